@@ -1,0 +1,1 @@
+"""The heart of Sortation: pure Python, the standard library and nothing else."""

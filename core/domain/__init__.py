@@ -1,0 +1,1 @@
+"""The words of the domain, a file each: frozen dataclasses and pure functions."""

@@ -1,0 +1,215 @@
+"""How a record gets its category: stages, candidates, the decision and its trace.
+
+Each stage returns a `Verdict` for each record. The first that is sure decides; what none is sure of goes to a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from core.domain.approvals import ApprovalReason
+from core.domain.records import RecordStatus
+
+
+class Stage(StrEnum):
+    RULES = "rules"
+    SIMILARITY = "similarity"
+    LLM = "llm"
+    HUMAN = "human"
+
+
+class Outcome(StrEnum):
+    DECIDED = "decided"
+    UNSURE = "unsure"
+    REVIEW = "review"
+    """A rule asked for a person."""
+    SKIPPED = "skipped"
+    """A rule said that this record is not to be sorted."""
+    OFF = "off"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A proposed category. `source` names what proposes it (a rule, an example, a model); `confidence` is 0 to 1."""
+
+    category_id: UUID
+    confidence: float
+    source: str
+    rationale: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """What a stage says of a record: candidates best first; `threshold` is the confidence from which it may decide."""
+
+    stage: Stage
+    outcome: Outcome
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+    threshold: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is to be written to a record, and the approval item that goes with it, if any.
+
+    `selection_probability` is the chance that a person is asked about this record: 1 for what goes to review, the
+    spot-check share for what was decided alone. `open_stage` is the stage that still has to be asked: then nothing is
+    decided yet, and only the trace so far is kept.
+    """
+
+    record_id: UUID
+    status: RecordStatus
+    category_id: UUID | None = None
+    stage: Stage | None = None
+    confidence: float | None = None
+    threshold: float | None = None
+    model_version: str | None = None
+    selection_probability: float | None = None
+    trace: Mapping[str, Any]
+    failure: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    approval: ApprovalReason | None = None
+    suggested_id: UUID | None = None
+    suggested_confidence: float = 0.0
+    group_key: str = ""
+    """Equal for identical texts, so that the queue can group them; given with an approval."""
+    open_stage: Stage | None = None
+
+
+def trace_of(results: Sequence[StageResult], reason: str) -> dict[str, Any]:
+    """The readable whole: every stage that was asked, with its winners and losers, and why it ended as it did."""
+    return {
+        "reason": reason,
+        "stages": [
+            {
+                "stage": r.stage.value,
+                "outcome": r.outcome.value,
+                "reason": r.reason,
+                **({} if r.threshold is None else {"threshold": r.threshold}),
+                **({} if r.model is None else {"model": r.model}),
+                "candidates": [
+                    {
+                        "category_id": str(c.category_id),
+                        "confidence": round(c.confidence, 4),
+                        "source": c.source,
+                        "rationale": c.rationale,
+                    }
+                    for c in r.candidates
+                ],
+            }
+            for r in results
+        ],
+    }
+
+
+def earlier_results(trace: Mapping[str, Any] | None) -> tuple[StageResult, ...]:
+    """The stage results that a stored trace holds: where a record goes on in a later job, its trace goes on too."""
+    return tuple(
+        StageResult(
+            stage=Stage(s["stage"]),
+            outcome=Outcome(s["outcome"]),
+            reason=s["reason"],
+            threshold=s.get("threshold"),
+            model=s.get("model"),
+            candidates=tuple(
+                Candidate(
+                    category_id=UUID(c["category_id"]),
+                    confidence=c["confidence"],
+                    source=c["source"],
+                    rationale=c["rationale"],
+                )
+                for c in s["candidates"]
+            ),
+        )
+        for s in (trace or {}).get("stages", ())
+    )
+
+
+def drawn(record_id: UUID, share: float) -> bool:
+    """Whether a record belongs to the random `share` that is spot-checked.
+
+    The draw is a hash of the random id: uniform, independent of the record's content, and the same when a job is
+    repeated after a kill.
+    """
+    if share <= 0:
+        return False
+    digest = hashlib.blake2b(record_id.bytes, digest_size=8, person=b"spot-check").digest()
+    return int.from_bytes(digest, "big") < share * 2**64
+
+
+def decide(
+    record_id: UUID, results: Sequence[StageResult], *, spot_check_share: float, more: Stage | None = None
+) -> Decision:
+    """The decision that the stages asked so far add up to.
+
+    The last result decides, or skips; else, if `more` names a stage that is still to be asked, the record stays
+    open; else it goes to review with the most confident candidate of all as the suggestion.
+    """
+    last = results[-1]
+    if last.outcome is Outcome.DECIDED:
+        best = last.candidates[0]
+        checked = drawn(record_id, spot_check_share)
+        return Decision(
+            record_id=record_id,
+            status=RecordStatus.PROCESSED,
+            category_id=best.category_id,
+            stage=last.stage,
+            confidence=best.confidence,
+            threshold=last.threshold,
+            model_version=last.model,
+            selection_probability=spot_check_share,
+            trace=trace_of(results, f"{last.stage.value}: {best.rationale}"),
+            approval=ApprovalReason.SPOT_CHECK if checked else None,
+            suggested_id=best.category_id,
+            suggested_confidence=best.confidence,
+        )
+    if last.outcome is Outcome.SKIPPED:
+        return Decision(
+            record_id=record_id,
+            status=RecordStatus.PROCESSED,
+            stage=last.stage,
+            confidence=1.0,
+            threshold=last.threshold,
+            model_version=last.model,
+            selection_probability=0.0,
+            trace=trace_of(results, f"{last.stage.value}: {last.reason}"),
+        )
+    if more is not None and last.outcome is not Outcome.REVIEW:
+        return Decision(
+            record_id=record_id,
+            status=RecordStatus.INGESTED,
+            trace=trace_of(results, f"waits for {more.value}"),
+            open_stage=more,
+        )
+    candidates = [(c, r) for r in results for c in r.candidates]
+    best_of_all, proposer = max(candidates, key=lambda pair: pair[0].confidence, default=(None, None))
+    asked = last.outcome is Outcome.REVIEW
+    return Decision(
+        record_id=record_id,
+        status=RecordStatus.NEEDS_REVIEW,
+        stage=None,
+        confidence=best_of_all.confidence if best_of_all else 0.0,
+        threshold=(proposer or last).threshold,
+        model_version=(proposer or last).model,
+        selection_probability=1.0,
+        trace=trace_of(results, f"review: {last.reason}" if asked else "review: no stage is sure"),
+        approval=ApprovalReason.RULE if asked else ApprovalReason.UNSURE,
+        suggested_id=best_of_all.category_id if best_of_all else None,
+        suggested_confidence=best_of_all.confidence if best_of_all else 0.0,
+    )
+
+
+def failed(record_id: UUID, reason: str) -> Decision:
+    """A record that could not be processed: it fails alone, and says why."""
+    return Decision(
+        record_id=record_id, status=RecordStatus.FAILED, trace={"reason": f"failed: {reason}", "stages": []}, failure=reason
+    )

@@ -1,0 +1,70 @@
+"""Events: the append-only log of what happened, for auditors and for agents downstream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class EventType(StrEnum):
+    TENANT_CREATED = "TENANT_CREATED"
+    TENANT_CHANGED = "TENANT_CHANGED"
+    KEY_CREATED = "KEY_CREATED"
+    KEY_REVOKED = "KEY_REVOKED"
+    CATEGORY_CREATED = "CATEGORY_CREATED"
+    CATEGORY_CHANGED = "CATEGORY_CHANGED"
+    CATEGORY_DELETED = "CATEGORY_DELETED"
+    CONNECTION_CREATED = "CONNECTION_CREATED"
+    CONNECTION_CHANGED = "CONNECTION_CHANGED"
+    CONNECTION_DELETED = "CONNECTION_DELETED"
+    IMPORT_RECEIVED = "IMPORT_RECEIVED"
+    IMPORT_DONE = "IMPORT_DONE"
+    IMPORT_FAILED = "IMPORT_FAILED"
+    IMPORT_UNDONE = "IMPORT_UNDONE"
+    INGESTED = "INGESTED"
+    UPDATED = "UPDATED"
+    PROCESSED = "PROCESSED"
+    DELETED = "DELETED"
+    TX_APPROVED = "TX_APPROVED"
+    RULE_CREATED = "RULE_CREATED"
+    RULE_CHANGED = "RULE_CHANGED"
+    RULE_DELETED = "RULE_DELETED"
+    JOB_DEAD = "JOB_DEAD"
+    JOB_REPLAYED = "JOB_REPLAYED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """`subject_id` is the thing that it happened to; `payload` holds ids, states and counts, no personal data."""
+
+    type: EventType
+    subject_id: UUID | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A sealed event. `seq` counts up from 1 without gaps in a tenant, in the order in which events became visible."""
+
+    tenant_id: UUID
+    seq: int
+    type: str
+    occurred_at: datetime
+    source_agent: str
+    actor: str
+    subject_id: UUID | None
+    request_id: str | None
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    types: tuple[str, ...] = ()
+    source_agent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    subject_id: UUID | None = None

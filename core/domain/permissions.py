@@ -1,0 +1,52 @@
+"""Who may do what: the one table that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Permission(StrEnum):
+    TENANT_READ = "tenant:read"
+    TENANT_WRITE = "tenant:write"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+    CATEGORIES_READ = "categories:read"
+    CATEGORIES_WRITE = "categories:write"
+    CONNECTIONS_READ = "connections:read"
+    CONNECTIONS_WRITE = "connections:write"
+    RECORDS_READ = "records:read"
+    RECORDS_WRITE = "records:write"
+    RULES_READ = "rules:read"
+    RULES_WRITE = "rules:write"
+    APPROVALS_READ = "approvals:read"
+    APPROVALS_DECIDE = "approvals:decide"
+    EVENTS_READ = "events:read"
+    JOBS_READ = "jobs:read"
+    JOBS_REPLAY = "jobs:replay"
+    OPERATOR = "operator"
+    """The operator of the installation: tenants, and events of all of them. No role and no API key carries it."""
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    ADMIN = "admin"
+    REVIEWER = "reviewer"
+    VIEWER = "viewer"
+
+
+_READ = frozenset(p for p in Permission if p.value.endswith(":read") and p is not Permission.KEYS_READ)
+_EVERYTHING = frozenset(Permission) - {Permission.OPERATOR}
+
+ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.OWNER: _EVERYTHING,
+        Role.ADMIN: _EVERYTHING - {Permission.TENANT_WRITE},
+        Role.REVIEWER: _READ | {Permission.APPROVALS_DECIDE, Permission.RECORDS_WRITE},
+        Role.VIEWER: _READ,
+    }
+)
+
+GRANTABLE = _EVERYTHING
+"""The scopes that an API key may carry."""

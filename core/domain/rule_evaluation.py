@@ -1,0 +1,302 @@
+"""The reference evaluator: what rules mean. Any faster matcher must equal it on any input.
+
+Each leaf says yes, no, unknown (a rule type abstained) or fault (a rule type raised, or what the leaf needs is not
+there). `all` is no if a child is no; `any` is yes if a child is yes; else an unknown or faulty child makes the whole
+unknown or faulty. So a verdict does not depend on the order of the children. A rule matches only on yes.
+A leaf on something that the record lacks (no amount, no such attribute) says no. Conditions see the record as it came,
+not what earlier rules would set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from core.domain.conditions import AllOf, AnyOf, Condition, Leaf, Not, PluginLeaf
+from core.domain.records import Record, normalise
+from core.domain.regex_literals import MIN_LITERAL
+from core.domain.rule_leaves import Facts, Regex, leaf_test, leaf_words
+from core.domain.rules import Rule, order_key
+from core.errors import RuleInvalid, SortationError
+
+MAX_REASON = 300
+MAX_REMEMBERED = 10_000
+UTC = ZoneInfo("UTC")
+
+Verdict = bool | None | str
+"""Yes, no, unknown, or why it failed."""
+Run = Callable[[Facts], Verdict]
+Words = frozenset[str] | None
+
+
+class CompiledRuleLike(Protocol):
+    def evaluate(self, records: Sequence[Record]) -> Sequence[bool | None]: ...
+
+
+class RuleTypeLike(Protocol):
+    def compile(self, params: Mapping[str, Any]) -> CompiledRuleLike: ...
+
+
+RuleTypes = Callable[[str], RuleTypeLike]
+"""The rule type of a key; raises `PluginUnavailable` when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMatch:
+    """A rule that matched, with all it says of itself for the trace."""
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleError:
+    """A rule that could not be asked about a record, and why. It counts as no match."""
+
+    rule_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleOutcome:
+    """What the rules say of one record.
+
+    `matches` are in order, up to and including the first with `stop`. `winner` is the first of them that sets a
+    category, sends to review or skips. `tags` are those of all matches; `fields` too, the first to set one wins.
+    """
+
+    matches: tuple[RuleMatch, ...] = ()
+    winner: RuleMatch | None = None
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[RuleError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRules:
+    """Enabled rules in the order they are asked, each with its closure.
+
+    `always` are the rules that every record is asked; the others only those whose text has one of their words, found
+    by the words' first three characters.
+    """
+
+    rules: tuple[Rule, ...]
+    runs: tuple[Run, ...]
+    always: tuple[int, ...]
+    by_gram: Mapping[str, tuple[tuple[str, int], ...]]
+    outcomes: dict[tuple[int, ...], RuleOutcome] = field(default_factory=dict)
+    """Outcomes by what matched: most records share a few hundred."""
+
+
+def compile_rules(rules: Sequence[Rule], regex: Regex, rule_type: RuleTypes) -> CompiledRules:
+    """Never raises for what a rule needs and lacks (a plugin, a regex that is no longer served): that becomes a
+    `RuleError` on each record it is asked about."""
+    ordered = tuple(sorted((rule for rule in rules if rule.enabled), key=order_key))
+    nodes = [_compile(rule.when, regex, rule_type) for rule in ordered]
+    by_gram: dict[str, tuple[tuple[str, int], ...]] = {}
+    for index, (_, words) in enumerate(nodes):
+        for word in words or ():
+            gram = word[:MIN_LITERAL]
+            by_gram[gram] = (*by_gram.get(gram, ()), (word, index))
+    return CompiledRules(
+        rules=ordered,
+        runs=tuple(run for run, _ in nodes),
+        always=tuple(index for index, (_, words) in enumerate(nodes) if words is None),
+        by_gram=by_gram,
+    )
+
+
+def check_rule(rule: Rule, regex: Regex, rule_type: RuleTypes) -> None:
+    """Raises `RuleInvalid`, naming the place, when a regex or a plugin leaf of the rule can't be served."""
+    _check(rule.when, "when", regex, rule_type)
+
+
+def evaluate(compiled: CompiledRules, records: Sequence[Record], zone: ZoneInfo = UTC) -> list[RuleOutcome]:
+    """The outcome for each record, in order. `zone` is the tenant's: the calendar day of an instant is taken in it."""
+    outcomes: list[RuleOutcome] = []
+    texts: dict[tuple[str, str], tuple[str, str, list[int]]] = {}
+    verdicts: dict[object, Any] = {_RECORDS: records}
+    for position, record in enumerate(records):
+        key = record.text, record.counterparty
+        if (known := texts.get(key)) is None:
+            known = texts[key] = _read(compiled, *key)
+        text, counterparty, candidates = known
+        facts = Facts(record, text, counterparty, position, verdicts, zone)
+        outcomes.append(_ask(compiled, candidates, facts))
+    return outcomes
+
+
+def _ask(compiled: CompiledRules, candidates: list[int], facts: Facts) -> RuleOutcome:
+    matched: list[int] = []
+    errors: list[RuleError] = []
+    for index in candidates:
+        verdict = compiled.runs[index](facts)
+        if verdict is True:
+            matched.append(index)
+            if compiled.rules[index].stop:
+                break
+        elif isinstance(verdict, str):
+            errors.append(RuleError(rule_id=compiled.rules[index].id, reason=verdict))
+    if errors:
+        return _outcome(compiled, matched, tuple(errors))
+    key = tuple(matched)
+    if (outcome := compiled.outcomes.get(key)) is None:
+        outcome = _outcome(compiled, matched, ())
+        if len(compiled.outcomes) < MAX_REMEMBERED:
+            compiled.outcomes[key] = outcome
+    return outcome
+
+
+def _outcome(compiled: CompiledRules, matched: Sequence[int], errors: tuple[RuleError, ...]) -> RuleOutcome:
+    matches = tuple(RuleMatch(rule=compiled.rules[index]) for index in matched)
+    fields: dict[str, str] = {}
+    for match in matches:
+        fields = {**match.rule.then.fields, **fields}
+    return RuleOutcome(
+        matches=matches,
+        winner=next((match for match in matches if match.rule.then.decides), None),
+        tags=tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags)),
+        fields=fields,
+        errors=errors,
+    )
+
+
+def _read(compiled: CompiledRules, text: str, counterparty: str) -> tuple[str, str, list[int]]:
+    """Both texts normalised, and the rules to ask of a record that has them."""
+    normal_text, normal_counterparty = normalise(text), normalise(counterparty)
+    hay = f"{normal_text}\n{normal_counterparty}"
+    if not (text.isascii() and counterparty.isascii()):
+        # A regex sees the stored text, where composing characters may stand that NFKC has merged with a letter.
+        hay = f"{hay}\n{text.casefold()}\n{counterparty.casefold()}"
+    found = set(compiled.always)
+    by_gram = compiled.by_gram
+    for gram in {hay[at : at + MIN_LITERAL] for at in range(len(hay) - MIN_LITERAL + 1)}:
+        for word, index in by_gram.get(gram, ()):
+            if word in hay:
+                found.add(index)
+    return normal_text, normal_counterparty, sorted(found)
+
+
+def _compile(condition: Condition, regex: Regex, rule_type: RuleTypes) -> tuple[Run, Words]:
+    """The closure, and words of which one is in the texts of every record that it says anything but no to."""
+    match condition:
+        case Leaf():
+            try:
+                return leaf_test(condition, regex), leaf_words(condition)
+            except SortationError as error:
+                return _constant(str(error)), None
+        case PluginLeaf():
+            return _plugin(condition, rule_type), None
+        case Not(child=child):
+            run, _ = _compile(child, regex, rule_type)
+            return _negation(run), None
+        case AllOf(children=children) | AnyOf(children=children):
+            nodes = [_compile(child, regex, rule_type) for child in children]
+            runs = tuple(run for run, _ in nodes)
+            known = [words for _, words in nodes if words is not None]
+            if isinstance(condition, AllOf):
+                return _conjunction(runs), max(known, key=lambda words: min(map(len, words)), default=None)
+            return _disjunction(runs), frozenset().union(*known) if len(known) == len(nodes) else None
+
+
+def _constant(reason: str) -> Run:
+    return lambda _: reason[:MAX_REASON]
+
+
+def _negation(run: Run) -> Run:
+    def negation(facts: Facts) -> Verdict:
+        verdict = run(facts)
+        return not verdict if isinstance(verdict, bool) else verdict
+
+    return negation
+
+
+def _conjunction(runs: tuple[Run, ...]) -> Run:
+    def conjunction(facts: Facts) -> Verdict:
+        whole: Verdict = True
+        for run in runs:
+            verdict = run(facts)
+            if verdict is False:
+                return False
+            if verdict is not True and not isinstance(whole, str):
+                whole = verdict
+        return whole
+
+    return conjunction
+
+
+def _disjunction(runs: tuple[Run, ...]) -> Run:
+    def disjunction(facts: Facts) -> Verdict:
+        whole: Verdict = False
+        for run in runs:
+            verdict = run(facts)
+            if verdict is True:
+                return True
+            if verdict is not False and not isinstance(whole, str):
+                whole = verdict
+        return whole
+
+    return disjunction
+
+
+_RECORDS = object()
+
+
+def _plugin(leaf: PluginLeaf, rule_type: RuleTypes) -> Run:
+    try:
+        compiled = rule_type(leaf.type).compile(leaf.params)
+    except Exception as error:
+        return _constant(_reason(leaf, error))
+    mine = object()
+
+    def plugin(facts: Facts) -> Verdict:
+        """Asks about the whole batch when the first of its records gets here."""
+        verdicts = facts.verdicts.get(mine)
+        if verdicts is None:
+            verdicts = facts.verdicts[mine] = _verdicts(leaf, compiled, facts.verdicts[_RECORDS])
+        verdict: Verdict = verdicts[facts.position]
+        return verdict
+
+    return plugin
+
+
+def _verdicts(leaf: PluginLeaf, compiled: CompiledRuleLike, records: Sequence[Record]) -> list[Verdict]:
+    """The verdict on each record. Where the whole batch fails, each is asked alone, so that one spoils no other."""
+    try:
+        given = list(compiled.evaluate(records))
+        if len(given) == len(records) and all(item is None or isinstance(item, bool) for item in given):
+            return [*given]
+        reason = (
+            f"{leaf.type} answered {len(given)} verdicts for {len(records)} records, each must be true, false or none"
+        )
+    except Exception as error:
+        reason = _reason(leaf, error)
+    if len(records) == 1:
+        return [reason[:MAX_REASON]]
+    return [_verdicts(leaf, compiled, [record])[0] for record in records]
+
+
+def _reason(leaf: PluginLeaf, error: Exception) -> str:
+    return f"{leaf.type}: {type(error).__name__}: {error}"[:MAX_REASON]
+
+
+def _check(condition: Condition, path: str, regex: Regex, rule_type: RuleTypes) -> None:
+    match condition:
+        case AllOf(children=children) | AnyOf(children=children):
+            name = "all" if isinstance(condition, AllOf) else "any"
+            for i, child in enumerate(children):
+                _check(child, f"{path}.{name}[{i}]", regex, rule_type)
+        case Not(child=child):
+            _check(child, f"{path}.not", regex, rule_type)
+        case Leaf():
+            try:
+                leaf_test(condition, regex)
+            except SortationError as error:
+                raise RuleInvalid(f"{path}.value: {error}") from error
+        case PluginLeaf():
+            try:
+                rule_type(condition.type).compile(condition.params)
+            except Exception as error:
+                raise RuleInvalid(f"{path}: {_reason(condition, error)}") from error

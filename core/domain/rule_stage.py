@@ -1,0 +1,63 @@
+"""What the rules say of a record, as a stage's result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from core.domain.decisions import Candidate, Outcome, Stage, StageResult
+from core.domain.rule_evaluation import RuleOutcome
+from core.domain.rules import Rule
+
+UNTRUSTED_CONFIDENCE = 0.5
+"""What a suggestion of an untrusted starter rule is worth: enough to be shown first, never enough to decide."""
+
+
+def rules_result(outcome: RuleOutcome, rules_version: int) -> StageResult:
+    """The first matching rule that is trusted and sets a category decides; an untrusted one only suggests."""
+    candidates = _candidates(outcome)
+    model = f"rules:{rules_version}"
+    winner = outcome.winner.rule if outcome.winner else None
+    faults = f"; {len(outcome.errors)} could not be asked: {outcome.errors[0].reason}" if outcome.errors else ""
+    if winner is None:
+        return _result(Outcome.UNSURE, f"no rule matched{faults}", candidates, model)
+    if not winner.trusted:
+        return _result(Outcome.UNSURE, f"starter rule “{winner.name}” only suggests{faults}", candidates, model)
+    if winner.then.skip:
+        return _result(Outcome.SKIPPED, f"rule “{winner.name}” leaves it unsorted{faults}", candidates, model)
+    if winner.then.review:
+        return _result(Outcome.REVIEW, f"rule “{winner.name}” asks for a person{faults}", candidates, model)
+    return _result(Outcome.DECIDED, f"rule “{winner.name}” matched{faults}", candidates, model)
+
+
+def hits(outcomes: Iterable[RuleOutcome]) -> dict[UUID, int]:
+    """How many records each rule won, by rule."""
+    found: dict[UUID, int] = {}
+    for outcome in outcomes:
+        if outcome.winner is not None:
+            found[outcome.winner.rule.id] = found.get(outcome.winner.rule.id, 0) + 1
+    return found
+
+
+def _candidates(outcome: RuleOutcome) -> tuple[Candidate, ...]:
+    """The winner first, then what lost to it."""
+    matched = [m.rule for m in outcome.matches if m.rule.then.category_id is not None]
+    if outcome.winner is not None:
+        matched.sort(key=lambda rule: rule is not outcome.winner.rule)  # type: ignore[union-attr]
+    return tuple(_candidate(rule) for rule in matched)
+
+
+def _candidate(rule: Rule) -> Candidate:
+    assert rule.then.category_id is not None  # noqa: S101 - narrows the type
+    return Candidate(
+        category_id=rule.then.category_id,
+        confidence=1.0 if rule.trusted else UNTRUSTED_CONFIDENCE,
+        source=f"rule:{rule.id}",
+        rationale=f"rule “{rule.name}” matched",
+    )
+
+
+def _result(outcome: Outcome, reason: str, candidates: tuple[Candidate, ...], model: str) -> StageResult:
+    return StageResult(
+        stage=Stage.RULES, outcome=outcome, reason=reason, candidates=candidates, threshold=1.0, model=model
+    )

@@ -1,0 +1,142 @@
+"""Tenants, the people in them, and the actor of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+from core.domain.permissions import GRANTABLE, Permission, Role
+from core.errors import Forbidden, Invalid
+
+DEFAULT_SOURCE_AGENT = "balance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
+    """What a tenant tunes. Probabilities are 0 to 1.
+
+    `similarity_threshold` and `llm_threshold` are the confidence from which those stages decide alone;
+    `spot_check_share` is the random share of what was decided alone that goes to a person all the same.
+    """
+
+    default_currency: str = "EUR"
+    trusted_packs: tuple[str, ...] = ()
+    similarity_threshold: float = 0.85
+    llm_threshold: float = 0.85
+    spot_check_share: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """An organisation; `time_zone` is an IANA name and says on which day an instant falls."""
+
+    id: UUID
+    name: str
+    time_zone: str
+    settings: TenantSettings
+    rules_version: int
+    """Rises with every change of a rule, so that compiled rules know when they are stale."""
+    created_at: datetime
+    version: int
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    id: UUID
+    email: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    tenant_id: UUID
+    user_id: UUID
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """A client's Idempotency-Key and the digest of the request that it came with."""
+
+    key: str
+    request_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who calls, for which tenant, and what they may do. `name` is what the log and the trace say."""
+
+    tenant_id: UUID
+    name: str
+    permissions: frozenset[Permission] = frozenset()
+    user_id: UUID | None = None
+    api_key_id: UUID | None = None
+    source_agent: str = DEFAULT_SOURCE_AGENT
+    request_id: str | None = None
+    idempotency: Idempotency | None = None
+
+    def require(self, permission: Permission) -> None:
+        if permission not in self.permissions:
+            raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)
+
+
+def worker_actor(tenant_id: UUID, source_agent: str = DEFAULT_SOURCE_AGENT, request_id: str | None = None) -> Actor:
+    """The actor of background work: it carries no permission, since nobody outside can become it."""
+    return Actor(tenant_id=tenant_id, name="sortation", source_agent=source_agent, request_id=request_id)
+
+
+def check_tenant(name: str, time_zone: str) -> None:
+    """Raises `Invalid` for an empty name or an unknown time zone."""
+    if not 0 < len(name.strip()) <= 200:
+        raise Invalid("a tenant's name has 1 to 200 characters")
+    if time_zone not in available_timezones():
+        raise Invalid(f"{time_zone!r} is not an IANA time zone such as Europe/Berlin")
+
+
+def check_settings(settings: TenantSettings) -> TenantSettings:
+    for name in ("similarity_threshold", "llm_threshold", "spot_check_share"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise Invalid(f"{name} lies between 0 and 1")
+    if len(settings.default_currency) != 3 or not settings.default_currency.isupper():
+        raise Invalid("default_currency is an ISO 4217 code such as EUR")
+    return settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key of a tenant. The secret itself is shown once and not kept; `secret_hash` is its SHA-256."""
+
+    id: UUID
+    tenant_id: UUID
+    key_id: str
+    name: str
+    secret_hash: bytes = field(repr=False)
+    scopes: frozenset[Permission]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    def usable(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+def check_scopes(scopes: frozenset[str]) -> frozenset[Permission]:
+    """Raises `Invalid` for a scope that no key may carry."""
+    unknown = sorted(s for s in scopes if s not in {p.value for p in GRANTABLE})
+    if unknown or not scopes:
+        raise Invalid(f"unknown scopes: {', '.join(unknown) or '(none given)'}", known=sorted(p.value for p in GRANTABLE))
+    return frozenset(Permission(s) for s in scopes)
+
+
+def settings_from(stored: Mapping[str, Any]) -> TenantSettings:
+    return TenantSettings(**{**stored, "trusted_packs": tuple(stored.get("trusted_packs", ()))})

@@ -1,0 +1,143 @@
+"""Every error of the domain, in one place. The docstring is the default message; `code` is stable and public."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class SortationError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    """The HTTP status that entry points answer with; the meaning, not the transport, decides it."""
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        super().__init__(message or type(self).__doc__)
+        self.details = details
+
+
+class Invalid(SortationError):
+    """What was sent is not valid."""
+
+    code = "invalid"
+    status = 422
+
+
+class Unauthenticated(SortationError):
+    """Send a valid API key as 'Authorization: Bearer ...'."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(SortationError):
+    """This credential does not carry the permission that is needed."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(SortationError):
+    """There is no such thing here."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(SortationError):
+    """The state of the thing does not allow this."""
+
+    code = "conflict"
+    status = 409
+
+
+class VersionMismatch(SortationError):
+    """Somebody changed this meanwhile; read it again, then send the change with its new ETag."""
+
+    code = "version_mismatch"
+    status = 412
+
+
+class AlreadyDecided(Conflict):
+    """Somebody decided this already."""
+
+    code = "already_decided"
+
+
+class IdempotencyReplay(SortationError):
+    """A request with this Idempotency-Key was already carried out."""
+
+    code = "idempotency_replay"
+    status = 409
+
+
+class IdempotencyMismatch(Conflict):
+    """This Idempotency-Key was used for a different request."""
+
+    code = "idempotency_mismatch"
+
+
+class UnreadableFile(Invalid):
+    """The file could not be read."""
+
+    code = "unreadable_file"
+
+
+class UnknownFormat(Invalid):
+    """No connector recognises this file."""
+
+    code = "unknown_format"
+
+
+class RuleInvalid(Invalid):
+    """The rule is not valid."""
+
+    code = "rule_invalid"
+
+
+class PluginUnavailable(SortationError):
+    """The plugin that this needs is not loaded here."""
+
+    code = "plugin_unavailable"
+    status = 409
+
+
+class Transient(SortationError):
+    """A passing fault: the same may succeed later."""
+
+    code = "transient"
+    status = 503
+
+
+class LeaseLost(SortationError):
+    """Another worker took this job over; what this one did is discarded."""
+
+    code = "lease_lost"
+    status = 409
+
+
+class AlreadyRunning(Conflict):
+    """Another instance is running on this data directory."""
+
+    code = "already_running"
+
+
+class StartFailed(SortationError):
+    """A server that this needs did not start."""
+
+    code = "start_failed"
+    status = 503
+
+
+class LlmUnavailable(Transient):
+    """The language model cannot be reached now; try again later."""
+
+    code = "llm_unavailable"
+
+
+class LlmRefused(SortationError):
+    """The language model's provider refuses this request; check its key, model and settings."""
+
+    code = "llm_refused"
+    status = 502

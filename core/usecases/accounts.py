@@ -1,0 +1,251 @@
+"""Tenants, API keys, and who is calling."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from core.domain import api_keys
+from core.domain.categories import Category
+from core.domain.defaults import default_categories, starter_rules
+from core.domain.events import EventType, NewEvent
+from core.domain.permissions import GRANTABLE, Permission, Role
+from core.domain.rules import Action, Rule, RuleStage
+from core.domain.tenants import (
+    Actor,
+    ApiKey,
+    Membership,
+    Tenant,
+    TenantSettings,
+    User,
+    check_scopes,
+    check_settings,
+    check_tenant,
+)
+from core.errors import Invalid, Unauthenticated
+from ports.clock import Clock, Ids
+from ports.storage import SystemStorage, Transaction, UnitOfWork
+
+STARTER_PACK = "bank"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A new key and its written form, which is shown once and kept nowhere."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+
+
+def authenticate(bearer: str, *, system: SystemStorage, clock: Clock) -> ApiKey:
+    """The usable key that a bearer token names; raises `Unauthenticated`. A token that is no key of ours costs no query,
+    a wrong secret one, and none a slow hash."""
+    key_id, secret = api_keys.read_key(bearer)
+    key = system.find_api_key(key_id)
+    if key is None or not hmac.compare_digest(api_keys.hash_secret(secret), key.secret_hash):
+        raise Unauthenticated
+    if not key.usable(clock.now()):
+        raise Unauthenticated("this API key has expired or was revoked")
+    return key
+
+
+def touch_key(actor: Actor, *, uow: UnitOfWork, clock: Clock) -> None:
+    """Notes that the actor's key was used."""
+    if actor.api_key_id is not None:
+        with uow.begin(actor) as tx:
+            tx.api_keys.touch(actor.api_key_id, clock.now())
+            tx.commit()
+
+
+def create_tenant(
+    name: str,
+    *,
+    time_zone: str = "UTC",
+    settings: TenantSettings | None = None,
+    owner_email: str | None = None,
+    owner_name: str = "",
+    request_id: str | None = None,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> tuple[Tenant, IssuedKey]:
+    """A tenant with the default category tree, the starter rules, its owner (if named) and a first key with all scopes.
+
+    Raises `Invalid` for a bad name, time zone or setting.
+    """
+    check_tenant(name, time_zone)
+    now = clock.now()
+    tenant = Tenant(
+        id=ids.new(),
+        name=name.strip(),
+        time_zone=time_zone,
+        settings=check_settings(settings or TenantSettings()),
+        rules_version=1,
+        created_at=now,
+        version=1,
+    )
+    operator = Actor(tenant_id=tenant.id, name="operator", request_id=request_id)
+    with uow.begin(operator) as tx:
+        tx.tenants.add(tenant)
+        if owner_email:
+            user = User(id=ids.new(), email=owner_email.strip().lower(), name=owner_name, created_at=now)
+            tx.tenants.add_user(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
+        keys = _add_defaults(tx, tenant, now, ids)
+        issued = _issue(tx, tenant.id, "first key", GRANTABLE, None, now, ids)
+        tx.events.append(
+            [NewEvent(type=EventType.TENANT_CREATED, subject_id=tenant.id, payload={"categories": keys})]
+        )
+        tx.commit()
+    return tenant, issued
+
+
+def _add_defaults(tx: Transaction, tenant: Tenant, now: datetime, ids: Ids) -> int:
+    by_key: dict[str, UUID] = {}
+    categories = []
+    for seed in default_categories():
+        by_key[seed.key] = ids.new()
+        categories.append(
+            Category(
+                id=by_key[seed.key],
+                tenant_id=tenant.id,
+                parent_id=by_key[seed.parent] if seed.parent else None,
+                key=seed.key,
+                name=seed.name,
+                description=seed.description,
+                created_at=now,
+                version=1,
+            )
+        )
+    tx.categories.add(categories)
+    tx.rules.add(
+        [
+            Rule(
+                id=ids.new(),
+                tenant_id=tenant.id,
+                name=rule.name,
+                stage=RuleStage.MAIN,
+                priority=rule.priority,
+                when=rule.when,
+                then=Action(category_id=by_key[rule.category_key]),
+                stop=False,
+                enabled=True,
+                pack=STARTER_PACK,
+                trusted=STARTER_PACK in tenant.settings.trusted_packs,
+                hits=0,
+                last_hit_at=None,
+                created_at=now,
+                version=1,
+            )
+            for rule in starter_rules()
+        ]
+    )
+    return len(categories)
+
+
+def get_tenant(actor: Actor, *, uow: UnitOfWork) -> Tenant:
+    with uow.begin(actor) as tx:
+        return tx.tenants.get()
+
+
+def list_members(actor: Actor, *, uow: UnitOfWork) -> Sequence[tuple[User, Membership]]:
+    with uow.begin(actor) as tx:
+        return tx.tenants.members()
+
+
+def list_tenants(*, system: SystemStorage, after: UUID | None, limit: int) -> Sequence[Tenant]:
+    """All tenants of the installation, for its operator."""
+    return system.tenants(after=after, limit=limit)
+
+
+def change_tenant(
+    actor: Actor,
+    *,
+    version: int | None,
+    name: str | None = None,
+    time_zone: str | None = None,
+    settings: TenantSettings | None = None,
+    uow: UnitOfWork,
+) -> Tenant:
+    """Raises `VersionMismatch` or `Invalid`."""
+    with uow.begin(actor) as tx:
+        tenant = tx.tenants.get()
+        changed = replace(
+            tenant,
+            name=(name or tenant.name).strip(),
+            time_zone=time_zone or tenant.time_zone,
+            settings=check_settings(settings or tenant.settings),
+            version=tenant.version if version is None else version,
+        )
+        check_tenant(changed.name, changed.time_zone)
+        tx.tenants.update(changed)
+        tx.events.append([NewEvent(type=EventType.TENANT_CHANGED, subject_id=tenant.id)])
+        tx.commit()
+    return get_tenant(actor, uow=uow)
+
+
+def create_api_key(
+    actor: Actor,
+    *,
+    name: str,
+    scopes: frozenset[str],
+    expires_at: datetime | None = None,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedKey:
+    """A key with at most the caller's own scopes: nobody hands out more than they have. Raises `Invalid`, `Forbidden`."""
+    granted = check_scopes(scopes)
+    for scope in sorted(granted):
+        actor.require(scope)
+    now = clock.now()
+    if not 0 < len(name.strip()) <= 200:
+        raise Invalid("an API key's name has 1 to 200 characters")
+    if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
+        raise Invalid("expires_at is an instant with a time zone, in the future")
+    with uow.begin(actor) as tx:
+        issued = _issue(tx, actor.tenant_id, name.strip(), granted, expires_at, now, ids)
+        tx.commit()
+    return issued
+
+
+def _issue(
+    tx: Transaction,
+    tenant_id: UUID,
+    name: str,
+    scopes: frozenset[Permission],
+    expires_at: datetime | None,
+    now: datetime,
+    ids: Ids,
+) -> IssuedKey:
+    key_id, secret = api_keys.make_key(ids.entropy(api_keys.ENTROPY_BYTES))
+    key = ApiKey(
+        id=ids.new(),
+        tenant_id=tenant_id,
+        key_id=key_id,
+        name=name,
+        secret_hash=api_keys.hash_secret(secret),
+        scopes=scopes,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    tx.api_keys.add(key)
+    payload = {"scopes": sorted(s.value for s in scopes)}
+    tx.events.append([NewEvent(type=EventType.KEY_CREATED, subject_id=key.id, payload=payload)])
+    return IssuedKey(key=key, secret=api_keys.write_key(key_id, secret))
+
+
+def list_api_keys(actor: Actor, *, uow: UnitOfWork) -> Sequence[ApiKey]:
+    with uow.begin(actor) as tx:
+        return tx.api_keys.list()
+
+
+def revoke_api_key(actor: Actor, key_id: UUID, *, uow: UnitOfWork, clock: Clock) -> ApiKey:
+    """At once: the next request with it is refused. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        key = tx.api_keys.revoke(key_id, clock.now())
+        tx.events.append([NewEvent(type=EventType.KEY_REVOKED, subject_id=key_id)])
+        tx.commit()
+    return key

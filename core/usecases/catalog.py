@@ -1,0 +1,177 @@
+"""Categories and connections: what records are sorted into, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from core.domain.categories import MAX_NAME, Category, check_key, check_parent, key_from_name
+from core.domain.connections import Connection
+from core.domain.events import EventType, NewEvent
+from core.domain.records import clean_text
+from core.domain.tenants import Actor
+from core.errors import Invalid, PluginUnavailable, VersionMismatch
+from ports.clock import Clock, Ids
+from ports.connectors import PluginHost
+from ports.storage import UnitOfWork
+
+
+def list_categories(actor: Actor, *, uow: UnitOfWork) -> Sequence[Category]:
+    with uow.begin(actor) as tx:
+        return tx.categories.list()
+
+
+def get_category(actor: Actor, category_id: UUID, *, uow: UnitOfWork) -> Category:
+    with uow.begin(actor) as tx:
+        return tx.categories.get(category_id)
+
+
+def create_category(
+    actor: Actor,
+    *,
+    name: str,
+    key: str | None = None,
+    parent_id: UUID | None = None,
+    description: str = "",
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> Category:
+    """Without a key, one is made of the parent's key and the name. Raises `Invalid`, or `Conflict` (key taken)."""
+    name = _check_name(name)
+    with uow.begin(actor) as tx:
+        parents = {c.id: c for c in tx.categories.list()}
+        category_id = ids.new()
+        check_parent(category_id, parent_id, {c.id: c.parent_id for c in parents.values()})
+        if key is None:
+            key = key_from_name(name)
+            if parent_id is not None:
+                key = f"{parents[parent_id].key}.{key}"
+        category = Category(
+            id=category_id,
+            tenant_id=actor.tenant_id,
+            parent_id=parent_id,
+            key=check_key(key),
+            name=name,
+            description=clean_text(description),
+            created_at=clock.now(),
+            version=1,
+        )
+        tx.categories.add([category])
+        tx.events.append([NewEvent(type=EventType.CATEGORY_CREATED, subject_id=category.id, payload={"key": key})])
+        tx.commit()
+    return category
+
+
+def change_category(
+    actor: Actor, category_id: UUID, changes: Mapping[str, Any], *, version: int | None, uow: UnitOfWork
+) -> Category:
+    """`changes` may hold name, key, parent_id and description. Raises `NotFound`, `VersionMismatch`, `Invalid`,
+    `Conflict`."""
+    with uow.begin(actor) as tx:
+        category = tx.categories.get(category_id)
+        if version is not None and category.version != version:
+            raise VersionMismatch
+        changed = replace(category, **changes)
+        changed = replace(
+            changed, name=_check_name(changed.name), key=check_key(changed.key), description=clean_text(changed.description)
+        )
+        check_parent(category_id, changed.parent_id, {c.id: c.parent_id for c in tx.categories.list()})
+        tx.categories.update(changed)
+        tx.events.append(
+            [NewEvent(type=EventType.CATEGORY_CHANGED, subject_id=category_id, payload={"changed": sorted(changes)})]
+        )
+        tx.commit()
+    return replace(changed, version=category.version + 1)
+
+
+def delete_category(actor: Actor, category_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
+    """Raises `NotFound`, `VersionMismatch`, or `Conflict` while something uses it."""
+    with uow.begin(actor) as tx:
+        tx.categories.delete(category_id, version)
+        tx.events.append([NewEvent(type=EventType.CATEGORY_DELETED, subject_id=category_id)])
+        tx.commit()
+
+
+def list_connections(actor: Actor, *, uow: UnitOfWork) -> Sequence[Connection]:
+    with uow.begin(actor) as tx:
+        return tx.connections.list()
+
+
+def get_connection(actor: Actor, connection_id: UUID, *, uow: UnitOfWork) -> Connection:
+    with uow.begin(actor) as tx:
+        return tx.connections.get(connection_id)
+
+
+def create_connection(
+    actor: Actor,
+    *,
+    connector: str,
+    name: str,
+    config: Mapping[str, Any],
+    uow: UnitOfWork,
+    host: PluginHost,
+    clock: Clock,
+    ids: Ids,
+) -> Connection:
+    """Raises `PluginUnavailable`, `Invalid` (the configuration doesn't fit the connector's schema) or `Conflict`."""
+    if connector not in host.connectors():
+        raise PluginUnavailable(f"no loaded plugin offers the connector {connector!r}")
+    host.check_config(connector, config)
+    connection = Connection(
+        id=ids.new(),
+        tenant_id=actor.tenant_id,
+        connector=connector,
+        name=_check_name(name),
+        config=config,
+        created_at=clock.now(),
+        version=1,
+    )
+    with uow.begin(actor) as tx:
+        tx.connections.add(connection)
+        payload = {"connector": connector}
+        tx.events.append([NewEvent(type=EventType.CONNECTION_CREATED, subject_id=connection.id, payload=payload)])
+        tx.commit()
+    return connection
+
+
+def change_connection(
+    actor: Actor,
+    connection_id: UUID,
+    changes: Mapping[str, Any],
+    *,
+    version: int | None,
+    uow: UnitOfWork,
+    host: PluginHost,
+) -> Connection:
+    """`changes` may hold name and config. Raises `NotFound`, `VersionMismatch`, `Invalid`, `Conflict`."""
+    with uow.begin(actor) as tx:
+        connection = tx.connections.get(connection_id)
+        if version is not None and connection.version != version:
+            raise VersionMismatch
+        changed = replace(connection, **changes)
+        changed = replace(changed, name=_check_name(changed.name))
+        host.check_config(changed.connector, changed.config)
+        tx.connections.update(changed)
+        tx.events.append(
+            [NewEvent(type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload={"changed": sorted(changes)})]
+        )
+        tx.commit()
+    return replace(changed, version=connection.version + 1)
+
+
+def delete_connection(actor: Actor, connection_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
+    """Raises `NotFound`, `VersionMismatch`, or `Conflict` while it has records."""
+    with uow.begin(actor) as tx:
+        tx.connections.delete(connection_id, version)
+        tx.events.append([NewEvent(type=EventType.CONNECTION_DELETED, subject_id=connection_id)])
+        tx.commit()
+
+
+def _check_name(name: str) -> str:
+    name = clean_text(name)
+    if not 0 < len(name) <= MAX_NAME or "\x00" in name:
+        raise Invalid(f"a name has 1 to {MAX_NAME} characters")
+    return name

@@ -1,0 +1,23 @@
+"""Events, read in their sealed order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from core.domain.events import Event, EventFilter
+from core.domain.tenants import Actor
+from ports.storage import SystemStorage, UnitOfWork
+
+
+def list_events(actor: Actor, where: EventFilter, *, after: int, limit: int, uow: UnitOfWork) -> Sequence[Event]:
+    """Events of the actor's tenant with a `seq` above `after`."""
+    with uow.begin(actor) as tx:
+        return tx.events.list(where, after=after, limit=limit)
+
+
+def list_tenant_events(
+    tenant_id: UUID, where: EventFilter, *, after: int, limit: int, system: SystemStorage
+) -> Sequence[Event]:
+    """The same of any tenant, for the operator."""
+    return system.events(where, tenant_id=tenant_id, after=after, limit=limit)

@@ -1,0 +1,205 @@
+"""Imports: a payload arrives and is kept, with its job and its event, in one transaction."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+from typing import Any, BinaryIO, cast
+from uuid import UUID
+
+from core.domain.connections import MAX_REFUSALS, Connection, DryRun, Import, ImportStatus
+from core.domain.events import EventType, NewEvent
+from core.domain.jobs import NewJob, Stream
+from core.domain.records import Draft, Refusal, check_draft, identify
+from core.domain.tenants import Actor
+from core.errors import Conflict, Invalid
+from ports.clock import Clock, Ids
+from ports.connectors import Context, PluginHost, ReadRequest
+from ports.storage import UnitOfWork
+
+SAMPLE_BYTES = 1 << 16
+UPLOADS = "uploads"
+"""The connection, one a connector, of what comes in without one being named."""
+SAMPLES = 5
+SPOOL_BYTES = 8 << 20
+
+
+def receive_import(
+    actor: Actor,
+    payload: Iterable[bytes],
+    *,
+    filename: str,
+    connection_id: UUID | None = None,
+    connector: str | None = None,
+    approved: bool = False,
+    max_attempts: int,
+    trace_parent: str | None = None,
+    uow: UnitOfWork,
+    host: PluginHost,
+    clock: Clock,
+    ids: Ids,
+) -> Import:
+    """Keeps a payload and queues the job that reads it.
+
+    It belongs to `connection_id`, else to the connector's own `uploads` connection; `connector` is detected unless
+    given. `approved` says that the categories it names are a person's. Raises `UnknownFormat`, `NotFound`.
+    """
+    sample, payload = _sample(payload)
+    if not sample.strip():
+        raise Invalid("the payload is empty")
+    with uow.begin(actor) as tx:
+        if connection_id is not None:
+            connection = tx.connections.get(connection_id)
+        else:
+            connection = tx.connections.ensure(_uploads(actor, connector or host.detect(sample, filename), clock, ids))
+        job = NewJob(
+            id=ids.new(),
+            stream=Stream.INGEST,
+            payload={"import_id": str(import_id := ids.new())},
+            request_id=actor.request_id,
+            source_agent=actor.source_agent,
+            max_attempts=max_attempts,
+            trace_parent=trace_parent,
+        )
+        imported = Import(
+            id=import_id,
+            tenant_id=actor.tenant_id,
+            connection_id=connection.id,
+            job_id=job.id,
+            filename=filename,
+            bytes=0,
+            sha256="",
+            approved=approved,
+            status=ImportStatus.RECEIVED,
+            inserted=0,
+            known=0,
+            refused=0,
+            refusals=(),
+            failure=None,
+            created_at=clock.now(),
+            finished_at=None,
+        )
+        imported = tx.imports.add(imported, payload)
+        tx.jobs.add([job])
+        tx.events.append(
+            [
+                NewEvent(
+                    type=EventType.IMPORT_RECEIVED,
+                    subject_id=imported.id,
+                    payload={"bytes": imported.bytes, "sha256": imported.sha256, "connector": connection.connector},
+                )
+            ]
+        )
+        tx.commit()
+    return imported
+
+
+def dry_run_import(
+    actor: Actor,
+    payload: Iterable[bytes],
+    *,
+    filename: str,
+    connection_id: UUID | None = None,
+    connector: str | None = None,
+    uow: UnitOfWork,
+    host: PluginHost,
+    clock: Clock,
+    ids: Ids,
+) -> DryRun:
+    """What importing the payload would do; nothing is kept. Raises what `receive_import` does, and `UnreadableFile`."""
+    sample, payload = _sample(payload)
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool, uow.begin(actor) as tx:
+        for piece in payload:
+            spool.write(piece)
+        spool.seek(0)
+        if connection_id is not None:
+            connection = tx.connections.get(connection_id)
+        else:
+            connection = tx.connections.ensure(_uploads(actor, connector or host.detect(sample, filename), clock, ids))
+        currency = tx.tenants.get().settings.default_currency
+        context = Context(config=connection.config, default_currency=currency)
+        request = ReadRequest(file=cast(BinaryIO, spool), filename=filename)
+        seen: set[tuple[str, str]] = set()
+        total = known = repeated = 0
+        refusals: list[Refusal] = []
+        samples: list[dict[str, Any]] = []
+        occurrences: dict[tuple[str, str], int] = {}
+        for batch in host.connector(connection.connector).read(context, request):
+            drafts = list(identify(_checked(batch.drafts, refusals, total), occurrences))
+            total += len(batch.drafts)
+            refusals.extend(batch.refusals)
+            keys = [(d.account, d.external_id or "") for d in drafts]
+            fresh = [key for key in dict.fromkeys(keys) if key not in seen]
+            repeated += len(keys) - len(fresh)
+            seen.update(fresh)
+            known += tx.records.known(connection.id, fresh)
+            samples.extend(asdict(d) for d in drafts[: SAMPLES - len(samples)])
+    return DryRun(
+        connector=connection.connector,
+        new=len(seen) - known,
+        known=known + repeated,
+        refused=len(refusals),
+        refusals=tuple(asdict(r) for r in refusals[:MAX_REFUSALS]),
+        samples=tuple(samples),
+    )
+
+
+def get_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> Import:
+    with uow.begin(actor) as tx:
+        return tx.imports.get(import_id)
+
+
+def list_imports(actor: Actor, *, uow: UnitOfWork, before: UUID | None, limit: int) -> Sequence[Import]:
+    with uow.begin(actor) as tx:
+        return tx.imports.list(before=before, limit=limit)
+
+
+def undo_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> tuple[Import, int, int]:
+    """Removes what the import added and nobody decided since; returns the import and the counts (removed, kept).
+
+    Raises `NotFound`, or `Conflict` while the import is still being read.
+    """
+    with uow.begin(actor) as tx:
+        imported = tx.imports.get(import_id)
+        if imported.status not in (ImportStatus.DONE, ImportStatus.FAILED):
+            raise Conflict(f"this import is {imported.status.value}: it can be undone when it is done")
+        removed, kept = tx.records.undo_import(import_id)
+        undone = replace(imported, status=ImportStatus.UNDONE)
+        tx.imports.update(undone)
+        payload = {"removed": removed, "kept": kept}
+        tx.events.append([NewEvent(type=EventType.IMPORT_UNDONE, subject_id=import_id, payload=payload)])
+        tx.commit()
+    return undone, removed, kept
+
+
+def _uploads(actor: Actor, connector: str, clock: Clock, ids: Ids) -> Connection:
+    return Connection(
+        id=ids.new(),
+        tenant_id=actor.tenant_id,
+        connector=connector,
+        name=UPLOADS,
+        config={},
+        created_at=clock.now(),
+        version=1,
+    )
+
+
+def _sample(payload: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, and the whole payload again."""
+    pieces, read, size = iter(payload), [], 0
+    for piece in pieces:
+        read.append(piece)
+        size += len(piece)
+        if size >= SAMPLE_BYTES:
+            break
+    return b"".join(read)[:SAMPLE_BYTES], chain(read, pieces)
+
+
+def _checked(drafts: Sequence[Draft], refusals: list[Refusal], before: int) -> Iterator[Draft]:
+    for position, draft in enumerate(drafts, start=before + 1):
+        try:
+            yield check_draft(draft)
+        except Invalid as error:
+            refusals.append(Refusal(position=position, reason=str(error)))

@@ -1,0 +1,91 @@
+"""Jobs: claimed, renewed, failed, listed and replayed; the work itself is the other use cases'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from core.domain.connections import ImportStatus
+from core.domain.events import EventType, NewEvent
+from core.domain.jobs import Job, JobStatus, Stream, backoff
+from core.domain.tenants import Actor, worker_actor
+from core.errors import Invalid
+from ports.clock import Clock, Ids
+from ports.storage import Transaction, UnitOfWork
+
+MAX_ERROR = 500
+
+
+def claim_job(tenant_id: UUID, job_id: UUID, *, lease_seconds: float, uow: UnitOfWork, ids: Ids) -> Job | None:
+    """A lease on the job, or None when it is done, not due, or another worker's."""
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        job = tx.jobs.claim(job_id, ids.new(), lease_seconds)
+        tx.commit()
+    return job
+
+
+def renew_job(job: Job, *, lease_seconds: float, uow: UnitOfWork) -> None:
+    """Raises `LeaseLost`."""
+    with uow.begin(worker_actor(job.tenant_id)) as tx:
+        tx.jobs.renew(job, lease_seconds)
+        tx.commit()
+
+
+def fail_job(
+    job: Job, error: Exception, *, backoff_seconds: float, uow: UnitOfWork, clock: Clock, ids: Ids
+) -> JobStatus:
+    """Queues a failed job again, after a growing wait, or sends it to its dead letters: after its last attempt, and at
+    once when a retry can't help (`Invalid`). Raises `LeaseLost`."""
+    reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:MAX_ERROR]
+    dead = job.last_attempt or isinstance(error, Invalid)
+    wait = backoff(job.attempts, timedelta(seconds=backoff_seconds), ids.uniform())
+    if (asked := getattr(error, "details", {}).get("retry_after")) is not None:
+        wait = max(wait, timedelta(seconds=asked))
+    actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
+    with uow.begin(actor) as tx:
+        tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
+        if dead:
+            payload = {"stream": job.stream.value, "error": reason}
+            tx.events.append([NewEvent(type=EventType.JOB_DEAD, subject_id=job.id, payload=payload)])
+            if job.stream is Stream.INGEST:
+                _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
+        tx.commit()
+    return JobStatus.DEAD if dead else JobStatus.QUEUED
+
+
+def _fail_import(tx: Transaction, import_id: UUID, reason: str, clock: Clock) -> None:
+    failure = next(iter(reason.splitlines()), "")[:MAX_ERROR]
+    imported = tx.imports.get(import_id)
+    tx.imports.update(replace(imported, status=ImportStatus.FAILED, failure=failure, finished_at=clock.now()))
+    tx.events.append([NewEvent(type=EventType.IMPORT_FAILED, subject_id=import_id, payload={"reason": failure})])
+
+
+def list_jobs(
+    actor: Actor,
+    *,
+    stream: str | None = None,
+    statuses: Sequence[str] = (),
+    after: UUID | None = None,
+    limit: int,
+    uow: UnitOfWork,
+) -> Sequence[Job]:
+    with uow.begin(actor) as tx:
+        return tx.jobs.list(stream=stream, statuses=statuses, after=after, limit=limit)
+
+
+def get_job(actor: Actor, job_id: UUID, *, uow: UnitOfWork) -> Job:
+    with uow.begin(actor) as tx:
+        return tx.jobs.get(job_id)
+
+
+def replay_jobs(actor: Actor, job_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[Job]:
+    """Queues dead jobs again, with all their attempts. Raises `NotFound`, or `Conflict` for a job that is not dead."""
+    if not job_ids:
+        raise Invalid("name the jobs to replay")
+    with uow.begin(actor) as tx:
+        jobs = tx.jobs.replay(job_ids)
+        tx.events.append([NewEvent(type=EventType.JOB_REPLAYED, subject_id=job.id) for job in jobs])
+        tx.commit()
+    return jobs

@@ -1,0 +1,159 @@
+"""records:process: a chunk of records goes through rules and similarity, and is decided in one write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from core.domain.decisions import Decision, Outcome, Stage, StageResult, decide, failed
+from core.domain.jobs import Job, NewJob, Stream
+from core.domain.records import Record, chunked, similarity_text, text_digest
+from core.domain.rule_evaluation import RuleOutcome
+from core.domain.rule_stage import hits, rules_result
+from core.domain.rules import Rule
+from core.domain.similarity import NEIGHBOURS, vote
+from core.domain.tenants import Actor, Tenant, worker_actor
+from core.errors import LeaseLost, Transient
+from core.usecases.vectors import cached_vectors
+from ports.clock import Clock, Ids
+from ports.embedder import Embedder
+from ports.matching import RuleMatcher
+from ports.storage import UnitOfWork
+
+LLM_BATCH = 20
+"""Records in one question to the LLM: few enough for a small model to keep apart."""
+
+
+def process_records(
+    job: Job,
+    *,
+    uow: UnitOfWork,
+    matcher: RuleMatcher,
+    embedder: Embedder | None,
+    llm_model: str | None,
+    clock: Clock,
+    ids: Ids,
+) -> None:
+    """Decides the still open records of the import and id range that the job names.
+
+    What neither stage is sure of is queued for the LLM, or goes to review when `llm_model` is None. Raises `Transient`
+    for what a retry may cure, and `LeaseLost` when another worker took over.
+    """
+    actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
+    with uow.begin(actor) as tx:
+        tenant, rules = tx.tenants.get(), tx.rules.list()
+        payload = job.payload
+        records = tx.records.open_between(UUID(payload["import_id"]), UUID(payload["first"]), UUID(payload["last"]))
+
+    def work(records: Sequence[Record]) -> None:
+        """A record that can't be processed fails alone: the chunk is halved around it."""
+        try:
+            outcomes = _ask_rules(records, rules, tenant, matcher)
+            results: dict[UUID, list[StageResult]] = {
+                id: [rules_result(outcome, tenant.rules_version)] for id, outcome in outcomes.items()
+            }
+            unsure = [r for r in records if results[r.id][-1].outcome is Outcome.UNSURE]
+            for id, result in _ask_neighbours(unsure, actor, tenant, uow, embedder).items():
+                results[id].append(result)
+            decisions = [_decision(r, results[r.id], outcomes[r.id], tenant, llm_model) for r in records]
+            _write(job, actor, decisions, outcomes, uow, clock, ids)
+        except (Transient, LeaseLost):
+            raise
+        except Exception as error:
+            if len(records) == 1:
+                reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+                _write(job, actor, [failed(records[0].id, reason)], {}, uow, clock, ids)
+            else:
+                half = len(records) // 2
+                work(records[:half])
+                work(records[half:])
+
+    if records:
+        work(records)
+    with uow.begin(actor) as tx:
+        tx.jobs.finish(job)
+        tx.commit()
+
+
+def _ask_rules(
+    records: Sequence[Record], rules: Sequence[Rule], tenant: Tenant, matcher: RuleMatcher
+) -> dict[UUID, RuleOutcome]:
+    outcomes = matcher.evaluate(rules, tenant.rules_version, records, tenant.zone)
+    return {record.id: outcome for record, outcome in zip(records, outcomes, strict=True)}
+
+
+def _ask_neighbours(
+    records: Sequence[Record], actor: Actor, tenant: Tenant, uow: UnitOfWork, embedder: Embedder | None
+) -> dict[UUID, StageResult]:
+    """What similarity says of each record; nothing is embedded while there is nothing to compare with."""
+    if not records:
+        return {}
+    if embedder is None:
+        off = StageResult(stage=Stage.SIMILARITY, outcome=Outcome.OFF, reason="embeddings are switched off")
+        return {r.id: off for r in records}
+    threshold, model = tenant.settings.similarity_threshold, embedder.model
+    with uow.begin(actor) as tx:
+        anything = tx.examples.any()
+    if not anything:
+        return {r.id: vote([], threshold=threshold, model=model) for r in records}
+    texts = {r.id: similarity_text(r.text, r.counterparty) for r in records}
+    vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=embedder)
+    with uow.begin(actor) as tx:
+        digests = list(vectors)
+        neighbours = dict(
+            zip(digests, tx.examples.nearest(model, [vectors[d] for d in digests], NEIGHBOURS), strict=True)
+        )
+    votes = {digest: vote(found, threshold=threshold, model=model) for digest, found in neighbours.items()}
+    return {id: votes[text_digest(text)] for id, text in texts.items()}
+
+
+def _decision(
+    record: Record, results: list[StageResult], outcome: RuleOutcome, tenant: Tenant, llm_model: str | None
+) -> Decision:
+    if llm_model is None and results[-1].outcome in (Outcome.UNSURE, Outcome.OFF):
+        results = [*results, StageResult(stage=Stage.LLM, outcome=Outcome.OFF, reason="no LLM is configured")]
+    decision = decide(
+        record.id,
+        results,
+        spot_check_share=tenant.settings.spot_check_share,
+        more=Stage.LLM if llm_model is not None else None,
+    )
+    return replace(
+        decision,
+        tags=tuple(dict.fromkeys((*record.tags, *outcome.tags))),
+        attributes=outcome.fields,
+        group_key=text_digest(record.text).hex()[:32] if decision.approval else "",
+    )
+
+
+def _write(
+    job: Job,
+    actor: Actor,
+    decisions: Sequence[Decision],
+    outcomes: Mapping[UUID, RuleOutcome],
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> None:
+    with uow.begin(actor) as tx:
+        tx.jobs.hold(job)
+        changed = set(tx.records.decide(decisions))
+        open_ids = [d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed]
+        tx.jobs.add(
+            [
+                NewJob(
+                    id=ids.new(),
+                    stream=Stream.LLM,
+                    payload={"records": [str(id) for id in some]},
+                    request_id=job.request_id,
+                    source_agent=job.source_agent,
+                    max_attempts=job.max_attempts,
+                    trace_parent=job.trace_parent,
+                )
+                for some in chunked(open_ids, LLM_BATCH)
+            ]
+        )
+        decided = [d.record_id for d in decisions if d.stage is Stage.RULES and d.record_id in changed]
+        tx.rules.count_hits(hits(outcomes[id] for id in decided), clock.now())
+        tx.commit()

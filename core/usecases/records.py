@@ -1,0 +1,42 @@
+"""Records: read, page by page or one with its whole trace, and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from core.domain.records import Record
+from core.domain.tenants import Actor
+from ports.storage import RecordFilter, UnitOfWork
+
+EXPORT_PAGE = 2_000
+
+
+def list_records(
+    actor: Actor, where: RecordFilter, *, uow: UnitOfWork, after: UUID | None, limit: int
+) -> Sequence[Mapping[str, Any]]:
+    """A page as `ports.storage.Records.page` gives it."""
+    with uow.begin(actor) as tx:
+        return tx.records.page(where, after=after, limit=limit)
+
+
+def export_records(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """All matching records, page by page, each page in a transaction of its own."""
+    after: UUID | None = None
+    while page := list_records(actor, where, uow=uow, after=after, limit=EXPORT_PAGE):
+        yield page
+        after = page[-1]["id"]
+
+
+def get_record(actor: Actor, record_id: UUID, *, uow: UnitOfWork) -> Record:
+    with uow.begin(actor) as tx:
+        return tx.records.get(record_id)
+
+
+def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
+    """It doesn't come back: a later import of the same record is known as deleted. Raises `NotFound`,
+    `VersionMismatch`."""
+    with uow.begin(actor) as tx:
+        tx.records.delete(record_id, version)
+        tx.commit()

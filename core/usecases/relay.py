@@ -1,0 +1,27 @@
+"""The relay: publishes what was committed, brings back what was lost, seals what was told."""
+
+from __future__ import annotations
+
+from ports.broker import Broker
+from ports.storage import SystemStorage
+
+PUBLISH_AT_ONCE = 100
+
+
+def publish_due(*, share: int, system: SystemStorage, broker: Broker) -> int:
+    """Publishes due jobs, at most `share` in flight of a tenant; returns how many. Raises `Transient`: what was not
+    published stays queued, and what was published twice is claimed once."""
+    with system.take_due(share=share, limit=PUBLISH_AT_ONCE) as due:
+        for tenant_id, job_id, stream, headers in due:
+            broker.publish(tenant_id, job_id, stream, headers)
+    return len(due)
+
+
+def reap_jobs(*, republish_after: float, system: SystemStorage) -> int:
+    """Queues again what a lost worker held, and what a lost broker carried; returns how many."""
+    return system.reap(republish_after=republish_after)
+
+
+def seal_events(*, system: SystemStorage) -> int:
+    """Gives committed events their place; returns how many batches."""
+    return system.seal()
