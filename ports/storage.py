@@ -1,0 +1,422 @@
+"""The unit of work and its repositories: everything that is stored, tenant by tenant.
+
+A transaction belongs to one tenant and sees nothing of another. Nothing is kept unless `commit` was called. Methods
+are batch-first; those that change guard by state or version and raise when the guard fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO, Protocol
+from uuid import UUID
+
+from core.domain.approvals import Approval, Example
+from core.domain.categories import Category
+from core.domain.connections import Connection, Import
+from core.domain.decisions import Decision
+from core.domain.events import Event, EventFilter, NewEvent
+from core.domain.jobs import Job, NewJob
+from core.domain.records import Draft, Record
+from core.domain.rules import Rule
+from core.domain.similarity import Neighbour
+from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """What records to list; everything given must hold. `text` is a case-insensitive part of text or counterparty."""
+
+    statuses: tuple[str, ...] = ()
+    category_id: UUID | None = None
+    stage: str | None = None
+    account: str | None = None
+    kind: str | None = None
+    connection_id: UUID | None = None
+    import_id: UUID | None = None
+    since: date | None = None
+    until: date | None = None
+    min_amount: Decimal | None = None
+    max_amount: Decimal | None = None
+    currency: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What became of a batch of drafts: the ids of new records in the drafts' order, how many were known already
+    (among them `updated`, pending ones that were posted), and how many were deleted before and stay so."""
+
+    inserted: tuple[UUID, ...]
+    known: int
+    updated: int
+
+
+class Tenants(Protocol):
+    def get(self) -> Tenant:
+        """The tenant of the transaction; raises `NotFound`."""
+        ...
+
+    def add(self, tenant: Tenant) -> None: ...
+
+    def update(self, tenant: Tenant) -> None:
+        """Writes name, time zone and settings if the stored version is `tenant.version`, which then rises by one;
+        raises `VersionMismatch`."""
+        ...
+
+    def add_user(self, user: User, membership: Membership) -> None:
+        """Adds the membership, and the user unless a user has that e-mail address already."""
+        ...
+
+    def members(self) -> Sequence[tuple[User, Membership]]: ...
+
+
+class ApiKeys(Protocol):
+    def add(self, key: ApiKey) -> None: ...
+
+    def list(self) -> Sequence[ApiKey]: ...
+
+    def get(self, id: UUID) -> ApiKey: ...
+
+    def revoke(self, id: UUID, now: datetime) -> ApiKey: ...
+
+    def touch(self, id: UUID, now: datetime) -> None: ...
+
+
+class Categories(Protocol):
+    def list(self) -> Sequence[Category]:
+        """All of them, by key."""
+        ...
+
+    def get(self, id: UUID) -> Category: ...
+
+    def add(self, categories: Sequence[Category]) -> None:
+        """Raises `Conflict` when a key is taken."""
+        ...
+
+    def update(self, category: Category) -> None:
+        """Guarded by version, which then rises; raises `VersionMismatch` or `Conflict` (key taken)."""
+        ...
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        """Raises `Conflict` while records, rules, examples or child categories use it."""
+        ...
+
+
+class Connections(Protocol):
+    def list(self) -> Sequence[Connection]: ...
+
+    def get(self, id: UUID) -> Connection: ...
+
+    def ensure(self, connection: Connection) -> Connection:
+        """The connection with that connector and name, added if there was none."""
+        ...
+
+    def add(self, connection: Connection) -> None:
+        """Raises `Conflict` when the connector has a connection of that name."""
+        ...
+
+    def update(self, connection: Connection) -> None:
+        """Guarded by version, which then rises."""
+        ...
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        """Raises `Conflict` while it has records."""
+        ...
+
+
+class Imports(Protocol):
+    def add(self, imported: Import, payload: Iterable[bytes]) -> Import:
+        """Keeps the payload in pieces, and gives the import back with the payload's `bytes` and `sha256`."""
+        ...
+
+    def get(self, id: UUID) -> Import: ...
+
+    def list(self, *, before: UUID | None, limit: int) -> Sequence[Import]:
+        """Newest first; `before` is the last id of the page before."""
+        ...
+
+    def open(self, id: UUID) -> BinaryIO:
+        """The payload from its start, read piece by piece; raises `NotFound` when it was dropped."""
+        ...
+
+    def update(self, imported: Import) -> None:
+        """Writes status, counts, refusals, failure and the end."""
+        ...
+
+
+class Records(Protocol):
+    def store(
+        self,
+        drafts: Sequence[tuple[UUID, Draft, date]],
+        *,
+        connection_id: UUID,
+        import_id: UUID,
+        categories: Mapping[str, UUID] | None = None,
+    ) -> Stored:
+        """Adds what is new, with an `INGESTED` event each; posts what was pending (`UPDATED`); leaves alone what is
+        known or was deleted. Each comes with its new id (rising) and its calendar day in the tenant's time zone, and
+        carries an external_id. With `categories` (normalised names to ids), drafts that
+        name one are stored as approved by a person, with an example and a `TX_APPROVED` event each."""
+        ...
+
+    def known(self, connection_id: UUID, keys: Sequence[tuple[str, str]]) -> int:
+        """How many of these (account, external_id) are stored or were deleted."""
+        ...
+
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
+        """The import's records in that range of ids that are still `ingested`, by id. `raw` is left empty: no stage
+        reads it."""
+        ...
+
+    def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
+        """Those of these records that are still `ingested`, by id, `raw` left empty."""
+        ...
+
+    def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
+        """Writes decisions to records that are still `ingested`, with their approval items, a `PROCESSED` event each
+        and the counters of the day; returns the ids of the records that changed. A decision with `open_stage` only
+        keeps its trace so far and raises no event."""
+        ...
+
+    def get(self, id: UUID) -> Record: ...
+
+    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+        """In the order of `ids`; raises `NotFound` when one is missing."""
+        ...
+
+    def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Records by rising id, as mappings of `Record`'s fields but for `raw` and `tenant_id`: lists are hot, and
+        these go out as they are. `after` is the last id of the page before."""
+        ...
+
+    def update(self, changed: Sequence[Record]) -> None:
+        """Writes category, status, stage, confidence, trace, tags, attributes and failure, guarded by version, which
+        then rises; raises `VersionMismatch` or `NotFound`."""
+        ...
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        """Removes the record with its approval and example, leaving a tombstone, so that no import brings it back."""
+        ...
+
+
+    def undo_import(self, import_id: UUID) -> tuple[int, int]:
+        """Removes the records that the import added, with what hangs on them and a `DELETED` event each, but for those
+        that a person decided since; returns (removed, kept). No tombstones: the same file may come again."""
+        ...
+
+
+class Approvals(Protocol):
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Approval]:
+        """In the order of `ids`; raises `NotFound` when one is missing."""
+        ...
+
+    def queue(
+        self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+    ) -> Sequence[tuple[Approval, Record]]:
+        """Open items, most urgent first, then oldest; `after` is (urgency, id) of the last one of the page before."""
+        ...
+
+    def open_of(self, record_id: UUID) -> Approval | None: ...
+
+    def add(self, approvals: Sequence[Approval]) -> None: ...
+
+    def decide(self, approvals: Sequence[Approval]) -> None:
+        """Writes verdict, category, who and when, if still open; raises `AlreadyDecided`."""
+        ...
+
+    def count_open(self) -> int: ...
+
+
+class Examples(Protocol):
+    def put(self, examples: Sequence[Example]) -> None:
+        """Adds examples; one of the same record replaces the former."""
+        ...
+
+    def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
+
+    def any(self) -> bool: ...
+
+    def without_embedding(self, model: str, limit: int) -> Sequence[Example]: ...
+
+    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None: ...
+
+    def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
+        """For each vector the `k` examples of that model nearest by cosine, nearest first, by an exact scan."""
+        ...
+
+
+class Embeddings(Protocol):
+    """The cache: vectors by model and content address (`text_digest`)."""
+
+    def get(self, model: str, digests: Sequence[bytes]) -> Mapping[bytes, Sequence[float]]: ...
+
+    def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None: ...
+
+
+class Rules(Protocol):
+    def list(self) -> Sequence[Rule]:
+        """All rules in the order in which they are tried."""
+        ...
+
+    def get(self, id: UUID) -> Rule: ...
+
+    def add(self, rules: Sequence[Rule]) -> None:
+        """Raises the tenant's `rules_version`, as `update`, `reorder` and `delete` do."""
+        ...
+
+    def update(self, rule: Rule) -> None:
+        """Guarded by version, which then rises."""
+        ...
+
+    def reorder(self, priorities: Mapping[UUID, int]) -> None:
+        """Raises `NotFound` when a rule is missing."""
+        ...
+
+    def delete(self, id: UUID, version: int | None) -> None: ...
+
+    def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None: ...
+
+
+class Jobs(Protocol):
+    def add(self, jobs: Sequence[NewJob]) -> None:
+        """Queues jobs; they are published after the commit."""
+        ...
+
+    def get(self, id: UUID) -> Job: ...
+
+    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]: ...
+
+    def claim(self, id: UUID, token: UUID, seconds: float) -> Job | None:
+        """Takes a lease on a queued or published job that is due and counts an attempt; None when it is not to be had."""
+        ...
+
+    def renew(self, job: Job, seconds: float) -> None:
+        """Raises `LeaseLost` when another worker has the job."""
+        ...
+
+    def hold(self, job: Job, progress: Mapping[str, Any] | None = None) -> None:
+        """Locks the job for this transaction and keeps its progress; raises `LeaseLost`: then nothing may commit."""
+        ...
+
+    def finish(self, job: Job) -> None:
+        """Raises `LeaseLost`."""
+        ...
+
+    def fail(self, job: Job, error: str, *, due_at: datetime | None) -> None:
+        """Back into the queue for `due_at`, or into the dead letters when that is None; raises `LeaseLost`."""
+        ...
+
+    def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
+        """Queues dead jobs again with fresh attempts; raises `NotFound` or `Conflict` (not dead)."""
+        ...
+
+
+class Events(Protocol):
+    def append(self, events: Sequence[NewEvent]) -> None:
+        """With the time, actor, agent and request of the transaction. They get their `seq` after the commit."""
+        ...
+
+    def list(self, where: EventFilter, *, after: int, limit: int) -> Sequence[Event]:
+        """Sealed events with a `seq` above `after`, in order."""
+        ...
+
+
+class Transaction(Protocol):
+    """An open transaction. The order of the attributes is that of DESIGN's words."""
+
+    @property
+    def tenants(self) -> Tenants: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...
+    @property
+    def categories(self) -> Categories: ...
+    @property
+    def connections(self) -> Connections: ...
+    @property
+    def imports(self) -> Imports: ...
+    @property
+    def records(self) -> Records: ...
+    @property
+    def approvals(self) -> Approvals: ...
+    @property
+    def examples(self) -> Examples: ...
+    @property
+    def embeddings(self) -> Embeddings: ...
+    @property
+    def rules(self) -> Rules: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def events(self) -> Events: ...
+
+    def commit(self) -> None: ...
+
+
+class UnitOfWork(Protocol):
+    def begin(self, actor: Actor) -> AbstractContextManager[Transaction]:
+        """A transaction in the actor's tenant. Leaving it without `commit` rolls back.
+
+        When the actor carries an Idempotency-Key, it is claimed first: raises `IdempotencyReplay` if a request with
+        this key was carried out, `IdempotencyMismatch` if that was another request. Concurrent ones wait."""
+        ...
+
+    def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:
+        """Status and body that answered the request that claimed the actor's Idempotency-Key."""
+        ...
+
+    def save_response(self, actor: Actor, status: int, body: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStats:
+    """A stream as an operator sees it: how many jobs in each status, seconds that the oldest open one waits, retries."""
+
+    stream: str
+    counts: Mapping[str, int]
+    oldest_seconds: float
+    retries: int
+
+
+class SystemStorage(Protocol):
+    """What is done across tenants, each call a transaction of its own: the relay's, the sealer's, the operator's work,
+    and what must be found before the tenant is known."""
+
+    def find_api_key(self, key_id: str) -> ApiKey | None: ...
+
+    def take_due(
+        self, *, share: int, limit: int
+    ) -> AbstractContextManager[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+        """Due jobs as (tenant, job, stream, headers), locked while the context is open, and marked as published when
+        it ends without an error; at most `share` of a tenant are in flight at once."""
+        ...
+
+    def reap(self, *, republish_after: float) -> int:
+        """Returns expired leases to the queue (or to the dead letters after the last attempt) and queues again what
+        was published and not claimed for so many seconds; returns how many."""
+        ...
+
+    def seal(self) -> int:
+        """Gives committed events their `seq`, tenant by tenant, and chains their digests; returns how many batches."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Returns when jobs or events were committed, at the latest after so many seconds."""
+        ...
+
+    def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]: ...
+
+    def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]: ...
+
+    def stream_stats(self) -> Sequence[StreamStats]: ...
+
+    def stage_counts(self) -> Sequence[tuple[str, str, int]]:
+        """(stage, status, records) over all tenants, since the beginning."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the database answers and its migrations are those of this release."""
+        ...
