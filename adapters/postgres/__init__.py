@@ -1,0 +1,1 @@
+"""Everything that is stored: PostgreSQL with pgvector, by SQLAlchemy Core and psycopg."""

@@ -1,0 +1,55 @@
+"""Engines: a pool of psycopg connections each, one for the app's role and one for the system's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def dumps(value: Any) -> str:
+    """JSON as it is stored: Decimals, ids and integers of more than 64 bits become strings; what PostgreSQL refuses in
+    a text (NUL, halves of surrogate pairs) becomes U+FFFD."""
+    try:
+        written = orjson.dumps(value, default=str)
+    except TypeError:
+        return orjson.dumps(_storable(value), default=str).decode()
+    if b"\\u0000" in written:
+        written = orjson.dumps(_storable(value), default=str)
+    return written.decode()
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return _UNSTORABLE.sub("\ufffd", value)
+        case bool():
+            return value
+        case int():
+            return value if -(1 << 63) <= value < 1 << 63 else str(value)
+        case Mapping():
+            return {_storable(str(name)): _storable(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_storable(part) for part in value]
+        case _:
+            return value
+
+
+def create(url: str, *, pool_size: int) -> Engine:
+    """An engine over psycopg 3. A connection that broke, as after a restart of the server, is replaced unseen."""
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=4,
+        pool_pre_ping=True,
+        pool_timeout=30,
+        json_serializer=dumps,
+        json_deserializer=orjson.loads,
+        connect_args={"options": "-c timezone=UTC", "application_name": "sortation"},
+    )

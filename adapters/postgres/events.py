@@ -1,0 +1,113 @@
+"""The event log: what a transaction tells is one batch, which the sealer later places in the tenant's sequence.
+
+An event's `seq` is its batch's `last_seq - size + ordinal`; so sealing writes one row a batch, however many its events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select, text
+
+from adapters.postgres.tables import event_batches, events
+from core.domain.events import Event, EventFilter, NewEvent
+from core.domain.tenants import Actor
+from ports.clock import Ids
+
+
+class PostgresEvents:
+    def __init__(self, connection: Connection, actor: Actor, ids: Ids) -> None:
+        self._connection = connection
+        self._actor = actor
+        self.batch_id = ids.new()
+        self.size = 0
+        """Events told so far: set-based statements number theirs from here and call `told`."""
+
+    def append(self, new: Sequence[NewEvent]) -> None:
+        if not new:
+            return
+        self._connection.execute(
+            insert(events),
+            [
+                {
+                    "tenant_id": self._actor.tenant_id,
+                    "batch_id": self.batch_id,
+                    "ordinal": self.size + i,
+                    "type": event.type.value,
+                    "subject_id": event.subject_id,
+                    "payload": event.payload,
+                }
+                for i, event in enumerate(new, start=1)
+            ],
+        )
+        self.told(len(new))
+
+    def told(self, count: int) -> None:
+        self.size += count
+
+    def close(self) -> None:
+        """Writes the batch of this transaction, if it told anything; the sealer is woken by the commit."""
+        if self.size:
+            self._connection.execute(
+                insert(event_batches).values(
+                    tenant_id=self._actor.tenant_id,
+                    id=self.batch_id,
+                    size=self.size,
+                    actor=self._actor.name,
+                    source_agent=self._actor.source_agent,
+                    request_id=self._actor.request_id,
+                    created_at=func.now(),
+                )
+            )
+            notify(self._connection)
+
+    def list(self, where: EventFilter, *, after: int, limit: int) -> Sequence[Event]:
+        rows = self._connection.execute(events_query(self._actor.tenant_id, where, after=after, limit=limit)).mappings()
+        return [to_event(row) for row in rows]
+
+
+def events_query(tenant_id: UUID, where: EventFilter, *, after: int, limit: int) -> Select[tuple[object, ...]]:
+    """Sealed events above `after`; walks the batches by `last_seq` and each batch by its key, so the cursor is free."""
+    seq = (event_batches.c.last_seq - event_batches.c.size + events.c.ordinal).label("seq")
+    query = (
+        select(
+            events.c.tenant_id,
+            seq,
+            events.c.type,
+            event_batches.c.created_at.label("occurred_at"),
+            event_batches.c.source_agent,
+            event_batches.c.actor,
+            events.c.subject_id,
+            event_batches.c.request_id,
+            events.c.payload,
+        )
+        .join_from(
+            event_batches,
+            events,
+            (events.c.tenant_id == event_batches.c.tenant_id) & (events.c.batch_id == event_batches.c.id),
+        )
+        .where(event_batches.c.tenant_id == tenant_id, event_batches.c.last_seq > after, seq > after)
+        .order_by(event_batches.c.last_seq, events.c.ordinal)
+        .limit(limit)
+    )
+    if where.types:
+        query = query.where(events.c.type.in_(where.types))
+    if where.source_agent is not None:
+        query = query.where(event_batches.c.source_agent == where.source_agent)
+    if where.since is not None:
+        query = query.where(event_batches.c.created_at >= where.since)
+    if where.until is not None:
+        query = query.where(event_batches.c.created_at < where.until)
+    if where.subject_id is not None:
+        query = query.where(events.c.subject_id == where.subject_id)
+    return query
+
+
+def to_event(row: RowMapping) -> Event:
+    return Event(**{name: row[name] for name in Event.__slots__})
+
+
+def notify(connection: Connection) -> None:
+    """Wakes the relay when this transaction commits."""
+    connection.execute(text("SELECT pg_notify('sortation', '')"))

@@ -1,0 +1,206 @@
+"""The set-based statements on records. Each takes what a staging table holds and tells its events itself.
+
+Parameters: `tenant` and `batch` (of events), `told` (how many events the batch has so far).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+STAGED_DRAFTS = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS staged_drafts (
+        n integer, id uuid, kind text, account text, external_id text, occurred_on date, occurred_at timestamptz,
+        text text, counterparty text, amount numeric, currency text, attributes jsonb, raw jsonb, pending boolean,
+        pending_external_id text, category_id uuid, example text, digest bytea
+    ) ON COMMIT DELETE ROWS
+"""
+
+# A posted record that got a new id keeps the row that it had while it was pending, and is still known by the former id.
+RENAME_PENDING = text("""
+    UPDATE records r SET external_id = s.external_id, former_external_id = r.external_id
+    FROM (
+        SELECT DISTINCT ON (account, external_id) * FROM staged_drafts
+        WHERE pending_external_id IS NOT NULL ORDER BY account, external_id, n
+    ) s
+    WHERE r.tenant_id = :tenant AND r.connection_id = :connection AND r.account = s.account
+      AND r.external_id = s.pending_external_id AND r.pending
+      AND NOT EXISTS (
+          SELECT 1 FROM records other
+          WHERE other.tenant_id = :tenant AND other.connection_id = :connection
+            AND other.account = s.account AND other.external_id = s.external_id
+      )
+""")
+
+ADD_DRAFTS = text("""
+    WITH added AS (
+        INSERT INTO records (
+            tenant_id, id, connection_id, import_id, kind, account, external_id, occurred_on, occurred_at, text,
+            counterparty, amount, currency, attributes, raw, pending, status, category_id, stage, confidence,
+            selection_probability, reasoning_trace, tags, created_at, updated_at, version
+        )
+        SELECT
+            :tenant, s.id, :connection, :import, s.kind, s.account, s.external_id, s.occurred_on, s.occurred_at, s.text,
+            s.counterparty, s.amount, s.currency, s.attributes, s.raw, s.pending,
+            CASE WHEN s.category_id IS NULL THEN 'ingested' ELSE 'approved' END,
+            s.category_id,
+            CASE WHEN s.category_id IS NOT NULL THEN 'human' END,
+            CASE WHEN s.category_id IS NOT NULL THEN 1.0 END,
+            CASE WHEN s.category_id IS NOT NULL THEN 1.0 END,
+            CASE WHEN s.category_id IS NOT NULL
+                 THEN '{"reason": "human: imported as approved", "stages": []}'::jsonb END,
+            '{}', now(), now(), 1
+        FROM staged_drafts s
+        WHERE NOT EXISTS (
+            SELECT 1 FROM record_tombstones t
+            WHERE t.tenant_id = :tenant AND t.connection_id = :connection
+              AND t.account = s.account AND t.external_id IN (s.external_id, s.pending_external_id)
+        ) AND NOT EXISTS (
+            SELECT 1 FROM records renamed
+            WHERE renamed.tenant_id = :tenant AND renamed.connection_id = :connection
+              AND renamed.account = s.account AND renamed.former_external_id = s.external_id
+        )
+        ORDER BY s.n
+        ON CONFLICT (tenant_id, connection_id, account, external_id) DO NOTHING
+        RETURNING id
+    ), told AS (
+        INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'INGESTED', id,
+               jsonb_build_object('import_id', CAST(:import AS uuid), 'connection_id', CAST(:connection AS uuid))
+        FROM added
+    )
+    SELECT id FROM added ORDER BY id
+""")
+
+POST_PENDING = text("""
+    WITH posted AS (
+        UPDATE records r SET
+            occurred_on = s.occurred_on, occurred_at = s.occurred_at, text = s.text, counterparty = s.counterparty,
+            amount = s.amount, currency = s.currency, attributes = r.attributes || s.attributes, raw = s.raw,
+            pending = false, updated_at = now(), version = r.version + 1
+        FROM (
+            SELECT DISTINCT ON (account, external_id) * FROM staged_drafts
+            WHERE NOT pending ORDER BY account, external_id, n DESC
+        ) s
+        WHERE r.tenant_id = :tenant AND r.connection_id = :connection
+          AND r.account = s.account AND r.external_id = s.external_id AND r.pending AND r.id <> s.id
+        RETURNING r.id
+    ), told AS (
+        INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'UPDATED', id,
+               jsonb_build_object('import_id', CAST(:import AS uuid), 'change', 'posted')
+        FROM posted
+    )
+    SELECT count(*) FROM posted
+""")
+
+# The example of a record has the record's id: one each, and nothing to look up.
+TEACH_HISTORY = text("""
+    WITH approved AS (
+        SELECT s.* FROM staged_drafts s WHERE s.category_id IS NOT NULL AND s.id = ANY(:ids)
+    ), taught AS (
+        INSERT INTO examples (tenant_id, id, record_id, text, text_digest, category_id, created_at)
+        SELECT :tenant, id, id, example, digest, category_id, now() FROM approved
+    ), counted AS (
+        INSERT INTO daily_counts (tenant_id, day, stage, status, records)
+        SELECT :tenant, current_date, 'human', 'approved', count(*) FROM approved HAVING count(*) > 0
+        ON CONFLICT (tenant_id, day, stage, status)
+        DO UPDATE SET records = daily_counts.records + excluded.records
+    ), told AS (
+        INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'TX_APPROVED', id,
+               jsonb_build_object('category_id', category_id, 'verdict', 'approve', 'import_id', CAST(:import AS uuid))
+        FROM approved
+    )
+    SELECT count(*) FROM approved
+""")
+
+STAGED_DECISIONS = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS staged_decisions (
+        id uuid, status text, category_id uuid, stage text, confidence float8, threshold float8, model_version text,
+        selection_probability float8, trace jsonb, failure text, tags text[], attributes jsonb,
+        approval_id uuid, reason text, suggested_id uuid, suggested_confidence float8, group_key text
+    ) ON COMMIT DELETE ROWS
+"""
+
+# What a person or another worker decided meanwhile is no longer `ingested`, and left alone.
+DECIDE = text("""
+    WITH changed AS (
+        UPDATE records r SET
+            status = s.status, category_id = s.category_id, stage = s.stage, confidence = s.confidence,
+            threshold = s.threshold, model_version = s.model_version,
+            selection_probability = s.selection_probability, reasoning_trace = s.trace, failure = s.failure,
+            tags = s.tags, attributes = r.attributes || s.attributes, updated_at = now(), version = r.version + 1
+        FROM staged_decisions s
+        WHERE r.tenant_id = :tenant AND r.id = s.id AND r.status = 'ingested'
+        RETURNING r.id, r.status, r.stage, r.category_id, r.confidence
+    ), final AS (
+        SELECT * FROM changed WHERE status <> 'ingested'
+    ), told AS (
+        INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'PROCESSED', id,
+               jsonb_build_object('status', status, 'stage', stage, 'category_id', category_id,
+                                  'confidence', round(confidence::numeric, 4))
+        FROM final
+    ), asked AS (
+        INSERT INTO approvals (
+            tenant_id, id, record_id, reason, suggested_id, confidence, urgency, group_key, created_at
+        )
+        SELECT :tenant, s.approval_id, s.id, s.reason, s.suggested_id, s.suggested_confidence,
+               1 - s.suggested_confidence, s.group_key, now()
+        FROM staged_decisions s JOIN final USING (id)
+        WHERE s.approval_id IS NOT NULL
+    ), counted AS (
+        INSERT INTO daily_counts (tenant_id, day, stage, status, records)
+        SELECT :tenant, current_date, coalesce(stage, ''), status, count(*) FROM final
+        GROUP BY coalesce(stage, ''), status ORDER BY coalesce(stage, ''), status
+        ON CONFLICT (tenant_id, day, stage, status) DO UPDATE SET records = daily_counts.records + excluded.records
+    )
+    SELECT id, status <> 'ingested' AS final FROM changed ORDER BY id
+""")
+
+KNOWN = text("""
+    SELECT count(*) FROM unnest(CAST(:accounts AS text[]), CAST(:external_ids AS text[])) AS k(account, external_id)
+    WHERE EXISTS (
+        SELECT 1 FROM records r WHERE r.tenant_id = :tenant AND r.connection_id = :connection
+          AND r.account = k.account AND r.external_id = k.external_id
+    ) OR EXISTS (
+        SELECT 1 FROM records r WHERE r.tenant_id = :tenant AND r.connection_id = :connection
+          AND r.account = k.account AND r.former_external_id = k.external_id
+    ) OR EXISTS (
+        SELECT 1 FROM record_tombstones t WHERE t.tenant_id = :tenant AND t.connection_id = :connection
+          AND t.account = k.account AND t.external_id = k.external_id
+    )
+""")
+
+SETTLE = text("""
+    UPDATE records r SET
+        status = s.status, category_id = s.category_id, stage = s.stage, confidence = s.confidence,
+        reasoning_trace = s.trace, tags = ARRAY(SELECT jsonb_array_elements_text(s.tags)), attributes = s.attributes,
+        failure = s.failure, updated_at = now(), version = r.version + 1
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:statuses AS text[]), CAST(:categories AS uuid[]),
+        CAST(:stages AS text[]), CAST(:confidences AS float8[]), CAST(:traces AS jsonb[]), CAST(:tags AS jsonb[]),
+        CAST(:attributes AS jsonb[]), CAST(:failures AS text[])
+    ) AS s(id, version, status, category_id, stage, confidence, trace, tags, attributes, failure)
+    WHERE r.tenant_id = :tenant AND r.id = s.id AND r.version = s.version
+""")
+
+# What a person decided after the import stays: in review, or by changing a record that came in as approved.
+UNDO_IMPORT = text("""
+    WITH removed AS (
+        DELETE FROM records r
+        WHERE r.tenant_id = :tenant AND r.import_id = :import
+          AND r.status <> 'overridden'
+          AND (r.status <> 'approved' OR NOT EXISTS (
+              SELECT 1 FROM approvals a
+              WHERE a.tenant_id = :tenant AND a.record_id = r.id AND a.verdict IS NOT NULL
+          ))
+        RETURNING id
+    ), told AS (
+        INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'DELETED', id,
+               jsonb_build_object('import_id', CAST(:import AS uuid))
+        FROM removed
+    )
+    SELECT count(*) FROM removed
+""")

@@ -1,0 +1,277 @@
+"""Records: written in batches by COPY into staging tables and one statement each, read by keyset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from adapters.postgres import record_statements as sql
+from adapters.postgres.engine import dumps
+from adapters.postgres.events import PostgresEvents
+from adapters.postgres.guards import at, conflicts, delete_versioned
+from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
+from adapters.postgres.tables import record_tombstones, records
+from core.domain.decisions import Decision
+from core.domain.events import EventType, NewEvent
+from core.domain.records import Draft, Record, normalise, similarity_text, text_digest
+from core.errors import NotFound, VersionMismatch
+from ports.clock import Ids
+from ports.storage import RecordFilter, Stored
+
+_PAGE_COLUMNS = tuple(c for c in records.c if c.name not in ("raw", "tenant_id", "former_external_id"))
+_OPEN_COLUMNS = tuple(c if c.name != "raw" else literal_column("'{}'::jsonb", JSONB).label("raw") for c in records.c)
+_NO_CATEGORY = "the category does not exist"
+
+
+class PostgresRecords:
+    def __init__(self, connection: Connection, tenant_id: UUID, events: PostgresEvents, ids: Ids) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+        self._events = events
+        self._ids = ids
+
+    def store(
+        self,
+        drafts: Sequence[tuple[UUID, Draft, date]],
+        *,
+        connection_id: UUID,
+        import_id: UUID,
+        categories: Mapping[str, UUID] | None = None,
+    ) -> Stored:
+        if not drafts:
+            return Stored(inserted=(), known=0, updated=0)
+        staged = _without_superseded(drafts)
+        self._stage("staged_drafts", sql.STAGED_DRAFTS, (_draft_row(n, *d, categories) for n, d in enumerate(staged)))
+        there = {"connection": connection_id, "import": import_id}
+        if any(draft.pending_external_id for _, draft, _ in drafts):
+            self._connection.execute(sql.RENAME_PENDING, {"tenant": self._tenant_id, "connection": connection_id})
+        with conflicts(unknown="the connection or a category does not exist"):
+            inserted = tuple(self._connection.execute(sql.ADD_DRAFTS, there | self._told()).scalars())
+        self._events.told(len(inserted))
+        updated = 0
+        if len(inserted) < len(drafts):
+            updated = self._connection.execute(sql.POST_PENDING, there | self._told()).scalar_one()
+            self._events.told(updated)
+        if categories is not None:
+            parameters = {"import": import_id, "ids": list(inserted)} | self._told()
+            self._events.told(self._connection.execute(sql.TEACH_HISTORY, parameters).scalar_one())
+        self._connection.execute(text("TRUNCATE staged_drafts"))
+        return Stored(inserted=inserted, known=len(drafts) - len(inserted), updated=updated)
+
+    def known(self, connection_id: UUID, keys: Sequence[tuple[str, str]]) -> int:
+        parameters = {
+            "tenant": self._tenant_id,
+            "connection": connection_id,
+            "accounts": [account for account, _ in keys],
+            "external_ids": [external_id for _, external_id in keys],
+        }
+        return int(self._connection.execute(sql.KNOWN, parameters).scalar_one())
+
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
+        return self._open(and_(records.c.import_id == import_id, records.c.id.between(first, last)))
+
+    def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
+        return self._open(records.c.id.in_(ids))
+
+    def _open(self, where: Any) -> Sequence[Record]:
+        query = (
+            select(*_OPEN_COLUMNS)
+            .where(records.c.tenant_id == self._tenant_id, where, records.c.status == "ingested")
+            .order_by(records.c.id)
+        )
+        return [to_record(row) for row in self._connection.execute(query).mappings()]
+
+    def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
+        if not decisions:
+            return []
+        rows = (_decision_row(d, self._ids.new() if d.approval else None) for d in decisions)
+        self._stage("staged_decisions", sql.STAGED_DECISIONS, rows)
+        with conflicts(unknown=_NO_CATEGORY, taken="a record that waits for a person is not decided again"):
+            changed = self._connection.execute(sql.DECIDE, self._told()).all()
+        self._events.told(sum(row.final for row in changed))
+        self._connection.execute(text("TRUNCATE staged_decisions"))
+        return [row.id for row in changed]
+
+    def get(self, id: UUID) -> Record:
+        row = (
+            self._connection.execute(select(*RECORD_COLUMNS).where(at(records, self._tenant_id, id))).mappings().first()
+        )
+        if row is None:
+            raise NotFound("this record does not exist")
+        return to_record(row)
+
+    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+        query = select(*RECORD_COLUMNS).where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids))
+        found = {row["id"]: to_record(row) for row in self._connection.execute(query).mappings()}
+        if missing := [id for id in ids if id not in found]:
+            raise NotFound(f"record {missing[0]} does not exist")
+        return [found[id] for id in ids]
+
+    def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
+        query = _filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
+        if after is not None:
+            query = query.where(records.c.id > after)
+        rows = self._connection.execute(query.order_by(records.c.id).limit(limit)).mappings()
+        return [_shown(dict(row)) for row in rows]
+
+    def update(self, changed: Sequence[Record]) -> None:
+        if not changed:
+            return
+        parameters = {
+            "tenant": self._tenant_id,
+            "ids": [r.id for r in changed],
+            "versions": [r.version for r in changed],
+            "statuses": [r.status.value for r in changed],
+            "categories": [r.category_id for r in changed],
+            "stages": [r.stage for r in changed],
+            "confidences": [r.confidence for r in changed],
+            "traces": [None if r.reasoning_trace is None else dumps(r.reasoning_trace) for r in changed],
+            "tags": [dumps(r.tags) for r in changed],
+            "attributes": [dumps(r.attributes) for r in changed],
+            "failures": [r.failure for r in changed],
+        }
+        with conflicts(unknown=_NO_CATEGORY):
+            written = self._connection.execute(sql.SETTLE, parameters)
+        if written.rowcount != len(changed):
+            self.get_many([r.id for r in changed])
+            raise VersionMismatch
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        where = at(records, self._tenant_id, id)
+        place = (records.c.connection_id, records.c.account, records.c.external_id, records.c.former_external_id)
+        gone = self._connection.execute(select(*place).where(where)).first()
+        if gone is None:
+            raise NotFound("this record does not exist")
+        delete_versioned(self._connection, records, where, version)
+        self._connection.execute(
+            insert(record_tombstones).values(deleted_at=func.now()).on_conflict_do_nothing(),
+            [
+                {
+                    "tenant_id": self._tenant_id,
+                    "connection_id": gone.connection_id,
+                    "account": gone.account,
+                    "external_id": external_id,
+                }
+                for external_id in (gone.external_id, gone.former_external_id)
+                if external_id is not None
+            ],
+        )
+        self._events.append([NewEvent(type=EventType.DELETED, subject_id=id)])
+
+    def undo_import(self, import_id: UUID) -> tuple[int, int]:
+        removed = self._connection.execute(sql.UNDO_IMPORT, {"import": import_id} | self._told()).scalar_one()
+        self._events.told(removed)
+        kept = select(func.count()).where(records.c.tenant_id == self._tenant_id, records.c.import_id == import_id)
+        return removed, self._connection.execute(kept).scalar_one()
+
+    def _told(self) -> dict[str, Any]:
+        return {"tenant": self._tenant_id, "batch": self._events.batch_id, "told": self._events.size}
+
+    def _stage(self, table: str, definition: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        driver = self._connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - narrows the type
+        with driver.cursor() as cursor:
+            cursor.execute(definition)
+            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+
+def _without_superseded(drafts: Sequence[tuple[UUID, Draft, date]]) -> Sequence[tuple[UUID, Draft, date]]:
+    """The drafts but for pending ones that another of the batch posts under a new id: one record, not two."""
+    posted = {(draft.account, draft.pending_external_id) for _, draft, _ in drafts if draft.pending_external_id}
+    if not posted:
+        return drafts
+    return [d for d in drafts if not (d[1].pending and (d[1].account, d[1].external_id) in posted)]
+
+
+def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[str, UUID] | None) -> tuple[Any, ...]:
+    category_id = categories.get(normalise(draft.category)) if categories is not None and draft.category else None
+    example = similarity_text(draft.text, draft.counterparty) if category_id else None
+    return (
+        n,
+        id,
+        draft.kind,
+        draft.account,
+        draft.external_id,
+        day,
+        draft.occurred_at if isinstance(draft.occurred_at, datetime) else None,
+        draft.text,
+        draft.counterparty,
+        draft.amount,
+        draft.currency,
+        dumps(draft.attributes),
+        dumps(draft.raw),
+        draft.pending,
+        draft.pending_external_id,
+        category_id,
+        example,
+        text_digest(example) if example else None,
+    )
+
+
+def _decision_row(d: Decision, approval_id: UUID | None) -> tuple[Any, ...]:
+    return (
+        d.record_id,
+        d.status.value,
+        d.category_id,
+        d.stage.value if d.stage else None,
+        d.confidence,
+        d.threshold,
+        d.model_version,
+        d.selection_probability,
+        dumps(d.trace),
+        d.failure,
+        list(d.tags),
+        dumps(d.attributes),
+        approval_id,
+        d.approval.value if d.approval else None,
+        d.suggested_id,
+        d.suggested_confidence,
+        d.group_key,
+    )
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """`occurred_at` as the domain has it: the instant where the source gave one, else the date."""
+    row["occurred_at"] = row["occurred_at"] or row["occurred_on"]
+    del row["occurred_on"]
+    return row
+
+
+def _filtered(query: Select[Any], where: RecordFilter) -> Select[Any]:
+    equal = {
+        "category_id": where.category_id,
+        "stage": where.stage,
+        "account": where.account,
+        "kind": where.kind,
+        "connection_id": where.connection_id,
+        "import_id": where.import_id,
+        "currency": where.currency,
+    }
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where(records.c[name] == value)
+    if where.statuses:
+        query = query.where(records.c.status.in_(where.statuses))
+    if where.since is not None:
+        query = query.where(records.c.occurred_on >= where.since)
+    if where.until is not None:
+        query = query.where(records.c.occurred_on <= where.until)
+    if where.min_amount is not None:
+        query = query.where(records.c.amount >= where.min_amount)
+    if where.max_amount is not None:
+        query = query.where(records.c.amount <= where.max_amount)
+    if where.text is not None:
+        query = query.where(
+            or_(
+                records.c.text.icontains(where.text, autoescape=True),
+                records.c.counterparty.icontains(where.text, autoescape=True),
+            )
+        )
+    return query

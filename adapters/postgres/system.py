@@ -1,0 +1,243 @@
+"""What is done across tenants, with the system's role: relay, reaper, sealer, the operator's views."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Engine, func, insert, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.postgres.accounts import to_api_key, to_tenant
+from adapters.postgres.events import events_query, notify, to_event
+from adapters.postgres.migrate import current, head
+from adapters.postgres.tables import daily_counts, event_batches, events, jobs, tenants
+from adapters.postgres.unit_of_work import passing_faults
+from core.domain.events import Event, EventFilter, EventType
+from core.domain.tenants import ApiKey, Tenant
+from core.errors import Transient
+from ports.clock import Ids
+from ports.storage import StreamStats
+
+_SEAL_AT_ONCE = 500
+_SEAL_LOCK = 0x5074_1072
+"""Key of the advisory lock that makes the sealer one: arbitrary, only distinct."""
+
+# No more of a tenant at once than its share; who has fewer jobs in flight is served as well as who has many.
+_TAKE = text("""
+    WITH waiting AS (
+        SELECT DISTINCT tenant_id FROM jobs WHERE status = 'queued' AND due_at <= now()
+    ), flying AS (
+        SELECT tenant_id, count(*) AS n FROM jobs WHERE status IN ('published', 'running') GROUP BY tenant_id
+    )
+    SELECT j.tenant_id, j.id, j.stream, j.request_id, j.trace_parent
+    FROM waiting LEFT JOIN flying USING (tenant_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM jobs
+        WHERE jobs.tenant_id = waiting.tenant_id AND status = 'queued' AND due_at <= now()
+        ORDER BY due_at, id LIMIT greatest(:share - coalesce(flying.n, 0), 0)
+        FOR UPDATE SKIP LOCKED
+    ) AS j
+    ORDER BY j.due_at, j.id LIMIT :limit
+""")
+
+_REAP = text("""
+    WITH stuck AS (
+        SELECT tenant_id, id FROM jobs
+        WHERE (status = 'running' AND lease_until < now())
+           OR (status = 'published' AND published_at < now() - make_interval(secs => :republish_after))
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE jobs SET
+        status = CASE WHEN status = 'running' AND attempts >= max_attempts THEN 'dead' ELSE 'queued' END,
+        finished_at = CASE WHEN status = 'running' AND attempts >= max_attempts THEN now() END,
+        last_error = CASE WHEN status = 'running' THEN 'the worker was lost: its lease ran out' ELSE last_error END,
+        published_at = NULL, lease_token = NULL, lease_until = NULL
+    FROM stuck WHERE jobs.tenant_id = stuck.tenant_id AND jobs.id = stuck.id
+    RETURNING jobs.tenant_id, jobs.id, jobs.stream, jobs.status, jobs.last_error, jobs.source_agent, jobs.request_id
+""")
+
+# A batch's digest covers who acted and when, and the digests of its events, so that an event's content can be erased
+# and its digest kept.
+_CONTENT = text("""
+    SELECT convert_to(concat_ws('|', b.id, b.created_at, b.actor, b.source_agent, b.request_id), 'UTF8') || string_agg(
+        sha256(convert_to(concat_ws('|', e.ordinal, e.type, e.subject_id, e.payload), 'UTF8')), '' ORDER BY e.ordinal)
+    FROM event_batches b JOIN events e ON e.tenant_id = b.tenant_id AND e.batch_id = b.id
+    WHERE b.tenant_id = :tenant AND b.id = :batch
+    GROUP BY b.tenant_id, b.id
+""")
+
+
+class PostgresSystem:
+    def __init__(self, engine: Engine, ids: Ids) -> None:
+        self._engine = engine
+        self._ids = ids
+        self._listener: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def find_api_key(self, key_id: str) -> ApiKey | None:
+        with passing_faults(), self._engine.connect() as connection:
+            query = text("SELECT * FROM find_api_key(:key_id)")
+            row = connection.execute(query, {"key_id": key_id}).mappings().first()
+        return None if row is None else to_api_key(row)
+
+    @contextmanager
+    def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+        with passing_faults(), self._engine.connect() as connection:
+            rows = connection.execute(_TAKE, {"share": share, "limit": limit}).all()
+            yield [
+                (
+                    row.tenant_id,
+                    row.id,
+                    row.stream,
+                    {
+                        name: value
+                        for name, value in (("request_id", row.request_id), ("traceparent", row.trace_parent))
+                        if value is not None
+                    },
+                )
+                for row in rows
+            ]
+            if rows:
+                connection.execute(
+                    jobs.update()
+                    .where(jobs.c.tenant_id.in_({row.tenant_id for row in rows}), jobs.c.id.in_([r.id for r in rows]))
+                    .values(status="published", published_at=func.now())
+                )
+            connection.commit()
+
+    def reap(self, *, republish_after: float) -> int:
+        with passing_faults(), self._engine.connect() as connection:
+            rows = connection.execute(_REAP, {"republish_after": republish_after}).all()
+            for row in rows:
+                if row.status == "dead":
+                    batch = self._ids.new()
+                    connection.execute(
+                        insert(events).values(
+                            tenant_id=row.tenant_id,
+                            batch_id=batch,
+                            ordinal=1,
+                            type=EventType.JOB_DEAD.value,
+                            subject_id=row.id,
+                            payload={"stream": row.stream, "error": row.last_error},
+                        )
+                    )
+                    connection.execute(
+                        insert(event_batches).values(
+                            tenant_id=row.tenant_id,
+                            id=batch,
+                            size=1,
+                            actor="sortation",
+                            source_agent=row.source_agent,
+                            request_id=row.request_id,
+                            created_at=func.now(),
+                        )
+                    )
+            if rows:
+                notify(connection)
+            connection.commit()
+        return len(rows)
+
+    def seal(self) -> int:
+        with passing_faults(), self._engine.connect() as connection:
+            if not connection.execute(select(func.pg_try_advisory_xact_lock(_SEAL_LOCK))).scalar():
+                return 0
+            batches = connection.execute(
+                select(event_batches.c.tenant_id, event_batches.c.id, event_batches.c.size)
+                .where(event_batches.c.last_seq.is_(None))
+                .order_by(event_batches.c.tenant_id, event_batches.c.id)
+                .limit(_SEAL_AT_ONCE)
+            ).all()
+            ends: dict[UUID, tuple[int, bytes]] = {}
+            for batch in batches:
+                if batch.tenant_id not in ends:
+                    end = connection.execute(
+                        select(event_batches.c.last_seq, event_batches.c.digest)
+                        .where(event_batches.c.tenant_id == batch.tenant_id, event_batches.c.last_seq.is_not(None))
+                        .order_by(event_batches.c.last_seq.desc())
+                        .limit(1)
+                    ).first()
+                    ends[batch.tenant_id] = (end.last_seq, bytes(end.digest)) if end else (0, b"")
+                last_seq, digest = ends[batch.tenant_id]
+                content = connection.execute(_CONTENT, {"tenant": batch.tenant_id, "batch": batch.id}).scalar_one()
+                ends[batch.tenant_id] = (last_seq + batch.size, hashlib.sha256(digest + bytes(content)).digest())
+                connection.execute(
+                    event_batches.update()
+                    .where(event_batches.c.tenant_id == batch.tenant_id, event_batches.c.id == batch.id)
+                    .values(last_seq=ends[batch.tenant_id][0], digest=ends[batch.tenant_id][1])
+                )
+            connection.commit()
+        return len(batches)
+
+    def wait(self, seconds: float) -> None:
+        try:
+            if self._listener is None:
+                self._listener = self._listen()
+                return  # what was committed before we listened would wake nobody
+            for _ in self._listener.notifies(timeout=seconds, stop_after=1):
+                pass
+        except psycopg.OperationalError as error:
+            self.close()
+            raise Transient("the database went away") from error
+
+    def close(self) -> None:
+        """Stops listening; the next `wait` begins anew."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _listen(self) -> psycopg.Connection[tuple[object, ...]]:
+        url = make_url(self._engine.url).set(drivername="postgresql")
+        listener = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+        listener.execute("LISTEN sortation")
+        return listener
+
+    def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
+        query = select(tenants).order_by(tenants.c.tenant_id).limit(limit)
+        if after is not None:
+            query = query.where(tenants.c.tenant_id > after)
+        with passing_faults(), self._engine.connect() as connection:
+            return [to_tenant(row) for row in connection.execute(query).mappings()]
+
+    def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]:
+        query = events_query(tenant_id, where, after=after, limit=limit)
+        with passing_faults(), self._engine.connect() as connection:
+            return [to_event(row) for row in connection.execute(query).mappings()]
+
+    def stream_stats(self) -> Sequence[StreamStats]:
+        query = text("""
+            SELECT stream, status, count(*) AS jobs, sum(greatest(attempts - 1, 0)) AS retries,
+                   coalesce(extract(epoch FROM max(now() - created_at)), 0) AS oldest
+            FROM jobs GROUP BY stream, status
+        """)
+        with passing_faults(), self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            StreamStats(
+                stream=stream,
+                counts={row.status: row.jobs for row in rows if row.stream == stream},
+                oldest_seconds=max(
+                    (float(r.oldest) for r in rows if r.stream == stream and r.status not in ("done", "dead")),
+                    default=0.0,
+                ),
+                retries=sum(int(row.retries) for row in rows if row.stream == stream),
+            )
+            for stream in sorted({row.stream for row in rows})
+        ]
+
+    def stage_counts(self) -> Sequence[tuple[str, str, int]]:
+        query = select(daily_counts.c.stage, daily_counts.c.status, func.sum(daily_counts.c.records)).group_by(
+            daily_counts.c.stage, daily_counts.c.status
+        )
+        with passing_faults(), self._engine.connect() as connection:
+            return [(stage, status, int(n)) for stage, status, n in connection.execute(query)]
+
+    def ready(self) -> bool:
+        try:
+            with self._engine.connect() as connection:
+                return current(connection) == head()
+        except SQLAlchemyError:
+            return False
