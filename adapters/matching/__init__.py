@@ -1,0 +1,1 @@
+"""Matching rules against records: RE2, and the reference evaluator behind the matcher port."""
