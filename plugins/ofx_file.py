@@ -1,0 +1,255 @@
+"""OFX and QFX files of banks, credit cards and brokers, parsed by `ofxparse`.
+
+The library's parser is extended where it would lose something: it shifts dates into UTC, drops a transaction with an
+empty tag and all that follow an unreadable investment, ignores the currency of a single transaction, and takes a file
+that declares no encoding for ASCII.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from ofxparse import OfxParser
+from ofxparse.ofxparse import OfxParserException
+
+from core.domain.records import chunked
+from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
+
+MAX_BYTES = 8 << 20
+"""A statement is read as a whole and takes some 80 times its size in memory: this is 75,000 transactions."""
+_BODY = re.compile(r"<OFX>", re.IGNORECASE)
+_OPEN = re.compile(r"<([\w.]+)>((?:[^<]|<!\[CDATA\[.*?\]\]>)*)(?=(</\1>)?)", re.IGNORECASE | re.DOTALL)
+_CLOSE = re.compile(r"</([\w.]+)>")
+_END = re.compile(r"</OFX>\s*$", re.IGNORECASE)
+_DECLARED = re.compile(rb'encoding="([\w-]+)"|CHARSET:\s*([\w-]+)', re.IGNORECASE)
+_ERROR = re.compile(
+    r"<CODE>\s*(\d+)[^<]*(?:</CODE>)?\s*<SEVERITY>\s*ERROR[^<]*(?:</SEVERITY>)?\s*(?:<MESSAGE>([^<]*))?", re.IGNORECASE
+)
+_UTF8 = b"OFXHEADER:100\r\nDATA:OFXSGML\r\nENCODING:UTF-8\r\nCHARSET:NONE\r\n\r\n"
+_NO_ID = "\x00"
+_READ_ERRORS = (OfxParserException, ValueError, IndexError, TypeError, AttributeError, InvalidOperation)
+
+
+class OfxFile:
+    """The connector of OFX files; it needs no configuration."""
+
+    def detect(self, sample: bytes, filename: str) -> float:
+        head = sample[:4096].replace(b"\0", b"").upper()
+        if b"OFXHEADER" in head or b"<OFX>" in head:
+            return 0.98
+        return 0.35 if filename.lower().endswith((".ofx", ".qfx")) else 0.0
+
+    def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
+        if request.file is None:
+            raise UnreadableFile("an OFX connection reads a file, and there is none")
+        content = request.file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UnreadableFile(f"the file is larger than {MAX_BYTES >> 20} MiB: export a shorter time at once")
+        body = _body(content)
+        found = list(_items(_parse(body), ctx.default_currency))
+        failed = [item for item in found if isinstance(item, Refusal)]
+        if found and len(failed) == len(found):
+            raise UnreadableFile(f"none of its {len(found)} transactions can be read; the first: {failed[0].reason}")
+        found.extend(_bank_errors(body))
+        return _batches(found, request.batch_size)
+
+
+@hookimpl
+def sortation_connectors() -> list[ConnectorManifest]:
+    return [
+        ConnectorManifest(
+            key="ofx",
+            version="1.0.0",
+            title="OFX or QFX file",
+            factory="plugins.ofx_file:OfxFile",
+            file_extensions=(".ofx", ".qfx"),
+        )
+    ]
+
+
+class _Unread:
+    """Stands for a transaction that can't be read, at its place among the others."""
+
+    def __init__(self, error: Exception) -> None:
+        self.reason = " ".join(str(error).split()) or type(error).__name__
+
+
+class _Parser(OfxParser):  # type: ignore[misc]
+    @classmethod
+    def parseOfxDateTime(cls, text: str) -> datetime | None:  # noqa: N802 (the library's name)
+        """The calendar day as the bank wrote it: the times are mostly made up, and UTC may shift the day."""
+        if text.startswith("00000000"):
+            return None
+        try:
+            return datetime.strptime(text[:8], "%Y%m%d")  # noqa: DTZ007
+        except ValueError:
+            raise ValueError(f"{text!r} is not a date") from None
+
+    @classmethod
+    def parseTransaction(cls, tag: Any) -> Any:  # noqa: N802
+        for empty in [child for child in tag.find_all(True) if not child.get_text(strip=True)]:
+            empty.decompose()
+        if tag.find("fitid") is None:
+            missing = type(tag)(name="fitid")
+            missing.string = _NO_ID
+            tag.append(missing)
+        try:
+            transaction = super().parseTransaction(tag)
+        except _READ_ERRORS as error:
+            return _Unread(error)
+        currency = tag.find("currency")
+        symbol = currency and currency.find("cursym")
+        transaction.currency = symbol.get_text(strip=True) if symbol else None
+        transaction.raw = _leaves(tag)
+        return transaction
+
+    @classmethod
+    def parseInvestmentTransaction(cls, tag: Any) -> Any:  # noqa: N802
+        try:
+            transaction = super().parseInvestmentTransaction(tag)
+        except _READ_ERRORS as error:
+            return _Unread(error)
+        transaction.raw = _leaves(tag)
+        return transaction
+
+
+def _leaves(tag: Any) -> dict[str, str]:
+    leaves = (child for child in tag.find_all(True) if not child.find(True))
+    return {leaf.name.upper(): text for leaf in leaves if (text := leaf.get_text(strip=True)) and text != _NO_ID}
+
+
+def _body(content: bytes) -> str:
+    """The document from `<OFX>` on. UTF-8 wins over what the header declares, since banks declare what they like."""
+    declared = _DECLARED.search(content[:2048])
+    named = ((declared[1] or declared[2]).decode("ascii") if declared else "").lower()
+    boms = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ()
+    for encoding in (*boms, "utf-8-sig", f"cp{named}" if named.isdigit() else named, "cp1252", "latin-1"):
+        try:
+            text = content.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        break
+    text = text.replace("\0", "")
+    start = _BODY.search(text)
+    if not start:
+        raise UnreadableFile("this is no OFX file: it has no <OFX>")
+    if not _END.search(text):
+        raise UnreadableFile("the file is cut off: it does not end with </OFX>")
+    return _closed(text[start.start() :])
+
+
+def _closed(body: str) -> str:
+    """Every tag closed, as XML has it: SGML leaves out the end of all that holds a value."""
+    closed = {name.upper() for name in _CLOSE.findall(body)}
+
+    def close(match: re.Match[str]) -> str:
+        name, value, end = match.groups()
+        holds_others = name.upper() in closed and not value.strip()
+        return match[0] if end or holds_others else f"{match[0]}</{name}>"
+
+    return _OPEN.sub(close, body)
+
+
+def _parse(body: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library calls deprecated names of BeautifulSoup
+        try:
+            return _Parser.parse(io.BytesIO(_UTF8 + body.encode("utf-8", "replace")), fail_fast=False)
+        except Exception as error:  # whatever the parsers below raise, they say that this is no OFX
+            raise UnreadableFile(f"the file breaks the rules of OFX: {_Unread(error).reason}") from error
+
+
+def _items(ofx: Any, default_currency: str) -> Iterator[Draft | Refusal]:
+    """A draft or refusal for each transaction, account by account (of a broker's, kind by kind).
+
+    The id within an account is the FITID; where a bank gives one twice for different things, the later one gets a
+    suffix made of its content, so that neither is lost.
+    """
+    names = {s.uniqueid: s.name for s in getattr(ofx, "security_list", None) or ()}
+    seen: dict[tuple[str, str], set[str]] = {}
+    transactions = ((account, entry) for account in ofx.accounts for entry in account.statement.transactions)
+    for position, (account, entry) in enumerate(transactions, start=1):
+        currency = account.curdef or getattr(account.statement, "currency", "") or default_currency
+        try:
+            if isinstance(entry, _Unread):
+                raise ValueError(entry.reason)
+            make = _banking if hasattr(entry, "payee") else _investment
+            draft = make(entry, account.account_id, currency.upper(), names)
+        except ValueError as error:
+            yield Refusal(position=position, reason=str(error))
+            continue
+        if draft.external_id is not None:
+            contents = seen.setdefault((draft.account, draft.external_id), set())
+            content = hashlib.sha256(repr(draft).encode()).hexdigest()[:8]
+            if content in contents:
+                yield Refusal(position=position, reason=f"transaction {draft.external_id} again, unchanged")
+                continue
+            if contents:
+                draft = replace(draft, external_id=f"{draft.external_id}#{content}")
+            contents.add(content)
+        yield draft
+
+
+def _banking(entry: Any, account: str, currency: str, _names: Mapping[str, str]) -> Draft:
+    if entry.date is None:
+        raise ValueError("the transaction has no date")
+    payee, memo = entry.payee or "", entry.memo or ""
+    text = memo if memo.casefold().startswith(payee.casefold()) else f"{payee} {memo}".strip()
+    number = entry.checknum.lstrip("0")
+    if not text or (entry.type == "check" and number not in text):
+        text = " ".join(part for part in (text or entry.type, number) if part)
+    details = {"type": entry.type, "checknum": number, "sic": entry.sic}
+    return Draft(
+        text=text,
+        occurred_at=entry.date.date(),
+        account=account,
+        external_id=None if entry.id == _NO_ID else entry.id,
+        counterparty=payee,
+        amount=Decimal(entry.amount),
+        currency=(entry.currency or currency).upper(),
+        attributes={key: value for key, value in details.items() if value},
+        raw=entry.raw,
+    )
+
+
+def _investment(entry: Any, account: str, currency: str, names: Mapping[str, str]) -> Draft:
+    """A purchase, sale, income or transfer of a security; one without a total (units moved) has no amount."""
+    if entry.tradeDate is None:
+        raise ValueError(f"the {entry.type} has no trade date")
+    security = names.get(entry.security, entry.security)
+    details = {"type": entry.type, "security": entry.security, "income_type": entry.income_type}
+    figures = {"units": entry.units, "unit_price": entry.unit_price, "commission": entry.commission, "fees": entry.fees}
+    return Draft(
+        kind="investment",
+        text=" ".join(part for part in (entry.type, security, entry.memo) if part),
+        occurred_at=entry.tradeDate.date(),
+        account=account,
+        external_id=getattr(entry, "id", None) or None,
+        amount=entry.total or None,
+        currency=currency if entry.total else None,
+        attributes={key: str(value) for key, value in (details | figures).items() if value},
+        raw=entry.raw,
+    )
+
+
+def _bank_errors(body: str) -> Iterator[Refusal]:
+    """A statement that the bank did not deliver, as the bank says it."""
+    for position, match in enumerate(_ERROR.finditer(body), start=1):
+        message = " ".join((match[2] or "").split()) or "no message"
+        yield Refusal(position=position, reason=f"the bank answered with error {match[1]}: {message}")
+
+
+def _batches(items: list[Draft | Refusal], size: int) -> Iterator[Batch]:
+    for part in chunked(items, size):
+        yield Batch(
+            drafts=tuple(item for item in part if isinstance(item, Draft)),
+            refusals=tuple(item for item in part if isinstance(item, Refusal)),
+        )
