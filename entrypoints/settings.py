@@ -1,0 +1,234 @@
+"""Settings, read from `SORTATION_*` environment variables and nowhere else.
+
+A variable that is set but empty counts as not set. Secrets and DSNs may also come from a file:
+`SORTATION_SECRET_KEY_FILE` names a file whose content, without surrounding whitespace, is the value.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit, urlunsplit
+
+from environs import Env, EnvValidationError, ValidationError, validate
+
+from adapters.embedded import APP_ROLE, SYSTEM_ROLE
+from core.errors import SortationError
+
+PREFIX = "SORTATION_"
+DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
+DEV_OPERATOR_KEY = "insecure-operator-key-for-development"
+SECRET_MIN_LENGTH = 32
+FROM_FILE = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "SECRET_KEY",
+        "OPERATOR_KEY",
+        "LLM_API_KEY",
+        "DATABASE_URL",
+        "APP_DATABASE_URL",
+        "SYSTEM_DATABASE_URL",
+        "BROKER_URL",
+    )
+)
+
+Profile = Literal["dev", "stage", "prod"]
+
+
+class SettingsError(SortationError):
+    """The settings are not valid."""
+
+    code = "settings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a process is told from outside. Durations are seconds, sizes bytes."""
+
+    profile: Profile
+    data_dir: Path
+    """Absolute."""
+    secret_key: str = field(repr=False)
+    operator_key: str = field(repr=False)
+    """The bearer token of the operator's routes."""
+    database_url: str | None = field(repr=False)
+    """The owner's DSN, for migrations; `None` where the process has no owner rights, or the database is embedded."""
+    app_database_url: str | None = field(repr=False)
+    system_database_url: str | None = field(repr=False)
+    broker_url: str | None = field(repr=False)
+    """`None`: the broker is embedded."""
+    host: str
+    port: int
+    api_threads: int
+    worker_concurrency: int
+    lease_seconds: float
+    republish_after_seconds: float
+    job_max_attempts: int
+    job_backoff_seconds: float
+    """The first retry's delay, which grows exponentially."""
+    tenant_share: int
+    """How many jobs of one tenant may be in flight at once."""
+    max_upload_bytes: int
+    embeddings: Literal["local", "off"]
+    llm_api_key: str | None = field(repr=False)
+    """`None`: the LLM stage is off."""
+    llm_base_url: str | None
+    """`None`: the provider's own."""
+    llm_model: str
+    llm_timeout_seconds: float
+    plugins_allow: tuple[str, ...]
+    """Empty: every installed plugin that is not blocked."""
+    plugins_block: tuple[str, ...]
+    log_level: str
+    log_format: Literal["json", "console"]
+    otlp_endpoint: str | None
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether no DSN is given, so that the embedded PostgreSQL is to be started."""
+        return not (self.database_url or self.app_database_url or self.system_database_url)
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether no broker is given, so that the embedded Valkey is to be started."""
+        return self.broker_url is None
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `environ` (default: the process's environment).
+
+    Raises `SettingsError` with one line that names every variable at fault.
+    """
+    env = _MappingEnv(os.environ if environ is None else environ)
+    otlp_fallback = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+    with env.prefixed(PREFIX):
+        secret_key = env.str("SECRET_KEY", DEV_SECRET_KEY)
+        database_url = _postgres_url(env, "DATABASE_URL")
+        app_database_url = _postgres_url(env, "APP_DATABASE_URL")
+        system_database_url = _postgres_url(env, "SYSTEM_DATABASE_URL")
+        if database_url:
+            app_database_url = app_database_url or role_url(database_url, APP_ROLE, secret_key)
+            system_database_url = system_database_url or role_url(database_url, SYSTEM_ROLE, secret_key)
+        settings = Settings(
+            profile=_choice(env, "PROFILE", "dev", "stage", "prod"),
+            data_dir=env.path("DATA_DIR", Path("sortation-data")).absolute(),
+            secret_key=secret_key,
+            operator_key=env.str("OPERATOR_KEY", DEV_OPERATOR_KEY),
+            database_url=database_url,
+            app_database_url=app_database_url,
+            system_database_url=system_database_url,
+            broker_url=env.str("BROKER_URL", None, validate=_url("redis", "rediss", "redis+socket", "sentinel")),
+            host=env.str("HOST", "127.0.0.1"),
+            port=env.int("PORT", 8080, validate=validate.Range(1, 65535)),
+            api_threads=env.int("API_THREADS", 8, validate=_at_least_one),
+            worker_concurrency=env.int("WORKER_CONCURRENCY", os.cpu_count() or 1, validate=_at_least_one),
+            lease_seconds=env.float("LEASE_SECONDS", 30.0, validate=_positive),
+            republish_after_seconds=env.float("REPUBLISH_AFTER_SECONDS", 15.0, validate=_positive),
+            job_max_attempts=env.int("JOB_MAX_ATTEMPTS", 5, validate=_at_least_one),
+            job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=_positive),
+            tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
+            max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
+            embeddings=_choice(env, "EMBEDDINGS", "local", "off"),
+            llm_api_key=env.str("LLM_API_KEY", None),
+            llm_base_url=env.str("LLM_BASE_URL", None, validate=_url("http", "https")),
+            llm_model=env.str("LLM_MODEL", "gpt-4o-mini"),
+            llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=_positive),
+            plugins_allow=_names(env.list("PLUGINS_ALLOW", [])),
+            plugins_block=_names(env.list("PLUGINS_BLOCK", [])),
+            log_level=_choice(env, "LOG_LEVEL", "info", "debug", "warning", "error", "critical"),
+            log_format=_choice(env, "LOG_FORMAT", "json", "console"),
+            otlp_endpoint=env.str("OTLP_ENDPOINT", otlp_fallback, validate=_url("http", "https")),
+        )
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        messages = cast("Mapping[str, list[str]]", error.error_messages)
+        faults = (f"{name}: {' '.join(messages[name])}" for name in messages)
+        raise SettingsError("; ".join(faults)) from None
+    _refuse_weak_secrets(settings)
+    return settings
+
+
+def role_password(secret_key: str, role: str) -> str:
+    """The password of a database role where none is configured: HMAC-SHA256 of its name, URL-safe base64."""
+    digest = hmac.digest(secret_key.encode(), role.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def role_url(owner_url: str, role: str, secret_key: str) -> str:
+    """The owner's DSN with `role` and its derived password in place of the owner's."""
+    parts = urlsplit(owner_url)
+    hosts = parts.netloc.rpartition("@")[2]
+    query = "&".join(pair for pair in parts.query.split("&") if pair.partition("=")[0] not in {"user", "password"})
+    return urlunsplit(parts._replace(netloc=f"{role}:{role_password(secret_key, role)}@{hosts}", query=query))
+
+
+class _MappingEnv(Env):
+    """An `Env` over any mapping, with `NAME_FILE` for secrets; collects its faults until `seal`."""
+
+    def __init__(self, source: Mapping[str, str]) -> None:
+        super().__init__(eager=False)
+        self._source = source
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        file = self._source.get(f"{env_key}_FILE") if env_key in FROM_FILE else None
+        if not file:
+            return self._source.get(env_key) or default
+        if self._source.get(env_key):
+            raise SettingsError(f"{env_key} and {env_key}_FILE are both set: keep one.")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip() or default
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{env_key}_FILE: {file} cannot be read: {error}") from error
+
+
+def _refuse_weak_secrets(settings: Settings) -> None:
+    if settings.profile == "dev":
+        return
+    faults = [
+        f"{PREFIX}{name} must be set to a secret of its own of at least {SECRET_MIN_LENGTH} characters"
+        for name, value, known in (
+            ("SECRET_KEY", settings.secret_key, DEV_SECRET_KEY),
+            ("OPERATOR_KEY", settings.operator_key, DEV_OPERATOR_KEY),
+        )
+        if value == known or len(value) < SECRET_MIN_LENGTH
+    ]
+    if faults:
+        raise SettingsError(f"Profile {settings.profile} does not start: {'; '.join(faults)}.")
+
+
+def _postgres_url(env: Env, name: str) -> str | None:
+    """A `postgresql://` DSN; the other spellings of its scheme are accepted and made one."""
+    value: str | None = env.str(name, None, validate=_url("postgresql", "postgres", "postgresql+psycopg"))
+    return None if value is None else f"postgresql:{value.partition(':')[2]}"
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for value in values if (name := value.strip()))
+
+
+def _choice(env: Env, name: str, default: str, *others: str) -> Any:
+    return env.str(name, default, validate=validate.OneOf((default, *others), error="Must be one of: {choices}."))
+
+
+_at_least_one = validate.Range(min=1)
+_positive = validate.Range(min=0, min_inclusive=False)
+
+
+def _url(*schemes: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        # The value itself stays out of the messages: it may hold a password.
+        scheme, _, rest = value.partition("://")
+        if scheme not in schemes or not rest:
+            raise ValidationError(f"Must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        try:
+            urlsplit(value)
+        except ValueError as error:
+            raise ValidationError("Not a valid URL.") from error
+
+    return check

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from entrypoints.settings import SettingsError, load_settings
+
+SECRET = "s" * 40
+OPERATOR = "o" * 40
+OWNER_URL = "postgresql://owner:p%40ss@db.example:6432/sortation?sslmode=require&password=p%40ss"
+STRONG = {"SORTATION_SECRET_KEY": SECRET, "SORTATION_OPERATOR_KEY": OPERATOR}
+
+
+def test_nothing_set_gives_a_development_setup_that_embeds_its_servers() -> None:
+    settings = load_settings({})
+
+    assert settings.profile == "dev"
+    assert settings.embedded_database
+    assert settings.embedded_broker
+    assert settings.data_dir == Path.cwd() / "sortation-data"
+    assert settings.llm_api_key is None
+
+
+def test_set_but_empty_counts_as_not_set() -> None:
+    settings = load_settings({"SORTATION_DATABASE_URL": "", "SORTATION_PORT": "", "SORTATION_LLM_API_KEY": ""})
+
+    assert settings.embedded_database
+    assert settings.port == 8080
+    assert settings.llm_api_key is None
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SORTATION_PORT", "9000")
+
+    assert load_settings().port == 9000
+
+
+def test_values_are_parsed() -> None:
+    settings = load_settings(
+        {
+            "SORTATION_PORT": "9001",
+            "SORTATION_LEASE_SECONDS": "0.5",
+            "SORTATION_PLUGINS_BLOCK": "ofx, csv,,",
+            "SORTATION_EMBEDDINGS": "off",
+            "SORTATION_BROKER_URL": "rediss://:pw@broker.example:6380/1",
+        }
+    )
+
+    assert (settings.port, settings.lease_seconds) == (9001, 0.5)
+    assert (settings.plugins_allow, settings.plugins_block) == ((), ("ofx", "csv"))
+    assert settings.embeddings == "off"
+    assert not settings.embedded_broker
+
+
+def test_the_other_roles_urls_are_derived_from_the_owners() -> None:
+    settings = load_settings({**STRONG, "SORTATION_DATABASE_URL": OWNER_URL})
+
+    assert settings.database_url == OWNER_URL
+    for url, role in ((settings.app_database_url, "sortation_app"), (settings.system_database_url, "sortation_system")):
+        assert url is not None
+        user, _, password = url.removeprefix("postgresql://").partition("@")[0].partition(":")
+        assert user == role
+        assert len(password) == 43
+        assert "p%40ss" not in url
+        assert url.endswith("@db.example:6432/sortation?sslmode=require")
+    other = load_settings({"SORTATION_DATABASE_URL": OWNER_URL})
+    assert other.app_database_url != settings.app_database_url, "the password must depend on the secret key"
+
+
+def test_a_url_over_a_unix_socket_keeps_its_host() -> None:
+    settings = load_settings({"SORTATION_DATABASE_URL": "postgres:///sortation?host=/run/pg"})
+
+    assert settings.database_url == "postgresql:///sortation?host=/run/pg"
+    assert settings.app_database_url is not None
+    assert settings.app_database_url.endswith("@/sortation?host=/run/pg")
+
+
+def test_explicit_urls_win_over_derived_ones_and_need_no_owner() -> None:
+    app = "postgresql://app:pw@db.example/sortation"
+
+    assert (
+        load_settings({"SORTATION_APP_DATABASE_URL": app, "SORTATION_DATABASE_URL": OWNER_URL}).app_database_url == app
+    )
+    without_owner = load_settings({"SORTATION_APP_DATABASE_URL": app})
+    assert without_owner.database_url is None
+    assert not without_owner.embedded_database
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PROFILE", "production"),
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("LEASE_SECONDS", "nan"),
+        ("JOB_BACKOFF_SECONDS", "-1"),
+        ("EMBEDDINGS", "remote"),
+        ("LOG_LEVEL", "loud"),
+        ("DATABASE_URL", "mysql://user:hunter2@db.example/x"),
+        ("APP_DATABASE_URL", "postgresql://user:hunter2@[db.example/x"),
+        ("BROKER_URL", "amqp://user:hunter2@broker.example"),
+        ("LLM_BASE_URL", "api.example/v1"),
+    ],
+)
+def test_an_invalid_value_is_refused_in_one_line_that_names_it_and_tells_no_secret(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({f"SORTATION_{name}": value})
+
+    message = str(caught.value)
+    assert f"SORTATION_{name}" in message
+    assert "\n" not in message
+    assert "hunter2" not in message
+
+
+def test_every_invalid_value_is_named_at_once() -> None:
+    with pytest.raises(SettingsError, match=r"SORTATION_PORT.*SORTATION_TENANT_SHARE"):
+        load_settings({"SORTATION_PORT": "x", "SORTATION_TENANT_SHARE": "many"})
+
+
+@pytest.mark.parametrize("profile", ["stage", "prod"])
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, {"SORTATION_SECRET_KEY", "SORTATION_OPERATOR_KEY"}),
+        ({"SORTATION_SECRET_KEY": SECRET}, {"SORTATION_OPERATOR_KEY"}),
+        ({"SORTATION_SECRET_KEY": "short", "SORTATION_OPERATOR_KEY": OPERATOR}, {"SORTATION_SECRET_KEY"}),
+        (
+            {"SORTATION_SECRET_KEY": load_settings({}).secret_key, "SORTATION_OPERATOR_KEY": OPERATOR},
+            {"SORTATION_SECRET_KEY"},
+        ),
+    ],
+)
+def test_outside_development_weak_secrets_are_refused_by_name(
+    profile: str, given: dict[str, str], named: set[str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"SORTATION_PROFILE": profile, **given})
+
+    for name in ("SORTATION_SECRET_KEY", "SORTATION_OPERATOR_KEY"):
+        assert (name in str(caught.value)) is (name in named)
+
+
+def test_prod_starts_with_strong_secrets() -> None:
+    assert load_settings({"SORTATION_PROFILE": "prod", **STRONG}).profile == "prod"
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+
+    assert load_settings({"SORTATION_SECRET_KEY_FILE": str(file)}).secret_key == SECRET
+    with pytest.raises(SettingsError, match="SORTATION_OPERATOR_KEY_FILE"):
+        load_settings({"SORTATION_OPERATOR_KEY_FILE": str(tmp_path / "missing")})
+    with pytest.raises(SettingsError, match="both set"):
+        load_settings({"SORTATION_SECRET_KEY": SECRET, "SORTATION_SECRET_KEY_FILE": str(file)})
+
+
+def test_no_secret_shows_in_the_representation() -> None:
+    settings = load_settings(
+        {
+            **STRONG,
+            "SORTATION_DATABASE_URL": "postgresql://owner:hunter2@db.example/sortation",
+            "SORTATION_BROKER_URL": "redis://:hunter2@broker.example",
+            "SORTATION_LLM_API_KEY": "hunter2",
+        }
+    )
+
+    for secret in (SECRET, OPERATOR, "hunter2", "sortation_app"):
+        assert secret not in repr(settings)
+
+
+def test_the_standard_variable_for_traces_is_the_fallback() -> None:
+    standard = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318"}
+
+    assert load_settings(standard).otlp_endpoint == "http://collector.example:4318"
+    own = {**standard, "SORTATION_OTLP_ENDPOINT": "http://own.example:4318"}
+    assert load_settings(own).otlp_endpoint == "http://own.example:4318"
