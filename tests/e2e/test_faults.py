@@ -1,0 +1,189 @@
+"""Real processes are killed and restarted under load: every record is there once, decided, told of once each."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from tests.stack import Stack, running_stack
+
+pytestmark = pytest.mark.slow
+RECORDS = 20_000
+MERCHANTS = ("REWE SAGT DANKE", "SHELL 4711", "NETFLIX.COM", "DB VERTRIEB GMBH", "SPOTIFY AB", "ZZQ KIOSK 12")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(
+        tmp_path_factory.mktemp("faults"),
+        SORTATION_EMBEDDINGS="off",
+        SORTATION_WORKER_CONCURRENCY="2",
+        SORTATION_LEASE_SECONDS="3",
+        SORTATION_REPUBLISH_AFTER_SECONDS="2",
+        SORTATION_JOB_BACKOFF_SECONDS="0.2",
+        SORTATION_JOB_MAX_ATTEMPTS="10",
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture(autouse=True)
+def tenant(stack: Stack) -> None:
+    stack.new_tenant()
+
+
+def statement(records: int = RECORDS) -> bytes:
+    chance = random.Random(records)
+    lines = ["Date;Description;Amount;Currency;Reference"]
+    lines += [
+        f"2026-0{1 + n % 6}-{1 + n % 28:02};{chance.choice(MERCHANTS)} {n};-{1 + n % 90}.{n % 100:02};EUR;R{n:06}"
+        for n in range(records)
+    ]
+    return "\n".join(lines).encode()
+
+
+def some_are_processed(stack: Stack) -> bool:
+    [(n,)] = stack.query("SELECT count(*) FROM records WHERE status <> 'ingested'")
+    return bool(n)
+
+
+def assert_whole(stack: Stack, records: int = RECORDS) -> None:
+    """Every record exactly once, decided, with one `INGESTED` and one `PROCESSED` event; no job open or dead."""
+    stack.wait_until(stack.idle, seconds=180)
+    [(total, distinct, undecided)] = stack.query(
+        "SELECT count(*), count(DISTINCT external_id), "
+        "count(*) FILTER (WHERE status NOT IN ('processed', 'needs_review')) FROM records"
+    )
+    assert (total, distinct, undecided) == (records, records, 0), stack.state()
+    for type in ("INGESTED", "PROCESSED"):
+        counted = stack.query("SELECT count(*), count(DISTINCT subject_id) FROM events WHERE type = %s", [type])
+        assert counted == [(records, records)], type
+    assert stack.query("SELECT id FROM jobs WHERE status <> 'done'") == []
+    unsealed = "SELECT count(*) FROM event_batches WHERE last_seq IS NULL"
+    stack.wait_until(lambda: stack.query(unsealed) == [(0,)], seconds=30)
+    [(size, last)] = stack.query("SELECT sum(size), max(last_seq) FROM event_batches")
+    assert size == last, "the sequence has no gaps"
+
+
+def kill_all(processes: list[psutil.Process]) -> None:
+    assert processes
+    for process in processes:
+        process.kill()
+
+
+def test_a_worker_killed_in_the_middle(stack: Stack) -> None:
+    stack.upload(statement())
+    stack.wait_until(lambda: some_are_processed(stack))
+    kill_all(stack.processes("entrypoints.cli worker"))
+    assert_whole(stack)
+
+
+def test_a_worker_killed_again_and_again(stack: Stack) -> None:
+    stack.upload(statement())
+    for share in (0.1, 0.3, 0.6):
+        enough = int(RECORDS * share)
+        stack.wait_until(lambda enough=enough: stack.query("SELECT count(*) FROM records")[0][0] >= enough)
+        stack.wait_until(lambda: bool(stack.processes("entrypoints.cli worker")))
+        kill_all(stack.processes("entrypoints.cli worker"))
+    assert_whole(stack)
+
+
+def test_the_broker_forgets_everything(stack: Stack) -> None:
+    broker = redis.Redis.from_url(stack.services()["broker_url"])
+    stack.upload(statement())
+    for _ in range(5):
+        stack.wait_until(lambda: bool(broker.dbsize()) or stack.idle(), seconds=60)
+        broker.flushall()
+    assert_whole(stack)
+
+
+def test_the_broker_restarts_under_load(stack: Stack) -> None:
+    stack.upload(statement())
+    stack.wait_until(lambda: some_are_processed(stack))
+    kill_all(stack.processes("valkey-server"))
+    assert_whole(stack)
+
+
+def test_postgres_restarts_under_load(stack: Stack) -> None:
+    stack.upload(statement())
+    stack.wait_until(lambda: some_are_processed(stack))
+    postmaster = int((stack.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    psutil.Process(postmaster).kill()
+    assert_whole(stack)
+
+
+def test_the_relay_killed_under_load(stack: Stack) -> None:
+    stack.upload(statement())
+    stack.wait_until(lambda: some_are_processed(stack))
+    kill_all(stack.processes("entrypoints.cli relay"))
+    assert_whole(stack)
+
+
+def test_the_same_upload_three_times_and_twice_at_once(stack: Stack) -> None:
+    payload = statement()
+    first = stack.upload(payload, **{"Idempotency-Key": "the-first"})
+    answers: list[dict[str, object]] = []
+
+    def send(key: str) -> None:
+        answers.append(stack.upload(payload, **{"Idempotency-Key": key}))
+
+    twice = [threading.Thread(target=send, args=["the-second"]) for _ in range(2)]
+    for thread in twice:
+        thread.start()
+    for thread in twice:
+        thread.join()
+    again = stack.upload(payload, **{"Idempotency-Key": "the-first"})
+    assert again["id"] == first["id"]
+    assert len({a["id"] for a in answers}) == 1
+    stack.upload(payload)
+    assert_whole(stack)
+    assert stack.query("SELECT count(*) FROM imports") == [(3,)]
+
+
+def test_a_job_that_keeps_failing_is_dead_and_succeeds_when_replayed(tmp_path: Path) -> None:
+    """The plugin that reads the file is away, then comes back."""
+    plugin = tmp_path / "plugins"
+    example = Path(__file__).parents[2] / "examples" / "plugin-pipes"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(plugin), str(example)], check=True
+    )
+    quick = {
+        "SORTATION_EMBEDDINGS": "off",
+        "SORTATION_JOB_MAX_ATTEMPTS": "3",
+        "SORTATION_JOB_BACKOFF_SECONDS": "0.1",
+        "PYTHONPATH": str(plugin),
+    }
+    data_dir = tmp_path / "data"
+    with running_stack(data_dir, **quick) as stack:
+        stack.new_tenant()
+        tenant_id, key = stack.tenant_id, stack.key
+        kill_all(stack.processes("entrypoints.cli worker"))
+        status, connection = stack.call(
+            "POST", "/api/v1/connections", {"connector": "pipes", "name": "shop", "config": {}}
+        )
+        assert status == 201, connection
+    with running_stack(data_dir, **quick, SORTATION_PLUGINS_BLOCK="pipes") as stack:
+        stack.tenant_id, stack.key = tenant_id, key
+        status, imported = stack.call(
+            "POST",
+            f"/api/v1/imports?filename=shop.pipes&connection_id={connection['id']}",
+            b"2026-05-01|SPOTIFY AB|-9.99\n2026-05-02|NETFLIX.COM|-12.99\n",
+        )
+        assert status == 202, imported
+        stack.wait_until(lambda: stack.call("GET", "/api/v1/jobs/dead")[1]["items"] != [])
+        [dead] = stack.call("GET", "/api/v1/jobs/dead")[1]["items"]
+        assert dead["attempts"] == 3
+        assert "pipes" in dead["last_error"]
+        assert stack.call("GET", f"/api/v1/imports/{imported['id']}")[1]["status"] == "failed"
+    with running_stack(data_dir, **quick) as stack:
+        stack.tenant_id, stack.key = tenant_id, key
+        assert stack.call("POST", f"/api/v1/jobs/{dead['id']}/replay")[0] in (200, 202)
+        assert_whole(stack, records=2)
+        assert stack.call("GET", f"/api/v1/imports/{imported['id']}")[1]["status"] == "done"
