@@ -1,7 +1,9 @@
 """The unit of work and its repositories: everything that is stored, tenant by tenant.
 
 A transaction belongs to one tenant and sees nothing of another. Nothing is kept unless `commit` was called. Methods
-are batch-first; those that change guard by state or version and raise when the guard fails.
+are batch-first; those that change guard by state or version and raise when the guard fails. What takes an id raises
+`NotFound` for one that is unknown, and `Invalid` for one that it would point to (a category, a connection). After an
+error that a method raised, leave the transaction: what it did is lost.
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ class RecordFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What became of a batch of drafts: the ids of new records in the drafts' order, how many were known already
-    (among them `updated`, pending ones that were posted), and how many were deleted before and stay so."""
+    """What became of a batch of drafts: the ids of new records in the drafts' order; how many were `known` already,
+    twice in the batch, or deleted before; and how many records, pending so far, were posted (`updated`)."""
 
     inserted: tuple[UUID, ...]
     known: int
@@ -60,18 +62,23 @@ class Tenants(Protocol):
         """The tenant of the transaction; raises `NotFound`."""
         ...
 
-    def add(self, tenant: Tenant) -> None: ...
+    def add(self, tenant: Tenant) -> None:
+        """Raises `Conflict` when it exists."""
+        ...
 
     def update(self, tenant: Tenant) -> None:
-        """Writes name, time zone and settings if the stored version is `tenant.version`, which then rises by one;
-        raises `VersionMismatch`."""
+        """Writes name, time zone and settings if the stored version is `tenant.version`, which then rises by one, as
+        does `rules_version` (settings say which packs are trusted); raises `VersionMismatch`."""
         ...
 
     def add_user(self, user: User, membership: Membership) -> None:
-        """Adds the membership, and the user unless a user has that e-mail address already."""
+        """Adds the membership, and the user unless a user has that e-mail address (in lower case) already: then the
+        membership is theirs. Raises `Conflict` when they are a member."""
         ...
 
-    def members(self) -> Sequence[tuple[User, Membership]]: ...
+    def members(self) -> Sequence[tuple[User, Membership]]:
+        """By e-mail address."""
+        ...
 
 
 class ApiKeys(Protocol):
@@ -81,9 +88,13 @@ class ApiKeys(Protocol):
 
     def get(self, id: UUID) -> ApiKey: ...
 
-    def revoke(self, id: UUID, now: datetime) -> ApiKey: ...
+    def revoke(self, id: UUID, now: datetime) -> ApiKey:
+        """The key as it is then; one that was revoked before keeps its time."""
+        ...
 
-    def touch(self, id: UUID, now: datetime) -> None: ...
+    def touch(self, id: UUID, now: datetime) -> None:
+        """Notes the use of a key, at most once a minute."""
+        ...
 
 
 class Categories(Protocol):
@@ -94,7 +105,7 @@ class Categories(Protocol):
     def get(self, id: UUID) -> Category: ...
 
     def add(self, categories: Sequence[Category]) -> None:
-        """Raises `Conflict` when a key is taken."""
+        """Parents before children. Raises `Conflict` when a key is taken, `Invalid` when a parent does not exist."""
         ...
 
     def update(self, category: Category) -> None:
@@ -124,7 +135,7 @@ class Connections(Protocol):
         ...
 
     def delete(self, id: UUID, version: int | None) -> None:
-        """Raises `Conflict` while it has records."""
+        """Raises `Conflict` while it has records or imports."""
         ...
 
 
@@ -144,7 +155,7 @@ class Imports(Protocol):
         ...
 
     def update(self, imported: Import) -> None:
-        """Writes status, counts, refusals, failure and the end."""
+        """Writes status, counts, refusals, failure and the end; raises `NotFound`."""
         ...
 
 
@@ -157,10 +168,11 @@ class Records(Protocol):
         import_id: UUID,
         categories: Mapping[str, UUID] | None = None,
     ) -> Stored:
-        """Adds what is new, with an `INGESTED` event each; posts what was pending (`UPDATED`); leaves alone what is
-        known or was deleted. Each comes with its new id (rising) and its calendar day in the tenant's time zone, and
-        carries an external_id. With `categories` (normalised names to ids), drafts that
-        name one are stored as approved by a person, with an example and a `TX_APPROVED` event each."""
+        """Adds what is new, with an `INGESTED` event each; posts what was pending (`UPDATED`), in place also where it
+        got a new id, and then knows it by both; leaves alone what is known or was deleted. Each comes with its new id
+        (rising) and its calendar day in the tenant's time zone, and carries an external_id. With `categories`
+        (normalised names to ids), drafts that name one are stored as approved by a person, with an example and a
+        `TX_APPROVED` event each."""
         ...
 
     def known(self, connection_id: UUID, keys: Sequence[tuple[str, str]]) -> int:
@@ -178,8 +190,8 @@ class Records(Protocol):
 
     def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
         """Writes decisions to records that are still `ingested`, with their approval items, a `PROCESSED` event each
-        and the counters of the day; returns the ids of the records that changed. A decision with `open_stage` only
-        keeps its trace so far and raises no event."""
+        and the counters of the day; returns the ids of the records that changed, rising. A decision with `open_stage`
+        only keeps its trace so far and raises no event."""
         ...
 
     def get(self, id: UUID) -> Record: ...
@@ -199,9 +211,9 @@ class Records(Protocol):
         ...
 
     def delete(self, id: UUID, version: int | None) -> None:
-        """Removes the record with its approval and example, leaving a tombstone, so that no import brings it back."""
+        """Removes the record with its approval and example, leaving a tombstone, so that no import brings it back; with
+        a `DELETED` event."""
         ...
-
 
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         """Removes the records that the import added, with what hangs on them and a `DELETED` event each, but for those
@@ -222,10 +234,12 @@ class Approvals(Protocol):
 
     def open_of(self, record_id: UUID) -> Approval | None: ...
 
-    def add(self, approvals: Sequence[Approval]) -> None: ...
+    def add(self, approvals: Sequence[Approval]) -> None:
+        """Raises `Conflict` when a record has an open one."""
+        ...
 
     def decide(self, approvals: Sequence[Approval]) -> None:
-        """Writes verdict, category, who and when, if still open; raises `AlreadyDecided`."""
+        """Writes verdict, category, who and when, if all are still open; raises `AlreadyDecided` or `NotFound`."""
         ...
 
     def count_open(self) -> int: ...
@@ -233,19 +247,26 @@ class Approvals(Protocol):
 
 class Examples(Protocol):
     def put(self, examples: Sequence[Example]) -> None:
-        """Adds examples; one of the same record replaces the former."""
+        """Adds examples, without an embedding yet; one of the same record replaces the former, and keeps its id."""
         ...
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
 
-    def any(self) -> bool: ...
+    def any(self) -> bool:
+        """Whether any has an embedding, so that a search can find something."""
+        ...
 
-    def without_embedding(self, model: str, limit: int) -> Sequence[Example]: ...
+    def without_embedding(self, model: str, limit: int) -> Sequence[Example]:
+        """Those that have none of that model, by id."""
+        ...
 
-    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None: ...
+    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
+        """Of those that still exist."""
+        ...
 
     def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
-        """For each vector the `k` examples of that model nearest by cosine, nearest first, by an exact scan."""
+        """For each vector the `k` examples of that model nearest by cosine, nearest first, by an exact scan;
+        equally near ones by id."""
         ...
 
 
@@ -254,12 +275,14 @@ class Embeddings(Protocol):
 
     def get(self, model: str, digests: Sequence[bytes]) -> Mapping[bytes, Sequence[float]]: ...
 
-    def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None: ...
+    def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None:
+        """Keeps what is new: the same content has the same vector."""
+        ...
 
 
 class Rules(Protocol):
     def list(self) -> Sequence[Rule]:
-        """All rules in the order in which they are tried."""
+        """All rules in the order in which they are tried, `trusted` when their pack is or they have none."""
         ...
 
     def get(self, id: UUID) -> Rule: ...
@@ -278,7 +301,9 @@ class Rules(Protocol):
 
     def delete(self, id: UUID, version: int | None) -> None: ...
 
-    def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None: ...
+    def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None:
+        """Adds to `hits` of those that still exist; leaves their versions alone."""
+        ...
 
 
 class Jobs(Protocol):
@@ -288,10 +313,12 @@ class Jobs(Protocol):
 
     def get(self, id: UUID) -> Job: ...
 
-    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]: ...
+    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]:
+        """By rising id; `after` is the last one of the page before, no statuses are all."""
+        ...
 
     def claim(self, id: UUID, token: UUID, seconds: float) -> Job | None:
-        """Takes a lease on a queued or published job that is due and counts an attempt; None when it is not to be had."""
+        """Takes a lease on a queued or published job that is due, and counts an attempt; None when it can't be had."""
         ...
 
     def renew(self, job: Job, seconds: float) -> None:
@@ -307,7 +334,8 @@ class Jobs(Protocol):
         ...
 
     def fail(self, job: Job, error: str, *, due_at: datetime | None) -> None:
-        """Back into the queue for `due_at`, or into the dead letters when that is None; raises `LeaseLost`."""
+        """Back into the queue for `due_at`, or into the dead letters when that is None (the caller tells `JOB_DEAD`);
+        raises `LeaseLost`."""
         ...
 
     def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
@@ -365,7 +393,7 @@ class UnitOfWork(Protocol):
         ...
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:
-        """Status and body that answered the request that claimed the actor's Idempotency-Key."""
+        """Status and body that answered the request that claimed the actor's Idempotency-Key, if it was answered."""
         ...
 
     def save_response(self, actor: Actor, status: int, body: bytes) -> None: ...
@@ -373,7 +401,8 @@ class UnitOfWork(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStats:
-    """A stream as an operator sees it: how many jobs in each status, seconds that the oldest open one waits, retries."""
+    """A stream as an operator sees it: jobs by status, seconds since the oldest open one was queued (0 without any),
+    and attempts beyond the first."""
 
     stream: str
     counts: Mapping[str, int]
@@ -395,26 +424,31 @@ class SystemStorage(Protocol):
         ...
 
     def reap(self, *, republish_after: float) -> int:
-        """Returns expired leases to the queue (or to the dead letters after the last attempt) and queues again what
-        was published and not claimed for so many seconds; returns how many."""
+        """Returns expired leases to the queue (or to the dead letters after the last attempt, with a `JOB_DEAD` event)
+        and queues again what was published and not claimed for so many seconds; returns how many."""
         ...
 
     def seal(self) -> int:
-        """Gives committed events their `seq`, tenant by tenant, and chains their digests; returns how many batches."""
+        """Gives committed events their `seq`, tenant by tenant, and chains their digests; returns how many batches (one
+        a transaction) it sealed: call it until there are none."""
         ...
 
     def wait(self, seconds: float) -> None:
-        """Returns when jobs or events were committed, at the latest after so many seconds."""
+        """Returns when jobs or events were committed since the last call (the first call may return at once), at the
+        latest after so many seconds."""
         ...
 
-    def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]: ...
+    def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
+        """By rising id."""
+        ...
 
     def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]: ...
 
     def stream_stats(self) -> Sequence[StreamStats]: ...
 
     def stage_counts(self) -> Sequence[tuple[str, str, int]]:
-        """(stage, status, records) over all tenants, since the beginning."""
+        """(stage, status, records) of decisions over all tenants, since the beginning; the stage of what none was sure
+        of is ''."""
         ...
 
     def ready(self) -> bool:

@@ -11,8 +11,10 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
 
 from adapters.postgres.engine import create
+from core.errors import StartFailed
 
 APP_ROLE, SYSTEM_ROLE = "sortation_app", "sortation_system"
 _LOCK = 0x5074_1071
@@ -41,14 +43,14 @@ def migrate(owner_url: str, app_url: str, system_url: str) -> tuple[str | None, 
 
     The roles `sortation_app` and `sortation_system` are made if they are missing, and the users of the other two
     DSNs become members of them. That needs CREATEROLE; where the database's administrator made roles and members
-    beforehand, nothing is changed.
+    beforehand, nothing is changed. Raises `StartFailed` where the extension `vector` is missing and may not be made.
     """
     engine = create(owner_url, pool_size=1)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
             if connection.execute(text("SELECT 1 FROM pg_extension WHERE extname = 'vector'")).first() is None:
-                connection.execute(text("CREATE EXTENSION vector"))
+                _create_extension(connection)
             _ensure_login(connection, APP_ROLE, app_url)
             _ensure_login(connection, SYSTEM_ROLE, system_url)
             connection.commit()
@@ -64,6 +66,15 @@ def migrate(owner_url: str, app_url: str, system_url: str) -> tuple[str | None, 
     finally:
         engine.dispose()
     return before, after or ""
+
+
+def _create_extension(connection: Connection) -> None:
+    try:
+        connection.execute(text("CREATE EXTENSION vector"))
+    except ProgrammingError as error:
+        raise StartFailed(
+            "have a superuser run CREATE EXTENSION vector in this database, then migrate again"
+        ) from error
 
 
 def _ensure_login(connection: Connection, role: str, url: str) -> None:

@@ -165,7 +165,7 @@ def _parse(value: Any, path: str, depth: int) -> Condition:
         raise RuleInvalid(f"{path}: a condition has one of the keys all, any, not, field, type")
     allowed = {"type": {"type", "params"}, "field": {"field", "op", "value", "case_sensitive"}}.get(name, {name})
     if unknown := [str(key) for key in value if key not in allowed]:
-        raise RuleInvalid(f"{path}: unexpected key {unknown[0]!r} beside {name!r}")
+        raise RuleInvalid(f"{path}: unexpected key {unknown[0][:60]!r} beside {name!r}")
     if name == "field":
         return _parse_leaf(value, path)
     if name == "type":
@@ -272,7 +272,7 @@ def _looks_like_day(value: Any) -> bool:
 def _number(value: Any, path: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise RuleInvalid(f"{path}: a number is needed")
-    if isinstance(value, int | float) and not abs(value) < MAX_AMOUNT:
+    if isinstance(value, int) and abs(value) >= MAX_AMOUNT:
         raise RuleInvalid(f"{path}: the number is too large")
     written = str(value)
     if len(written) > MAX_LITERAL or not NUMBER.fullmatch(written):

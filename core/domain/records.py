@@ -151,7 +151,10 @@ def check_draft(draft: Draft) -> Draft:
         if instant.tzinfo is None:
             raise Invalid("occurred_at has no time zone")
         instant = instant.astimezone(UTC)
-    return replace(draft, text=text or counterparty, counterparty=counterparty, occurred_at=instant)
+    text = text or counterparty
+    if (text, counterparty) == (draft.text, draft.counterparty) and instant is draft.occurred_at:
+        return draft
+    return replace(draft, text=text, counterparty=counterparty, occurred_at=instant)
 
 
 def _check_money(amount: Decimal | None, currency: str | None) -> None:

@@ -3,88 +3,122 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MIN_LITERAL = 3
-_PLAIN_ESCAPES = frozenset("bBdDwWsSAz")
-_DROPPING = frozenset("?*{")
+_MAX_SET = 16
+"""Strings that one literal part may spell; with more of them it is cut in two."""
+_CLASSES = frozenset("dDwWsS")
+_ZERO_WIDTH = frozenset("bBAz")
+_META = frozenset("?*+{}[]()|.^$\\")
 _REPEAT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
 
+_Strings = frozenset[str] | None
+_NOTHING = frozenset({""})
 
-class _GiveUp(Exception):  # noqa: N818  (control flow, never seen outside)
+
+class _GiveUp(Exception):
     """The pattern uses something that this reader does not follow."""
 
 
+@lru_cache(maxsize=4_096)
 def required_literals(pattern: str) -> frozenset[str] | None:
     """Literals of which at least one is in every text that `pattern` (RE2 syntax) is found in, or None if unknown.
 
-    They are runs of 3 or more ASCII letters and digits, in lower case: look for them in a case-folded text. Flags,
+    They are runs of 3 or more printable ASCII characters, in lower case: look for them in a case-folded text. Flags,
     `\\Q...\\E`, named groups and numeric escapes give None: a reader that guesses would lose matches.
     """
     try:
-        literals, end = _alternatives(pattern, 0)
+        literals, _, end = _alternatives(pattern, 0)
     except (_GiveUp, IndexError, RecursionError):
         return None
     return literals if end == len(pattern) else None
 
 
-def _alternatives(pattern: str, at: int) -> tuple[frozenset[str] | None, int]:
-    found: list[frozenset[str] | None] = []
+def _alternatives(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
+    """What one of the alternatives requires, all that they can spell (None if not just literals), and their end."""
+    required: list[_Strings] = []
+    exact: list[_Strings] = []
     while True:
-        literals, at = _sequence(pattern, at)
-        found.append(literals)
+        needed, spelt, at = _sequence(pattern, at)
+        required.append(needed)
+        exact.append(spelt)
         if at == len(pattern) or pattern[at] != "|":
-            break
+            return _union(required), _union(exact), at
         at += 1
-    known = [literals for literals in found if literals is not None]
-    return (frozenset().union(*known) if len(known) == len(found) else None), at
 
 
-def _sequence(pattern: str, at: int) -> tuple[frozenset[str] | None, int]:
-    """The best requirement of what stands up to `|`, `)` or the end: the one whose shortest literal is longest."""
+def _union(sets: list[_Strings]) -> _Strings:
+    known = [strings for strings in sets if strings is not None]
+    return frozenset().union(*known) if len(known) == len(sets) else None
+
+
+def _sequence(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
+    """As `_alternatives`, of what stands up to `|`, `)` or the end.
+
+    It reads the text as parts that are literal throughout; each is a requirement, as is each group between them. The
+    best requirement is the one whose shortest string is longest.
+    """
     options: list[frozenset[str]] = []
-    run = ""
+    part = _NOTHING
+    whole = True
     while at < len(pattern) and pattern[at] not in "|)":
-        start, group = at, None
-        if pattern[at] == "(":
-            group, at = _group(pattern, at)
-        else:
-            at = _after_atom(pattern, at)
+        required, exact, at = _atom(pattern, at)
         quantifier, at = _quantifier(pattern, at)
-        if group is None and pattern[start].isascii() and pattern[start].isalnum():
-            if quantifier not in _DROPPING:
-                run += pattern[start].lower()
-            if not quantifier:
+        if quantifier == "?" and exact is not None:
+            exact |= _NOTHING
+        elif quantifier in ("?", "*", "{"):
+            required = exact = None
+        if exact is not None and len(part) * len(exact) <= _MAX_SET:
+            part = frozenset(head + tail for head in part for tail in exact)
+            if quantifier != "+":
                 continue
-        elif group is not None and quantifier not in _DROPPING:
-            options.append(group)
-        options.append(frozenset({run}))
-        run = ""
-    options.append(frozenset({run}))
-    best = max(options, key=lambda literals: min(map(len, literals)))
-    return (best if min(map(len, best)) >= MIN_LITERAL else None), at
+        options.append(part)
+        if required is not None:
+            options.append(required)
+        part = _NOTHING if exact is None or len(exact) > _MAX_SET else exact
+        whole = False
+    options.append(part)
+    best = max(options, key=lambda strings: min(map(len, strings)))
+    return best if min(map(len, best)) >= MIN_LITERAL else None, part if whole else None, at
 
 
-def _group(pattern: str, at: int) -> tuple[frozenset[str] | None, int]:
-    if pattern.startswith("(?", at) and not pattern.startswith("(?:", at):
-        raise _GiveUp
-    literals, at = _alternatives(pattern, at + (3 if pattern.startswith("(?:", at) else 1))
-    if pattern[at] != ")":
-        raise _GiveUp
-    return literals, at + 1
-
-
-def _after_atom(pattern: str, at: int) -> int:
+def _atom(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
     char = pattern[at]
+    if char == "(":
+        return _group(pattern, at)
     if char == "[":
-        return _after_class(pattern, at)
+        return None, None, _after_class(pattern, at)
     if char == "\\":
-        escaped = pattern[at + 1]
-        if escaped not in _PLAIN_ESCAPES and (not escaped.isascii() or escaped.isalnum()):
-            raise _GiveUp
-        return at + 2
+        return None, _escape(pattern[at + 1]), at + 2
     if char in "?*+{}":
         raise _GiveUp
-    return at + 1
+    if char in "^$":
+        return None, _NOTHING, at + 1
+    return None, _literal(char), at + 1
+
+
+def _literal(char: str) -> _Strings:
+    return frozenset({char.lower()}) if " " <= char <= "~" and char not in _META else None
+
+
+def _escape(char: str) -> _Strings:
+    if char in _ZERO_WIDTH:
+        return _NOTHING
+    if char in _CLASSES:
+        return None
+    if not " " <= char <= "~" or char.isalnum():
+        raise _GiveUp
+    return None if char == "?" else frozenset({char})  # a text's broken surrogates reach the engine as question marks
+
+
+def _group(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
+    if pattern.startswith("(?", at) and not pattern.startswith("(?:", at):
+        raise _GiveUp
+    required, exact, at = _alternatives(pattern, at + (3 if pattern.startswith("(?:", at) else 1))
+    if pattern[at] != ")":
+        raise _GiveUp
+    return required, exact, at + 1
 
 
 def _after_class(pattern: str, at: int) -> int:

@@ -16,7 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from core.domain.conditions import AllOf, AnyOf, Condition, Leaf, Not, PluginLeaf
-from core.domain.records import Record, normalise
+from core.domain.records import Record, clean_text, normalise
 from core.domain.regex_literals import MIN_LITERAL
 from core.domain.rule_leaves import Facts, Regex, leaf_test, leaf_words
 from core.domain.rules import Rule, order_key
@@ -167,9 +167,10 @@ def _read(compiled: CompiledRules, text: str, counterparty: str) -> tuple[str, s
     """Both texts normalised, and the rules to ask of a record that has them."""
     normal_text, normal_counterparty = normalise(text), normalise(counterparty)
     hay = f"{normal_text}\n{normal_counterparty}"
-    if not (text.isascii() and counterparty.isascii()):
+    stored = f"{text}\n{counterparty}".casefold()
+    if stored != hay:
         # A regex sees the stored text, where composing characters may stand that NFKC has merged with a letter.
-        hay = f"{hay}\n{text.casefold()}\n{counterparty.casefold()}"
+        hay = f"{hay}\n{stored}"
     found = set(compiled.always)
     by_gram = compiled.by_gram
     for gram in {hay[at : at + MIN_LITERAL] for at in range(len(hay) - MIN_LITERAL + 1)}:
@@ -279,7 +280,7 @@ def _verdicts(leaf: PluginLeaf, compiled: CompiledRuleLike, records: Sequence[Re
 
 
 def _reason(leaf: PluginLeaf, error: Exception) -> str:
-    return f"{leaf.type}: {type(error).__name__}: {error}"[:MAX_REASON]
+    return clean_text(f"{leaf.type}: {type(error).__name__}: {error}")[:MAX_REASON]
 
 
 def _check(condition: Condition, path: str, regex: Regex, rule_type: RuleTypes) -> None:

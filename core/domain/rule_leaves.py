@@ -93,7 +93,8 @@ def _text_test(leaf: Leaf, regex: Regex) -> Test:
     holds = _phrase(leaf, regex)
     if leaf.field == "anywhere":
         text, counterparty = _getter("text", leaf), _getter("counterparty", leaf)
-        return lambda facts: holds(text(facts)) or holds(counterparty(facts))
+        of_nothing = holds("")
+        return lambda facts: holds(text(facts)) or (holds(other) if (other := counterparty(facts)) else of_nothing)
     get = _getter(leaf.field, leaf)
     return lambda facts: holds(get(facts))
 

@@ -25,7 +25,7 @@ class TenantSettings:
 
     default_currency: str = "EUR"
     trusted_packs: tuple[str, ...] = ()
-    similarity_threshold: float = 0.85
+    similarity_threshold: float = 0.9
     llm_threshold: float = 0.85
     spot_check_share: float = 0.02
 

@@ -30,6 +30,8 @@ from ports.clock import Clock, Ids
 from ports.storage import SystemStorage, Transaction, UnitOfWork
 
 STARTER_PACK = "bank"
+STARTER_PRIORITY = 1_000
+"""Added to the priorities within the pack, so that a tenant's own rules (100 unless they say otherwise) are asked first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def _add_defaults(tx: Transaction, tenant: Tenant, now: datetime, ids: Ids) -> i
                 tenant_id=tenant.id,
                 name=rule.name,
                 stage=RuleStage.MAIN,
-                priority=rule.priority,
+                priority=STARTER_PRIORITY + rule.priority,
                 when=rule.when,
                 then=Action(category_id=by_key[rule.category_key]),
                 stop=False,

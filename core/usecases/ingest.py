@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from core.domain.categories import Category, key_from_name, resolver
@@ -19,6 +21,8 @@ from ports.connectors import Context, PluginHost, ReadRequest
 from ports.storage import Transaction, UnitOfWork
 
 BATCH = 5_000
+SPOOL_BYTES = 8 << 20
+"""What of a payload is kept in memory while it is read; the rest goes to a temporary file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +54,16 @@ def ingest_records(job: Job, *, uow: UnitOfWork, host: PluginHost, clock: Clock,
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     progress = Progress(**job.progress) if job.progress else Progress()
-    with uow.begin(actor) as reading:
-        imported = reading.imports.get(UUID(job.payload["import_id"]))
-        connection = reading.connections.get(imported.connection_id)
-        tenant = reading.tenants.get()
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as file:
+        with uow.begin(actor) as tx:
+            imported = tx.imports.get(UUID(job.payload["import_id"]))
+            connection = tx.connections.get(imported.connection_id)
+            tenant = tx.tenants.get()
+            shutil.copyfileobj(tx.imports.open(imported.id), file)
+        file.seek(0)
         delivery = _Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection)
         context = Context(config=connection.config, default_currency=tenant.settings.default_currency)
-        request = ReadRequest(file=reading.imports.open(imported.id), filename=imported.filename, batch_size=BATCH)
+        request = ReadRequest(file=cast(BinaryIO, file), filename=imported.filename, batch_size=BATCH)
         occurrences: dict[tuple[str, str], int] = {}
         stored_before = progress.batches
         for number, batch in enumerate(host.connector(connection.connector).read(context, request), start=1):

@@ -119,12 +119,12 @@ def _decision(
         spot_check_share=tenant.settings.spot_check_share,
         more=Stage.LLM if llm_model is not None else None,
     )
-    return replace(
-        decision,
-        tags=tuple(dict.fromkeys((*record.tags, *outcome.tags))),
-        attributes=outcome.fields,
-        group_key=text_digest(record.text).hex()[:32] if decision.approval else "",
-    )
+    if decision.approval is not None:
+        decision = replace(decision, group_key=text_digest(record.text).hex()[:32])
+    if record.tags or outcome.tags or outcome.fields:
+        tags = tuple(dict.fromkeys((*record.tags, *outcome.tags)))
+        decision = replace(decision, tags=tags, attributes=outcome.fields)
+    return decision
 
 
 def _write(
