@@ -1,0 +1,79 @@
+"""Tenants, their people and their API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from adapters.memory.state import Workspace, check_version, one, page
+from core.domain.tenants import ApiKey, Membership, Tenant, User
+from core.errors import Conflict
+
+TOUCH_EVERY = timedelta(minutes=1)
+
+
+class MemoryTenants:
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+        self._tenants = workspace.state.tenants
+
+    def get(self) -> Tenant:
+        return one(self._tenants, self._at.tenant_id, "tenant")
+
+    def add(self, tenant: Tenant) -> None:
+        if tenant.id in self._tenants:
+            raise Conflict("this tenant exists already")
+        self._tenants[tenant.id] = tenant
+
+    def update(self, tenant: Tenant) -> None:
+        stored = self.get()
+        check_version(stored.version, tenant.version)
+        self._tenants[stored.id] = replace(
+            stored,
+            name=tenant.name,
+            time_zone=tenant.time_zone,
+            settings=tenant.settings,
+            rules_version=stored.rules_version + 1,
+            version=stored.version + 1,
+        )
+
+    def add_user(self, user: User, membership: Membership) -> None:
+        email = user.email.lower()
+        known = self._at.state.users.setdefault(email, replace(user, email=email))
+        if known.id in self._at.state.memberships:
+            raise Conflict("this person is a member already")
+        self._at.state.memberships[known.id] = replace(membership, user_id=known.id)
+
+    def members(self) -> Sequence[tuple[User, Membership]]:
+        users = sorted(self._at.state.users.values(), key=lambda user: user.email)
+        memberships = self._at.state.memberships
+        return [(user, memberships[user.id]) for user in users if user.id in memberships]
+
+
+class MemoryApiKeys:
+    def __init__(self, workspace: Workspace) -> None:
+        self._keys = workspace.state.api_keys
+
+    def add(self, key: ApiKey) -> None:
+        if key.id in self._keys:
+            raise Conflict("a key with this id exists")
+        self._keys[key.id] = key
+
+    def list(self) -> Sequence[ApiKey]:
+        return page(self._keys, None)
+
+    def get(self, id: UUID) -> ApiKey:
+        return one(self._keys, id, "API key")
+
+    def revoke(self, id: UUID, now: datetime) -> ApiKey:
+        key = self.get(id)
+        if key.revoked_at is None:
+            self._keys[id] = key = replace(key, revoked_at=now)
+        return key
+
+    def touch(self, id: UUID, now: datetime) -> None:
+        key = self._keys.get(id)
+        if key is not None and (key.last_used_at is None or key.last_used_at < now - TOUCH_EVERY):
+            self._keys[id] = replace(key, last_used_at=now)

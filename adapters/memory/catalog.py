@@ -1,0 +1,155 @@
+"""Categories, connections and imports."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import BinaryIO
+from uuid import UUID
+
+from adapters.memory.state import Workspace, as_json, check_version, one
+from core.domain.categories import Category
+from core.domain.connections import Connection, Import
+from core.errors import Conflict, Invalid, NotFound
+
+
+class MemoryCategories:
+    def __init__(self, workspace: Workspace) -> None:
+        self._state = workspace.state
+        self._categories = workspace.state.categories
+
+    def list(self) -> Sequence[Category]:
+        return sorted(self._categories.values(), key=lambda category: category.key)
+
+    def get(self, id: UUID) -> Category:
+        return one(self._categories, id, "category")
+
+    def add(self, categories: Sequence[Category]) -> None:
+        for category in categories:
+            if category.id in self._categories:
+                raise Conflict("a category with this key exists")
+            self._check(category)
+            self._categories[category.id] = category
+
+    def update(self, category: Category) -> None:
+        stored = self.get(category.id)
+        check_version(stored.version, category.version)
+        self._check(category)
+        self._categories[category.id] = replace(
+            stored,
+            parent_id=category.parent_id,
+            key=category.key,
+            name=category.name,
+            description=category.description,
+            version=stored.version + 1,
+        )
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        check_version(self.get(id).version, version)
+        users = (
+            *(kept.record.category_id for kept in self._state.records.values()),
+            *(rule.then.category_id for rule in self._state.rules.values()),
+            *(kept.example.category_id for kept in self._state.examples.values()),
+            *(category.parent_id for category in self._categories.values()),
+        )
+        if id in users:
+            raise Conflict("records, rules, examples or other categories still use this category")
+        del self._categories[id]
+
+    def _check(self, category: Category) -> None:
+        if any(c.key == category.key and c.id != category.id for c in self._categories.values()):
+            raise Conflict("a category with this key exists")
+        if category.parent_id is not None and category.parent_id not in self._categories:
+            raise Invalid("the parent category does not exist")
+
+
+class MemoryConnections:
+    def __init__(self, workspace: Workspace) -> None:
+        self._state = workspace.state
+        self._connections = workspace.state.connections
+
+    def list(self) -> Sequence[Connection]:
+        return [self._connections[id] for id in sorted(self._connections)]
+
+    def get(self, id: UUID) -> Connection:
+        return one(self._connections, id, "connection")
+
+    def ensure(self, connection: Connection) -> Connection:
+        namesake = self._namesake(connection)
+        if namesake is not None:
+            return namesake
+        self.add(connection)
+        return self._connections[connection.id]
+
+    def add(self, connection: Connection) -> None:
+        if connection.id in self._connections or self._namesake(connection) is not None:
+            raise Conflict("this connector has a connection of that name")
+        self._connections[connection.id] = replace(connection, config=as_json(connection.config))
+
+    def update(self, connection: Connection) -> None:
+        stored = self.get(connection.id)
+        check_version(stored.version, connection.version)
+        changed = replace(stored, name=connection.name, config=as_json(connection.config), version=stored.version + 1)
+        if (namesake := self._namesake(changed)) is not None and namesake.id != changed.id:
+            raise Conflict("this connector has a connection of that name")
+        self._connections[stored.id] = changed
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        check_version(self.get(id).version, version)
+        used = {kept.record.connection_id for kept in self._state.records.values()}
+        if id in used | {imported.connection_id for imported in self._state.imports.values()}:
+            raise Conflict("this connection has records or imports")
+        del self._connections[id]
+
+    def _namesake(self, connection: Connection) -> Connection | None:
+        for other in self._connections.values():
+            if (other.connector, other.name) == (connection.connector, connection.name):
+                return other
+        return None
+
+
+class MemoryImports:
+    def __init__(self, workspace: Workspace) -> None:
+        self._state = workspace.state
+        self._imports = workspace.state.imports
+
+    def add(self, imported: Import, payload: Iterable[bytes]) -> Import:
+        if imported.connection_id not in self._state.connections:
+            raise Invalid("this connection does not exist")
+        content = b"".join(payload)
+        kept = replace(
+            imported,
+            bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            refusals=tuple(as_json(imported.refusals)),
+        )
+        self._imports[imported.id] = kept
+        self._state.payloads[imported.id] = content
+        return kept
+
+    def get(self, id: UUID) -> Import:
+        return one(self._imports, id, "import")
+
+    def list(self, *, before: UUID | None, limit: int) -> Sequence[Import]:
+        newest_first = sorted(self._imports, reverse=True)
+        return [self._imports[id] for id in newest_first if before is None or id < before][:limit]
+
+    def open(self, id: UUID) -> BinaryIO:
+        self.get(id)
+        if id not in self._state.payloads:
+            raise NotFound("the payload of this import was dropped")
+        return io.BytesIO(self._state.payloads[id])
+
+    def update(self, imported: Import) -> None:
+        self._imports[imported.id] = replace(
+            self.get(imported.id),
+            status=imported.status,
+            inserted=imported.inserted,
+            known=imported.known,
+            refused=imported.refused,
+            refusals=tuple(as_json(imported.refusals)),
+            failure=imported.failure,
+            finished_at=imported.finished_at,
+        )

@@ -1,0 +1,193 @@
+"""What is kept, tenant by tenant; transactions work on copies, and a commit writes back what they changed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from core.domain.approvals import Approval, Example
+from core.domain.categories import Category
+from core.domain.connections import Connection, Import
+from core.domain.events import NewEvent
+from core.domain.jobs import Job
+from core.domain.records import Record
+from core.domain.rules import Rule
+from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from core.errors import Invalid, NotFound, Transient, VersionMismatch
+from ports.clock import Clock, Ids
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRecord:
+    """A record, its calendar day in the tenant's time zone, and the external id that it had while it was pending."""
+
+    record: Record
+    day: date
+    former_external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptExample:
+    example: Example
+    model: str | None = None
+    vector: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptJob:
+    job: Job
+    published_at: datetime | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBatch:
+    """The events of one transaction; the sealer sets `last_seq`."""
+
+    actor: str
+    source_agent: str
+    request_id: str | None
+    created_at: datetime
+    events: tuple[NewEvent, ...]
+    last_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptResponse:
+    request_digest: str
+    status: int | None = None
+    body: bytes = b""
+
+
+@dataclass(slots=True, kw_only=True)
+class TenantState:
+    """The tables of one tenant. Values are immutable, so a copy of the dicts is a copy of everything."""
+
+    tenants: dict[UUID, Tenant] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    """By e-mail address; shared by all tenants."""
+    memberships: dict[UUID, Membership] = field(default_factory=dict)
+    api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
+    categories: dict[UUID, Category] = field(default_factory=dict)
+    connections: dict[UUID, Connection] = field(default_factory=dict)
+    imports: dict[UUID, Import] = field(default_factory=dict)
+    payloads: dict[UUID, bytes] = field(default_factory=dict)
+    records: dict[UUID, KeptRecord] = field(default_factory=dict)
+    tombstones: dict[tuple[UUID, str, str], datetime] = field(default_factory=dict)
+    """By connection, account and external id."""
+    approvals: dict[UUID, Approval] = field(default_factory=dict)
+    examples: dict[UUID, KeptExample] = field(default_factory=dict)
+    embeddings: dict[tuple[str, bytes], tuple[float, ...]] = field(default_factory=dict)
+    rules: dict[UUID, Rule] = field(default_factory=dict)
+    jobs: dict[UUID, KeptJob] = field(default_factory=dict)
+    batches: dict[UUID, EventBatch] = field(default_factory=dict)
+    responses: dict[str, KeptResponse] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Records by (stage, status) that they were decided with."""
+
+    def copy(self) -> TenantState:
+        return TenantState(**{f.name: dict(getattr(self, f.name)) for f in fields(self)})
+
+    def write(self, before: TenantState, after: TenantState) -> None:
+        """Takes over what differs between `before` and `after`.
+
+        Raises `Transient`, and takes over nothing, when another transaction changed one of these things meanwhile.
+        """
+        changes: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+        for f in fields(self):
+            mine, was, now = (getattr(state, f.name) for state in (after, before, self))
+            changed = {key: mine.get(key) for key in mine.keys() | was.keys() if mine.get(key) is not was.get(key)}
+            if any(now.get(key) is not was.get(key) for key in changed):
+                raise Transient("another transaction changed the same thing")
+            changes.append((now, changed))
+        for now, changed in changes:
+            for key, value in changed.items():
+                if value is None:
+                    now.pop(key, None)
+                else:
+                    now[key] = value
+
+
+class MemoryStore:
+    """All tenants. `lock` guards everything; `MemorySystem.wait` waits on it for commits."""
+
+    def __init__(self, clock: Clock, ids: Ids) -> None:
+        self.clock = clock
+        self.ids = ids
+        self.lock = threading.Condition()
+        self.tenants: dict[UUID, TenantState] = {}
+        self.users: dict[str, User] = {}
+        self.commits = 0
+        """How many commits queued a job or told an event."""
+
+    def state(self, tenant_id: UUID) -> TenantState:
+        """The live tables of a tenant, to be used under the lock."""
+        if tenant_id not in self.tenants:
+            self.tenants[tenant_id] = TenantState(users=self.users)
+        return self.tenants[tenant_id]
+
+    def woken(self) -> None:
+        """Wakes who waits for commits; under the lock."""
+        self.commits += 1
+        self.lock.notify_all()
+
+
+@dataclass(slots=True, kw_only=True)
+class Workspace:
+    """What the repositories of one transaction share."""
+
+    actor: Actor
+    now: datetime
+    ids: Ids
+    state: TenantState
+    told: list[NewEvent] = field(default_factory=list)
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.actor.tenant_id
+
+    def tell(self, event: NewEvent) -> None:
+        payload = as_json(event.payload)
+        self.told.append(NewEvent(type=event.type, subject_id=event.subject_id, payload=payload))
+
+    def check_category(self, id: UUID | None) -> None:
+        if id is not None and id not in self.state.categories:
+            raise Invalid("the category does not exist")
+
+
+def one(table: Mapping[UUID, V], id: UUID, what: str) -> V:
+    """The thing with that id; raises `NotFound`."""
+    if id not in table:
+        raise NotFound(f"this {what} does not exist")
+    return table[id]
+
+
+def many(table: Mapping[UUID, V], ids: Iterable[UUID], what: str) -> list[V]:
+    """The things with those ids, in their order; raises `NotFound`."""
+    wanted = list(ids)
+    if missing := [id for id in wanted if id not in table]:
+        raise NotFound(f"{what} {missing[0]} does not exist")
+    return [table[id] for id in wanted]
+
+
+def check_version(stored: int, expected: int | None) -> None:
+    """Raises `VersionMismatch`; None expects any."""
+    if expected is not None and stored != expected:
+        raise VersionMismatch
+
+
+def page(table: Mapping[UUID, V], after: UUID | None) -> list[V]:
+    """The things by rising id, above `after`."""
+    return [table[id] for id in sorted(table) if after is None or id > after]
+
+
+def as_json(value: Any) -> Any:
+    """What a JSON column would give back: a copy, in which Decimals and ids are strings."""
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,166 @@
+"""What is done across tenants: relay, reaper, sealer, the operator's views."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from adapters.memory.state import EventBatch, KeptJob, MemoryStore, TenantState, as_json
+from adapters.memory.work import list_events
+from core.domain.events import Event, EventFilter, EventType, NewEvent
+from core.domain.jobs import OPEN_STATUSES, Job, JobStatus
+from core.domain.tenants import ApiKey, Tenant
+from ports.storage import StreamStats
+
+
+class MemorySystem:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._taken: set[UUID] = set()
+        self._seen = 0
+
+    def find_api_key(self, key_id: str) -> ApiKey | None:
+        with self._store.lock:
+            keys = (key for state in self._store.tenants.values() for key in state.api_keys.values())
+            return next((key for key in keys if key.key_id == key_id), None)
+
+    @contextmanager
+    def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+        with self._store.lock:
+            due = [job for state in self._store.tenants.values() for job in self._due(state, share)]
+            taken = sorted(due, key=lambda job: (job.due_at, job.id))[:limit]
+            ids = {job.id for job in taken}
+            self._taken |= ids
+        try:
+            yield [(job.tenant_id, job.id, job.stream.value, _headers(job)) for job in taken]
+            with self._store.lock:
+                for job in taken:
+                    self._store.state(job.tenant_id).jobs[job.id] = KeptJob(
+                        job=replace(job, status=JobStatus.PUBLISHED), published_at=self._store.clock.now()
+                    )
+        finally:
+            self._taken -= ids
+
+    def _due(self, state: TenantState, share: int) -> list[Job]:
+        jobs = [kept.job for kept in state.jobs.values()]
+        flying = sum(job.status in (JobStatus.PUBLISHED, JobStatus.RUNNING) for job in jobs)
+        due = sorted(
+            (
+                job
+                for job in jobs
+                if job.status is JobStatus.QUEUED
+                and job.due_at <= self._store.clock.now()
+                and job.id not in self._taken
+            ),
+            key=lambda job: (job.due_at, job.id),
+        )
+        return due[: max(share - flying, 0)]
+
+    def reap(self, *, republish_after: float) -> int:
+        with self._store.lock:
+            stuck = [
+                (state, kept)
+                for state in self._store.tenants.values()
+                for kept in state.jobs.values()
+                if self._lost(kept) or self._unclaimed(kept, timedelta(seconds=republish_after))
+            ]
+            for state, kept in stuck:
+                self._release(state, kept.job)
+            if stuck:
+                self._store.woken()
+        return len(stuck)
+
+    def _lost(self, kept: KeptJob) -> bool:
+        running = kept.job.status is JobStatus.RUNNING
+        return running and kept.lease_until is not None and kept.lease_until < self._store.clock.now()
+
+    def _unclaimed(self, kept: KeptJob, patience: timedelta) -> bool:
+        published = kept.job.status is JobStatus.PUBLISHED
+        return published and kept.published_at is not None and kept.published_at < self._store.clock.now() - patience
+
+    def _release(self, state: TenantState, job: Job) -> None:
+        now = self._store.clock.now()
+        lost = job.status is JobStatus.RUNNING
+        dead = lost and job.last_attempt
+        released = replace(
+            job,
+            status=JobStatus.DEAD if dead else JobStatus.QUEUED,
+            finished_at=now if dead else None,
+            last_error="the worker was lost: its lease ran out" if lost else job.last_error,
+            lease_token=None,
+        )
+        state.jobs[job.id] = KeptJob(job=released)
+        if dead:
+            about = as_json({"stream": job.stream.value, "error": released.last_error})
+            state.batches[self._store.ids.new()] = EventBatch(
+                actor="sortation",
+                source_agent=job.source_agent,
+                request_id=job.request_id,
+                created_at=now,
+                events=(NewEvent(type=EventType.JOB_DEAD, subject_id=job.id, payload=about),),
+            )
+
+    def seal(self) -> int:
+        sealed = 0
+        with self._store.lock:
+            for state in self._store.tenants.values():
+                last = max((batch.last_seq or 0 for batch in state.batches.values()), default=0)
+                for id in sorted(id for id, batch in state.batches.items() if batch.last_seq is None):
+                    last += len(state.batches[id].events)
+                    state.batches[id] = replace(state.batches[id], last_seq=last)
+                    sealed += 1
+        return sealed
+
+    def wait(self, seconds: float) -> None:
+        with self._store.lock:
+            self._store.lock.wait_for(lambda: self._store.commits != self._seen, timeout=seconds)
+            self._seen = self._store.commits
+
+    def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
+        with self._store.lock:
+            everyone = {id: tenant for state in self._store.tenants.values() for id, tenant in state.tenants.items()}
+        return [everyone[id] for id in sorted(everyone) if after is None or id > after][:limit]
+
+    def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]:
+        with self._store.lock:
+            return list_events(tenant_id, self._store.state(tenant_id), where, after=after, limit=limit)
+
+    def stream_stats(self) -> Sequence[StreamStats]:
+        now = self._store.clock.now()
+        with self._store.lock:
+            jobs = [kept.job for state in self._store.tenants.values() for kept in state.jobs.values()]
+        return [
+            StreamStats(
+                stream=stream,
+                counts=dict(Counter(job.status.value for job in jobs if job.stream == stream)),
+                oldest_seconds=max(
+                    (
+                        (now - job.created_at).total_seconds()
+                        for job in jobs
+                        if job.stream == stream and job.status in OPEN_STATUSES
+                    ),
+                    default=0.0,
+                ),
+                retries=sum(max(job.attempts - 1, 0) for job in jobs if job.stream == stream),
+            )
+            for stream in sorted({job.stream.value for job in jobs})
+        ]
+
+    def stage_counts(self) -> Sequence[tuple[str, str, int]]:
+        total: Counter[tuple[str, str]] = Counter()
+        with self._store.lock:
+            for state in self._store.tenants.values():
+                total.update(state.counts)
+        return [(stage, status, records) for (stage, status), records in total.items()]
+
+    def ready(self) -> bool:
+        return True
+
+
+def _headers(job: Job) -> dict[str, str]:
+    headers = {"request_id": job.request_id, "traceparent": job.trace_parent}
+    return {name: value for name, value in headers.items() if value is not None}

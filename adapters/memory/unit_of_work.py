@@ -1,0 +1,88 @@
+"""One transaction of one tenant: a copy of its state, written back by the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
+from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
+from adapters.memory.catalog import MemoryCategories, MemoryConnections, MemoryImports
+from adapters.memory.records import MemoryRecords
+from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
+from adapters.memory.work import MemoryEvents, MemoryJobs, MemoryRules
+from core.domain.tenants import Actor
+from core.errors import IdempotencyMismatch, IdempotencyReplay
+
+
+class MemoryTransaction:
+    def __init__(self, store: MemoryStore, actor: Actor) -> None:
+        self._store = store
+        with store.lock:
+            self._before = store.state(actor.tenant_id).copy()
+        self._batch_id = store.ids.new()
+        self._at = at = Workspace(actor=actor, now=store.clock.now(), ids=store.ids, state=self._before.copy())
+        self.tenants = MemoryTenants(at)
+        self.api_keys = MemoryApiKeys(at)
+        self.categories = MemoryCategories(at)
+        self.connections = MemoryConnections(at)
+        self.imports = MemoryImports(at)
+        self.records = MemoryRecords(at)
+        self.approvals = MemoryApprovals(at)
+        self.examples = MemoryExamples(at)
+        self.embeddings = MemoryEmbeddings(at)
+        self.rules = MemoryRules(at)
+        self.jobs = MemoryJobs(at)
+        self.events = MemoryEvents(at)
+
+    def claim(self) -> None:
+        """Claims the actor's Idempotency-Key for this transaction."""
+        wanted = self._at.actor.idempotency
+        if wanted is None:
+            return
+        claimed = self._at.state.responses.get(wanted.key)
+        if claimed is not None:
+            raise IdempotencyReplay if claimed.request_digest == wanted.request_digest else IdempotencyMismatch
+        self._at.state.responses[wanted.key] = KeptResponse(request_digest=wanted.request_digest)
+
+    def commit(self) -> None:
+        after, actor = self._at.state, self._at.actor
+        if self._at.told:
+            after.batches[self._batch_id] = EventBatch(
+                actor=actor.name,
+                source_agent=actor.source_agent,
+                request_id=actor.request_id,
+                created_at=self._at.now,
+                events=tuple(self._at.told),
+            )
+        with self._store.lock:
+            self._store.state(actor.tenant_id).write(self._before, after)
+            if self._at.told or after.jobs != self._before.jobs:
+                self._store.woken()
+
+
+class MemoryUnitOfWork:
+    """Transactions on copies. One that changes what another changed meanwhile fails at its commit with `Transient`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    @contextmanager
+    def begin(self, actor: Actor) -> Iterator[MemoryTransaction]:
+        transaction = MemoryTransaction(self._store, actor)
+        transaction.claim()
+        yield transaction
+
+    def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:
+        assert actor.idempotency is not None  # noqa: S101 - narrows the type
+        with self._store.lock:
+            saved = self._store.state(actor.tenant_id).responses.get(actor.idempotency.key)
+        return None if saved is None or saved.status is None else (saved.status, saved.body)
+
+    def save_response(self, actor: Actor, status: int, body: bytes) -> None:
+        assert actor.idempotency is not None  # noqa: S101 - narrows the type
+        with self._store.lock:
+            responses = self._store.state(actor.tenant_id).responses
+            if (claimed := responses.get(actor.idempotency.key)) is not None:
+                responses[actor.idempotency.key] = replace(claimed, status=status, body=body)

@@ -1,0 +1,214 @@
+"""Rules, jobs and events of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from adapters.memory.state import KeptJob, TenantState, Workspace, as_json, check_version, many, one, page
+from core.domain.events import Event, EventFilter, NewEvent
+from core.domain.jobs import Job, JobStatus, NewJob
+from core.domain.rules import Rule, order_key
+from core.errors import Conflict, LeaseLost
+
+
+class MemoryRules:
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+        self._rules = workspace.state.rules
+
+    def list(self) -> Sequence[Rule]:
+        return sorted(map(self._shown, self._rules.values()), key=order_key)
+
+    def get(self, id: UUID) -> Rule:
+        return self._shown(one(self._rules, id, "rule"))
+
+    def add(self, rules: Sequence[Rule]) -> None:
+        for rule in rules:
+            self._at.check_category(rule.then.category_id)
+            self._rules[rule.id] = rule
+        if rules:
+            self._changed()
+
+    def update(self, rule: Rule) -> None:
+        stored = self.get(rule.id)
+        check_version(stored.version, rule.version)
+        self._at.check_category(rule.then.category_id)
+        self._rules[rule.id] = replace(
+            stored,
+            name=rule.name,
+            stage=rule.stage,
+            priority=rule.priority,
+            when=rule.when,
+            then=rule.then,
+            stop=rule.stop,
+            enabled=rule.enabled,
+            version=stored.version + 1,
+        )
+        self._changed()
+
+    def reorder(self, priorities: Mapping[UUID, int]) -> None:
+        for rule in many(self._rules, priorities, "rule"):
+            self._rules[rule.id] = replace(rule, priority=priorities[rule.id], version=rule.version + 1)
+        if priorities:
+            self._changed()
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        check_version(self.get(id).version, version)
+        del self._rules[id]
+        self._changed()
+
+    def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None:
+        for id, more in hits.items():
+            if (rule := self._rules.get(id)) is not None:
+                last = now if rule.last_hit_at is None else max(rule.last_hit_at, now)
+                self._rules[id] = replace(rule, hits=rule.hits + more, last_hit_at=last)
+
+    def _shown(self, rule: Rule) -> Rule:
+        """A starter rule is trusted when its pack is."""
+        trusted_packs = self._at.state.tenants[self._at.tenant_id].settings.trusted_packs
+        return replace(rule, trusted=rule.pack is None or rule.pack in trusted_packs)
+
+    def _changed(self) -> None:
+        tenant = self._at.state.tenants[self._at.tenant_id]
+        self._at.state.tenants[tenant.id] = replace(tenant, rules_version=tenant.rules_version + 1)
+
+
+class MemoryJobs:
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+        self._jobs = workspace.state.jobs
+
+    def add(self, jobs: Sequence[NewJob]) -> None:
+        for new in jobs:
+            job = Job(
+                id=new.id,
+                tenant_id=self._at.tenant_id,
+                stream=new.stream,
+                status=JobStatus.QUEUED,
+                payload=as_json(new.payload),
+                progress={},
+                attempts=0,
+                max_attempts=new.max_attempts,
+                due_at=self._at.now,
+                request_id=new.request_id,
+                source_agent=new.source_agent,
+                trace_parent=new.trace_parent,
+                last_error=None,
+                created_at=self._at.now,
+                started_at=None,
+                finished_at=None,
+            )
+            self._jobs[job.id] = KeptJob(job=job)
+
+    def get(self, id: UUID) -> Job:
+        return one(self._jobs, id, "job").job
+
+    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]:
+        return [
+            kept.job
+            for kept in page(self._jobs, after)
+            if (stream is None or kept.job.stream == stream) and (not statuses or kept.job.status in statuses)
+        ][:limit]
+
+    def claim(self, id: UUID, token: UUID, seconds: float) -> Job | None:
+        kept = self._jobs.get(id)
+        waiting = (JobStatus.QUEUED, JobStatus.PUBLISHED)
+        if kept is None or kept.job.status not in waiting or kept.job.due_at > self._at.now:
+            return None
+        job = replace(
+            kept.job,
+            status=JobStatus.RUNNING,
+            lease_token=token,
+            attempts=kept.job.attempts + 1,
+            started_at=self._at.now,
+        )
+        self._jobs[id] = replace(kept, job=job, lease_until=self._at.now + timedelta(seconds=seconds))
+        return job
+
+    def renew(self, job: Job, seconds: float) -> None:
+        kept = self._mine(job)
+        self._jobs[job.id] = replace(kept, lease_until=self._at.now + timedelta(seconds=seconds))
+
+    def hold(self, job: Job, progress: Mapping[str, Any] | None = None) -> None:
+        kept = self._mine(job)
+        if progress is not None:
+            self._jobs[job.id] = replace(kept, job=replace(kept.job, progress=as_json(progress)))
+
+    def finish(self, job: Job) -> None:
+        self._ended(job, status=JobStatus.DONE, finished_at=self._at.now, last_error=None)
+
+    def fail(self, job: Job, error: str, *, due_at: datetime | None) -> None:
+        if due_at is None:
+            self._ended(job, status=JobStatus.DEAD, finished_at=self._at.now, last_error=error)
+        else:
+            self._ended(job, status=JobStatus.QUEUED, finished_at=None, last_error=error, due_at=due_at)
+
+    def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
+        dead = many(self._jobs, dict.fromkeys(ids), "job")
+        for kept in dead:
+            if kept.job.status is not JobStatus.DEAD:
+                raise Conflict(f"job {kept.job.id} is {kept.job.status.value}, only a dead job can be replayed")
+        for kept in dead:
+            job = replace(kept.job, status=JobStatus.QUEUED, attempts=0, due_at=self._at.now, finished_at=None)
+            self._jobs[job.id] = KeptJob(job=job)
+        return [self.get(kept.job.id) for kept in dead]
+
+    def _mine(self, job: Job) -> KeptJob:
+        kept = self._jobs.get(job.id)
+        if kept is None or kept.job.status is not JobStatus.RUNNING or kept.job.lease_token != job.lease_token:
+            raise LeaseLost
+        return kept
+
+    def _ended(self, job: Job, **values: Any) -> None:
+        kept = self._mine(job)
+        self._jobs[job.id] = KeptJob(job=replace(kept.job, lease_token=None, **values))
+
+
+class MemoryEvents:
+    def __init__(self, workspace: Workspace) -> None:
+        self._at = workspace
+
+    def append(self, events: Sequence[NewEvent]) -> None:
+        for event in events:
+            self._at.tell(event)
+
+    def list(self, where: EventFilter, *, after: int, limit: int) -> Sequence[Event]:
+        return list_events(self._at.tenant_id, self._at.state, where, after=after, limit=limit)
+
+
+def list_events(tenant_id: UUID, state: TenantState, where: EventFilter, *, after: int, limit: int) -> list[Event]:
+    """The sealed events of a tenant above `after` that the filter lets through, in order."""
+    sealed = sorted(_sealed(tenant_id, state), key=lambda event: event.seq)
+    return [event for event in sealed if event.seq > after and _passes(event, where)][:limit]
+
+
+def _sealed(tenant_id: UUID, state: TenantState) -> Iterator[Event]:
+    for batch in state.batches.values():
+        if batch.last_seq is None:
+            continue
+        for seq, event in enumerate(batch.events, start=batch.last_seq - len(batch.events) + 1):
+            yield Event(
+                tenant_id=tenant_id,
+                seq=seq,
+                type=event.type.value,
+                occurred_at=batch.created_at,
+                source_agent=batch.source_agent,
+                actor=batch.actor,
+                subject_id=event.subject_id,
+                request_id=batch.request_id,
+                payload=event.payload,
+            )
+
+
+def _passes(event: Event, where: EventFilter) -> bool:
+    return (
+        (not where.types or event.type in where.types)
+        and where.source_agent in (None, event.source_agent)
+        and where.subject_id in (None, event.subject_id)
+        and (where.since is None or event.occurred_at >= where.since)
+        and (where.until is None or event.occurred_at < where.until)
+    )

@@ -1,0 +1,110 @@
+"""Fixtures that tests of more than one layer share: an embedded PostgreSQL, a fresh database for each test, storage."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from adapters.embedded import OWNER_ROLE
+from adapters.embedded.postgres import DATABASE, DatabaseUrls, EmbeddedPostgres
+from adapters.postgres.engine import create
+from adapters.postgres.migrate import migrate
+from adapters.postgres.system import PostgresSystem
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.system import SystemIds
+
+_CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
+"""What a server need not do whose data may be lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    app: Engine
+    system: Engine
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[DatabaseUrls]:
+    """A server of this test process's own, whose database `sortation` is migrated: the template of the others."""
+    with tempfile.TemporaryDirectory(prefix="sortation-tests-") as directory:
+        server = EmbeddedPostgres(Path(directory))
+        try:
+            urls = server.start()
+            with psycopg.connect(urls.superuser, autocommit=True) as connection:
+                for setting in _CARELESS:
+                    connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+                connection.execute("SELECT pg_reload_conf()")
+            migrate(urls.owner, urls.app, urls.system)
+            yield urls
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def fresh_database(postgres: DatabaseUrls) -> Callable[[], AbstractContextManager[DatabaseUrls]]:
+    """Makes a migrated, empty database (in a tenth of a second), and drops it again."""
+    numbers = count(1)
+
+    @contextmanager
+    def fresh() -> Iterator[DatabaseUrls]:
+        name = f"test_{next(numbers)}"
+        names = {
+            "name": sql.Identifier(name),
+            "template": sql.Identifier(DATABASE),
+            "owner": sql.Identifier(OWNER_ROLE),
+        }
+        with psycopg.connect(_of(postgres.superuser, "postgres"), autocommit=True) as connection:
+            make = sql.SQL("CREATE DATABASE {name} TEMPLATE {template} OWNER {owner} STRATEGY FILE_COPY")
+            connection.execute(make.format(**names))
+            try:
+                yield DatabaseUrls(
+                    owner=_of(postgres.owner, name),
+                    app=_of(postgres.app, name),
+                    system=_of(postgres.system, name),
+                    superuser=_of(postgres.superuser, name),
+                )
+            finally:
+                connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+    return fresh
+
+
+@pytest.fixture
+def database(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]]) -> Iterator[DatabaseUrls]:
+    """The DSNs of a migrated, empty database of the test's own."""
+    with fresh_database() as urls:
+        yield urls
+
+
+@pytest.fixture
+def engines(database: DatabaseUrls) -> Iterator[Engines]:
+    made = Engines(app=create(database.app, pool_size=5), system=create(database.system, pool_size=2))
+    yield made
+    made.app.dispose()
+    made.system.dispose()
+
+
+@pytest.fixture
+def uow(engines: Engines) -> PostgresUnitOfWork:
+    return PostgresUnitOfWork(engines.app, SystemIds())
+
+
+@pytest.fixture
+def system(engines: Engines) -> Iterator[PostgresSystem]:
+    storage = PostgresSystem(engines.system, SystemIds())
+    yield storage
+    storage.close()
+
+
+def _of(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)

@@ -1,0 +1,66 @@
+"""A tenant that has one of everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from core.domain.permissions import Role
+from core.domain.tenants import Actor, Idempotency, Membership, User
+from tests.contract.storage import START, Storage, a_draft, a_key, a_rule, an_example, an_import, asked, vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belongings:
+    """One of everything of a tenant."""
+
+    actor: Actor
+    category: UUID
+    connection: UUID
+    imported: UUID
+    record: UUID
+    undecided: UUID
+    approval: UUID
+    example: UUID
+    rule: UUID
+    job: UUID
+    key: UUID
+
+
+def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
+    actor = storage.tenant()
+    category, connection, imported = storage.category(actor), storage.connection(actor), storage.ids.new()
+    record, undecided, deleted = storage.store(
+        actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
+    ).inserted
+    rule, example, key, person = storage.ids.batch(4)
+    with storage.writing(actor) as tx:
+        user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
+        tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
+        tx.api_keys.add(a_key(key, actor, key_id))
+        tx.imports.add(an_import(imported, actor, connection), [b"payload"])
+        tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
+        approval = tx.approvals.open_of(record)
+        assert approval is not None
+        tx.examples.put([an_example(example, actor, category, record)])
+        tx.examples.set_embeddings("m1", {example: vector(x=1)})
+        tx.embeddings.put("m1", {b"digest": vector(x=1)})
+        tx.rules.add([a_rule(rule, actor, category)])
+        tx.records.delete(deleted, None)
+    with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
+        pass
+    job = storage.job(actor)
+    storage.system.seal()
+    return Belongings(
+        actor=actor,
+        category=category,
+        connection=connection,
+        imported=imported,
+        record=record,
+        undecided=undecided,
+        approval=approval.id,
+        example=example,
+        rule=rule,
+        job=job,
+        key=key,
+    )

@@ -1,0 +1,62 @@
+"""`storage`: each contract test runs against the in-memory adapter and against PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from adapters.embedded.postgres import DatabaseUrls
+from adapters.memory.clock import CountingIds, FixedClock
+from adapters.memory.state import MemoryStore
+from adapters.memory.system import MemorySystem
+from adapters.memory.unit_of_work import MemoryUnitOfWork
+from adapters.postgres.engine import create
+from adapters.postgres.system import PostgresSystem
+from adapters.postgres.tables import metadata
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.system import SystemIds
+from tests.contract.storage import Storage
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    made: Storage = request.getfixturevalue(f"{request.param}_storage")
+    return made
+
+
+@pytest.fixture
+def memory_storage() -> Storage:
+    clock = FixedClock()
+    store = MemoryStore(clock, CountingIds())
+    return Storage(uow=MemoryUnitOfWork(store), system=MemorySystem(store), now=clock.now)
+
+
+@pytest.fixture
+def postgres_storage(kept_storage: tuple[Storage, psycopg.Connection]) -> Storage:
+    """The same database for every test, emptied before each: a fresh one would take most of a test's time."""
+    storage, superuser = kept_storage
+    for table in metadata.tables:
+        superuser.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    return storage
+
+
+@pytest.fixture(scope="session")
+def kept_storage(
+    fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]],
+) -> Iterator[tuple[Storage, psycopg.Connection]]:
+    with fresh_database() as urls, psycopg.connect(urls.superuser, autocommit=True) as superuser:
+        superuser.execute("SET session_replication_role = replica")  # references are not checked while emptying
+        app, system = create(urls.app, pool_size=5), create(urls.system, pool_size=2)
+        listening = PostgresSystem(system, SystemIds())
+        yield (
+            Storage(uow=PostgresUnitOfWork(app, SystemIds()), system=listening, now=lambda: datetime.now(UTC)),
+            superuser,
+        )
+        listening.close()
+        app.dispose()
+        system.dispose()

@@ -1,0 +1,250 @@
+"""What the contract tests of `ports.storage` are written with: both adapters behind one face, and things to store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from adapters.memory.clock import START, CountingIds
+from core.domain.approvals import Approval, ApprovalReason, Example
+from core.domain.categories import Category
+from core.domain.conditions import parse_condition
+from core.domain.connections import Connection, Import, ImportStatus
+from core.domain.decisions import Decision, Stage
+from core.domain.events import Event, EventFilter
+from core.domain.jobs import Job, NewJob, Stream
+from core.domain.records import Draft, RecordStatus, occurred_on
+from core.domain.rules import Action, Rule, RuleStage
+from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
+from ports.storage import Stored, SystemStorage, Transaction, UnitOfWork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    uow: UnitOfWork
+    system: SystemStorage
+    now: Callable[[], datetime]
+    """The storage's own clock."""
+    ids: CountingIds = field(default_factory=CountingIds)
+
+    def reading(self, actor: Actor) -> AbstractContextManager[Transaction]:
+        return self.uow.begin(actor)
+
+    @contextmanager
+    def writing(self, actor: Actor) -> Iterator[Transaction]:
+        """A transaction that commits when it is left in peace."""
+        with self.uow.begin(actor) as tx:
+            yield tx
+            tx.commit()
+
+    def tenant(self, name: str = "Harbour Books", settings: TenantSettings | None = None) -> Actor:
+        actor = worker_actor(self.ids.new())
+        with self.writing(actor) as tx:
+            tx.tenants.add(a_tenant(actor.tenant_id, name, settings))
+        return actor
+
+    def category(self, actor: Actor, key: str = "food", parent_id: UUID | None = None) -> UUID:
+        category = a_category(self.ids.new(), actor, key, parent_id)
+        with self.writing(actor) as tx:
+            tx.categories.add([category])
+        return category.id
+
+    def connection(self, actor: Actor, name: str = "Statements") -> UUID:
+        connection = a_connection(self.ids.new(), actor, name)
+        with self.writing(actor) as tx:
+            tx.connections.add(connection)
+        return connection.id
+
+    def store(
+        self,
+        actor: Actor,
+        drafts: Sequence[Draft],
+        *,
+        connection_id: UUID | None = None,
+        import_id: UUID | None = None,
+        categories: Mapping[str, UUID] | None = None,
+    ) -> Stored:
+        with self.writing(actor) as tx:
+            if connection_id is None:
+                wanted = a_connection(self.ids.new(), actor, "Statements")
+                connection_id = tx.connections.ensure(wanted).id
+            zone = ZoneInfo("Europe/Berlin")
+            return tx.records.store(
+                [(self.ids.new(), d, occurred_on(d.occurred_at, zone)) for d in drafts],
+                connection_id=connection_id,
+                import_id=import_id or self.ids.new(),
+                categories=categories,
+            )
+
+    def record(self, actor: Actor, external_id: str = "1", **fields: Any) -> UUID:
+        (id,) = self.store(actor, [a_draft(external_id, **fields)]).inserted
+        return id
+
+    def review(self, actor: Actor, external_id: str = "1", *, confidence: float = 0.4, group: str = "") -> UUID:
+        """A record that waits for a person; the id of its approval item."""
+        record_id = self.record(actor, external_id)
+        with self.writing(actor) as tx:
+            tx.records.decide([asked(record_id, confidence=confidence, group_key=group)])
+            approval = tx.approvals.open_of(record_id)
+        assert approval is not None
+        return approval.id
+
+    def job(self, actor: Actor, stream: Stream = Stream.PROCESS, **fields: Any) -> UUID:
+        new = NewJob(id=self.ids.new(), stream=stream, payload={"import_id": "1"}, **fields)
+        with self.writing(actor) as tx:
+            tx.jobs.add([new])
+        return new.id
+
+    def claim(self, actor: Actor, job_id: UUID, seconds: float = 60) -> Job:
+        with self.writing(actor) as tx:
+            job = tx.jobs.claim(job_id, self.ids.new(), seconds)
+        assert job is not None
+        return job
+
+    def events(self, actor: Actor, *types: str, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """The events of the actor's tenant, sealed first."""
+        self.system.seal()
+        with self.reading(actor) as tx:
+            return tx.events.list(EventFilter(types=types), after=after, limit=limit)
+
+
+def a_tenant(id: UUID, name: str = "Harbour Books", settings: TenantSettings | None = None) -> Tenant:
+    return Tenant(
+        id=id,
+        name=name,
+        time_zone="Europe/Berlin",
+        settings=settings or TenantSettings(),
+        rules_version=1,
+        created_at=START,
+        version=1,
+    )
+
+
+def a_key(id: UUID, actor: Actor, key_id: str = "k1", **fields: Any) -> ApiKey:
+    standard = {"name": "Import", "secret_hash": b"\x00\xff" * 16, "scopes": frozenset(), "created_at": START}
+    return ApiKey(id=id, tenant_id=actor.tenant_id, key_id=key_id, **{**standard, **fields})
+
+
+def a_category(id: UUID, actor: Actor, key: str = "food", parent_id: UUID | None = None) -> Category:
+    return Category(
+        id=id,
+        tenant_id=actor.tenant_id,
+        parent_id=parent_id,
+        key=key,
+        name=key.title(),
+        description="",
+        created_at=START,
+        version=1,
+    )
+
+
+def a_connection(
+    id: UUID, actor: Actor, name: str = "Statements", config: Mapping[str, Any] | None = None
+) -> Connection:
+    return Connection(
+        id=id,
+        tenant_id=actor.tenant_id,
+        connector="csv",
+        name=name,
+        config=config or {},
+        created_at=START,
+        version=1,
+    )
+
+
+def an_import(id: UUID, actor: Actor, connection_id: UUID) -> Import:
+    return Import(
+        id=id,
+        tenant_id=actor.tenant_id,
+        connection_id=connection_id,
+        job_id=id,
+        filename="statement.csv",
+        bytes=0,
+        sha256="",
+        approved=False,
+        status=ImportStatus.RECEIVED,
+        inserted=0,
+        known=0,
+        refused=0,
+        refusals=(),
+        failure=None,
+        created_at=START,
+        finished_at=None,
+    )
+
+
+def a_draft(external_id: str = "1", **fields: Any) -> Draft:
+    standard: dict[str, Any] = {
+        "text": "REWE Markt 1234",
+        "occurred_at": date(2026, 1, 3),
+        "account": "giro",
+        "amount": Decimal("-12.50"),
+        "currency": "EUR",
+    }
+    return Draft(external_id=external_id, **{**standard, **fields})
+
+
+def decided(record_id: UUID, category_id: UUID | None = None, **fields: Any) -> Decision:
+    standard: dict[str, Any] = {
+        "status": RecordStatus.PROCESSED,
+        "stage": Stage.RULES,
+        "confidence": 0.97,
+        "threshold": 0.9,
+        "model_version": "rules-1",
+        "selection_probability": 0.02,
+        "trace": {"reason": "rules: says so", "stages": []},
+    }
+    return Decision(record_id=record_id, category_id=category_id, **{**standard, **fields})
+
+
+def asked(record_id: UUID, *, confidence: float = 0.4, group_key: str = "", **fields: Any) -> Decision:
+    standard: dict[str, Any] = {
+        "status": RecordStatus.NEEDS_REVIEW,
+        "stage": None,
+        "confidence": confidence,
+        "suggested_confidence": confidence,
+        "approval": ApprovalReason.UNSURE,
+        "group_key": group_key,
+        "trace": {"reason": "review: no stage is sure", "stages": []},
+    }
+    return Decision(record_id=record_id, **{**standard, **fields})
+
+
+def answered(approval: Approval, verdict: Any, category_id: UUID | None) -> Approval:
+    return replace(approval, verdict=verdict, category_id=category_id, decided_by="reviewer", decided_at=START)
+
+
+def an_example(id: UUID, actor: Actor, category_id: UUID, record_id: UUID | None = None, text: str = "rewe") -> Example:
+    return Example(
+        id=id, tenant_id=actor.tenant_id, record_id=record_id, text=text, category_id=category_id, created_at=START
+    )
+
+
+def a_rule(id: UUID, actor: Actor, category_id: UUID | None, **fields: Any) -> Rule:
+    standard: dict[str, Any] = {
+        "name": "Groceries",
+        "stage": RuleStage.MAIN,
+        "priority": 100,
+        "when": parse_condition({"field": "text", "op": "contains", "value": "rewe"}),
+        "then": Action(category_id=category_id, tags=("shop",), fields={"place": "town"}, review=category_id is None),
+        "stop": True,
+        "enabled": True,
+        "pack": None,
+        "trusted": True,
+        "hits": 0,
+        "last_hit_at": None,
+        "created_at": START,
+        "version": 1,
+    }
+    return Rule(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
+
+
+def vector(**components: float) -> list[float]:
+    """A vector of 384 dimensions; `x`, `y` and `z` are its first three."""
+    return [components.get(name, 0.0) for name in "xyz"] + [0.0] * 381

@@ -1,0 +1,114 @@
+"""Examples, their embeddings, and the cache of embeddings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from core.errors import Invalid
+from tests.contract.storage import Storage, an_example, vector
+
+
+def test_examples_are_listed_page_by_page(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    examples = [an_example(storage.ids.new(), actor, food, text=f"text {n}") for n in range(3)]
+    with storage.writing(actor) as tx:
+        tx.examples.put(examples)
+        tx.examples.put([])
+    with storage.reading(actor) as tx:
+        assert list(tx.examples.list(after=None, limit=2)) == examples[:2]
+        assert list(tx.examples.list(after=examples[1].id, limit=2)) == examples[2:]
+
+
+def test_an_example_of_the_same_record_replaces_the_former_and_its_embedding(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, car = storage.category(actor), storage.category(actor, "car")
+    record_id = storage.record(actor)
+    former = an_example(storage.ids.new(), actor, food, record_id)
+    with storage.writing(actor) as tx:
+        tx.examples.put([former])
+        tx.examples.set_embeddings("m1", {former.id: vector(x=1)})
+        tx.examples.put([an_example(storage.ids.new(), actor, car, record_id, text="shell")])
+    with storage.reading(actor) as tx:
+        (example,) = tx.examples.list(after=None, limit=9)
+        assert example == replace(former, category_id=car, text="shell")
+        assert list(tx.examples.without_embedding("m1", 9)) == [example]
+        assert list(tx.examples.nearest("m1", [vector(x=1)], 5)) == [[]]
+
+
+@pytest.mark.parametrize("unknown", ["category", "record"])
+def test_an_example_needs_its_category_and_record(storage: Storage, unknown: str) -> None:
+    actor = storage.tenant()
+    category_id = storage.ids.new() if unknown == "category" else storage.category(actor)
+    record_id = storage.ids.new() if unknown == "record" else None
+    with storage.reading(actor) as tx, pytest.raises(Invalid):
+        tx.examples.put([an_example(storage.ids.new(), actor, category_id, record_id)])
+
+
+def test_examples_wait_for_the_embedding_of_each_model(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    examples = [an_example(storage.ids.new(), actor, food) for _ in range(3)]
+    with storage.writing(actor) as tx:
+        assert not tx.examples.any()
+        tx.examples.put(examples)
+        assert not tx.examples.any()  # nothing that a search could find yet
+        assert list(tx.examples.without_embedding("m1", 2)) == examples[:2]
+        gone = storage.ids.new()
+        tx.examples.set_embeddings("m1", {examples[0].id: vector(x=1), examples[2].id: vector(y=1), gone: vector(z=1)})
+        tx.examples.set_embeddings("m1", {})
+        assert tx.examples.any()
+        assert list(tx.examples.without_embedding("m1", 9)) == [examples[1]]
+        assert list(tx.examples.without_embedding("m2", 9)) == examples
+
+
+def test_the_nearest_by_cosine_come_first_for_each_vector(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, car = storage.category(actor), storage.category(actor, "car")
+    east = an_example(storage.ids.new(), actor, food, text="east")
+    north = an_example(storage.ids.new(), actor, car, text="north")
+    far_east = an_example(storage.ids.new(), actor, food, text="far east")
+    other_model = an_example(storage.ids.new(), actor, car, text="other model")
+    unembedded = an_example(storage.ids.new(), actor, car, text="unembedded")
+    with storage.writing(actor) as tx:
+        tx.examples.put([east, north, far_east, other_model, unembedded])
+        vectors = {east.id: vector(x=1), north.id: vector(y=1), far_east.id: vector(x=1, y=0.5)}
+        tx.examples.set_embeddings("m1", vectors)
+        tx.examples.set_embeddings("m2", {other_model.id: vector(x=1)})
+    with storage.reading(actor) as tx:
+        for_east, for_north, for_west = tx.examples.nearest("m1", [vector(x=2), vector(y=1), vector(x=-1)], 2)
+        assert list(tx.examples.nearest("m1", [], 2)) == []
+    assert [n.text for n in for_east] == ["east", "far east"]
+    assert [n.text for n in for_north] == ["north", "far east"]
+    assert [n.text for n in for_west] == ["north", "far east"]
+    assert [n.similarity for n in for_east] == pytest.approx([1, 2 / math.sqrt(5)], abs=1e-6)
+    assert [n.similarity for n in for_west] == pytest.approx([0, -2 / math.sqrt(5)], abs=1e-6)
+    assert (for_east[0].example_id, for_east[0].category_id) == (east.id, food)
+
+
+def test_equally_near_examples_come_by_id(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    examples = [an_example(storage.ids.new(), actor, food) for _ in range(4)]
+    with storage.writing(actor) as tx:
+        tx.examples.put(examples)
+        tx.examples.set_embeddings("m1", {e.id: vector(x=1) for e in reversed(examples)})
+        (found,) = tx.examples.nearest("m1", [vector(x=1)], 3)
+    assert [n.example_id for n in found] == [e.id for e in examples[:3]]
+
+
+def test_embeddings_are_cached_by_model_and_content(storage: Storage) -> None:
+    actor = storage.tenant()
+    one, two, three = (bytes([n]) * 32 for n in range(3))
+    with storage.writing(actor) as tx:
+        tx.embeddings.put("m1", {one: vector(x=0.25), two: vector(y=-1)})
+        tx.embeddings.put("m1", {one: vector(z=1)})  # the same content has the same vector
+        tx.embeddings.put("m1", {})
+    with storage.reading(actor) as tx:
+        found = tx.embeddings.get("m1", [one, three, two])
+        assert {digest: list(v) for digest, v in found.items()} == {one: vector(x=0.25), two: vector(y=-1)}
+        assert tx.embeddings.get("m2", [one]) == {}
+        assert tx.embeddings.get("m1", []) == {}

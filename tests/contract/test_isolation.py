@@ -1,0 +1,149 @@
+"""Tenants: what one has, another neither sees nor changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.domain.approvals import Verdict
+from core.domain.events import EventFilter
+from core.errors import Invalid, LeaseLost, NotFound
+from ports.storage import RecordFilter, Transaction
+from tests.contract.belongings import Belongings, belongings
+from tests.contract.storage import (
+    START,
+    Storage,
+    a_draft,
+    a_rule,
+    an_example,
+    an_import,
+    answered,
+    decided,
+    vector,
+)
+
+EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
+    "members": lambda tx, their: tx.tenants.members(),
+    "api_keys": lambda tx, their: tx.api_keys.list(),
+    "categories": lambda tx, their: tx.categories.list(),
+    "connections": lambda tx, their: tx.connections.list(),
+    "imports": lambda tx, their: tx.imports.list(before=None, limit=9),
+    "records": lambda tx, their: tx.records.page(RecordFilter(), after=None, limit=9),
+    "records of import": lambda tx, their: tx.records.page(RecordFilter(import_id=their.imported), after=None, limit=9),
+    "known": lambda tx, their: tx.records.known(their.connection, [("giro", "1")]),
+    "open_between": lambda tx, their: tx.records.open_between(their.imported, their.record, their.undecided),
+    "open_among": lambda tx, their: tx.records.open_among([their.undecided]),
+    "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
+    "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
+    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
+    "open_of": lambda tx, their: tx.approvals.open_of(their.record),
+    "count_open": lambda tx, their: tx.approvals.count_open(),
+    "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
+    "any": lambda tx, their: tx.examples.any(),
+    "without_embedding": lambda tx, their: tx.examples.without_embedding("m2", 9),
+    "nearest": lambda tx, their: tx.examples.nearest("m1", [vector(x=1)], 9)[0],
+    "embeddings": lambda tx, their: tx.embeddings.get("m1", [b"digest"]),
+    "rules": lambda tx, their: tx.rules.list(),
+    "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
+    "claim": lambda tx, their: tx.jobs.claim(their.job, their.key, 60),
+    "events": lambda tx, their: tx.events.list(EventFilter(), after=0, limit=9),
+    "undo_import": lambda tx, their: sum(tx.records.undo_import(their.imported)),
+}
+
+MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
+    "api_keys.get": lambda tx, their: tx.api_keys.get(their.key),
+    "api_keys.revoke": lambda tx, their: tx.api_keys.revoke(their.key, START),
+    "categories.get": lambda tx, their: tx.categories.get(their.category),
+    "categories.delete": lambda tx, their: tx.categories.delete(their.category, None),
+    "connections.get": lambda tx, their: tx.connections.get(their.connection),
+    "connections.delete": lambda tx, their: tx.connections.delete(their.connection, None),
+    "imports.get": lambda tx, their: tx.imports.get(their.imported),
+    "imports.open": lambda tx, their: tx.imports.open(their.imported),
+    "imports.update": lambda tx, their: tx.imports.update(an_import(their.imported, their.actor, their.connection)),
+    "records.get": lambda tx, their: tx.records.get(their.record),
+    "records.get_many": lambda tx, their: tx.records.get_many([their.record]),
+    "records.delete": lambda tx, their: tx.records.delete(their.record, None),
+    "approvals.get_many": lambda tx, their: tx.approvals.get_many([their.approval]),
+    "rules.get": lambda tx, their: tx.rules.get(their.rule),
+    "rules.update": lambda tx, their: tx.rules.update(a_rule(their.rule, their.actor, None)),
+    "rules.reorder": lambda tx, their: tx.rules.reorder({their.rule: 1}),
+    "rules.delete": lambda tx, their: tx.rules.delete(their.rule, None),
+    "jobs.get": lambda tx, their: tx.jobs.get(their.job),
+    "jobs.replay": lambda tx, their: tx.jobs.replay([their.job]),
+}
+
+
+@pytest.mark.parametrize("reads", [EMPTY[name] for name in EMPTY], ids=list(EMPTY))
+def test_another_tenant_sees_nothing(storage: Storage, reads: Callable[[Transaction, Belongings], Any]) -> None:
+    their, mine = belongings(storage), storage.tenant()
+    with storage.writing(mine) as tx:
+        assert not reads(tx, their)
+    with storage.reading(their.actor) as tx:
+        assert tx.records.get(their.undecided).status == "ingested"
+
+
+@pytest.mark.parametrize("reaches", [MISSING[name] for name in MISSING], ids=list(MISSING))
+def test_another_tenants_things_are_not_found(
+    storage: Storage, reaches: Callable[[Transaction, Belongings], Any]
+) -> None:
+    their, mine = belongings(storage), storage.tenant()
+    with storage.reading(mine) as tx, pytest.raises(NotFound):
+        reaches(tx, their)
+
+
+def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
+    their, mine = belongings(storage), storage.tenant()
+    with storage.reading(their.actor) as tx:
+        record, category = tx.records.get(their.record), tx.categories.get(their.category)
+        connection, (approval,) = tx.connections.get(their.connection), tx.approvals.get_many([their.approval])
+        example_before = tx.examples.list(after=None, limit=9)
+    changes: list[Callable[[Transaction], Any]] = [
+        lambda tx: tx.records.update([record]),
+        lambda tx: tx.categories.update(category),
+        lambda tx: tx.connections.update(connection),
+        lambda tx: tx.approvals.decide([answered(approval, Verdict.APPROVE, None)]),
+    ]
+    for change in changes:
+        with storage.reading(mine) as tx, pytest.raises(NotFound):
+            change(tx)
+    with storage.writing(mine) as tx:
+        tx.rules.count_hits({their.rule: 9}, START)
+        tx.examples.set_embeddings("m2", {their.example: vector(y=1)})
+        tx.api_keys.touch(their.key, START)
+    job = storage.claim(their.actor, their.job)
+    with storage.reading(mine) as tx, pytest.raises(LeaseLost):
+        tx.jobs.finish(job)
+    with storage.reading(their.actor) as tx:
+        assert tx.rules.get(their.rule).hits == 0
+        assert tx.api_keys.get(their.key).last_used_at is None
+        assert tx.examples.without_embedding("m2", 9) == example_before
+        assert tx.approvals.count_open() == 1
+
+
+def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
+    their, mine = belongings(storage), storage.tenant()
+    own = storage.record(mine)
+    links: list[Callable[[Transaction], Any]] = [
+        lambda tx: tx.records.decide([decided(own, their.category)]),
+        lambda tx: tx.records.update([replace(tx.records.get(own), category_id=their.category)]),
+        lambda tx: tx.rules.add([a_rule(storage.ids.new(), mine, their.category)]),
+        lambda tx: tx.examples.put([an_example(storage.ids.new(), mine, their.category)]),
+        lambda tx: tx.imports.add(an_import(storage.ids.new(), mine, their.connection), []),
+    ]
+    for link in links:
+        with storage.reading(mine) as tx, pytest.raises(Invalid):
+            link(tx)
+    with pytest.raises(Invalid):
+        storage.store(mine, [a_draft("9")], connection_id=their.connection)
+
+
+def test_equal_keys_names_and_external_ids_do_not_clash_between_tenants(storage: Storage) -> None:
+    their, mine = belongings(storage), storage.tenant()
+    storage.category(mine, "food")
+    assert len(storage.store(mine, [a_draft("1"), a_draft("2")]).inserted) == 2
+    with storage.writing(their.actor) as tx:
+        tx.records.delete(their.record, None)
+    assert len(storage.store(storage.tenant(), [a_draft("1")]).inserted) == 1

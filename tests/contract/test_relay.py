@@ -1,0 +1,165 @@
+"""Jobs as the relay, the reaper and the operator see them: those of all tenants."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from core.domain.events import EventFilter, EventType, NewEvent
+from core.domain.jobs import JobStatus, NewJob, Stream
+from tests.contract.storage import Storage
+
+
+def test_due_jobs_are_taken_with_what_their_worker_needs_to_know(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = storage.job(actor, Stream.INGEST, request_id="req-1", trace_parent="00-aa-bb-01")
+    plain = storage.job(actor)
+    with storage.system.take_due(share=9, limit=9) as taken:
+        assert list(taken) == [
+            (actor.tenant_id, id, "records:ingest", {"request_id": "req-1", "traceparent": "00-aa-bb-01"}),
+            (actor.tenant_id, plain, "records:process", {}),
+        ]
+    with storage.system.take_due(share=9, limit=9) as again:
+        assert list(again) == []
+    with storage.reading(actor) as tx:
+        assert {job.status for job in tx.jobs.list(stream=None, statuses=(), after=None, limit=9)} == {"published"}
+
+
+def test_jobs_whose_publishing_failed_are_taken_again(storage: Storage) -> None:
+    id = storage.job(storage.tenant())
+    with pytest.raises(ConnectionError), storage.system.take_due(share=9, limit=9):
+        raise ConnectionError
+    with storage.system.take_due(share=9, limit=9) as taken:
+        assert [job for _, job, _, _ in taken] == [id]
+
+
+def test_two_relays_never_take_the_same_job(storage: Storage) -> None:
+    actor = storage.tenant()
+    a, b = storage.job(actor), storage.job(actor)
+    with storage.system.take_due(share=9, limit=1) as first, storage.system.take_due(share=9, limit=9) as second:
+        assert [job for _, job, _, _ in (*first, *second)] in ([a], [a, b])  # the other may be locked along
+
+
+def test_no_more_of_a_tenant_at_once_than_its_share(storage: Storage) -> None:
+    busy, quiet = storage.tenant(), storage.tenant()
+    many = [storage.job(busy) for _ in range(4)]
+    single = storage.job(quiet)
+    with storage.system.take_due(share=2, limit=9) as taken:
+        assert [job for _, job, _, _ in taken] == [*many[:2], single]
+    running = storage.claim(busy, many[0])
+    with storage.system.take_due(share=2, limit=9) as taken:
+        assert list(taken) == []
+    with storage.writing(busy) as tx:
+        tx.jobs.finish(running)
+    with storage.system.take_due(share=2, limit=9) as taken:
+        assert [job for _, job, _, _ in taken] == many[2:3]
+
+
+def test_no_more_jobs_are_taken_than_the_limit(storage: Storage) -> None:
+    actor = storage.tenant()
+    jobs = [storage.job(actor) for _ in range(3)]
+    with storage.system.take_due(share=9, limit=2) as taken:
+        assert [job for _, job, _, _ in taken] == jobs[:2]
+
+
+def test_jobs_of_a_transaction_that_rolled_back_are_never_seen(storage: Storage) -> None:
+    with storage.uow.begin(storage.tenant()) as tx:
+        tx.jobs.add([NewJob(id=storage.ids.new(), stream=Stream.LLM, payload={})])
+    with storage.system.take_due(share=9, limit=9) as taken:
+        assert list(taken) == []
+
+
+def test_the_reaper_gives_back_what_a_lost_worker_held(storage: Storage) -> None:
+    actor = storage.tenant()
+    lost, held = storage.claim(actor, storage.job(actor), seconds=-1), storage.claim(actor, storage.job(actor))
+    assert storage.system.reap(republish_after=3600) == 1
+    assert storage.system.reap(republish_after=3600) == 0
+    with storage.reading(actor) as tx:
+        job = tx.jobs.get(lost.id)
+        assert (job.status, job.attempts, job.lease_token) == (JobStatus.QUEUED, 1, None)
+        assert "lost" in (job.last_error or "")
+        assert tx.jobs.get(held.id).status is JobStatus.RUNNING
+    assert storage.events(actor) == []
+
+
+def test_the_reaper_queues_again_what_nobody_claimed(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = storage.job(actor)
+    with storage.system.take_due(share=9, limit=9):
+        pass
+    assert storage.system.reap(republish_after=3600) == 0
+    assert storage.system.reap(republish_after=-1) == 1
+    with storage.reading(actor) as tx:
+        assert (tx.jobs.get(id).status, tx.jobs.get(id).attempts) == (JobStatus.QUEUED, 0)
+        assert tx.jobs.get(id).last_error is None
+
+
+def test_a_job_lost_at_its_last_attempt_is_dead_with_an_event(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = storage.job(actor, Stream.LLM, max_attempts=1, request_id="req-9", source_agent="clerk")
+    storage.claim(actor, id, seconds=-1)
+    assert storage.system.reap(republish_after=3600) == 1
+    with storage.reading(actor) as tx:
+        job = tx.jobs.get(id)
+    assert (job.status, job.finished_at is not None) == (JobStatus.DEAD, True)
+    (told,) = storage.events(actor)
+    assert (told.type, told.subject_id, told.actor) == ("JOB_DEAD", id, "sortation")
+    assert (told.source_agent, told.request_id) == ("clerk", "req-9")
+    assert told.payload == {"stream": "records:llm", "error": job.last_error}
+
+
+def test_streams_are_counted_over_all_tenants(storage: Storage) -> None:
+    first, second = storage.tenant(), storage.tenant()
+    storage.job(first)
+    storage.job(second)
+    done, dead = storage.claim(first, storage.job(first)), storage.claim(second, storage.job(second, Stream.LLM))
+    with storage.writing(first) as tx:
+        tx.jobs.fail(done, "once", due_at=storage.now())
+    again = storage.claim(first, done.id)
+    with storage.writing(first) as tx:
+        tx.jobs.finish(again)
+    with storage.writing(second) as tx:
+        tx.jobs.fail(dead, "poison", due_at=None)
+    llm, process = storage.system.stream_stats()
+    assert (llm.stream, llm.counts, llm.retries, llm.oldest_seconds) == ("records:llm", {"dead": 1}, 0, 0.0)
+    assert (process.stream, process.counts, process.retries) == ("records:process", {"queued": 2, "done": 1}, 1)
+    assert 0 <= process.oldest_seconds < 60
+
+
+@pytest.mark.parametrize("what", ["job", "event"])
+def test_who_waits_is_woken_by_a_commit(storage: Storage, what: str) -> None:
+    actor = storage.tenant()
+    storage.job(actor)
+    storage.system.wait(0.1)  # what was committed before is no news any more
+    woken = threading.Event()
+
+    def wait() -> None:
+        storage.system.wait(30)
+        woken.set()
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    if what == "job":
+        storage.job(actor)
+    else:
+        with storage.writing(actor) as tx:
+            tx.events.append([NewEvent(type=EventType.IMPORT_DONE)])
+    assert woken.wait(10)
+    waiter.join()
+
+
+def test_who_waits_in_vain_goes_on_after_the_time_given(storage: Storage) -> None:
+    storage.system.wait(0)
+    storage.system.wait(0.05)
+
+
+def test_the_operator_reads_the_events_of_any_tenant(storage: Storage) -> None:
+    actor, other = storage.tenant(), storage.tenant()
+    with storage.writing(actor) as tx:
+        tx.events.append([NewEvent(type=EventType.IMPORT_DONE), NewEvent(type=EventType.RULE_CREATED)])
+    storage.system.seal()
+    where = EventFilter(types=("RULE_CREATED",))
+    (told,) = storage.system.events(where, tenant_id=actor.tenant_id, after=0, limit=9)
+    assert (told.seq, told.tenant_id) == (2, actor.tenant_id)
+    assert list(storage.system.events(where, tenant_id=other.tenant_id, after=0, limit=9)) == []
