@@ -24,7 +24,7 @@ def make_celery(broker_url: str) -> Celery:
     """
     app = Celery("sortation", broker=broker_url, set_as_current=False)
     app.conf.update(
-        task_queues=[Queue(stream.value) for stream in Stream],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(stream.value, routing_key=stream.value) for stream in Stream],  # type: ignore[no-untyped-call]
         task_default_queue=Stream.PROCESS.value,
         task_ignore_result=True,
         task_serializer="json",
@@ -33,6 +33,8 @@ def make_celery(broker_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
+        worker_enable_prefetch_count_reduction=False,
+        broker_transport="adapters.celery.transport:Transport",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={"socket_connect_timeout": 5, "socket_timeout": 30, "socket_keepalive": True},

@@ -1,0 +1,128 @@
+"""`create_app(container)`: the Flask application, whole."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import flask_smorest  # type: ignore[import-untyped]
+import structlog
+from flask import Flask, Request, Response, g, request
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+
+from entrypoints.api import (
+    api_keys,
+    approvals,
+    auth,
+    blueprint,
+    categories,
+    connections,
+    docs,
+    errors,
+    events,
+    health,
+    idempotency,
+    imports,
+    jobs,
+    metrics,
+    records,
+    records_export,
+    rules,
+    tenants,
+)
+from entrypoints.api.responses import OrjsonProvider, apply_etag
+from entrypoints.api.schemas.problems import ProblemSchema
+from entrypoints.api.state import EXTENSION, container
+
+if TYPE_CHECKING:
+    from entrypoints.container import Container
+
+PREFIX = "/api/v1"
+VERSION = "1"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_RESOURCES = (
+    tenants,
+    api_keys,
+    categories,
+    connections,
+    imports,
+    records,
+    records_export,
+    rules,
+    approvals,
+    events,
+    jobs,
+)
+log = structlog.get_logger("sortation.api")
+
+
+class _Api(flask_smorest.Api):  # type: ignore[misc]
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        """Ours are in `errors`."""
+
+
+def create_app(services: Container) -> Flask:
+    """The application over a container. Raises `RuntimeError` when a view says not who may call it."""
+    settings = services.settings()
+    app = Flask("sortation", static_folder=None)
+    app.config |= {
+        "MAX_CONTENT_LENGTH": settings.max_upload_bytes,
+        "PROVIDE_AUTOMATIC_OPTIONS": False,
+        "API_TITLE": "Sortation",
+        "API_VERSION": VERSION,
+        "OPENAPI_VERSION": "3.1.0",
+    }
+    app.json = OrjsonProvider(app)
+    app.extensions[EXTENSION] = services
+    app.extensions["sortation.touched"] = {}
+    app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
+    app.extensions["sortation.polls"] = events.poll_slots(settings.api_threads)
+    for step in (_begin, auth.authorise, blueprint.check_query):
+        app.before_request(step)
+    app.after_request(_end)
+    errors.register(app)
+    api = _Api(app)
+    for resource in _RESOURCES:
+        api.register_blueprint(resource.blp, url_prefix=f"{PREFIX}{resource.blp.url_prefix}")
+    app.add_url_rule("/api/events", "events", app.view_functions["events.list_events"])
+    health.register(app)
+    docs.register(app, api)
+    auth.check_declared(app)
+    if settings.otlp_endpoint is not None:
+        FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]
+    return app
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    g.request_id = _request_id(request)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _request_id(incoming: Request) -> str:
+    given = incoming.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(container().ids().new())
+
+
+def _end(response: Response) -> Response:
+    idempotency.save_answer(response)
+    response = apply_etag(response)
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule else "unmatched"
+    metrics.of_app().observe(request.method, route, response.status_code, seconds)
+    log.info(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        ms=round(seconds * 1000, 2),
+        tenant_id=g.get("tenant_id"),
+    )
+    return response

@@ -1,0 +1,124 @@
+"""Who may call what: each view is declared by `@needs(...)` or `@public`, and nothing else answers."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from flask import Flask, current_app, g, request
+
+from core.domain.permissions import Permission
+from core.domain.tenants import DEFAULT_SOURCE_AGENT, Actor
+from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
+from entrypoints.api.state import container
+
+View = TypeVar("View", bound=Callable[..., Any])
+TOUCH_SECONDS = 60
+_MOST_TOUCHED = 10_000
+_AGENT = re.compile(r"[a-z0-9_.-]{1,64}")
+log = structlog.get_logger("sortation.api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a view demands. Without a permission any key of a tenant will do; `operator` says that the operator's key
+    opens it."""
+
+    public: bool = False
+    permission: Permission | None = None
+    operator: bool = False
+
+
+def needs(permission: Permission | None = None, *, operator: bool = False) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        granted = operator or permission is Permission.OPERATOR
+        view.access = Access(permission=permission, operator=granted)  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def public(view: View) -> View:
+    view.access = Access(public=True)  # type: ignore[attr-defined]
+    return view
+
+
+def access_of(app: Flask, endpoint: str) -> Access:
+    """Raises `RuntimeError` naming a view that says not who may call it."""
+    access = getattr(app.view_functions[endpoint], "access", None)
+    if not isinstance(access, Access):
+        raise RuntimeError(f"the view {endpoint} is declared neither by @needs nor by @public")
+    return access
+
+
+def check_declared(app: Flask) -> None:
+    """Raises `RuntimeError` as `access_of` does, for any view."""
+    for rule in app.url_map.iter_rules():
+        access_of(app, rule.endpoint)
+
+
+def authorise() -> None:
+    """Before each request. Raises `Unauthenticated`, `Forbidden`, or `NotFound` for what only the operator has."""
+    if request.endpoint is None:
+        return
+    access = access_of(current_app, request.endpoint)
+    if access.public:
+        return
+    token = _bearer()
+    if hmac.compare_digest(token.encode(), container().settings().operator_key.encode()):
+        if not access.operator:
+            raise Forbidden("the operator's key opens the operator's routes only: use an API key of a tenant")
+        g.operator = True
+        return
+    key = container().authenticate(token)
+    if access.permission is Permission.OPERATOR:
+        raise NotFound
+    actor = Actor(
+        tenant_id=key.tenant_id,
+        name=f"key {key.name}",
+        permissions=key.scopes,
+        api_key_id=key.id,
+        source_agent=_source_agent(),
+        request_id=g.request_id,
+    )
+    structlog.contextvars.bind_contextvars(tenant_id=str(key.tenant_id))
+    g.tenant_id = str(key.tenant_id)
+    if access.permission is not None:
+        actor.require(access.permission)
+    g.actor = actor
+    _touch(actor, key.id)
+
+
+def _bearer() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated
+    return token.strip()
+
+
+def _source_agent() -> str:
+    given = request.headers.get("X-Source-Agent")
+    if given is not None and not _AGENT.fullmatch(given):
+        raise Invalid("X-Source-Agent has 1 to 64 characters of a-z, 0-9, '_', '.' and '-'")
+    return given or DEFAULT_SOURCE_AGENT
+
+
+def _touch(actor: Actor, key_id: UUID) -> None:
+    """Notes the use of the key, once in a while: reading must not cost a write."""
+    touched: dict[UUID, float] = current_app.extensions["sortation.touched"]
+    now = time.monotonic()
+    if now - touched.get(key_id, -TOUCH_SECONDS) < TOUCH_SECONDS:
+        return
+    if len(touched) >= _MOST_TOUCHED:
+        touched.clear()
+    touched[key_id] = now
+    try:
+        container().touch_key(actor)
+    except Transient as error:
+        log.warning("use of a key not noted", error=str(error))

@@ -1,0 +1,69 @@
+"""The tenant's category tree."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from core.domain.categories import Category, paths
+from core.domain.permissions import Permission
+from entrypoints.api.auth import needs
+from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.idempotency import posting
+from entrypoints.api.responses import fields_of, if_match, part, versioned
+from entrypoints.api.schemas.base import WholeListSchema, page_of
+from entrypoints.api.schemas.catalog import CategoryChangeSchema, CategorySchema, NewCategorySchema
+from entrypoints.api.state import actor, container
+
+blp = Blueprint("categories", "What records are sorted into.", "/categories")
+
+
+@blp.route("")
+@needs(Permission.CATEGORIES_READ)
+@blp.query(WholeListSchema)
+@blp.answer(200, page_of(CategorySchema))
+def list_categories(query: dict[str, Any]) -> dict[str, Any]:
+    """All categories, by key."""
+    categories = container().list_categories(actor())
+    by_path = paths(categories)
+    return part([fields_of(c) | {"path": by_path[c.id]} for c in categories], query)
+
+
+@blp.route("", "POST")
+@needs(Permission.CATEGORIES_WRITE)
+@blp.body(NewCategorySchema)
+@blp.answer(201, CategorySchema)
+def create_category(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Adds a category."""
+    category = container().create_category(posting(), **body)
+    return _shown(category), {"Location": f"/api/v1/categories/{category.id}"}
+
+
+@blp.route("/<uuid:category_id>")
+@needs(Permission.CATEGORIES_READ)
+@blp.answer(200, CategorySchema)
+def get_category(category_id: UUID) -> dict[str, Any]:
+    """A category."""
+    return _shown(container().get_category(actor(), category_id))
+
+
+@blp.route("/<uuid:category_id>", "PATCH")
+@needs(Permission.CATEGORIES_WRITE)
+@blp.body(CategoryChangeSchema)
+@blp.answer(200, CategorySchema)
+def change_category(changes: dict[str, Any], category_id: UUID) -> dict[str, Any]:
+    """Changes a category, or moves it."""
+    return _shown(container().change_category(actor(), category_id, changes, version=if_match()))
+
+
+@blp.route("/<uuid:category_id>", "DELETE")
+@needs(Permission.CATEGORIES_WRITE)
+@blp.answer(204)
+def delete_category(category_id: UUID) -> None:
+    """Removes a category that nothing uses."""
+    container().delete_category(actor(), category_id, version=if_match())
+
+
+def _shown(category: Category) -> dict[str, Any]:
+    versioned(category.version)
+    return fields_of(category) | {"path": paths(container().list_categories(actor()))[category.id]}

@@ -1,0 +1,188 @@
+"""Records: bulk in, list, one with its trace, change, removal."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Response, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from core.domain.permissions import Permission
+from core.domain.records import Record
+from core.errors import Invalid
+from entrypoints.api.auth import needs
+from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.errors import MalformedJson
+from entrypoints.api.idempotency import posting
+from entrypoints.api.imports import accepted
+from entrypoints.api.responses import if_match, json_response, page, plain_rows, tagged
+from entrypoints.api.schemas.imports import ImportSchema
+from entrypoints.api.schemas.records import (
+    RecordChangeSchema,
+    RecordPageSchema,
+    RecordsInQuerySchema,
+    RecordsQuerySchema,
+    WholeRecordSchema,
+)
+from entrypoints.api.state import actor, container, small_body
+from entrypoints.api.uploads import received
+from entrypoints.observability import trace_parent
+from ports.storage import RecordFilter
+
+blp = Blueprint("records", "What is sorted.", "/records")
+CONNECTOR = "json"
+MAX_RECORDS = 10_000
+MAX_BODY = 32 << 20
+_NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_ONE = {
+    "type": "object",
+    "required": ["occurred_at"],
+    "properties": {
+        name: {"type": kind}
+        for name, kind in {
+            "text": "string",
+            "counterparty": "string",
+            "occurred_at": "string",
+            "amount": ["string", "number"],
+            "currency": "string",
+            "account": "string",
+            "external_id": "string",
+            "kind": "string",
+            "category": "string",
+            "pending": "boolean",
+            "attributes": "object",
+            "raw": "object",
+        }.items()
+    },
+}
+
+
+@blp.route("")
+@needs(Permission.RECORDS_READ)
+@blp.query(RecordsQuerySchema)
+@blp.answer(200, RecordPageSchema)
+def list_records(query: dict[str, Any]) -> Response:
+    """Records in the order in which they came."""
+    after, limit = query.pop("after"), query.pop("limit")
+    rows = plain_rows(container().list_records(actor(), record_filter(query), after=after, limit=limit + 1))
+    return json_response(page(rows, limit, lambda row: str(row["id"])))
+
+
+@blp.route("", "POST")
+@needs(Permission.RECORDS_WRITE)
+@blp.query(RecordsInQuerySchema)
+@blp.answer(202, ImportSchema)
+@blp.documented(
+    requestBody={
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["records"],
+                    "properties": {"records": {"type": "array", "maxItems": MAX_RECORDS, "items": _ONE}},
+                }
+            },
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    }
+)
+def receive_records(query: dict[str, Any]) -> Response:
+    """Takes records, as `{"records": [...]}` or a line each; a bad one is refused alone, and the import says why.
+
+    They are sorted in the background. Location tells where to follow that.
+    """
+    connection_id = query["connection_id"]
+    if connection_id is not None:
+        connector = container().get_connection(actor(), connection_id).connector
+        if connector != CONNECTOR:
+            raise Invalid(f"records go to a connection of the connector {CONNECTOR!r}, and this one is {connector!r}")
+    options = {**query, "connector": CONNECTOR, "trace_parent": trace_parent()}
+    if request.mimetype in _NDJSON:
+        with received("records.ndjson") as upload:
+            return accepted(
+                container().receive_import(
+                    posting(upload.content), upload.pieces(), filename=upload.filename, **options
+                )
+            )
+    if not request.is_json:
+        raise UnsupportedMediaType("send application/json, or application/x-ndjson")
+    payload = _lines(small_body(MAX_BODY))
+    return accepted(container().receive_import(posting(), [payload], filename="records.json", **options))
+
+
+@blp.route("/<uuid:record_id>")
+@needs(Permission.RECORDS_READ)
+@blp.answer(200, WholeRecordSchema)
+def get_record(record_id: UUID) -> Record:
+    """A record with what its source sent and the whole trace of its decision."""
+    record = container().get_record(actor(), record_id)
+    tagged(record.version)
+    return record
+
+
+@blp.route("/<uuid:record_id>", "PATCH")
+@needs(Permission.RECORDS_WRITE)
+@blp.body(RecordChangeSchema)
+@blp.answer(200, WholeRecordSchema)
+def change_record(changes: dict[str, Any], record_id: UUID) -> Record:
+    """Gives a record a category, tags or attributes; those given replace those there were."""
+    record = container().change_record(
+        actor(),
+        record_id,
+        version=if_match(),
+        category_id=changes.get("category_id"),
+        tags=changes.get("tags"),
+        attributes=changes.get("attributes"),
+    )
+    tagged(record.version)
+    return record
+
+
+@blp.route("/<uuid:record_id>", "DELETE")
+@needs(Permission.RECORDS_WRITE)
+@blp.answer(204)
+def delete_record(record_id: UUID) -> None:
+    """Removes a record for good: no later import brings it back."""
+    container().delete_record(actor(), record_id, version=if_match())
+
+
+def record_filter(query: dict[str, Any]) -> RecordFilter:
+    return RecordFilter(statuses=tuple(query.pop("status", ())), **query)
+
+
+def _lines(body: bytes) -> bytes:
+    """The records of a body, a line each, their amounts to the last digit: no float comes in between."""
+    try:
+        value = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict) or value.keys() != {"records"} or not isinstance(value["records"], list):
+        raise Invalid(
+            'the body is {"records": [...]}', fields={"records": ["Send a list of records, and nothing else."]}
+        )
+    records = value["records"]
+    if not 0 < len(records) <= MAX_RECORDS:
+        told = f"1 to {MAX_RECORDS} records go in a request; application/x-ndjson takes more."
+        raise Invalid(told, fields={"records": [told]})
+    if odd := {place: ["Not an object."] for place, record in enumerate(records) if not isinstance(record, dict)}:
+        raise Invalid("every record is a JSON object", fields={"records": odd})
+    return b"".join(_written(record) + b"\n" for record in records)
+
+
+def _written(record: dict[str, Any]) -> bytes:
+    if isinstance(record.get("amount"), Decimal):
+        record["amount"] = str(record["amount"])
+    try:
+        return orjson.dumps(record, default=float)
+    except TypeError:
+        # Halves of surrogate pairs and huge integers: the connector refuses such a record alone, and says why.
+        return json.dumps(record, default=float).encode()
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,101 @@
+"""The tenant's rules and their order."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from core.domain.conditions import condition_to_json
+from core.domain.permissions import Permission
+from core.domain.rules import Rule, action_to_json
+from entrypoints.api.auth import needs
+from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.idempotency import posting
+from entrypoints.api.responses import if_match, part, versioned
+from entrypoints.api.schemas.base import WholeListSchema, everything, page_of
+from entrypoints.api.schemas.rules import NewRuleSchema, RuleChangeSchema, RuleOrderSchema, RuleSchema
+from entrypoints.api.state import actor, container
+
+blp = Blueprint("rules", "What the tenant knows for sure.", "/rules")
+RulePageSchema = page_of(RuleSchema)
+
+
+@blp.route("")
+@needs(Permission.RULES_READ)
+@blp.query(WholeListSchema)
+@blp.answer(200, RulePageSchema)
+def list_rules(query: dict[str, Any]) -> dict[str, Any]:
+    """All rules, in the order in which they are tried."""
+    return part([written_rule(rule) for rule in container().list_rules(actor())], query)
+
+
+@blp.route("", "POST")
+@needs(Permission.RULES_WRITE)
+@blp.body(NewRuleSchema)
+@blp.answer(201, RuleSchema)
+def create_rule(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Adds a rule. What is wrong with it is told with its place, such as `when.all[2].value`."""
+    [rule] = container().create_rules(posting(), [body])
+    versioned(rule.version)
+    return written_rule(rule), {"Location": f"/api/v1/rules/{rule.id}"}
+
+
+@blp.route("/order", "POST")
+@needs(Permission.RULES_WRITE)
+@blp.body(RuleOrderSchema)
+@blp.answer(200, RulePageSchema)
+def order_rules(body: dict[str, Any]) -> dict[str, Any]:
+    """Puts rules in this order, within their stages; those left out come after, as they were."""
+    # Without the Idempotency-Key: the use case opens two transactions, and the same order twice is the same order.
+    return everything([written_rule(rule) for rule in container().order_rules(actor(), body["ids"])])
+
+
+@blp.route("/<uuid:rule_id>")
+@needs(Permission.RULES_READ)
+@blp.answer(200, RuleSchema)
+def get_rule(rule_id: UUID) -> dict[str, Any]:
+    """A rule."""
+    rule = container().get_rule(actor(), rule_id)
+    versioned(rule.version)
+    return written_rule(rule)
+
+
+@blp.route("/<uuid:rule_id>", "PATCH")
+@needs(Permission.RULES_WRITE)
+@blp.body(RuleChangeSchema)
+@blp.answer(200, RuleSchema)
+def change_rule(changes: dict[str, Any], rule_id: UUID) -> dict[str, Any]:
+    """Changes a rule."""
+    rule = container().change_rule(actor(), rule_id, changes, version=if_match())
+    versioned(rule.version)
+    return written_rule(rule)
+
+
+@blp.route("/<uuid:rule_id>", "DELETE")
+@needs(Permission.RULES_WRITE)
+@blp.answer(204)
+def delete_rule(rule_id: UUID) -> None:
+    """Removes a rule; what it decided stays decided."""
+    container().delete_rule(actor(), rule_id, version=if_match())
+
+
+def written_rule(rule: Rule) -> dict[str, Any]:
+    """A rule with its condition and action as they are written in JSON."""
+    plain = (
+        "id",
+        "name",
+        "priority",
+        "stop",
+        "enabled",
+        "pack",
+        "trusted",
+        "hits",
+        "last_hit_at",
+        "created_at",
+        "version",
+    )
+    return {name: getattr(rule, name) for name in plain} | {
+        "stage": rule.stage.value,
+        "when": condition_to_json(rule.when),
+        "then": action_to_json(rule.then),
+    }

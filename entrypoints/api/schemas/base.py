@@ -1,0 +1,66 @@
+"""What all schemas share."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from entrypoints.api.responses import DEFAULT_LIMIT, MAX_LIMIT
+
+
+class Moment(fields.Field[Any]):
+    """An instant (ISO 8601, UTC), or a calendar date where the source knows no more."""
+
+    def _serialize(self, value: date | None, *_: Any, **__: Any) -> str | None:
+        return None if value is None else value.isoformat()
+
+
+class Flag(fields.Boolean):
+    """True or false in JSON, nothing that only looks like it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(truthy={True}, falsy={False}, **kwargs)
+
+
+class ChangeSchema(Schema):
+    """A PATCH: what is left out stays."""
+
+    @validates_schema
+    def _something(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError("Nothing to change was sent.")
+
+
+class LimitSchema(Schema):
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+
+
+class AfterSchema(LimitSchema):
+    after = fields.UUID(load_default=None, metadata={"description": "`next` of the page before."})
+
+
+class WholeListSchema(Schema):
+    """For lists that are short by nature: a page holds all there is, unless less is asked for."""
+
+    limit = fields.Integer(load_default=MAX_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+    after = fields.UUID(load_default=None, metadata={"description": "`next` of the page before."})
+
+
+def page_of(item: type[Schema]) -> type[Schema]:
+    """The schema of a page of items."""
+    name = f"{item.__name__.removesuffix('Schema')}PageSchema"
+    return type(
+        name,
+        (Schema,),
+        {
+            "items": fields.List(fields.Nested(item)),
+            "next": fields.String(allow_none=True, metadata={"description": "The cursor of the next page, or null."}),
+        },
+    )
+
+
+def everything(items: Any) -> dict[str, Any]:
+    """The things that were asked for by name, in the form of a page."""
+    return {"items": items, "next": None}

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from core.domain.categories import MAX_NAME
+from entrypoints.api.schemas.base import ChangeSchema
+
+_NAME = validate.Length(1, MAX_NAME)
+_DESCRIPTION = validate.Length(max=2_000)
+
+
+class CategorySchema(Schema):
+    id = fields.UUID()
+    parent_id = fields.UUID(allow_none=True)
+    key = fields.String()
+    name = fields.String()
+    path = fields.String(metadata={"description": "The names from the root, such as `Food > Groceries`."})
+    description = fields.String()
+    created_at = fields.DateTime()
+    version = fields.Integer()
+
+
+class NewCategorySchema(Schema):
+    name = fields.String(required=True, validate=_NAME)
+    key = fields.String(
+        load_default=None, metadata={"description": "Made of the parent's key and the name, if left out."}
+    )
+    parent_id = fields.UUID(load_default=None)
+    description = fields.String(load_default="", validate=_DESCRIPTION)
+
+
+class CategoryChangeSchema(ChangeSchema):
+    name = fields.String(validate=_NAME)
+    key = fields.String()
+    parent_id = fields.UUID(allow_none=True)
+    description = fields.String(validate=_DESCRIPTION)
+
+
+class ConnectorSchema(Schema):
+    key = fields.String()
+    version = fields.String()
+    title = fields.String()
+    docs_url = fields.String()
+    config_schema = fields.Dict(metadata={"description": "JSON Schema of a connection's configuration."})
+    file_extensions = fields.List(fields.String())
+
+
+class PluginSchema(Schema):
+    name = fields.String()
+    distribution = fields.String()
+    version = fields.String()
+    state = fields.String(metadata={"description": "loaded, blocked, incompatible or failed"})
+    connectors = fields.List(fields.String())
+    rule_types = fields.List(fields.String())
+    error = fields.String(allow_none=True)
+
+
+class ConnectorsSchema(Schema):
+    items = fields.List(fields.Nested(ConnectorSchema))
+    next = fields.String(allow_none=True)
+    plugins = fields.List(fields.Nested(PluginSchema))
+
+
+class ConnectionSchema(Schema):
+    id = fields.UUID()
+    connector = fields.String()
+    name = fields.String()
+    config = fields.Dict()
+    created_at = fields.DateTime()
+    version = fields.Integer()
+
+
+class NewConnectionSchema(Schema):
+    connector = fields.String(required=True)
+    name = fields.String(required=True, validate=_NAME)
+    config = fields.Dict(keys=fields.String(), load_default=dict)
+
+
+class ConnectionChangeSchema(ChangeSchema):
+    name = fields.String(validate=_NAME)
+    config = fields.Dict(keys=fields.String())

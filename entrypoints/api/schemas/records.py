@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from core.domain.decisions import Stage
+from core.domain.records import MAX_AMOUNT, MAX_DECIMALS, MAX_SHORT, RecordStatus
+from entrypoints.api.schemas.base import AfterSchema, ChangeSchema, Moment, page_of
+
+_SHORT = validate.Length(1, MAX_SHORT)
+
+
+def _storable(amount: Any) -> None:
+    exponent = amount.as_tuple().exponent
+    if abs(amount) >= MAX_AMOUNT or -exponent > MAX_DECIMALS:
+        raise ValidationError(f"Not an amount below {MAX_AMOUNT:.0E} with at most {MAX_DECIMALS} decimals.")
+
+
+class RecordSchema(Schema):
+    """A record as lists show it: whole but for the `raw` that its source sent."""
+
+    id = fields.UUID()
+    connection_id = fields.UUID()
+    import_id = fields.UUID(allow_none=True)
+    kind = fields.String()
+    account = fields.String()
+    external_id = fields.String()
+    occurred_at = Moment(metadata={"type": "string", "description": "An instant, or a date where no more is known."})
+    text = fields.String()
+    counterparty = fields.String()
+    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": ["string", "null"]})
+    currency = fields.String(allow_none=True)
+    attributes = fields.Dict()
+    pending = fields.Boolean()
+    status = fields.String(metadata={"enum": [s.value for s in RecordStatus]})
+    category_id = fields.UUID(allow_none=True)
+    stage = fields.String(allow_none=True)
+    confidence = fields.Float(allow_none=True)
+    threshold = fields.Float(allow_none=True)
+    model_version = fields.String(allow_none=True)
+    selection_probability = fields.Float(allow_none=True)
+    reasoning_trace = fields.Dict(allow_none=True)
+    failure = fields.String(allow_none=True)
+    tags = fields.List(fields.String())
+    created_at = fields.DateTime()
+    updated_at = fields.DateTime()
+    version = fields.Integer()
+
+
+RecordPageSchema = page_of(RecordSchema)
+
+
+class WholeRecordSchema(RecordSchema):
+    raw = fields.Dict(metadata={"description": "What the source sent."})
+
+
+class RecordFilterSchema(Schema):
+    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
+    category_id = fields.UUID()
+    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+    account = fields.String(validate=validate.Length(max=MAX_SHORT))
+    kind = fields.String(validate=_SHORT)
+    connection_id = fields.UUID()
+    import_id = fields.UUID()
+    since = fields.Date(metadata={"description": "The first day, in the tenant's time zone."})
+    until = fields.Date(metadata={"description": "The last day."})
+    min_amount = fields.Decimal(validate=_storable)
+    max_amount = fields.Decimal(validate=_storable)
+    currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
+    text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
+
+
+class RecordsQuerySchema(RecordFilterSchema, AfterSchema):
+    pass
+
+
+class ExportQuerySchema(RecordFilterSchema):
+    format = fields.String(load_default="csv", validate=validate.OneOf(["csv", "ndjson"]))
+
+
+class RecordsInQuerySchema(Schema):
+    connection_id = fields.UUID(load_default=None, metadata={"description": "A connection of the connector `json`."})
+    approved = fields.Boolean(
+        load_default=False, metadata={"description": "The categories given are a person's: history to learn from."}
+    )
+
+
+class RecordChangeSchema(ChangeSchema):
+    category_id = fields.UUID(metadata={"description": "Settles the record: a person's word."})
+    tags = fields.List(fields.String(validate=validate.Length(1, 64)), validate=validate.Length(max=20))
+    attributes = fields.Dict(keys=fields.String(validate=validate.Length(1, 100)), validate=validate.Length(max=200))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from core.domain.permissions import GRANTABLE
+from entrypoints.api.schemas.base import ChangeSchema
+
+_SHARE = validate.Range(0, 1)
+_NAME = validate.Length(1, 200)
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
+"""What the storage and every time zone can still hold."""
+
+
+class TenantSettingsSchema(Schema):
+    default_currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
+    trusted_packs = fields.List(fields.String(validate=validate.Length(1, 100)), validate=validate.Length(max=100))
+    similarity_threshold = fields.Float(validate=_SHARE)
+    llm_threshold = fields.Float(validate=_SHARE)
+    spot_check_share = fields.Float(validate=_SHARE)
+
+
+class TenantSchema(Schema):
+    id = fields.UUID()
+    name = fields.String()
+    time_zone = fields.String()
+    settings = fields.Nested(TenantSettingsSchema)
+    created_at = fields.DateTime()
+    version = fields.Integer()
+
+
+class NewTenantSchema(Schema):
+    name = fields.String(required=True, validate=_NAME)
+    time_zone = fields.String(load_default="UTC")
+    settings = fields.Nested(TenantSettingsSchema)
+    owner_email = fields.Email(validate=validate.Length(max=254))
+    owner_name = fields.String(load_default="", validate=validate.Length(max=200))
+
+
+class TenantChangeSchema(ChangeSchema):
+    name = fields.String(validate=_NAME)
+    time_zone = fields.String(validate=validate.Length(1, 100))
+    settings = fields.Nested(TenantSettingsSchema, metadata={"description": "What is left out stays."})
+
+
+class MemberSchema(Schema):
+    user_id = fields.UUID()
+    email = fields.String()
+    name = fields.String()
+    role = fields.String()
+
+
+class OwnTenantSchema(Schema):
+    id = fields.UUID()
+    name = fields.String()
+    time_zone = fields.String()
+
+
+class MeSchema(Schema):
+    tenant = fields.Nested(OwnTenantSchema)
+    name = fields.String()
+    api_key_id = fields.UUID()
+    scopes = fields.List(fields.String())
+    source_agent = fields.String()
+
+
+class _Scopes(fields.List[Any]):
+    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any] | None:
+        return super()._serialize(sorted(value), *args, **kwargs)
+
+
+class ApiKeySchema(Schema):
+    id = fields.UUID()
+    key_id = fields.String(metadata={"description": "The part of the key that may be seen."})
+    name = fields.String()
+    scopes = _Scopes(fields.String())
+    created_at = fields.DateTime()
+    expires_at = fields.DateTime(allow_none=True)
+    revoked_at = fields.DateTime(allow_none=True)
+    last_used_at = fields.DateTime(allow_none=True)
+
+
+class IssuedKeySchema(ApiKeySchema):
+    api_key = fields.String(
+        allow_none=True, metadata={"description": "The key itself. Shown once: a replayed answer has null."}
+    )
+
+
+class NewApiKeySchema(Schema):
+    name = fields.String(required=True, validate=_NAME)
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf(sorted(p.value for p in GRANTABLE))),
+        required=True,
+        validate=validate.Length(1),
+    )
+    expires_at = fields.AwareDateTime(load_default=None, validate=validate.Range(max=_LAST))
+
+
+class IssuedTenantSchema(Schema):
+    tenant = fields.Nested(TenantSchema)
+    key = fields.Nested(ApiKeySchema)
+    api_key = fields.String(metadata={"description": "The first key itself. Shown once."})

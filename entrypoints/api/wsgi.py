@@ -1,0 +1,20 @@
+"""What the WSGI server loads: one application for each of its processes."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from adapters.embedded.processes import die_with_parent
+from entrypoints.api.app import create_app
+from entrypoints.container import Container
+from entrypoints.observability import set_up_logging, set_up_tracing
+from entrypoints.settings import load_settings
+
+
+def create() -> Flask:
+    """The application with the settings of the environment; its process ends with the server's own."""
+    die_with_parent()
+    settings = load_settings()
+    set_up_logging(settings)
+    set_up_tracing(settings, "api")
+    return create_app(Container(settings=settings))

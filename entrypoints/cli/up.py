@@ -1,0 +1,185 @@
+"""`sortation up`: the whole service on one machine, with all that it needs, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adapters.embedded.postgres import EmbeddedPostgres
+from adapters.embedded.processes import DataDirLock, Supervisor
+from adapters.embedded.valkey import EmbeddedValkey
+from core.errors import StartFailed
+from entrypoints.cli import demo, running
+from entrypoints.cli.services import check_port
+from entrypoints.settings import Settings, load_settings
+
+READY_SECONDS = 90.0
+DEATHS = 3
+"""An API that died so often while starting will not start."""
+STATEMENT = Path("examples/statement.csv")
+HISTORY = "history.csv"
+PARTS = ("api", "worker", "relay")
+EXAMPLES = """Examples:
+
+\b
+  sortation up                                   with a demo tenant and examples/statement.csv, if that is here
+  sortation up --statement ~/Downloads/bank.csv  the demo with a statement of yours
+  sortation up --no-demo
+  SORTATION_PORT=9000 SORTATION_DATA_DIR=/srv/sortation sortation up
+
+\b
+  What it writes, all in SORTATION_DATA_DIR (./sortation-data):
+    postgres/       the database
+    logs/           a file for each part
+    demo-key        the demo tenant's key; remove it to get a fresh demo tenant
+    services.json   for `sortation jobs` and others, while this runs
+"""
+
+
+def up(
+    with_demo: Annotated[
+        bool | None, typer.Option("--demo/--no-demo", help="Make a demo tenant; unless said, only in the profile dev.")
+    ] = None,
+    statement: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help=f"What the demo sorts, having learnt from the {HISTORY} beside it; default: {STATEMENT}.",
+        ),
+    ] = None,
+) -> None:
+    """Run everything here: database, broker, API, worker and relay.
+
+    PostgreSQL and Valkey come along, unless SORTATION_DATABASE_URL and SORTATION_BROKER_URL name others. Data stays in
+    one directory. Serves until Ctrl-C, and leaves no process behind.
+    """
+    settings = load_settings()
+    url = _url(settings)
+    with DataDirLock(settings.data_dir):
+        check_port(settings.host, settings.port)
+        serving = False
+        try:
+            with _services(settings):
+                _await_ready(settings, url)
+                typer.echo(f"Sortation is ready at {url}")
+                if settings.profile == "dev" if with_demo is None else with_demo:
+                    _show_demo(settings, url, statement)
+                else:
+                    typer.echo(f"\n  API   {url}/api/v1\n  Docs  {url}/api/docs\n")
+                typer.echo("Serving until Ctrl-C.")
+                sys.stdout.flush()
+                serving = True
+                while True:
+                    time.sleep(1)  # not signal.pause(), which misses a signal that comes just before it
+        except (KeyboardInterrupt, SystemExit):
+            if not serving:
+                raise
+            typer.echo("\nStopped.")
+
+
+@contextmanager
+def _services(settings: Settings) -> Iterator[None]:
+    """Everything runs within; nothing does afterwards."""
+    with ExitStack() as stack:
+        supervisor = Supervisor(settings.data_dir, on_event=_complain)
+        postgres, valkey = EmbeddedPostgres(settings.data_dir), EmbeddedValkey(settings.data_dir)
+        stack.callback(postgres.stop)  # these two in case that we are told to stop before the supervisor has them
+        stack.callback(valkey.stop)
+        stack.callback(supervisor.stop)
+        stack.callback(_ignore_signals)  # stopping is not to be interrupted
+        if settings.embedded_database:
+            typer.echo("Starting PostgreSQL ...")
+            urls = postgres.start()
+            supervisor.keep("postgres", postgres)
+            settings = replace(
+                settings, database_url=urls.owner, app_database_url=urls.app, system_database_url=urls.system
+            )
+        if settings.embedded_broker:
+            typer.echo("Starting Valkey ...")
+            broker_url = valkey.start()
+            supervisor.keep("valkey", valkey)
+            settings = replace(settings, broker_url=broker_url)
+        _migrate(settings)
+        running.note(settings)
+        stack.callback(running.forget, settings)
+        typer.echo(f"Starting {', '.join(PARTS)} ... (logs in {settings.data_dir / 'logs'})")
+        environment = running.child_environment(settings)
+        for part in PARTS:
+            # -P, or packages in the present directory would stand in for ours.
+            supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", part], environment)
+        yield
+
+
+def _migrate(settings: Settings) -> None:
+    if settings.database_url is None:
+        typer.echo("SORTATION_DATABASE_URL is not set: the database is taken to be migrated.")
+        return
+    from adapters.postgres.migrate import migrate
+
+    typer.echo("Migrating the database ...")
+    migrate(settings.database_url, settings.app_database_url or "", settings.system_database_url or "")
+
+
+def _await_ready(settings: Settings, url: str) -> None:
+    """Raises `StartFailed` when the API does not get ready."""
+    log = settings.data_dir / "logs" / "api.log"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + READY_SECONDS
+    reason = "it does not listen"
+    while time.monotonic() < deadline:
+        try:
+            with opener.open(f"{url}/readyz", timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            reason = f"/readyz answers {error.code}"
+        except OSError:
+            pass  # not listening yet
+        time.sleep(0.05)
+    raise StartFailed(f"the API did not get ready in {READY_SECONDS:.0f} s: {reason}; see {log}")
+
+
+def _show_demo(settings: Settings, url: str, statement: Path | None) -> None:
+    key = demo.demo_key(url, settings.operator_key, settings.data_dir)
+    chosen = statement or (STATEMENT if STATEMENT.exists() else None)
+    if chosen is None:
+        typer.echo(f"There is no {STATEMENT} here, so the demo tenant stays empty: try --statement FILE.")
+    else:
+        history = chosen.with_name(HISTORY)
+        console = Console()
+        console.print(
+            demo.run_demo(demo.Client(url=url, key=key), chosen, history if history.exists() else None, console)
+        )
+    typer.echo(
+        f"  API       {url}/api/v1\n"
+        f"  Docs      {url}/api/docs\n"
+        f"  Demo key  {key}\n\n"
+        f"  Try       {demo.curl(url, key)}\n"
+    )
+
+
+def _url(settings: Settings) -> str:
+    """Where this machine reaches the API."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - a comparison
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _complain(event: str) -> None:
+    typer.echo(f"sortation: {event}", err=True)

@@ -1,0 +1,166 @@
+"""The composition root: which adapter serves which port, and each use case with its ports bound. Nothing else wires.
+
+`Container(settings=...)`; tests hand in others: `Container(settings=..., uow=MemoryUnitOfWork(store), llm=None)`.
+"""
+
+from __future__ import annotations
+
+from dependency_injector import containers, providers
+
+from adapters.celery.broker import CeleryBroker, make_celery
+from adapters.matching.matcher import ReferenceMatcher
+from adapters.onnx.embedder import OnnxEmbedder
+from adapters.openai.llm import OpenAiLlm
+from adapters.postgres import engine
+from adapters.postgres.system import PostgresSystem
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.system import SystemClock, SystemIds
+from core.usecases import (
+    accounts,
+    ask_llm,
+    catalog,
+    embed,
+    events,
+    imports,
+    ingest,
+    jobs,
+    process,
+    records,
+    relay,
+    review,
+    rules,
+)
+from entrypoints.settings import Settings
+from plugins.manager import PluginManager
+from ports.embedder import Embedder
+from ports.llm import Llm
+
+SYSTEM_POOL = 4
+
+
+def _embedder(settings: Settings) -> Embedder | None:
+    return OnnxEmbedder() if settings.embeddings == "local" else None
+
+
+def _llm(settings: Settings) -> Llm | None:
+    if settings.llm_api_key is None:
+        return None
+    return OpenAiLlm(
+        api_key=settings.llm_api_key,
+        base_url=settings.llm_base_url,
+        model=settings.llm_model,
+        timeout=settings.llm_timeout_seconds,
+    )
+
+
+def _model(llm: Llm | None) -> str | None:
+    return None if llm is None else llm.model
+
+
+class Container(containers.DeclarativeContainer):
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+
+    clock = providers.Singleton(SystemClock)
+    ids = providers.Singleton(SystemIds)
+    app_engine = providers.Singleton(
+        engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
+    )
+    system_engine = providers.Singleton(
+        engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL
+    )
+    uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
+    system = providers.Singleton(PostgresSystem, system_engine, ids)
+    host = providers.Singleton(
+        PluginManager,
+        allow=providers.Callable(frozenset, settings.provided.plugins_allow),
+        block=providers.Callable(frozenset, settings.provided.plugins_block),
+    )
+    matcher = providers.Singleton(ReferenceMatcher, host.provided.rule_type)
+    embedder = providers.Singleton(_embedder, settings)
+    llm = providers.Singleton(_llm, settings)
+    llm_model = providers.Callable(_model, llm)
+    celery = providers.Singleton(make_celery, settings.provided.broker_url)
+    broker = providers.Singleton(CeleryBroker, celery)
+
+    authenticate = providers.Callable(accounts.authenticate, system=system, clock=clock)
+    touch_key = providers.Callable(accounts.touch_key, uow=uow, clock=clock)
+    create_tenant = providers.Callable(accounts.create_tenant, uow=uow, clock=clock, ids=ids)
+    get_tenant = providers.Callable(accounts.get_tenant, uow=uow)
+    list_tenants = providers.Callable(accounts.list_tenants, system=system)
+    list_members = providers.Callable(accounts.list_members, uow=uow)
+    change_tenant = providers.Callable(accounts.change_tenant, uow=uow)
+    create_api_key = providers.Callable(accounts.create_api_key, uow=uow, clock=clock, ids=ids)
+    list_api_keys = providers.Callable(accounts.list_api_keys, uow=uow)
+    revoke_api_key = providers.Callable(accounts.revoke_api_key, uow=uow, clock=clock)
+
+    list_categories = providers.Callable(catalog.list_categories, uow=uow)
+    get_category = providers.Callable(catalog.get_category, uow=uow)
+    create_category = providers.Callable(catalog.create_category, uow=uow, clock=clock, ids=ids)
+    change_category = providers.Callable(catalog.change_category, uow=uow)
+    delete_category = providers.Callable(catalog.delete_category, uow=uow)
+    list_connections = providers.Callable(catalog.list_connections, uow=uow)
+    get_connection = providers.Callable(catalog.get_connection, uow=uow)
+    create_connection = providers.Callable(catalog.create_connection, uow=uow, host=host, clock=clock, ids=ids)
+    change_connection = providers.Callable(catalog.change_connection, uow=uow, host=host)
+    delete_connection = providers.Callable(catalog.delete_connection, uow=uow)
+
+    receive_import = providers.Callable(
+        imports.receive_import,
+        max_attempts=settings.provided.job_max_attempts,
+        uow=uow,
+        host=host,
+        clock=clock,
+        ids=ids,
+    )
+    dry_run_import = providers.Callable(imports.dry_run_import, uow=uow, host=host, clock=clock, ids=ids)
+    get_import = providers.Callable(imports.get_import, uow=uow)
+    list_imports = providers.Callable(imports.list_imports, uow=uow)
+    undo_import = providers.Callable(imports.undo_import, uow=uow)
+
+    list_records = providers.Callable(records.list_records, uow=uow)
+    export_records = providers.Callable(records.export_records, uow=uow)
+    get_record = providers.Callable(records.get_record, uow=uow)
+    delete_record = providers.Callable(records.delete_record, uow=uow)
+    change_record = providers.Callable(review.change_record, uow=uow, clock=clock, ids=ids)
+
+    list_queue = providers.Callable(review.list_queue, uow=uow)
+    decide_approvals = providers.Callable(review.decide_approvals, uow=uow, clock=clock, ids=ids)
+
+    list_rules = providers.Callable(rules.list_rules, uow=uow)
+    get_rule = providers.Callable(rules.get_rule, uow=uow)
+    create_rules = providers.Callable(rules.create_rules, uow=uow, matcher=matcher, clock=clock, ids=ids)
+    change_rule = providers.Callable(rules.change_rule, uow=uow, matcher=matcher)
+    order_rules = providers.Callable(rules.order_rules, uow=uow)
+    delete_rule = providers.Callable(rules.delete_rule, uow=uow)
+
+    list_events = providers.Callable(events.list_events, uow=uow)
+    list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
+
+    list_jobs = providers.Callable(jobs.list_jobs, uow=uow)
+    get_job = providers.Callable(jobs.get_job, uow=uow)
+    replay_jobs = providers.Callable(jobs.replay_jobs, uow=uow)
+    claim_job = providers.Callable(jobs.claim_job, lease_seconds=settings.provided.lease_seconds, uow=uow, ids=ids)
+    renew_job = providers.Callable(jobs.renew_job, lease_seconds=settings.provided.lease_seconds, uow=uow)
+    fail_job = providers.Callable(
+        jobs.fail_job, backoff_seconds=settings.provided.job_backoff_seconds, uow=uow, clock=clock, ids=ids
+    )
+    ingest_records = providers.Callable(ingest.ingest_records, uow=uow, host=host, clock=clock, ids=ids)
+    process_records = providers.Callable(
+        process.process_records,
+        uow=uow,
+        matcher=matcher,
+        embedder=embedder,
+        llm_model=llm_model,
+        clock=clock,
+        ids=ids,
+    )
+    ask_llm = providers.Callable(ask_llm.ask_llm, uow=uow, llm=llm)
+    embed_examples = providers.Callable(embed.embed_examples, uow=uow, embedder=embedder)
+
+    publish_due = providers.Callable(
+        relay.publish_due, share=settings.provided.tenant_share, system=system, broker=broker
+    )
+    reap_jobs = providers.Callable(
+        relay.reap_jobs, republish_after=settings.provided.republish_after_seconds, system=system
+    )
+    seal_events = providers.Callable(relay.seal_events, system=system)

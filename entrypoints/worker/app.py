@@ -1,0 +1,56 @@
+"""The Celery worker. Each of its processes builds a container of its own, after the fork."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init
+
+from adapters.celery.broker import TASK, make_celery
+from adapters.embedded.processes import die_with_parent
+from core.domain.jobs import Stream
+from entrypoints.container import Container
+from entrypoints.observability import set_up_logging, set_up_tracing
+from entrypoints.settings import Settings
+from entrypoints.worker.runner import run_job
+
+
+def make_worker(settings: Settings) -> Celery:
+    """The application that `run_worker` starts: one task, which runs the job that a message names."""
+    app = make_celery(settings.broker_url or "")
+    containers: list[Container] = []
+
+    def start(**_: object) -> None:
+        die_with_parent()
+        set_up_tracing(settings, "worker")
+        containers[:] = [Container(settings=settings)]
+
+    def configure(**_: object) -> None:
+        set_up_logging(settings)
+
+    worker_process_init.connect(start, weak=False)
+    setup_logging.connect(configure, weak=False)
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    def run(tenant_id: str, job_id: str) -> None:
+        run_job(containers[0], UUID(tenant_id), UUID(job_id))
+
+    return app
+
+
+def run_worker(settings: Settings) -> None:
+    """Works until SIGTERM (which lets running jobs end)."""
+    app = make_worker(settings)
+    app.worker_main(
+        [
+            "worker",
+            f"--concurrency={settings.worker_concurrency}",
+            f"--queues={','.join(stream.value for stream in Stream)}",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            f"--loglevel={settings.log_level}",
+            "--pool=prefork",
+        ]
+    )

@@ -1,0 +1,44 @@
+"""The relay process: publish, seal, reap, until told to stop."""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+
+import structlog
+
+from core.errors import Transient
+from entrypoints.container import Container
+
+log = structlog.get_logger()
+
+IDLE_SECONDS = 1.0
+"""How long to wait for news at most: retries become due without anybody telling."""
+PAUSE_SECONDS = 1.0
+"""After a fault of the database or the broker."""
+
+
+def run_relay(container: Container, stop: Event) -> None:
+    """Returns when `stop` is set. A database or broker that is away is waited for."""
+    reap_every = min(container.settings().lease_seconds, container.settings().republish_after_seconds) / 3
+    next_reap = 0.0
+    while not stop.is_set():
+        try:
+            busy = _turn(container, reap=time.monotonic() >= next_reap)
+            if time.monotonic() >= next_reap:
+                next_reap = time.monotonic() + reap_every
+            if not busy:
+                container.system().wait(min(IDLE_SECONDS, reap_every))
+        except Transient as error:
+            log.warning("relay waits", error=str(error))
+            stop.wait(PAUSE_SECONDS)
+
+
+def _turn(container: Container, *, reap: bool) -> bool:
+    """Sealing goes on while the broker is away: readers of events need no broker."""
+    reaped = container.reap_jobs() if reap else 0
+    if reaped:
+        log.info("jobs brought back", jobs=reaped)
+    sealed = container.seal_events()
+    published = container.publish_due()
+    return bool(published or sealed or reaped)

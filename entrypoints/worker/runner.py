@@ -1,0 +1,82 @@
+"""One job: claimed, worked under a lease that is renewed, finished or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread
+from uuid import UUID
+
+import structlog
+
+from core.domain.jobs import Job, Stream
+from core.errors import LeaseLost, Transient
+from entrypoints.container import Container
+from entrypoints.observability import span
+
+log = structlog.get_logger()
+
+
+def run_job(container: Container, tenant_id: UUID, job_id: UUID) -> None:
+    """Carries the job out if it is to be had. What goes wrong is the job's: it is queued again or dead, and logged."""
+    job = container.claim_job(tenant_id, job_id)
+    if job is None:
+        log.debug("job not to be had", job_id=str(job_id))
+        return
+    with (
+        structlog.contextvars.bound_contextvars(
+            tenant_id=str(tenant_id), job_id=str(job_id), request_id=job.request_id, stream=job.stream.value
+        ),
+        span(f"job {job.stream.value}", job.trace_parent),
+    ):
+        try:
+            with _renewing(container, job):
+                _handlers(container)[job.stream](job)
+            log.info("job done", attempt=job.attempts)
+        except LeaseLost:
+            log.warning("job taken over by another worker", attempt=job.attempts)
+        except Exception as error:
+            _fail(container, job, error)
+
+
+def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
+    return {
+        Stream.INGEST: container.ingest_records,
+        Stream.PROCESS: container.process_records,
+        Stream.LLM: container.ask_llm,
+        Stream.EMBED: container.embed_examples,
+    }
+
+
+def _fail(container: Container, job: Job, error: Exception) -> None:
+    """Where the failure can't be noted, as when the database is away, the lease runs out and the reaper takes over."""
+    try:
+        status = container.fail_job(job, error)
+    except (LeaseLost, Transient) as lost:
+        log.warning("job failed, left to the reaper", error=str(error), reason=str(lost))
+        return
+    log.warning("job failed", attempt=job.attempts, status=status.value, exc_info=error)
+
+
+@contextmanager
+def _renewing(container: Container, job: Job) -> Iterator[None]:
+    """Renews the lease from a thread, three times within its length, until the block ends."""
+    done = Event()
+    every = container.settings().lease_seconds / 3
+
+    def renew() -> None:
+        while not done.wait(every):
+            try:
+                container.renew_job(job)
+            except LeaseLost:
+                return
+            except Transient as error:
+                log.warning("lease not renewed", job_id=str(job.id), error=str(error))
+
+    thread = Thread(target=renew, name=f"lease-{job.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,87 @@
+"""A tenant and its key, over Flask's test client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from core.domain.permissions import GRANTABLE
+from core.domain.tenants import Actor, TenantSettings
+from entrypoints.container import Container
+from entrypoints.worker.inline import drain
+
+HEADER = "Date;Description;Amount;Currency\n"
+STATEMENT = HEADER + "2026-03-01;NETFLIX.COM 866-579;-12.99;EUR\n2026-03-02;Qwxz unheard of;-3.50;EUR\n"
+
+
+@dataclass(kw_only=True)
+class Api:
+    """Calls as one tenant. Paths are below `/api/v1`, unless they begin with `//`."""
+
+    client: FlaskClient
+    container: Container
+    tenant_id: UUID
+    key: str
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(tenant_id=self.tenant_id, name="a tester", permissions=GRANTABLE)
+
+    def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.key}", **options.pop("headers", {})}
+        if json is not None:
+            options["json"] = json
+        url = path[1:] if path.startswith("//") else f"/api/v1{path}"
+        return self.client.open(url, method=method, headers=headers, **options)
+
+    def get(self, path: str, status: int = 200, **headers: str) -> Any:
+        answer = self.call("GET", path, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    def post(self, path: str, json: Any = None, status: int = 200, **headers: str) -> Any:
+        answer = self.call("POST", path, json, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    def upload(self, payload: str = STATEMENT, filename: str = "statement.csv") -> dict[str, Any]:
+        """An import, read and sorted."""
+        answer = self.call("POST", f"/imports?filename={filename}", data=payload.encode())
+        assert answer.status_code == 202, answer.text
+        self.drain()
+        imported: dict[str, Any] = self.get(f"/imports/{answer.json['id']}")
+        assert imported["status"] == "done", imported
+        return imported
+
+    def drain(self) -> None:
+        drain(self.container, self.tenant_id)
+        self.container.seal_events()
+
+    def category(self, key: str) -> str:
+        return str(next(c["id"] for c in self.get("/categories")["items"] if c["key"] == key))
+
+
+def new_tenant(container: Container, client: FlaskClient, name: str = "A tenant") -> Api:
+    """A tenant whose own rules alone decide, without spot checks."""
+    settings = TenantSettings(spot_check_share=0.0)
+    tenant, issued = container.create_tenant(
+        name, time_zone="Europe/Berlin", settings=settings, owner_email="owner@example.com"
+    )
+    return Api(client=client, container=container, tenant_id=tenant.id, key=issued.secret)
+
+
+def add_rule(api: Api, category_id: str, text: str = "NETFLIX") -> dict[str, Any]:
+    rule: dict[str, Any] = api.post(
+        "/rules",
+        {
+            "name": f"{text} by name",
+            "when": {"field": "text", "op": "contains", "value": text},
+            "then": {"category": category_id},
+        },
+        201,
+    )
+    return rule

@@ -1,0 +1,217 @@
+"""Who may call what, over the whole URL map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from core.domain.permissions import Permission
+from core.domain.tenants import Actor
+from entrypoints.api import app as app_module
+from entrypoints.api.app import create_app
+from entrypoints.api.auth import access_of
+from entrypoints.container import Container
+from tests.integration.api_support import Api, add_rule, new_tenant
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+BODIES: dict[str, Any] = {
+    "change_category": {"name": "Other"},
+    "change_connection": {"name": "Other"},
+    "change_record": {"tags": ["x"]},
+    "change_rule": {"name": "Other"},
+    "decide": {"verdict": "override", "category_id": NOBODY},
+}
+
+
+@pytest.fixture
+def app(make_container: Callable[..., Container]) -> Flask:
+    return create_app(make_container(embeddings="off"))
+
+
+@pytest.fixture
+def api(app: Flask) -> Api:
+    return new_tenant(app.extensions["sortation"], app.test_client(), "A")
+
+
+@pytest.fixture
+def other(app: Flask) -> Api:
+    return new_tenant(app.extensions["sortation"], app.test_client(), "B")
+
+
+def protected(app: Flask) -> list[tuple[Rule, str]]:
+    return [
+        (rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD"})
+        if not access_of(app, rule.endpoint).public
+    ]
+
+
+def url_of(rule: Rule, **ids: str) -> str:
+    url = rule.rule
+    for argument in rule.arguments:
+        url = url.replace(f"<uuid:{argument}>", ids.get(argument, NOBODY))
+    return url
+
+
+def test_only_these_routes_are_public(app: Flask) -> None:
+    public = {r.rule for r in app.url_map.iter_rules() if access_of(app, r.endpoint).public}
+    assert public == {
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/api/docs",
+        "/api/docs/start.js",
+        "/api/docs/assets/<name>",
+        "/api/openapi.json",
+    }
+
+
+def test_an_undeclared_view_stops_the_start(
+    make_container: Callable[..., Container], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module.health, "register", lambda app: app.add_url_rule("/bare", "bare", lambda: "hello"))
+    with pytest.raises(RuntimeError, match="bare"):
+        create_app(make_container())
+
+
+def test_without_a_key_every_route_answers_401(app: Flask) -> None:
+    client = app.test_client()
+    for rule, method in protected(app):
+        for headers in ({}, {"Authorization": "Bearer sort_live_nonsense"}, {"Authorization": "Basic eDp5"}):
+            answer = client.open(url_of(rule), method=method, headers=headers)
+            assert answer.status_code == 401, (rule, method)
+            assert answer.json["code"] == "unauthenticated"
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_key_without_the_scope_is_refused_by_every_route(app: Flask, api: Api) -> None:
+    for rule, method in protected(app):
+        permission = access_of(app, rule.endpoint).permission
+        if permission in (None, Permission.OPERATOR):
+            continue
+        another = next(p for p in (Permission.JOBS_READ, Permission.RULES_READ) if p is not permission)
+        key = app.extensions["sortation"].create_api_key(api.actor, name="narrow", scopes=frozenset({another.value}))
+        narrow = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=key.secret)
+        answer = narrow.call(method, f"/{url_of(rule)}")
+        assert answer.status_code == 403, (rule, method, answer.text)
+        assert permission.value in answer.json["detail"]
+
+
+def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, other: Api) -> None:
+    category = other.category("food.groceries")
+    imported = other.upload()
+    ids = {
+        "key_id": other.get("/api-keys")["items"][0]["id"],
+        "category_id": category,
+        "connection_id": imported["connection_id"],
+        "import_id": imported["id"],
+        "record_id": other.get("/records")["items"][0]["id"],
+        "rule_id": add_rule(other, category)["id"],
+        "approval_id": other.get("/approvals")["items"][0]["id"],
+        "job_id": imported["job_id"],
+        "tenant_id": str(other.tenant_id),
+    }
+    tried = 0
+    for rule, method in protected(app):
+        if not rule.arguments:
+            continue
+        assert rule.arguments <= ids.keys(), f"no id for {rule}"
+        url, body = f"/{url_of(rule, **ids)}", BODIES.get(rule.endpoint.partition(".")[2])
+        if method == "GET" and "tenant_id" not in rule.arguments:
+            assert other.call(method, url).status_code == 200, url
+        answer = api.call(method, url, body)
+        assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
+        tried += 1
+    assert tried == 19
+    override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
+    for path, body in (
+        ("/approvals/bulk", {"answers": [override]}),
+        ("/jobs/replay", {"ids": [ids["job_id"]]}),
+        ("/rules/order", {"ids": [ids["rule_id"]]}),
+    ):
+        assert api.post(path, body, 404)["code"] == "not_found"
+    for path in (f"/imports?connection_id={ids['connection_id']}", f"/records?connection_id={ids['connection_id']}"):
+        answer = api.call("POST", path, data=b'{"occurred_at": "2026-01-01"}', content_type="application/x-ndjson")
+        assert answer.status_code == 404, answer.text
+    for path in (f"/records?import_id={ids['import_id']}", f"/events?subject_id={ids['record_id']}"):
+        assert api.get(path)["items"] == []
+    other_events = api.call("GET", f"/events?tenant_id={other.tenant_id}")
+    assert other_events.status_code == 422
+    assert other.get("/records")["items"][0]["version"] == 2  # and nothing of B changed
+
+
+def test_the_operator_opens_the_operators_routes_only(app: Flask, api: Api) -> None:
+    operator = Api(
+        client=api.client,
+        container=api.container,
+        tenant_id=api.tenant_id,
+        key=api.container.settings().operator_key,
+    )
+    made = operator.post("/tenants", {"name": "New", "time_zone": "Asia/Tokyo"}, 201)
+    tenant_id = made["tenant"]["id"]
+    assert made["api_key"].startswith("sort_live_")
+    assert operator.get(f"/tenants/{tenant_id}")["time_zone"] == "Asia/Tokyo"
+    assert operator.get(f"/tenants/{NOBODY}", 404)["code"] == "not_found"
+    first = operator.get("/tenants?limit=1")
+    second = operator.get(f"/tenants?limit=1&after={first['next']}")
+    assert [t["name"] for t in first["items"] + second["items"]] == ["A", "New"]
+    assert second["next"] is None
+    assert operator.get("/me", 403)["code"] == "forbidden"
+    assert operator.get("/events", 422)["errors"] == {"tenant_id": ["Missing."]}
+    operator.container.seal_events()
+    for path in ("/events", "//api/events"):
+        assert operator.get(f"{path}?tenant_id={tenant_id}&type=TENANT_CREATED")["items"][0]["tenant_id"] == tenant_id
+    assert operator.post("/tenants", {"name": "New"}, 422, **{"Idempotency-Key": "x"})["code"] == "invalid"
+    assert api.get("/tenants", 404)["code"] == "not_found"
+
+
+def test_a_revoked_or_expired_key_is_refused_at_once(api: Api) -> None:
+    made = api.post("/api-keys", {"name": "short", "scopes": ["records:read"]}, 201)
+    short = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=made["api_key"])
+    assert short.get("/records")["items"] == []
+    assert short.get("/me")["scopes"] == ["records:read"]
+    revoked = api.call("DELETE", f"/api-keys/{made['id']}")
+    assert revoked.json["revoked_at"] is not None
+    assert short.get("/records", 401)["code"] == "unauthenticated"
+    soon = api.container.clock().now() + timedelta(milliseconds=1)
+    expiring = api.container.create_api_key(
+        api.actor, name="expiring", scopes=frozenset({"records:read"}), expires_at=soon
+    )
+    short.key = expiring.secret
+    assert short.get("/records", 401)["code"] == "unauthenticated"
+
+
+def test_nobody_hands_out_more_than_they_have(api: Api) -> None:
+    made = api.post("/api-keys", {"name": "maker", "scopes": ["keys:write", "keys:read"]}, 201)
+    maker = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=made["api_key"])
+    assert maker.post("/api-keys", {"name": "more", "scopes": ["rules:write"]}, 403)["code"] == "forbidden"
+    assert maker.post("/api-keys", {"name": "most", "scopes": ["operator"]}, 422)["code"] == "invalid"
+    listed = maker.get("/api-keys")["items"]
+    assert [key["name"] for key in listed] == ["first key", "maker"]
+    assert not any("secret" in name or "hash" in name for name in listed[0])
+
+
+def test_the_use_of_a_key_is_noted_once_in_a_while(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[Actor] = []
+    monkeypatch.setattr(api.container, "touch_key", touched.append)
+    for _ in range(3):
+        api.get("/me")
+    assert len(touched) == 1
+
+
+def test_request_id_and_source_agent_travel_into_events(api: Api) -> None:
+    headers = {"X-Request-Id": "order-17", "X-Source-Agent": "bookkeeper"}
+    answer = api.call("POST", "/categories", {"name": "Boats"}, headers=headers)
+    assert answer.headers["X-Request-Id"] == "order-17"
+    api.container.seal_events()
+    [event] = api.get("//api/events?type=CATEGORY_CREATED&source_agent=bookkeeper")["items"]
+    assert (event["request_id"], event["actor"]) == ("order-17", "key first key")
+    assert api.get("/me", 422, **{"X-Source-Agent": "Not OK"})["code"] == "invalid"
+    made = api.call("GET", "/me", headers={"X-Request-Id": "not well formed"}).headers["X-Request-Id"]
+    assert made != "not well formed"
