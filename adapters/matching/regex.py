@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import re2
 
@@ -12,6 +13,7 @@ MAX_MEMORY = 1 << 20
 """Bytes that one compiled pattern may use (RE2's default is 8 MiB); one that needs more is refused."""
 
 
+@lru_cache(maxsize=1_024)
 def re2_search(pattern: str, case_sensitive: bool = False) -> Callable[[str], bool]:
     """A search for `pattern` (RE2 syntax) anywhere in a text.
 

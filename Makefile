@@ -1,0 +1,54 @@
+# Needs Python 3.11 or newer and make; all else goes into .venv. `make` alone says what there is.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# A changed pyproject.toml is another stamp, so the environment follows it.
+STAMP := $(VENV)/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench fmt verify clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## the whole service on this machine, with a demo (ARGS="--no-demo")
+	@$(BIN)/sortation up $(ARGS)
+
+test: lint ## lint, types, import order, and all tests but the long ones (ARGS="-k rules")
+	$(BIN)/pytest -m "not slow" -n 2 -q $(ARGS)
+
+verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line
+	$(BIN)/pytest -m slow -q $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy --strict, import order
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## speed, each beside a peer or the naive way (ARGS="--json")
+	@for file in benchmarks/[a-z]*.py; do name=$${file##*/}; $(BIN)/python -m "benchmarks.$${name%.py}" $(ARGS) || exit; done
+
+fmt: $(STAMP) ## format, and mend what ruff can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## remove what was built and installed; never the data
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; some minutes without a cache) ..."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
