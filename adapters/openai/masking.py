@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.\w[\w-]{0,61}\w")
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,126}\.\w[\w-]{0,61}\w")
 # Lookaheads, so that numbers are sought from every position: what precedes one must not hide it.
 _IBAN = re.compile(
     r"(?=((?:[A-Z]{2}|(?<![A-Z])[A-Z]{2}[ -])[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}))", re.IGNORECASE | re.ASCII

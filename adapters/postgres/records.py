@@ -116,8 +116,8 @@ class PostgresRecords:
         query = _filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
         if after is not None:
             query = query.where(records.c.id > after)
-        rows = self._connection.execute(query.order_by(records.c.id).limit(limit)).mappings()
-        return [_shown(dict(row)) for row in rows]
+        rows = self._connection.execute(query.order_by(records.c.id).limit(limit))
+        return [_shown(dict(zip(_PAGE_NAMES, row, strict=True))) for row in rows]
 
     def update(self, changed: Sequence[Record]) -> None:
         if not changed:

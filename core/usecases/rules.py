@@ -108,8 +108,9 @@ def order_rules(actor: Actor, rule_ids: Sequence[UUID], *, uow: UnitOfWork) -> S
         rest = [r.id for r in tx.rules.list() if r.id not in set(rule_ids)]
         tx.rules.reorder({id: STEP * place for place, id in enumerate([*rule_ids, *rest], start=1)})
         _tell(tx, EventType.RULE_CHANGED, rule_ids, changed=["priority"])
+        ordered = tx.rules.list()
         tx.commit()
-    return list_rules(actor, uow=uow)
+    return ordered
 
 
 def delete_rule(actor: Actor, rule_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:

@@ -46,8 +46,7 @@ def create_rule(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 @blp.answer(200, RulePageSchema)
 def order_rules(body: dict[str, Any]) -> dict[str, Any]:
     """Puts rules in this order, within their stages; those left out come after, as they were."""
-    # Without the Idempotency-Key: the use case opens two transactions, and the same order twice is the same order.
-    return everything([written_rule(rule) for rule in container().order_rules(actor(), body["ids"])])
+    return everything([written_rule(rule) for rule in container().order_rules(posting(), body["ids"])])
 
 
 @blp.route("/<uuid:rule_id>")
