@@ -65,9 +65,7 @@ class Container(containers.DeclarativeContainer):
     app_engine = providers.Singleton(
         engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
     )
-    system_engine = providers.Singleton(
-        engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL
-    )
+    system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
     host = providers.Singleton(

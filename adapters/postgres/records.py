@@ -24,6 +24,7 @@ from ports.clock import Ids
 from ports.storage import RecordFilter, Stored
 
 _PAGE_COLUMNS = tuple(c for c in records.c if c.name not in ("raw", "tenant_id", "former_external_id"))
+_PAGE_NAMES = tuple(str(c.name) for c in _PAGE_COLUMNS)
 _OPEN_COLUMNS = tuple(c if c.name != "raw" else literal_column("'{}'::jsonb", JSONB).label("raw") for c in records.c)
 _NO_CATEGORY = "the category does not exist"
 

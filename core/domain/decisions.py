@@ -211,5 +211,8 @@ def decide(
 def failed(record_id: UUID, reason: str) -> Decision:
     """A record that could not be processed: it fails alone, and says why."""
     return Decision(
-        record_id=record_id, status=RecordStatus.FAILED, trace={"reason": f"failed: {reason}", "stages": []}, failure=reason
+        record_id=record_id,
+        status=RecordStatus.FAILED,
+        trace={"reason": f"failed: {reason}", "stages": []},
+        failure=reason,
     )

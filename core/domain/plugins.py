@@ -56,7 +56,8 @@ class RuleTypeManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Some drafts, in the source's order, what was refused among them, and the cursor that is safe once they are stored."""
+    """Some drafts, in the source's order, what was refused among them, and the cursor that is safe once they are
+    stored."""
 
     drafts: tuple[Draft, ...] = ()
     refusals: tuple[Refusal, ...] = ()

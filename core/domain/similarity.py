@@ -36,7 +36,9 @@ def vote(neighbours: Sequence[Neighbour], *, threshold: float, model: str) -> St
     far away never decides, however unanimous it is.
     """
     if not neighbours:
-        return StageResult(stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason="nothing is approved yet", model=model)
+        return StageResult(
+            stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason="nothing is approved yet", model=model
+        )
     weights: dict[UUID, float] = defaultdict(float)
     nearest: dict[UUID, Neighbour] = {}
     counts: dict[UUID, int] = defaultdict(int)

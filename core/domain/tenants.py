@@ -134,7 +134,9 @@ def check_scopes(scopes: frozenset[str]) -> frozenset[Permission]:
     """Raises `Invalid` for a scope that no key may carry."""
     unknown = sorted(s for s in scopes if s not in {p.value for p in GRANTABLE})
     if unknown or not scopes:
-        raise Invalid(f"unknown scopes: {', '.join(unknown) or '(none given)'}", known=sorted(p.value for p in GRANTABLE))
+        raise Invalid(
+            f"unknown scopes: {', '.join(unknown) or '(none given)'}", known=sorted(p.value for p in GRANTABLE)
+        )
     return frozenset(Permission(s) for s in scopes)
 
 

@@ -43,8 +43,10 @@ class IssuedKey:
 
 
 def authenticate(bearer: str, *, system: SystemStorage, clock: Clock) -> ApiKey:
-    """The usable key that a bearer token names; raises `Unauthenticated`. A token that is no key of ours costs no query,
-    a wrong secret one, and none a slow hash."""
+    """The usable key that a bearer token names; raises `Unauthenticated`.
+
+    A token that is no key of ours costs no query, a wrong secret one, and none a slow hash.
+    """
     key_id, secret = api_keys.read_key(bearer)
     key = system.find_api_key(key_id)
     if key is None or not hmac.compare_digest(api_keys.hash_secret(secret), key.secret_hash):
@@ -74,7 +76,7 @@ def create_tenant(
     clock: Clock,
     ids: Ids,
 ) -> tuple[Tenant, IssuedKey]:
-    """A tenant with the default category tree, the starter rules, its owner (if named) and a first key with all scopes.
+    """A tenant with the default category tree, the starter rules, its owner (if named) and a key with all scopes.
 
     Raises `Invalid` for a bad name, time zone or setting.
     """
@@ -97,9 +99,7 @@ def create_tenant(
             tx.tenants.add_user(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
         keys = _add_defaults(tx, tenant, now, ids)
         issued = _issue(tx, tenant.id, "first key", GRANTABLE, None, now, ids)
-        tx.events.append(
-            [NewEvent(type=EventType.TENANT_CREATED, subject_id=tenant.id, payload={"categories": keys})]
-        )
+        tx.events.append([NewEvent(type=EventType.TENANT_CREATED, subject_id=tenant.id, payload={"categories": keys})])
         tx.commit()
     return tenant, issued
 
@@ -198,7 +198,10 @@ def create_api_key(
     clock: Clock,
     ids: Ids,
 ) -> IssuedKey:
-    """A key with at most the caller's own scopes: nobody hands out more than they have. Raises `Invalid`, `Forbidden`."""
+    """A key with at most the caller's own scopes: nobody hands out more than they have.
+
+    Raises `Invalid`, `Forbidden`.
+    """
     granted = check_scopes(scopes)
     for scope in sorted(granted):
         actor.require(scope)

@@ -69,9 +69,7 @@ def _request(records: Sequence[Record], categories: Sequence[Category], tenant: 
             )
             for r in records
         ),
-        categories=tuple(
-            LlmCategory(key=str(c.id), path=by_path[c.id], description=c.description) for c in categories
-        ),
+        categories=tuple(LlmCategory(key=str(c.id), path=by_path[c.id], description=c.description) for c in categories),
     )
 
 

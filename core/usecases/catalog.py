@@ -76,7 +76,10 @@ def change_category(
             raise VersionMismatch
         changed = replace(category, **changes)
         changed = replace(
-            changed, name=_check_name(changed.name), key=check_key(changed.key), description=clean_text(changed.description)
+            changed,
+            name=_check_name(changed.name),
+            key=check_key(changed.key),
+            description=clean_text(changed.description),
         )
         check_parent(category_id, changed.parent_id, {c.id: c.parent_id for c in tx.categories.list()})
         tx.categories.update(changed)
@@ -156,7 +159,11 @@ def change_connection(
         host.check_config(changed.connector, changed.config)
         tx.connections.update(changed)
         tx.events.append(
-            [NewEvent(type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload={"changed": sorted(changes)})]
+            [
+                NewEvent(
+                    type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload={"changed": sorted(changes)}
+                )
+            ]
         )
         tx.commit()
     return replace(changed, version=connection.version + 1)

@@ -104,7 +104,10 @@ def _store(
             tx.jobs.hold(delivery.job)
             zone = delivery.tenant.zone
             stored = tx.records.store(
-                [(id, d, occurred_on(d.occurred_at, zone)) for id, d in zip(ids.batch(len(drafts)), drafts, strict=True)],
+                [
+                    (id, d, occurred_on(d.occurred_at, zone))
+                    for id, d in zip(ids.batch(len(drafts)), drafts, strict=True)
+                ],
                 connection_id=delivery.connection.id,
                 import_id=delivery.imported.id,
                 categories=_categories(tx, delivery, drafts, clock, ids) if delivery.imported.approved else None,
@@ -126,9 +129,7 @@ def _store(
             return _store(delivery, drafts[half:], progress, uow=uow, clock=clock, ids=ids)
         reason = f"could not be stored: {_first_line(error)}"
         refusal = asdict(Refusal(position=progress.items, reason=reason))
-        return replace(
-            progress, refused=progress.refused + 1, refusals=(*progress.refusals, refusal)[:MAX_REFUSALS]
-        )
+        return replace(progress, refused=progress.refused + 1, refusals=(*progress.refusals, refusal)[:MAX_REFUSALS])
 
 
 def _process_job(delivery: _Delivery, id: UUID, inserted: Sequence[UUID]) -> NewJob:
@@ -170,9 +171,7 @@ def _categories(
         new.append(category)
         known[normal] = category.id
     tx.categories.add(new)
-    tx.events.append(
-        [NewEvent(type=EventType.CATEGORY_CREATED, subject_id=c.id, payload={"key": c.key}) for c in new]
-    )
+    tx.events.append([NewEvent(type=EventType.CATEGORY_CREATED, subject_id=c.id, payload={"key": c.key}) for c in new])
     return known
 
 
@@ -191,9 +190,7 @@ def _finish(delivery: _Delivery, progress: Progress, *, uow: UnitOfWork, clock: 
                 finished_at=clock.now(),
             )
         )
-        tx.events.append(
-            [NewEvent(type=EventType.IMPORT_DONE, subject_id=delivery.imported.id, payload=counts)]
-        )
+        tx.events.append([NewEvent(type=EventType.IMPORT_DONE, subject_id=delivery.imported.id, payload=counts)])
         if delivery.imported.approved:
             tx.jobs.add([replace(_process_job(delivery, ids.new(), [ids.new()]), stream=Stream.EMBED, payload={})])
         tx.jobs.finish(delivery.job)

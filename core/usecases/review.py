@@ -180,7 +180,12 @@ def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, 
         "outcome": "decided",
         "reason": f"{verdict.value} by {actor.name} at {now.isoformat(timespec='seconds')}",
         "candidates": [
-            {"category_id": str(category_id), "confidence": 1.0, "source": f"person:{actor.name}", "rationale": verdict.value}
+            {
+                "category_id": str(category_id),
+                "confidence": 1.0,
+                "source": f"person:{actor.name}",
+                "rationale": verdict.value,
+            }
         ],
     }
     return replace(

@@ -79,9 +79,8 @@ def up(
                     _show_demo(settings, url, statement)
                 else:
                     typer.echo(f"\n  API   {url}/api/v1\n  Docs  {url}/api/docs\n")
-                typer.echo("Serving until Ctrl-C.")
-                sys.stdout.flush()
                 serving = True
+                typer.echo("Serving until Ctrl-C.")
                 while True:
                     time.sleep(1)  # not signal.pause(), which misses a signal that comes just before it
         except (KeyboardInterrupt, SystemExit):
