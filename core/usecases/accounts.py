@@ -31,7 +31,7 @@ from ports.storage import SystemStorage, Transaction, UnitOfWork
 
 STARTER_PACK = "bank"
 STARTER_PRIORITY = 1_000
-"""Added to the priorities within the pack, so that a tenant's own rules (100 unless they say otherwise) are asked first."""
+"""Added to the priorities within the pack, so that a tenant's own rules (100 by default) are asked first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
