@@ -38,6 +38,7 @@ from entrypoints.cli.files import (
     tell_refusals,
     write_json,
 )
+from entrypoints.cli.stopping import deferred
 from entrypoints.settings import Settings
 from plugins.manager import PluginManager
 from ports.storage import RecordFilter
@@ -140,7 +141,8 @@ def _stack(settings: Settings) -> Iterator[Container]:
     with tempfile.TemporaryDirectory(prefix="sortation-", ignore_cleanup_errors=True) as folder:
         postgres = EmbeddedPostgres(Path(folder))
         try:
-            urls = postgres.start()
+            with deferred():
+                urls = postgres.start()
             from adapters.postgres.migrate import migrate
             from entrypoints.container import Container
             from entrypoints.observability import set_up_logging

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from core.errors import SortationError, StartFailed
+from entrypoints.cli import stopping
 from entrypoints.cli.files import new_table
 
 TENANT = {"name": "Demo", "time_zone": "Europe/Berlin", "settings": {"trusted_packs": ["bank"]}}
@@ -162,6 +163,7 @@ def _wait(client: Client, import_id: str, progress: Progress, task: TaskID) -> M
                 seen, deadline = left, time.monotonic() + STALLED_SECONDS
         if time.monotonic() > deadline:
             return imported
+        stopping.check()
         time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
 
 

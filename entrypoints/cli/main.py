@@ -11,13 +11,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from core.errors import SortationError
-from entrypoints.cli import classify, files, jobs, services, up
+from entrypoints.cli import classify, files, jobs, services, stopping, up
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -66,14 +65,12 @@ def run() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Carries out a command line; returns its exit code."""
-    # What a command started or made is undone on the way out, so being told to end must unwind the stack.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    stopping.listen()
     try:
         code = app(args=list(arguments), prog_name="sortation", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush complains
@@ -94,7 +91,3 @@ def main(arguments: Sequence[str]) -> int:
 def _refuse(message: str, code: int = 2) -> int:
     print(f"sortation: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return code
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,9 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.processes import DataDirLock, Supervisor
 from adapters.embedded.valkey import EmbeddedValkey
 from core.errors import StartFailed
-from entrypoints.cli import demo, running
+from entrypoints.cli import demo, running, stopping
 from entrypoints.cli.services import check_port
+from entrypoints.cli.stopping import deferred
 from entrypoints.settings import Settings, load_settings
 
 READY_SECONDS = 90.0
@@ -72,8 +72,8 @@ def up(
         check_port(settings.host, settings.port)
         serving = False
         try:
-            with _services(settings):
-                _await_ready(settings, url)
+            with _services(settings) as events:
+                _await_ready(settings, url, events)
                 typer.echo(f"Sortation is ready at {url}")
                 if settings.profile == "dev" if with_demo is None else with_demo:
                     _show_demo(settings, url, statement)
@@ -82,44 +82,53 @@ def up(
                 serving = True
                 typer.echo("Serving until Ctrl-C.")
                 while True:
+                    stopping.check()
                     time.sleep(1)  # not signal.pause(), which misses a signal that comes just before it
-        except (KeyboardInterrupt, SystemExit):
+        except SystemExit:
             if not serving:
                 raise
             typer.echo("\nStopped.")
 
 
 @contextmanager
-def _services(settings: Settings) -> Iterator[None]:
-    """Everything runs within; nothing does afterwards."""
+def _services(settings: Settings) -> Iterator[Sequence[str]]:
+    """Everything runs within, nothing does afterwards; the supervisor's events, as they come."""
+    events: list[str] = []
+
+    def note(event: str) -> None:
+        events.append(event)
+        typer.echo(f"sortation: {event}", err=True)
+
     with ExitStack() as stack:
-        supervisor = Supervisor(settings.data_dir, on_event=_complain)
+        supervisor = Supervisor(settings.data_dir, on_event=note)
         postgres, valkey = EmbeddedPostgres(settings.data_dir), EmbeddedValkey(settings.data_dir)
-        stack.callback(postgres.stop)  # these two in case that we are told to stop before the supervisor has them
+        stack.callback(postgres.stop)  # these two in case that one fails before the supervisor has it
         stack.callback(valkey.stop)
         stack.callback(supervisor.stop)
-        stack.callback(_ignore_signals)  # stopping is not to be interrupted
         if settings.embedded_database:
             typer.echo("Starting PostgreSQL ...")
-            urls = postgres.start()
-            supervisor.keep("postgres", postgres)
+            with deferred():
+                urls = postgres.start()
+                supervisor.keep("postgres", postgres)
             settings = replace(
                 settings, database_url=urls.owner, app_database_url=urls.app, system_database_url=urls.system
             )
         if settings.embedded_broker:
             typer.echo("Starting Valkey ...")
-            broker_url = valkey.start()
-            supervisor.keep("valkey", valkey)
+            with deferred():
+                broker_url = valkey.start()
+                supervisor.keep("valkey", valkey)
             settings = replace(settings, broker_url=broker_url)
         _migrate(settings)
         running.note(settings)
         stack.callback(running.forget, settings)
         typer.echo(f"Starting {', '.join(PARTS)} ... (logs in {settings.data_dir / 'logs'})")
         environment = running.child_environment(settings)
-        for part in PARTS:
-            # -P, or packages in the present directory would stand in for ours.
-            supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", part], environment)
-        yield
+        with deferred():
+            for part in PARTS:
+                # -P, or packages in the present directory would stand in for ours.
+                supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", part], environment)
+        yield events
 
 
 def _migrate(settings: Settings) -> None:
@@ -132,7 +141,7 @@ def _migrate(settings: Settings) -> None:
     migrate(settings.database_url, settings.app_database_url or "", settings.system_database_url or "")
 
 
-def _await_ready(settings: Settings, url: str) -> None:
+def _await_ready(settings: Settings, url: str, events: Sequence[str]) -> None:
     """Raises `StartFailed` when the API does not get ready."""
     log = settings.data_dir / "logs" / "api.log"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -146,6 +155,9 @@ def _await_ready(settings: Settings, url: str) -> None:
             reason = f"/readyz answers {error.code}"
         except OSError:
             pass  # not listening yet
+        if sum(event.startswith("api died") for event in events) >= DEATHS:
+            raise StartFailed(f"the API does not start; see {log}")
+        stopping.check()
         time.sleep(0.05)
     raise StartFailed(f"the API did not get ready in {READY_SECONDS:.0f} s: {reason}; see {log}")
 
@@ -173,12 +185,3 @@ def _url(settings: Settings) -> str:
     """Where this machine reaches the API."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - a comparison
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _complain(event: str) -> None:
-    typer.echo(f"sortation: {event}", err=True)

@@ -152,7 +152,19 @@ def test_a_job_that_keeps_failing_is_dead_and_succeeds_when_replayed(tmp_path: P
     plugin = tmp_path / "plugins"
     example = Path(__file__).parents[2] / "examples" / "plugin-pipes"
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(plugin), str(example)], check=True
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "--target",
+            str(plugin),
+            str(example),
+        ],
+        check=True,
     )
     quick = {
         "SORTATION_EMBEDDINGS": "off",
