@@ -161,4 +161,10 @@ class Container(containers.DeclarativeContainer):
     reap_jobs = providers.Callable(
         relay.reap_jobs, republish_after=settings.provided.republish_after_seconds, system=system
     )
+    sweep = providers.Callable(
+        relay.sweep,
+        payload_days=settings.provided.payload_retention_days,
+        job_days=settings.provided.job_retention_days,
+        system=system,
+    )
     seal_events = providers.Callable(relay.seal_events, system=system)

@@ -71,6 +71,10 @@ class Settings:
     job_max_attempts: int
     job_backoff_seconds: float
     """The first retry's delay, which grows exponentially."""
+    payload_retention_days: float
+    """How long a payload is kept after it was read, so that its import can be read again."""
+    job_retention_days: float
+    """How long a job is listed after it was done."""
     tenant_share: int
     """How many jobs of one tenant may be in flight at once."""
     max_upload_bytes: int
@@ -131,6 +135,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             republish_after_seconds=env.float("REPUBLISH_AFTER_SECONDS", 15.0, validate=_positive),
             job_max_attempts=env.int("JOB_MAX_ATTEMPTS", 5, validate=_at_least_one),
             job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=_positive),
+            payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=_positive),
+            job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=_positive),
             tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             embeddings=_choice(env, "EMBEDDINGS", "local", "off"),

@@ -433,6 +433,11 @@ class SystemStorage(Protocol):
         a transaction) it sealed: call it until there are none."""
         ...
 
+    def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
+        """Drops payloads of imports that ended so long ago, jobs that are done, and idempotency keys; returns how many
+        rows went. Dead jobs stay."""
+        ...
+
     def wait(self, seconds: float) -> None:
         """Returns when jobs or events were committed since the last call (the first call may return at once), at the
         latest after so many seconds."""

@@ -62,6 +62,7 @@ class EventBatch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResponse:
     request_digest: str
+    created_at: datetime
     status: int | None = None
     body: bytes = b""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.state import EventBatch, KeptJob, MemoryStore, TenantState, as_json
@@ -115,6 +115,26 @@ class MemorySystem:
                     sealed += 1
         return sealed
 
+    def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
+        gone = 0
+        with self._store.lock:
+            now = self._store.clock.now()
+            for state in self._store.tenants.values():
+                ended = (i for i in state.imports.values() if _before(i.finished_at, now, payload_seconds))
+                gone += sum(state.payloads.pop(i.id, None) is not None for i in ended)
+                old_jobs = [
+                    kept.job.id
+                    for kept in state.jobs.values()
+                    if kept.job.status is JobStatus.DONE and _before(kept.job.finished_at, now, job_seconds)
+                ]
+                old_keys = [key for key, kept in state.responses.items() if _before(kept.created_at, now, key_seconds)]
+                for id in old_jobs:
+                    del state.jobs[id]
+                for key in old_keys:
+                    del state.responses[key]
+                gone += len(old_jobs) + len(old_keys)
+        return gone
+
     def wait(self, seconds: float) -> None:
         with self._store.lock:
             self._store.lock.wait_for(lambda: self._store.commits != self._seen, timeout=seconds)
@@ -159,6 +179,10 @@ class MemorySystem:
 
     def ready(self) -> bool:
         return True
+
+
+def _before(at: datetime | None, now: datetime, seconds: float) -> bool:
+    return at is not None and at < now - timedelta(seconds=seconds)
 
 
 def _headers(job: Job) -> dict[str, str]:

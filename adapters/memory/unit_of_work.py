@@ -44,7 +44,9 @@ class MemoryTransaction:
         claimed = self._at.state.responses.get(wanted.key)
         if claimed is not None:
             raise IdempotencyReplay if claimed.request_digest == wanted.request_digest else IdempotencyMismatch
-        self._at.state.responses[wanted.key] = KeptResponse(request_digest=wanted.request_digest)
+        self._at.state.responses[wanted.key] = KeptResponse(
+            request_digest=wanted.request_digest, created_at=self._at.now
+        )
 
     def commit(self) -> None:
         after, actor = self._at.state, self._at.actor

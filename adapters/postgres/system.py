@@ -172,6 +172,12 @@ class PostgresSystem:
             connection.commit()
         return len(batches)
 
+    def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
+        with passing_faults(), self._engine.connect() as connection:
+            gone: int = connection.execute(select(func.sweep(payload_seconds, job_seconds, key_seconds))).scalar_one()
+            connection.commit()
+        return gone
+
     def wait(self, seconds: float) -> None:
         try:
             if self._listener is None:

@@ -6,6 +6,9 @@ from ports.broker import Broker
 from ports.storage import SystemStorage
 
 PUBLISH_AT_ONCE = 100
+DAY = 86_400.0
+IDEMPOTENCY_DAYS = 2
+"""How long a repeated request is recognised: clients retry for hours, not for days."""
 
 
 def publish_due(*, share: int, system: SystemStorage, broker: Broker) -> int:
@@ -20,6 +23,13 @@ def publish_due(*, share: int, system: SystemStorage, broker: Broker) -> int:
 def reap_jobs(*, republish_after: float, system: SystemStorage) -> int:
     """Queues again what a lost worker held, and what a lost broker carried; returns how many."""
     return system.reap(republish_after=republish_after)
+
+
+def sweep(*, payload_days: float, job_days: float, system: SystemStorage) -> int:
+    """Drops what has served its time; returns how many rows went."""
+    return system.sweep(
+        payload_seconds=payload_days * DAY, job_seconds=job_days * DAY, key_seconds=IDEMPOTENCY_DAYS * DAY
+    )
 
 
 def seal_events(*, system: SystemStorage) -> int:

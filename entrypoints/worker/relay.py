@@ -14,6 +14,7 @@ log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
 """How long to wait for news at most: retries become due without anybody telling."""
+SWEEP_SECONDS = 3_600.0
 PAUSE_SECONDS = 1.0
 """After a fault of the database or the broker."""
 
@@ -21,12 +22,15 @@ PAUSE_SECONDS = 1.0
 def run_relay(container: Container, stop: Event) -> None:
     """Returns when `stop` is set. A database or broker that is away is waited for."""
     reap_every = min(container.settings().lease_seconds, container.settings().republish_after_seconds) / 3
-    next_reap = 0.0
+    next_reap = next_sweep = 0.0
     while not stop.is_set():
         try:
             busy = _turn(container, reap=time.monotonic() >= next_reap)
             if time.monotonic() >= next_reap:
                 next_reap = time.monotonic() + reap_every
+            if time.monotonic() >= next_sweep:
+                log.info("swept", rows=container.sweep())
+                next_sweep = time.monotonic() + SWEEP_SECONDS
             if not busy:
                 container.system().wait(min(IDLE_SECONDS, reap_every))
         except Transient as error:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from core.domain.connections import ImportStatus
 from core.domain.events import EventFilter, EventType, NewEvent
 from core.domain.jobs import JobStatus, NewJob, Stream
-from tests.contract.storage import Storage
+from core.domain.tenants import Idempotency
+from core.errors import NotFound
+from tests.contract.storage import Storage, an_import
 
 
 def test_due_jobs_are_taken_with_what_their_worker_needs_to_know(storage: Storage) -> None:
@@ -163,3 +168,33 @@ def test_the_operator_reads_the_events_of_any_tenant(storage: Storage) -> None:
     (told,) = storage.system.events(where, tenant_id=actor.tenant_id, after=0, limit=9)
     assert (told.seq, told.tenant_id) == (2, actor.tenant_id)
     assert list(storage.system.events(where, tenant_id=other.tenant_id, after=0, limit=9)) == []
+
+
+def test_what_has_served_its_time_is_swept(storage: Storage) -> None:
+    actor = replace(storage.tenant(), idempotency=Idempotency(key="k", request_digest="d"))
+    plain = replace(actor, idempotency=None)
+    connection_id = storage.connection(plain)
+    long_ago, to_come = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
+    old, new, unread = (an_import(storage.ids.new(), plain, connection_id) for _ in range(3))
+    with storage.writing(actor) as tx:
+        for imported in (old, new, unread):
+            tx.imports.add(imported, [b"payload"])
+        tx.imports.update(replace(old, status=ImportStatus.DONE, finished_at=long_ago))
+        tx.imports.update(replace(new, status=ImportStatus.DONE, finished_at=to_come))
+    done, waiting = storage.job(plain), storage.job(plain)
+    with storage.system.take_due(share=9, limit=9):
+        pass
+    running = storage.claim(plain, done)
+    with storage.writing(plain) as tx:
+        tx.jobs.finish(running)
+    assert storage.system.sweep(payload_seconds=60, job_seconds=3600, key_seconds=3600) == 1
+    with storage.reading(plain) as tx:
+        assert [tx.imports.open(i.id).read() for i in (new, unread)] == [b"payload", b"payload"]
+        with pytest.raises(NotFound, match="dropped"):
+            tx.imports.open(old.id)
+    in_a_second = {"job_seconds": -1.0, "key_seconds": -1.0}
+    assert storage.system.sweep(payload_seconds=60, **in_a_second) == 2
+    with storage.reading(plain) as tx:
+        assert [job.id for job in tx.jobs.list(stream=None, statuses=(), after=None, limit=9)] == [waiting]
+    with storage.writing(actor):
+        pass  # the key is free again

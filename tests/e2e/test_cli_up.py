@@ -209,7 +209,9 @@ def test_parts_that_die_are_started_again(data_dir: Path, port: int) -> None:
     with running(data_dir, port, "--no-demo") as up:
         for part in ("api", "worker", "relay"):
             victims = [one for one in up.family if part_of(one) == part]
-            assert victims
+            assert victims, (
+                f"no {part}: {[one.cmdline() for one in psutil.Process(up.process.pid).children(recursive=True)]}"
+            )
             for victim in victims:
                 victim.kill()
         deadline = time.monotonic() + 60

@@ -372,4 +372,28 @@ $$;
 REVOKE ALL ON FUNCTION find_api_key FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key TO sortation_app, sortation_system;
 
+-- What has served its time goes: payloads that were read, jobs that are done, keys of requests that nobody repeats.
+CREATE POLICY swept ON imports FOR SELECT TO CURRENT_USER USING (true);
+CREATE POLICY swept ON import_chunks TO CURRENT_USER USING (true);
+CREATE POLICY swept ON jobs TO CURRENT_USER USING (true);
+CREATE POLICY swept ON idempotency_keys TO CURRENT_USER USING (true);
+CREATE FUNCTION sweep(payload_seconds float8, job_seconds float8, key_seconds float8) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH payloads AS (
+        DELETE FROM import_chunks c USING imports i
+        WHERE i.tenant_id = c.tenant_id AND i.id = c.import_id AND i.status IN ('done', 'failed', 'undone')
+          AND i.finished_at < now() - make_interval(secs => payload_seconds)
+        RETURNING 1
+    ), finished AS (
+        DELETE FROM jobs WHERE status = 'done' AND finished_at < now() - make_interval(secs => job_seconds)
+        RETURNING 1
+    ), answered AS (
+        DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => key_seconds)
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM payloads) + (SELECT count(*) FROM finished) + (SELECT count(*) FROM answered)
+$$;
+REVOKE ALL ON FUNCTION sweep FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sweep TO sortation_system;
+
 GRANT SELECT ON alembic_version TO sortation_app, sortation_system;
