@@ -14,7 +14,7 @@ from adapters.memory.work import list_events
 from core.domain.events import Event, EventFilter, EventType, NewEvent
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus
 from core.domain.tenants import ApiKey, Tenant
-from ports.storage import StreamStats
+from ports.system import StreamStats
 
 
 class MemorySystem:

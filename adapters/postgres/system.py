@@ -21,7 +21,7 @@ from core.domain.events import Event, EventFilter, EventType
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
 from ports.clock import Ids
-from ports.storage import StreamStats
+from ports.system import StreamStats
 
 _SEAL_AT_ONCE = 500
 _SEAL_LOCK = 0x5074_1072

@@ -27,7 +27,8 @@ from core.domain.tenants import (
 )
 from core.errors import Invalid, Unauthenticated
 from ports.clock import Clock, Ids
-from ports.storage import SystemStorage, Transaction, UnitOfWork
+from ports.storage import Transaction, UnitOfWork
+from ports.system import SystemStorage
 
 STARTER_PACK = "bank"
 STARTER_PRIORITY = 1_000

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from core.domain.events import Event, EventFilter
 from core.domain.tenants import Actor
-from ports.storage import SystemStorage, UnitOfWork
+from ports.storage import UnitOfWork
+from ports.system import SystemStorage
 
 
 def list_events(actor: Actor, where: EventFilter, *, after: int, limit: int, uow: UnitOfWork) -> Sequence[Event]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ports.broker import Broker
-from ports.storage import SystemStorage
+from ports.system import SystemStorage
 
 PUBLISH_AT_ONCE = 100
 DAY = 86_400.0

@@ -22,7 +22,8 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
-from ports.storage import Stored, SystemStorage, Transaction, UnitOfWork
+from ports.storage import Stored, Transaction, UnitOfWork
+from ports.system import SystemStorage
 
 
 @dataclass(frozen=True, kw_only=True)

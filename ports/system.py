@@ -1,0 +1,74 @@
+"""What is done across tenants: the relay's, the sealer's and the operator's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.events import Event, EventFilter
+from core.domain.tenants import ApiKey, Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStats:
+    """A stream as an operator sees it: jobs by status, seconds since the oldest open one was queued (0 without any),
+    and attempts beyond the first."""
+
+    stream: str
+    counts: Mapping[str, int]
+    oldest_seconds: float
+    retries: int
+
+
+class SystemStorage(Protocol):
+    """What is done across tenants, each call a transaction of its own: the relay's, the sealer's, the operator's work,
+    and what must be found before the tenant is known."""
+
+    def find_api_key(self, key_id: str) -> ApiKey | None: ...
+
+    def take_due(
+        self, *, share: int, limit: int
+    ) -> AbstractContextManager[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+        """Due jobs as (tenant, job, stream, headers), locked while the context is open, and marked as published when
+        it ends without an error; at most `share` of a tenant are in flight at once."""
+        ...
+
+    def reap(self, *, republish_after: float) -> int:
+        """Returns expired leases to the queue (or to the dead letters after the last attempt, with a `JOB_DEAD` event)
+        and queues again what was published and not claimed for so many seconds; returns how many."""
+        ...
+
+    def seal(self) -> int:
+        """Gives committed events their `seq`, tenant by tenant, and chains their digests; returns how many batches (one
+        a transaction) it sealed: call it until there are none."""
+        ...
+
+    def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
+        """Drops payloads of imports that ended so long ago, jobs that are done, and idempotency keys; returns how many
+        rows went. Dead jobs stay."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Returns when jobs or events were committed since the last call (the first call may return at once), at the
+        latest after so many seconds."""
+        ...
+
+    def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
+        """By rising id."""
+        ...
+
+    def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]: ...
+
+    def stream_stats(self) -> Sequence[StreamStats]: ...
+
+    def stage_counts(self) -> Sequence[tuple[str, str, int]]:
+        """(stage, status, records) of decisions over all tenants, since the beginning; the stage of what none was sure
+        of is ''."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the database answers and its migrations are those of this release."""
+        ...
