@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import record_statements as sql
 from adapters.postgres.engine import dumps
@@ -25,7 +25,11 @@ from ports.storage import RecordFilter, Stored
 
 _PAGE_COLUMNS = tuple(c for c in records.c if c.name not in ("raw", "tenant_id", "former_external_id"))
 _PAGE_NAMES = tuple(str(c.name) for c in _PAGE_COLUMNS)
-_OPEN_COLUMNS = tuple(c if c.name != "raw" else literal_column("'{}'::jsonb", JSONB).label("raw") for c in records.c)
+# Chunks are read by the thousand: what the driver reads as it is needs no second look by SQLAlchemy.
+_OPEN_COLUMNS = tuple(
+    literal_column({"raw": "'{}'::jsonb", "tags": "tags"}[c.name]).label(c.name) if c.name in ("raw", "tags") else c
+    for c in records.c
+)
 _NO_CATEGORY = "the category does not exist"
 
 

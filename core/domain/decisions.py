@@ -6,7 +6,7 @@ Each stage returns a `Verdict` for each record. The first that is sure decides; 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -85,30 +85,36 @@ class Decision:
     open_stage: Stage | None = None
 
 
-def trace_of(results: Sequence[StageResult], reason: str) -> dict[str, Any]:
-    """The readable whole: every stage that was asked, with its winners and losers, and why it ended as it did."""
-    return {
-        "reason": reason,
-        "stages": [
+def write_result(result: StageResult) -> dict[str, Any]:
+    """A stage's result as the trace holds it: candidates best first, winners and losers."""
+    written: dict[str, Any] = {
+        "stage": result.stage.value,
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "candidates": [
             {
-                "stage": r.stage.value,
-                "outcome": r.outcome.value,
-                "reason": r.reason,
-                **({} if r.threshold is None else {"threshold": r.threshold}),
-                **({} if r.model is None else {"model": r.model}),
-                "candidates": [
-                    {
-                        "category_id": str(c.category_id),
-                        "confidence": round(c.confidence, 4),
-                        "source": c.source,
-                        "rationale": c.rationale,
-                    }
-                    for c in r.candidates
-                ],
+                "category_id": str(c.category_id),
+                "confidence": round(c.confidence, 4),
+                "source": c.source,
+                "rationale": c.rationale,
             }
-            for r in results
+            for c in result.candidates
         ],
     }
+    if result.threshold is not None:
+        written["threshold"] = result.threshold
+    if result.model is not None:
+        written["model"] = result.model
+    return written
+
+
+Write = Callable[[StageResult], Mapping[str, Any]]
+
+
+def trace_of(results: Sequence[StageResult], reason: str, write: Write = write_result) -> dict[str, Any]:
+    """The readable whole: every stage that was asked, and why it ended as it did. `write` may remember what it wrote:
+    many records of a chunk share a result."""
+    return {"reason": reason, "stages": [write(r) for r in results]}
 
 
 def earlier_results(trace: Mapping[str, Any] | None) -> tuple[StageResult, ...]:
@@ -147,7 +153,12 @@ def drawn(record_id: UUID, share: float) -> bool:
 
 
 def decide(
-    record_id: UUID, results: Sequence[StageResult], *, spot_check_share: float, more: Stage | None = None
+    record_id: UUID,
+    results: Sequence[StageResult],
+    *,
+    spot_check_share: float,
+    more: Stage | None = None,
+    write: Write = write_result,
 ) -> Decision:
     """The decision that the stages asked so far add up to.
 
@@ -167,7 +178,7 @@ def decide(
             threshold=last.threshold,
             model_version=last.model,
             selection_probability=spot_check_share,
-            trace=trace_of(results, f"{last.stage.value}: {best.rationale}"),
+            trace=trace_of(results, f"{last.stage.value}: {best.rationale}", write),
             approval=ApprovalReason.SPOT_CHECK if checked else None,
             suggested_id=best.category_id,
             suggested_confidence=best.confidence,
@@ -181,13 +192,13 @@ def decide(
             threshold=last.threshold,
             model_version=last.model,
             selection_probability=0.0,
-            trace=trace_of(results, f"{last.stage.value}: {last.reason}"),
+            trace=trace_of(results, f"{last.stage.value}: {last.reason}", write),
         )
     if more is not None and last.outcome is not Outcome.REVIEW:
         return Decision(
             record_id=record_id,
             status=RecordStatus.INGESTED,
-            trace=trace_of(results, f"waits for {more.value}"),
+            trace=trace_of(results, f"waits for {more.value}", write),
             open_stage=more,
         )
     candidates = [(c, r) for r in results for c in r.candidates]
@@ -201,7 +212,7 @@ def decide(
         threshold=(proposer or last).threshold,
         model_version=(proposer or last).model,
         selection_probability=1.0,
-        trace=trace_of(results, f"review: {last.reason}" if asked else "review: no stage is sure"),
+        trace=trace_of(results, f"review: {last.reason}" if asked else "review: no stage is sure", write),
         approval=ApprovalReason.RULE if asked else ApprovalReason.UNSURE,
         suggested_id=best_of_all.category_id if best_of_all else None,
         suggested_confidence=best_of_all.confidence if best_of_all else 0.0,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
-from core.domain.decisions import Decision, Outcome, Stage, StageResult, decide, failed
+from core.domain.decisions import Decision, Outcome, Stage, StageResult, Write, decide, failed, write_result
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.records import Record, chunked, similarity_text, text_digest
 from core.domain.rule_evaluation import RuleOutcome
@@ -21,6 +22,7 @@ from ports.embedder import Embedder
 from ports.matching import RuleMatcher
 from ports.storage import UnitOfWork
 
+_NO_LLM = StageResult(stage=Stage.LLM, outcome=Outcome.OFF, reason="no LLM is configured")
 LLM_BATCH = 20
 """Records in one question to the LLM: few enough for a small model to keep apart."""
 
@@ -50,13 +52,15 @@ def process_records(
         """A record that can't be processed fails alone: the chunk is halved around it."""
         try:
             outcomes = _ask_rules(records, rules, tenant, matcher)
-            results: dict[UUID, list[StageResult]] = {
-                id: [rules_result(outcome, tenant.rules_version)] for id, outcome in outcomes.items()
-            }
+            # Many records of a chunk share an outcome: what is said of it, and written of that, is made once.
+            said = {id(outcome): outcome for outcome in outcomes.values()}
+            verdicts = {key: rules_result(outcome, tenant.rules_version) for key, outcome in said.items()}
+            results = {record_id: [verdicts[id(outcome)]] for record_id, outcome in outcomes.items()}
             unsure = [r for r in records if results[r.id][-1].outcome is Outcome.UNSURE]
-            for id, result in _ask_neighbours(unsure, actor, tenant, uow, embedder).items():
-                results[id].append(result)
-            decisions = [_decision(r, results[r.id], outcomes[r.id], tenant, llm_model) for r in records]
+            for record_id, result in _ask_neighbours(unsure, actor, tenant, uow, embedder).items():
+                results[record_id].append(result)
+            write = _remembering()
+            decisions = [_decision(r, results[r.id], outcomes[r.id], tenant, llm_model, write) for r in records]
             _write(job, actor, decisions, outcomes, uow, clock, ids)
         except (Transient, LeaseLost):
             raise
@@ -108,16 +112,35 @@ def _ask_neighbours(
     return {id: votes[text_digest(text)] for id, text in texts.items()}
 
 
+def _remembering() -> Write:
+    """`write_result` that writes each result once; the results outlive the chunk's decisions."""
+    written: dict[int, Mapping[str, Any]] = {}
+
+    def write(result: StageResult) -> Mapping[str, Any]:
+        key = id(result)
+        if key not in written:
+            written[key] = write_result(result)
+        return written[key]
+
+    return write
+
+
 def _decision(
-    record: Record, results: list[StageResult], outcome: RuleOutcome, tenant: Tenant, llm_model: str | None
+    record: Record,
+    results: list[StageResult],
+    outcome: RuleOutcome,
+    tenant: Tenant,
+    llm_model: str | None,
+    write: Write,
 ) -> Decision:
     if llm_model is None and results[-1].outcome in (Outcome.UNSURE, Outcome.OFF):
-        results = [*results, StageResult(stage=Stage.LLM, outcome=Outcome.OFF, reason="no LLM is configured")]
+        results.append(_NO_LLM)
     decision = decide(
         record.id,
         results,
         spot_check_share=tenant.settings.spot_check_share,
         more=Stage.LLM if llm_model is not None else None,
+        write=write,
     )
     if decision.approval is not None:
         decision = replace(decision, group_key=text_digest(record.text).hex()[:32])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from uuid import UUID
 
 from celery import Celery
@@ -25,6 +26,10 @@ def make_worker(settings: Settings) -> Celery:
         die_with_parent()
         set_up_tracing(settings, "worker")
         containers[:] = [Container(settings=settings)]
+        # A chunk makes some 100,000 objects that die together, none in a cycle: looking through them a thousand times
+        # took 28 % of a worker's CPU time.
+        gc.freeze()
+        gc.set_threshold(200_000, 20, 20)
 
     def configure(**_: object) -> None:
         set_up_logging(settings)
