@@ -13,7 +13,7 @@ import typer
 import entrypoints
 from core.errors import StartFailed
 from entrypoints.cli.running import child_environment, connected
-from entrypoints.settings import load_settings
+from entrypoints.settings import Settings, load_settings
 
 MIGRATE_EXAMPLES = """Examples:
 
@@ -46,12 +46,7 @@ def migrate() -> None:
 
     Also makes the roles that the service runs as, and is safe to repeat.
     """
-    from adapters.postgres.migrate import migrate as bring_up
-
-    settings = connected(load_settings(), owner=True)
-    before, after = bring_up(
-        settings.database_url or "", settings.app_database_url or "", settings.system_database_url or ""
-    )
+    before, after = bring_up(connected(load_settings(), owner=True))
     typer.echo(f"The database is at {after} already." if before == after else f"The database is at {after} now.")
 
 
@@ -108,6 +103,20 @@ def relay() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     run_relay(Container(settings=settings), stop)
+
+
+def bring_up(settings: Settings) -> tuple[str | None, str]:
+    """Migrates; returns the revision before and after. Raises `StartFailed` when the database does not let us."""
+    from sqlalchemy.exc import DBAPIError
+
+    from adapters.postgres.migrate import migrate
+
+    owner, app, system = settings.database_url, settings.app_database_url, settings.system_database_url
+    try:
+        return migrate(owner or "", app or "", system or "")
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise StartFailed(f"the database of SORTATION_DATABASE_URL cannot be migrated: {reason}") from error
 
 
 def check_port(host: str, port: int) -> None:

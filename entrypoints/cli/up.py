@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ from adapters.embedded.processes import DataDirLock, Supervisor
 from adapters.embedded.valkey import EmbeddedValkey
 from core.errors import StartFailed
 from entrypoints.cli import demo, running, stopping
-from entrypoints.cli.services import check_port
+from entrypoints.cli.services import bring_up, check_port
 from entrypoints.cli.stopping import deferred
 from entrypoints.settings import Settings, load_settings
 
@@ -97,7 +97,8 @@ def _services(settings: Settings) -> Iterator[Sequence[str]]:
 
     def note(event: str) -> None:
         events.append(event)
-        typer.echo(f"sortation: {event}", err=True)
+        with suppress(OSError):  # nobody may be reading any more
+            typer.echo(f"sortation: {event}", err=True)
 
     with ExitStack() as stack:
         supervisor = Supervisor(settings.data_dir, on_event=note)
@@ -135,10 +136,8 @@ def _migrate(settings: Settings) -> None:
     if settings.database_url is None:
         typer.echo("SORTATION_DATABASE_URL is not set: the database is taken to be migrated.")
         return
-    from adapters.postgres.migrate import migrate
-
     typer.echo("Migrating the database ...")
-    migrate(settings.database_url, settings.app_database_url or "", settings.system_database_url or "")
+    bring_up(settings)
 
 
 def _await_ready(settings: Settings, url: str, events: Sequence[str]) -> None:

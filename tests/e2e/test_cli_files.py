@@ -140,6 +140,11 @@ def test_what_is_wrong_is_one_line(arguments: list[str], says: str, tmp_path: Pa
 
 def test_wrong_settings_are_one_line_that_names_them(tmp_path: Path) -> None:
     assert "SORTATION_PORT" in refusal("up", cwd=tmp_path, SORTATION_PORT="ninety")
+    unreachable = "postgresql://nobody:secret@127.0.0.1:1/nothing"
+    said = refusal("migrate", cwd=tmp_path, SORTATION_DATABASE_URL=unreachable)
+    assert "SORTATION_DATABASE_URL" in said
+    assert "secret" not in said
+    assert "database" in refusal("jobs", "dead", cwd=tmp_path, SORTATION_DATABASE_URL=unreachable)
     assert "SORTATION_SECRET_KEY" in refusal("up", cwd=tmp_path, SORTATION_PROFILE="prod")
 
 

@@ -246,7 +246,10 @@ def test_told_to_stop_while_starting_it_leaves_nothing(after: str, data_dir: Pat
         if line.startswith(after):
             break
     process.terminate()
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()  # where it did not obey, it takes its processes along
     assert process.returncode == 128 + signal.SIGTERM
     assert err == ""
     left = [one.pid for one in psutil.process_iter(["cmdline"]) if str(data_dir) in " ".join(one.info["cmdline"] or ())]
