@@ -59,6 +59,10 @@ def ingest_records(job: Job, *, uow: UnitOfWork, host: PluginHost, clock: Clock,
             imported = tx.imports.get(UUID(job.payload["import_id"]))
             connection = tx.connections.get(imported.connection_id)
             tenant = tx.tenants.get()
+            if imported.status is ImportStatus.UNDONE:
+                tx.jobs.finish(job)
+                tx.commit()
+                return
             shutil.copyfileobj(tx.imports.open(imported.id), file)
         file.seek(0)
         delivery = _Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection)
@@ -96,9 +100,20 @@ def _checked(
 
 
 def _store(
-    delivery: _Delivery, drafts: Sequence[Draft], progress: Progress, *, uow: UnitOfWork, clock: Clock, ids: Ids
+    delivery: _Delivery,
+    drafts: Sequence[Draft],
+    progress: Progress,
+    *,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+    whole: bool = True,
 ) -> Progress:
-    """One batch in one transaction. A draft that the storage can't take fails alone: the batch is halved around it."""
+    """One batch in one transaction, with the progress that says so; gives that progress back.
+
+    A draft that the storage can't take fails alone: the batch is halved around it. Only the last part, which makes the
+    batch `whole`, keeps the progress: after a kill in between, the batch is read again, and what is stored is known.
+    """
     try:
         with uow.begin(delivery.actor) as tx:
             tx.jobs.hold(delivery.job)
@@ -117,7 +132,9 @@ def _store(
             progress = replace(
                 progress, inserted=progress.inserted + len(stored.inserted), known=progress.known + stored.known
             )
-            tx.jobs.hold(delivery.job, asdict(progress))
+            if whole:
+                tx.jobs.hold(delivery.job, asdict(progress))
+                tx.imports.update(_so_far(delivery.imported, progress))
             tx.commit()
             return progress
     except (Transient, LeaseLost):
@@ -125,8 +142,8 @@ def _store(
     except Exception as error:
         if len(drafts) > 1:
             half = len(drafts) // 2
-            progress = _store(delivery, drafts[:half], progress, uow=uow, clock=clock, ids=ids)
-            return _store(delivery, drafts[half:], progress, uow=uow, clock=clock, ids=ids)
+            progress = _store(delivery, drafts[:half], progress, uow=uow, clock=clock, ids=ids, whole=False)
+            return _store(delivery, drafts[half:], progress, uow=uow, clock=clock, ids=ids, whole=whole)
         reason = f"could not be stored: {_first_line(error)}"
         refusal = asdict(Refusal(position=progress.items, reason=reason))
         return replace(progress, refused=progress.refused + 1, refusals=(*progress.refusals, refusal)[:MAX_REFUSALS])
@@ -175,20 +192,24 @@ def _categories(
     return known
 
 
+def _so_far(imported: Import, progress: Progress) -> Import:
+    return replace(
+        imported,
+        status=ImportStatus.READING,
+        inserted=progress.inserted,
+        known=progress.known,
+        refused=progress.refused,
+        refusals=progress.refusals,
+        failure=None,
+        finished_at=None,
+    )
+
+
 def _finish(delivery: _Delivery, progress: Progress, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> None:
     counts = {"inserted": progress.inserted, "known": progress.known, "refused": progress.refused}
     with uow.begin(delivery.actor) as tx:
         tx.imports.update(
-            replace(
-                delivery.imported,
-                status=ImportStatus.DONE,
-                inserted=progress.inserted,
-                known=progress.known,
-                refused=progress.refused,
-                refusals=progress.refusals,
-                failure=None,
-                finished_at=clock.now(),
-            )
+            replace(_so_far(delivery.imported, progress), status=ImportStatus.DONE, finished_at=clock.now())
         )
         tx.events.append([NewEvent(type=EventType.IMPORT_DONE, subject_id=delivery.imported.id, payload=counts)])
         if delivery.imported.approved:

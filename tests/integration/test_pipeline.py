@@ -309,3 +309,47 @@ def test_spot_checks_are_drawn_from_what_was_decided_alone(container: Container)
     assert 60 <= len(queue) <= 140  # 100 expected, a standard deviation of 8.7
     assert {item.record.status for item in queue} == {RecordStatus.PROCESSED}
     assert {item.record.selection_probability for item in queue} == {0.25}
+
+
+def test_a_record_that_the_storage_refuses_fails_alone_and_a_kill_in_between_loses_nothing(
+    container: Container, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage refuses one draft; then the process ends between the halves of the batch; then the job is tried
+    again."""
+    from adapters.postgres.records import PostgresRecords
+    from entrypoints.worker.runner import run_job
+
+    store = PostgresRecords.store
+    calls: list[int] = []
+
+    def brittle(self: PostgresRecords, drafts: Any, **rest: Any) -> Any:
+        calls.append(len(drafts))
+        if len(calls) == 3:
+            raise SystemExit  # as a kill: nothing is caught, nothing is noted
+        if any("UNSTORABLE" in draft.text for _, draft, _ in drafts):
+            raise ValueError("no place for this")
+        return store(self, drafts, **rest)
+
+    monkeypatch.setattr(PostgresRecords, "store", brittle)
+    rows = [f"2026-03-{1 + n:02};NETFLIX.COM {n};-12.99;EUR" for n in range(20)]
+    payload = HEADER + "".join(f"{row}\n" for row in [*rows[:15], "2026-03-09;UNSTORABLE;-1.00;EUR", *rows[15:]])
+    imported = container.receive_import(actor, [payload.encode()], filename="x.csv")
+    with container.system().take_due(share=10, limit=10) as due:
+        [(tenant_id, job_id, _, _)] = list(due)
+    with pytest.raises(SystemExit):
+        run_job(container, tenant_id, job_id)
+    assert calls == [21, 10, 11]
+    assert len(records_of(container, actor)) == 10
+    with container.app_engine().begin() as connection:  # the lease runs out
+        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{tenant_id}', true)")
+        connection.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE status = 'running'")
+    assert container.reap_jobs() == 1
+    drain(container, actor.tenant_id)
+    done = container.get_import(actor, imported.id)
+    assert (done.status, done.inserted + done.known, done.refused) == (ImportStatus.DONE, 20, 1)
+    assert done.refusals[0]["reason"] == "could not be stored: no place for this"
+    found = records_of(container, actor)
+    assert len(found) == 20
+    assert {r.status for r in found.values()} == {RecordStatus.PROCESSED}
+    ingested = container.list_events(actor, EventFilter(types=("INGESTED",)), after=0, limit=100)
+    assert len({e.subject_id for e in ingested}) == len(ingested) == 20
