@@ -155,7 +155,7 @@ class Imports(Protocol):
         ...
 
     def update(self, imported: Import) -> None:
-        """Writes status, counts, refusals, failure and the end; raises `NotFound`."""
+        """Writes status, counts, refusals, failure and the end. Raises `NotFound`, or `Conflict` when it was undone."""
         ...
 
 
@@ -180,8 +180,8 @@ class Records(Protocol):
         ...
 
     def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        """The import's records in that range of ids that are still `ingested`, by id. `raw` is left empty: no stage
-        reads it."""
+        """The import's records in that range of ids that are still `ingested` and that no stage was asked about, by
+        id. `raw` is left empty: no stage reads it."""
         ...
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:

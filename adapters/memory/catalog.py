@@ -11,7 +11,7 @@ from uuid import UUID
 
 from adapters.memory.state import Workspace, as_json, check_version, one
 from core.domain.categories import Category
-from core.domain.connections import Connection, Import
+from core.domain.connections import Connection, Import, ImportStatus
 from core.errors import Conflict, Invalid, NotFound
 
 
@@ -143,6 +143,8 @@ class MemoryImports:
         return io.BytesIO(self._state.payloads[id])
 
     def update(self, imported: Import) -> None:
+        if self.get(imported.id).status is ImportStatus.UNDONE:
+            raise Conflict("this import was undone")
         self._imports[imported.id] = replace(
             self.get(imported.id),
             status=imported.status,

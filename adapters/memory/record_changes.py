@@ -23,7 +23,7 @@ def decided(record: Record, decision: Decision) -> Record:
         selection_probability=decision.selection_probability,
         reasoning_trace=as_json(decision.trace),
         failure=decision.failure,
-        tags=tuple(decision.tags),
+        tags=tuple(dict.fromkeys((*record.tags, *decision.tags))),
         attributes={**record.attributes, **as_json(decision.attributes)},
     )
 

@@ -68,7 +68,7 @@ class MemoryRecords:
         return sum(1 for key in keys if key in there or (connection_id, *key) in self._state.tombstones)
 
     def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        return [r for r in self._open() if r.import_id == import_id and first <= r.id <= last]
+        return [r for r in self._open() if r.import_id == import_id and first <= r.id <= last and not r.reasoning_trace]
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
         wanted = set(ids)
@@ -135,11 +135,10 @@ class MemoryRecords:
 
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         imported = [kept.record for kept in self._records.values() if kept.record.import_id == import_id]
-        reviewed = {a.record_id for a in self._state.approvals.values() if a.verdict is not None}
         removed = 0
         for record in sorted(imported, key=lambda r: r.id):
-            by_person = record.status in DECIDED_BY_PERSON
-            if not by_person or (record.status is RecordStatus.APPROVED and record.id not in reviewed):
+            history = (record.reasoning_trace or {}).get("reason") == "human: imported as approved"
+            if record.status not in DECIDED_BY_PERSON or (record.status is RecordStatus.APPROVED and history):
                 self._remove(record.id, {"import_id": import_id})
                 removed += 1
         return removed, len(imported) - removed

@@ -139,8 +139,8 @@ class PostgresEmbeddings:
                 {
                     "tenant": self._tenant_id,
                     "model": model,
-                    "digests": list(vectors),
-                    "vectors": [_literal(v) for v in vectors.values()],
+                    "digests": sorted(vectors),  # in one order, or two chunks with the same texts would deadlock
+                    "vectors": [_literal(vectors[digest]) for digest in sorted(vectors)],
                 },
             )
 

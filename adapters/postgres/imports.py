@@ -9,12 +9,12 @@ from itertools import chain
 from typing import BinaryIO, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, and_, insert, select
 
 from adapters.postgres.guards import at, conflicts
 from adapters.postgres.tables import import_chunks, imports
 from core.domain.connections import CHUNK_BYTES, Import, ImportStatus
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 
 
 class PostgresImports:
@@ -82,9 +82,10 @@ class PostgresImports:
     def update(self, imported: Import) -> None:
         changed = ("inserted", "known", "refused", "refusals", "failure", "finished_at")
         values = {name: getattr(imported, name) for name in changed} | {"status": imported.status.value}
-        where = at(imports, self._tenant_id, imported.id)
+        where = and_(at(imports, self._tenant_id, imported.id), imports.c.status != ImportStatus.UNDONE.value)
         if self._connection.execute(imports.update().where(where).values(values)).rowcount == 0:
-            raise NotFound("this import does not exist")
+            self.get(imported.id)
+            raise Conflict("this import was undone")
 
 
 def _even(payload: Iterable[bytes]) -> Iterator[bytes]:

@@ -129,7 +129,8 @@ DECIDE = text("""
             status = s.status, category_id = s.category_id, stage = s.stage, confidence = s.confidence,
             threshold = s.threshold, model_version = s.model_version,
             selection_probability = s.selection_probability, reasoning_trace = s.trace, failure = s.failure,
-            tags = s.tags, attributes = r.attributes || s.attributes, updated_at = now(), version = r.version + 1
+            tags = r.tags || ARRAY(SELECT added FROM unnest(s.tags) AS added WHERE added <> ALL (r.tags)),
+            attributes = r.attributes || s.attributes, updated_at = now(), version = r.version + 1
         FROM staged_decisions s
         WHERE r.tenant_id = :tenant AND r.id = s.id AND r.status = 'ingested'
         RETURNING r.id, r.status, r.stage, r.category_id, r.confidence
@@ -191,10 +192,7 @@ UNDO_IMPORT = text("""
         DELETE FROM records r
         WHERE r.tenant_id = :tenant AND r.import_id = :import
           AND r.status <> 'overridden'
-          AND (r.status <> 'approved' OR NOT EXISTS (
-              SELECT 1 FROM approvals a
-              WHERE a.tenant_id = :tenant AND a.record_id = r.id AND a.verdict IS NOT NULL
-          ))
+          AND (r.status <> 'approved' OR r.reasoning_trace ->> 'reason' = 'human: imported as approved')
         RETURNING id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)

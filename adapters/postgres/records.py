@@ -78,7 +78,8 @@ class PostgresRecords:
         return int(self._connection.execute(sql.KNOWN, parameters).scalar_one())
 
     def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        return self._open(and_(records.c.import_id == import_id, records.c.id.between(first, last)))
+        untouched = records.c.reasoning_trace.is_(None)
+        return self._open(and_(records.c.import_id == import_id, records.c.id.between(first, last), untouched))
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
         return self._open(records.c.id.in_(ids))

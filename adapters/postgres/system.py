@@ -148,7 +148,7 @@ class PostgresSystem:
             batches = connection.execute(
                 select(event_batches.c.tenant_id, event_batches.c.id, event_batches.c.size)
                 .where(event_batches.c.last_seq.is_(None))
-                .order_by(event_batches.c.tenant_id, event_batches.c.id)
+                .order_by(event_batches.c.id)
                 .limit(_SEAL_AT_ONCE)
             ).all()
             ends: dict[UUID, tuple[int, bytes]] = {}

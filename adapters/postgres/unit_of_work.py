@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.errors import ProgramLimitExceeded
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
@@ -120,6 +121,8 @@ def passing_faults() -> Iterator[None]:
     try:
         yield
     except (OperationalError, TimeoutError, psycopg.OperationalError) as error:
+        if isinstance(error, OperationalError) and isinstance(error.orig, ProgramLimitExceeded):
+            raise  # not the server's state but the data: a key that is too long for an index
         raise Transient("the database does not answer") from error
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -76,6 +76,7 @@ class Decision:
     trace: Mapping[str, Any]
     failure: str | None = None
     tags: tuple[str, ...] = ()
+    """Added to those that the record has."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     approval: ApprovalReason | None = None
     suggested_id: UUID | None = None

@@ -19,6 +19,9 @@ from core.errors import Invalid
 MAX_TEXT = 4_000
 """Characters of `text` that a draft may have: no bank sends more, and a page of log is not a record."""
 MAX_SHORT = 512
+MAX_CATEGORY = 120
+MAX_KEY_BYTES = 2_000
+"""Of what identifies a record: an index entry of PostgreSQL has room for 2,704 bytes."""
 MAX_AMOUNT = Decimal(10) ** 24
 MAX_DECIMALS = 12
 _WHITE = re.compile(r"\s+")
@@ -143,6 +146,10 @@ def check_draft(draft: Draft) -> Draft:
             raise Invalid(f"{name} is longer than {MAX_SHORT} characters")
     if draft.external_id is not None and not 0 < len(draft.external_id) <= MAX_SHORT:
         raise Invalid(f"external_id must have 1 to {MAX_SHORT} characters")
+    if len(f"{draft.account}{draft.external_id or ''}".encode()) > MAX_KEY_BYTES:
+        raise Invalid(f"account and external_id have more than {MAX_KEY_BYTES} bytes together")
+    if draft.category is not None and len(draft.category) > MAX_CATEGORY:
+        raise Invalid(f"category is longer than {MAX_CATEGORY} characters")
     _check_money(draft.amount, draft.currency)
     instant = draft.occurred_at
     if not 1900 <= instant.year <= 2200:

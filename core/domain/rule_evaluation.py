@@ -63,8 +63,9 @@ class RuleError:
 class RuleOutcome:
     """What the rules say of one record.
 
-    `matches` are in order, up to and including the first with `stop`. `winner` is the first of them that sets a
-    category, sends to review or skips. `tags` are those of all matches; `fields` too, the first to set one wins.
+    `matches` are in order, up to and including the first with `stop`. `winner` is the first trusted one of them that
+    sets a category, sends to review or skips, else the first untrusted one. `tags` are those of all matches; `fields`
+    too, the first to set one wins.
     """
 
     matches: tuple[RuleMatch, ...] = ()
@@ -151,12 +152,13 @@ def _ask(compiled: CompiledRules, candidates: list[int], facts: Facts) -> RuleOu
 
 def _outcome(compiled: CompiledRules, matched: Sequence[int], errors: tuple[RuleError, ...]) -> RuleOutcome:
     matches = tuple(RuleMatch(rule=compiled.rules[index]) for index in matched)
+    deciding = [match for match in matches if match.rule.then.decides]
     fields: dict[str, str] = {}
     for match in matches:
         fields = {**match.rule.then.fields, **fields}
     return RuleOutcome(
         matches=matches,
-        winner=next((match for match in matches if match.rule.then.decides), None),
+        winner=next((m for m in deciding if m.rule.trusted), deciding[0] if deciding else None),
         tags=tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags)),
         fields=fields,
         errors=errors,

@@ -7,12 +7,12 @@ from dataclasses import replace
 from uuid import UUID
 
 from core.domain.categories import Category, paths
-from core.domain.decisions import Candidate, Outcome, Stage, StageResult, decide, earlier_results
+from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results
 from core.domain.jobs import Job
 from core.domain.llm import LlmAnswer, LlmCategory, LlmRecord, LlmRequest
 from core.domain.records import Record, clean_text, occurred_on, text_digest
 from core.domain.tenants import Tenant, worker_actor
-from core.errors import LlmRefused, LlmUnavailable
+from core.errors import LlmRefused
 from ports.llm import Llm
 from ports.storage import UnitOfWork
 
@@ -22,7 +22,7 @@ MAX_RATIONALE = 500
 def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None) -> None:
     """Decides the records that the job names, or sends them to review.
 
-    Raises `LlmUnavailable` for a retry while attempts are left. After the last one, and when the LLM refuses, the
+    Raises what went wrong, for a retry, while attempts are left. After the last one, and when the LLM refuses, the
     records go to review with the reason in their trace: an LLM that is away holds nothing up for long.
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
@@ -36,23 +36,32 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None) -> None:
         try:
             answers = llm.classify(_request(records, categories, tenant)).answers
             results = {UUID(a.record_id): _result(a, tenant, llm.model) for a in answers}
-        except LlmUnavailable as error:
-            if not job.last_attempt:
-                raise
-            results = _same(records, Outcome.FAILED, f"the LLM was not to be reached: {error}")
         except LlmRefused as error:
             results = _same(records, Outcome.FAILED, f"the LLM refused: {error}")
-    decisions = []
-    for record in records:
-        trace = [*earlier_results(record.reasoning_trace), results[record.id]]
-        decision = decide(record.id, trace, spot_check_share=tenant.settings.spot_check_share)
-        group_key = text_digest(record.text).hex()[:32] if decision.approval else ""
-        decisions.append(replace(decision, tags=record.tags, group_key=group_key))
+        except Exception as error:
+            if not job.last_attempt:
+                raise
+            results = _same(records, Outcome.FAILED, f"the LLM was not to be had: {error}")
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        tx.records.decide(decisions)
+        there = {c.id for c in tx.categories.list()}
+        tx.records.decide([_decision(r, _still_there(results[r.id], there), tenant) for r in records])
         tx.jobs.finish(job)
         tx.commit()
+
+
+def _decision(record: Record, result: StageResult, tenant: Tenant) -> Decision:
+    trace = [*earlier_results(record.reasoning_trace), result]
+    decision = decide(record.id, trace, spot_check_share=tenant.settings.spot_check_share)
+    group_key = text_digest(record.text).hex()[:32] if decision.approval else ""
+    return replace(decision, group_key=group_key)
+
+
+def _still_there(result: StageResult, there: set[UUID]) -> StageResult:
+    """A category may go while the LLM thinks."""
+    if all(c.category_id in there for c in result.candidates):
+        return result
+    return replace(result, outcome=Outcome.UNSURE, reason="its category was deleted meanwhile", candidates=())
 
 
 def _request(records: Sequence[Record], categories: Sequence[Category], tenant: Tenant) -> LlmRequest:

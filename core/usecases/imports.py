@@ -165,9 +165,9 @@ def undo_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> tuple[Impo
         imported = tx.imports.get(import_id)
         if imported.status not in (ImportStatus.DONE, ImportStatus.FAILED):
             raise Conflict(f"this import is {imported.status.value}: it can be undone when it is done")
-        removed, kept = tx.records.undo_import(import_id)
         undone = replace(imported, status=ImportStatus.UNDONE)
-        tx.imports.update(undone)
+        tx.imports.update(undone)  # first: a job that reads it all the same finds its way barred
+        removed, kept = tx.records.undo_import(import_id)
         payload = {"removed": removed, "kept": kept}
         tx.events.append([NewEvent(type=EventType.IMPORT_UNDONE, subject_id=import_id, payload=payload)])
         tx.commit()

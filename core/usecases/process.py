@@ -48,8 +48,10 @@ def process_records(
         payload = job.payload
         records = tx.records.open_between(UUID(payload["import_id"]), UUID(payload["first"]), UUID(payload["last"]))
 
+    faults: list[tuple[Record, Exception]] = []
+
     def work(records: Sequence[Record]) -> None:
-        """A record that can't be processed fails alone: the chunk is halved around it."""
+        """A record that can't be processed is set aside: the chunk is halved around it."""
         try:
             outcomes = _ask_rules(records, rules, tenant, matcher)
             # Many records of a chunk share an outcome: what is said of it, and written of that, is made once.
@@ -66,8 +68,7 @@ def process_records(
             raise
         except Exception as error:
             if len(records) == 1:
-                reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
-                _write(job, actor, [failed(records[0].id, reason)], {}, uow, clock, ids)
+                faults.append((records[0], error))
             else:
                 half = len(records) // 2
                 work(records[:half])
@@ -75,9 +76,17 @@ def process_records(
 
     if records:
         work(records)
+    if faults and len(faults) == len(records) and not (job.last_attempt and len(records) == 1):
+        raise faults[0][1]  # not these records are at fault, but what they all need: the job is tried again
     with uow.begin(actor) as tx:
+        tx.jobs.hold(job)
+        tx.records.decide([failed(record.id, _first_line(error)) for record, error in faults])
         tx.jobs.finish(job)
         tx.commit()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
 
 
 def _ask_rules(
@@ -144,9 +153,8 @@ def _decision(
     )
     if decision.approval is not None:
         decision = replace(decision, group_key=text_digest(record.text).hex()[:32])
-    if record.tags or outcome.tags or outcome.fields:
-        tags = tuple(dict.fromkeys((*record.tags, *outcome.tags)))
-        decision = replace(decision, tags=tags, attributes=outcome.fields)
+    if outcome.tags or outcome.fields:
+        decision = replace(decision, tags=outcome.tags, attributes=outcome.fields)
     return decision
 
 

@@ -36,6 +36,9 @@ def run_relay(container: Container, stop: Event) -> None:
         except Transient as error:
             log.warning("relay waits", error=str(error))
             stop.wait(PAUSE_SECONDS)
+        except Exception:  # one bad batch must not keep the others from being published
+            log.exception("relay failed")
+            stop.wait(PAUSE_SECONDS)
 
 
 def _turn(container: Container, *, reap: bool) -> bool:

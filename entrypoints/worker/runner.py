@@ -35,8 +35,8 @@ def run_job(container: Container, tenant_id: UUID, job_id: UUID) -> None:
             log.info("job done", attempt=job.attempts)
         except LeaseLost:
             log.warning("job taken over by another worker", attempt=job.attempts)
-        except Exception as error:
-            _fail(container, job, error)
+        except (Exception, SystemExit) as error:  # a plugin may call sys.exit()
+            _fail(container, job, error if isinstance(error, Exception) else RuntimeError(f"exited: {error}"))
 
 
 def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -311,6 +312,10 @@ def test_spot_checks_are_drawn_from_what_was_decided_alone(container: Container)
     assert {item.record.selection_probability for item in queue} == {0.25}
 
 
+class Killed(BaseException):
+    """What no code of ours catches."""
+
+
 def test_a_record_that_the_storage_refuses_fails_alone_and_a_kill_in_between_loses_nothing(
     container: Container, actor: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,7 +330,7 @@ def test_a_record_that_the_storage_refuses_fails_alone_and_a_kill_in_between_los
     def brittle(self: PostgresRecords, drafts: Any, **rest: Any) -> Any:
         calls.append(len(drafts))
         if len(calls) == 3:
-            raise SystemExit  # as a kill: nothing is caught, nothing is noted
+            raise Killed  # as a kill: nothing is caught, nothing is noted
         if any("UNSTORABLE" in draft.text for _, draft, _ in drafts):
             raise ValueError("no place for this")
         return store(self, drafts, **rest)
@@ -336,7 +341,7 @@ def test_a_record_that_the_storage_refuses_fails_alone_and_a_kill_in_between_los
     imported = container.receive_import(actor, [payload.encode()], filename="x.csv")
     with container.system().take_due(share=10, limit=10) as due:
         [(tenant_id, job_id, _, _)] = list(due)
-    with pytest.raises(SystemExit):
+    with pytest.raises(Killed):
         run_job(container, tenant_id, job_id)
     assert calls == [21, 10, 11]
     assert len(records_of(container, actor)) == 10
@@ -353,3 +358,115 @@ def test_a_record_that_the_storage_refuses_fails_alone_and_a_kill_in_between_los
     assert {r.status for r in found.values()} == {RecordStatus.PROCESSED}
     ingested = container.list_events(actor, EventFilter(types=("INGESTED",)), after=0, limit=100)
     assert len({e.subject_id for e in ingested}) == len(ingested) == 20
+
+
+class AbsentModel:
+    """An embedder that is out of order."""
+
+    model = "absent"
+    dimensions = 384
+
+    def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
+        raise OSError("the model can't be loaded")
+
+
+def test_a_fault_that_every_record_shares_is_the_jobs_and_is_cured_by_a_replay(
+    make_container: Callable[..., Container],
+) -> None:
+    container = make_container(job_max_attempts=2, job_backoff_seconds=0.01)
+    tenant, _ = container.create_tenant("Unlucky", settings=TenantSettings(trusted_packs=("bank",)))
+    actor = Actor(tenant_id=tenant.id, name="a tester")
+    bring(
+        container,
+        actor,
+        "2026-01-03;QORBEL ONE;-7.00;EUR;Games",
+        header="Date;Description;Amount;Currency;Category\n",
+        approved=True,
+    )
+    real = container.embedder()
+    container.embedder.override(AbsentModel())
+    with container.uow().begin(actor) as tx:  # what is approved has a vector of this model too
+        [example] = tx.examples.list(after=None, limit=5)
+        tx.examples.set_embeddings("absent", {example.id: [1.0] + [0.0] * 383})
+        tx.commit()
+    bring(container, actor, "2026-02-03;QORBEL TWO;-7.00;EUR", "2026-02-04;QORBEL THREE;-8.00;EUR")
+    assert {r.status for r in records_of(container, actor).values()} == {RecordStatus.APPROVED, RecordStatus.INGESTED}
+    [dead] = [j for j in container.list_jobs(actor, limit=50) if j.status is JobStatus.DEAD]
+    assert "the model can't be loaded" in (dead.last_error or "")
+    container.embedder.override(real)
+    container.replay_jobs(actor, [dead.id])
+    drain(container, actor.tenant_id)
+    assert not any(r.status is RecordStatus.INGESTED for r in records_of(container, actor).values())
+
+
+def test_what_a_person_tags_meanwhile_stays(container: Container, actor: Actor) -> None:
+    rent = category_id(container, actor, "housing.rent")
+    container.create_rules(
+        actor,
+        [
+            {
+                "name": "mine",
+                "when": {"field": "text", "op": "contains", "value": "qorbel"},
+                "then": {"category": str(rent), "tags": ["by-rule"]},
+            }
+        ],
+    )
+    matcher = container.matcher()
+
+    class Slow(BrittleMatcher):
+        def evaluate(self, rules: Any, version: object, records: Sequence[Record], *rest: Any) -> Any:
+            container.change_record(
+                actor, records[0].id, version=None, category_id=None, tags=["by-hand"], attributes=None
+            )
+            return super().evaluate(rules, version, records, *rest)
+
+    container.matcher.override(Slow(matcher))
+    bring(container, actor, "2026-03-01;QORBEL;-3.00;EUR")
+    [record] = records_of(container, actor).values()
+    assert record.tags == ("by-hand", "by-rule")
+    assert record.category_id == rent
+
+
+def test_a_tenants_own_rule_decides_where_an_untrusted_one_comes_first(container: Container) -> None:
+    tenant, _ = container.create_tenant("Own rules")
+    actor = Actor(tenant_id=tenant.id, name="a tester")
+    rent = category_id(container, actor, "housing.rent")
+    container.create_rules(
+        actor,
+        [
+            {
+                "name": "last of all",
+                "stage": "post",
+                "when": {"field": "amount", "op": "lt", "value": "0"},
+                "then": {"category": str(rent)},
+            }
+        ],
+    )
+    bring(container, actor, "2026-03-01;NETFLIX.COM;-12.99;EUR")
+    [record] = records_of(container, actor).values()
+    assert (record.status, record.category_id) == (RecordStatus.PROCESSED, rent)
+
+
+def test_what_a_person_confirmed_outlives_the_undoing_of_its_import(container: Container, actor: Actor) -> None:
+    import_id = bring(container, actor, "2026-03-01;NETFLIX.COM;-12.99;EUR", "2026-03-02;SPOTIFY AB;-9.99;EUR")
+    confirmed = records_of(container, actor)["NETFLIX.COM"]
+    container.change_record(
+        actor, confirmed.id, version=None, category_id=confirmed.category_id, tags=None, attributes=None
+    )
+    _, removed, kept = container.undo_import(actor, import_id)
+    assert (removed, kept) == (1, 1)
+    assert records_of(container, actor)["NETFLIX.COM"].status is RecordStatus.APPROVED
+
+
+def test_a_key_too_long_for_an_index_is_refused_alone(container: Container, actor: Actor) -> None:
+    wide = "".join(chr(0x4E00 + n) for n in range(500))
+    lines = [
+        {"text": "QORBEL", "occurred_at": "2026-03-01", "account": wide, "external_id": wide[::-1]},
+        {"text": "NETFLIX.COM", "occurred_at": "2026-03-01", "external_id": "fine"},
+    ]
+    payload = json.dumps(lines, ensure_ascii=False).encode()
+    imported = container.receive_import(actor, [payload], filename="x.json", connector="json")
+    drain(container, actor.tenant_id)
+    done = container.get_import(actor, imported.id)
+    assert (done.status, done.inserted, done.refused) == (ImportStatus.DONE, 1, 1)
+    assert "bytes" in done.refusals[0]["reason"]

@@ -136,7 +136,8 @@ def ask_every_rule(rules: list[tuple[Rule, Mapping[str, Any]]], record: Record) 
     fields: dict[str, str] = {}
     for rule in reversed(matched):
         fields |= rule.then.fields
-    winner = next((rule.id for rule in matched if rule.then.decides), None)
+    deciding = sorted((rule for rule in matched if rule.then.decides), key=lambda rule: not rule.trusted)
+    winner = deciding[0].id if deciding else None
     tags = ("a",) if any(rule.then.tags for rule in matched) else ()
     return [rule.id for rule in matched], winner, tags, fields, failed
 
