@@ -110,6 +110,12 @@ class Transient(SortationError):
     status = 503
 
 
+class WorkerLost(SortationError):
+    """Each worker that had this job was lost with it."""
+
+    code = "worker_lost"
+
+
 class LeaseLost(SortationError):
     """Another worker took this job over; what this one did is discarded."""
 

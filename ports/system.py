@@ -37,8 +37,8 @@ class SystemStorage(Protocol):
         ...
 
     def reap(self, *, republish_after: float) -> int:
-        """Returns expired leases to the queue (or to the dead letters after the last attempt, with a `JOB_DEAD` event)
-        and queues again what was published and not claimed for so many seconds; returns how many."""
+        """Returns expired leases to the queue, and queues again what was published and not claimed for so many
+        seconds; returns how many. A job whose attempts are used up is claimed once more, by who fails it."""
         ...
 
     def seal(self) -> int:

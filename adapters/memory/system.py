@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from adapters.memory.state import EventBatch, KeptJob, MemoryStore, TenantState, as_json
+from adapters.memory.state import KeptJob, MemoryStore, TenantState
 from adapters.memory.work import list_events
-from core.domain.events import Event, EventFilter, EventType, NewEvent
+from core.domain.events import Event, EventFilter
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus
 from core.domain.tenants import ApiKey, Tenant
 from ports.system import StreamStats
@@ -83,26 +83,14 @@ class MemorySystem:
         return published and kept.published_at is not None and kept.published_at < self._store.clock.now() - patience
 
     def _release(self, state: TenantState, job: Job) -> None:
-        now = self._store.clock.now()
         lost = job.status is JobStatus.RUNNING
-        dead = lost and job.last_attempt
         released = replace(
             job,
-            status=JobStatus.DEAD if dead else JobStatus.QUEUED,
-            finished_at=now if dead else None,
+            status=JobStatus.QUEUED,
             last_error="the worker was lost: its lease ran out" if lost else job.last_error,
             lease_token=None,
         )
         state.jobs[job.id] = KeptJob(job=released)
-        if dead:
-            about = as_json({"stream": job.stream.value, "error": released.last_error})
-            state.batches[self._store.ids.new()] = EventBatch(
-                actor="sortation",
-                source_agent=job.source_agent,
-                request_id=job.request_id,
-                created_at=now,
-                events=(NewEvent(type=EventType.JOB_DEAD, subject_id=job.id, payload=about),),
-            )
 
     def seal(self) -> int:
         sealed = 0

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Engine, func, insert, select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres.accounts import to_api_key, to_tenant
 from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
-from adapters.postgres.tables import daily_counts, event_batches, events, jobs, tenants
+from adapters.postgres.tables import daily_counts, event_batches, jobs, tenants
 from adapters.postgres.unit_of_work import passing_faults
-from core.domain.events import Event, EventFilter, EventType
+from core.domain.events import Event, EventFilter
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
 from ports.clock import Ids
@@ -53,12 +53,10 @@ _REAP = text("""
         FOR UPDATE SKIP LOCKED
     )
     UPDATE jobs SET
-        status = CASE WHEN status = 'running' AND attempts >= max_attempts THEN 'dead' ELSE 'queued' END,
-        finished_at = CASE WHEN status = 'running' AND attempts >= max_attempts THEN now() END,
+        status = 'queued',
         last_error = CASE WHEN status = 'running' THEN 'the worker was lost: its lease ran out' ELSE last_error END,
         published_at = NULL, lease_token = NULL, lease_until = NULL
     FROM stuck WHERE jobs.tenant_id = stuck.tenant_id AND jobs.id = stuck.id
-    RETURNING jobs.tenant_id, jobs.id, jobs.stream, jobs.status, jobs.last_error, jobs.source_agent, jobs.request_id
 """)
 
 # A batch's digest covers who acted and when, and the digests of its events, so that an event's content can be erased
@@ -111,35 +109,11 @@ class PostgresSystem:
 
     def reap(self, *, republish_after: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
-            rows = connection.execute(_REAP, {"republish_after": republish_after}).all()
-            for row in rows:
-                if row.status == "dead":
-                    batch = self._ids.new()
-                    connection.execute(
-                        insert(events).values(
-                            tenant_id=row.tenant_id,
-                            batch_id=batch,
-                            ordinal=1,
-                            type=EventType.JOB_DEAD.value,
-                            subject_id=row.id,
-                            payload={"stream": row.stream, "error": row.last_error},
-                        )
-                    )
-                    connection.execute(
-                        insert(event_batches).values(
-                            tenant_id=row.tenant_id,
-                            id=batch,
-                            size=1,
-                            actor="sortation",
-                            source_agent=row.source_agent,
-                            request_id=row.request_id,
-                            created_at=func.now(),
-                        )
-                    )
-            if rows:
+            reaped = connection.execute(_REAP, {"republish_after": republish_after}).rowcount
+            if reaped:
                 notify(connection)
             connection.commit()
-        return len(rows)
+        return reaped
 
     def seal(self) -> int:
         with passing_faults(), self._engine.connect() as connection:

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from core.domain.jobs import Job, Stream
-from core.errors import LeaseLost, Transient
+from core.errors import LeaseLost, Transient, WorkerLost
 from entrypoints.container import Container
 from entrypoints.observability import span
 
@@ -30,6 +30,8 @@ def run_job(container: Container, tenant_id: UUID, job_id: UUID) -> None:
         span(f"job {job.stream.value}", job.trace_parent),
     ):
         try:
+            if job.attempts > job.max_attempts:
+                raise WorkerLost
             with _renewing(container, job):
                 _handlers(container)[job.stream](job)
             log.info("job done", attempt=job.attempts)

@@ -100,18 +100,13 @@ def test_the_reaper_queues_again_what_nobody_claimed(storage: Storage) -> None:
         assert tx.jobs.get(id).last_error is None
 
 
-def test_a_job_lost_at_its_last_attempt_is_dead_with_an_event(storage: Storage) -> None:
+def test_a_job_lost_at_its_last_attempt_goes_to_a_worker_once_more_to_be_failed(storage: Storage) -> None:
     actor = storage.tenant()
-    id = storage.job(actor, Stream.LLM, max_attempts=1, request_id="req-9", source_agent="clerk")
+    id = storage.job(actor, max_attempts=1)
     storage.claim(actor, id, seconds=-1)
     assert storage.system.reap(republish_after=3600) == 1
-    with storage.reading(actor) as tx:
-        job = tx.jobs.get(id)
-    assert (job.status, job.finished_at is not None) == (JobStatus.DEAD, True)
-    (told,) = storage.events(actor)
-    assert (told.type, told.subject_id, told.actor) == ("JOB_DEAD", id, "sortation")
-    assert (told.source_agent, told.request_id) == ("clerk", "req-9")
-    assert told.payload == {"stream": "records:llm", "error": job.last_error}
+    job = storage.claim(actor, id)
+    assert (job.attempts, job.max_attempts, job.last_error) == (2, 1, "the worker was lost: its lease ran out")
 
 
 def test_streams_are_counted_over_all_tenants(storage: Storage) -> None:

@@ -470,3 +470,36 @@ def test_a_key_too_long_for_an_index_is_refused_alone(container: Container, acto
     done = container.get_import(actor, imported.id)
     assert (done.status, done.inserted, done.refused) == (ImportStatus.DONE, 1, 1)
     assert "bytes" in done.refusals[0]["reason"]
+
+
+def test_a_file_that_takes_every_worker_with_it_fails_its_import(
+    make_container: Callable[..., Container], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapters.postgres.records import PostgresRecords
+    from entrypoints.worker.runner import run_job
+
+    container = make_container(job_max_attempts=2)
+    tenant, _ = container.create_tenant("Doomed")
+    actor = Actor(tenant_id=tenant.id, name="a tester")
+
+    def kill(*_: Any, **__: Any) -> Any:
+        raise Killed
+
+    monkeypatch.setattr(PostgresRecords, "store", kill)
+    payload = (HEADER + "2026-03-01;NETFLIX.COM;-12.99;EUR\n").encode()
+    imported = container.receive_import(actor, [payload], filename="x.csv")
+    for _ in range(2):
+        with container.system().take_due(share=10, limit=10) as due:
+            [(tenant_id, job_id, _, _)] = list(due)
+        with pytest.raises(Killed):
+            run_job(container, tenant_id, job_id)
+        with container.app_engine().begin() as connection:  # the lease runs out
+            connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{tenant_id}', true)")
+            connection.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE status = 'running'")
+        assert container.reap_jobs() == 1
+    drain(container, actor.tenant_id)
+    assert container.get_import(actor, imported.id).status is ImportStatus.FAILED
+    [job] = container.list_jobs(actor, limit=5)
+    assert job.status is JobStatus.DEAD
+    told = {e.type for e in container.list_events(actor, EventFilter(), after=0, limit=50)}
+    assert {"JOB_DEAD", "IMPORT_FAILED"} <= told

@@ -159,7 +159,6 @@ def test_the_policies_are_those_of_the_lists(as_superuser: psycopg.Connection[An
     assert of_system == {
         *((name, "SELECT") for name in SYSTEM_MAY_READ),
         *((name, "UPDATE") for name in SYSTEM_MAY_CHANGE),
-        *((name, "INSERT") for name in APPEND_ONLY),
     }
 
 

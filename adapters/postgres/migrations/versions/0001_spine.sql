@@ -339,11 +339,6 @@ END $$;
 REVOKE UPDATE, DELETE ON events FROM sortation_app;
 REVOKE UPDATE, DELETE ON event_batches FROM sortation_app;
 
--- The reaper tells of jobs that died with their worker.
-CREATE POLICY system_tell ON events FOR INSERT TO sortation_system WITH CHECK (true);
-CREATE POLICY system_tell ON event_batches FOR INSERT TO sortation_system WITH CHECK (true);
-GRANT INSERT ON events, event_batches TO sortation_system;
-
 -- People belong to no tenant: a tenant's transactions see its members, and add people by e-mail address.
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
