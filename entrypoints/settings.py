@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
+from core.domain.jobs import Stream
 from core.errors import SortationError
 
 PREFIX = "SORTATION_"
@@ -66,6 +67,8 @@ class Settings:
     port: int
     api_threads: int
     worker_concurrency: int
+    worker_streams: tuple[str, ...]
+    """The streams that a worker serves."""
     lease_seconds: float
     republish_after_seconds: float
     job_max_attempts: int
@@ -131,6 +134,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             port=env.int("PORT", 8080, validate=validate.Range(1, 65535)),
             api_threads=env.int("API_THREADS", 8, validate=_at_least_one),
             worker_concurrency=env.int("WORKER_CONCURRENCY", os.cpu_count() or 1, validate=_at_least_one),
+            worker_streams=_streams(env),
             lease_seconds=env.float("LEASE_SECONDS", 30.0, validate=_positive),
             republish_after_seconds=env.float("REPUBLISH_AFTER_SECONDS", 15.0, validate=_positive),
             job_max_attempts=env.int("JOB_MAX_ATTEMPTS", 5, validate=_at_least_one),
@@ -220,6 +224,14 @@ def _names(values: Iterable[str]) -> tuple[str, ...]:
 
 def _choice(env: Env, name: str, default: str, *others: str) -> Any:
     return env.str(name, default, validate=validate.OneOf((default, *others), error="Must be one of: {choices}."))
+
+
+def _streams(env: Env) -> tuple[str, ...]:
+    everything = [stream.value for stream in Stream]
+    named = tuple(dict.fromkeys(env.list("WORKER_STREAMS", everything)))
+    if unknown := sorted(set(named) - set(everything)):
+        raise SettingsError(f"SORTATION_WORKER_STREAMS: {unknown[0]!r} is none of {', '.join(everything)}.")
+    return named
 
 
 _at_least_one = validate.Range(min=1)

@@ -53,7 +53,11 @@ def receive_import(
         if connection_id is not None:
             connection = tx.connections.get(connection_id)
         else:
-            connection = tx.connections.ensure(_uploads(actor, connector or host.detect(sample, filename), clock, ids))
+            own = _uploads(actor, connector or host.detect(sample, filename), clock, ids)
+            connection = tx.connections.ensure(own)
+            if connection.id == own.id:
+                made = {"connector": own.connector}
+                tx.events.append([NewEvent(type=EventType.CONNECTION_CREATED, subject_id=own.id, payload=made)])
         job = NewJob(
             id=ids.new(),
             stream=Stream.INGEST,

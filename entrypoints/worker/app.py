@@ -10,7 +10,6 @@ from celery.signals import setup_logging, worker_process_init
 
 from adapters.celery.broker import TASK, make_celery
 from adapters.embedded.processes import die_with_parent
-from core.domain.jobs import Stream
 from entrypoints.container import Container
 from entrypoints.observability import set_up_logging, set_up_tracing
 from entrypoints.settings import Settings
@@ -51,7 +50,7 @@ def run_worker(settings: Settings) -> None:
         [
             "worker",
             f"--concurrency={settings.worker_concurrency}",
-            f"--queues={','.join(stream.value for stream in Stream)}",
+            f"--queues={','.join(settings.worker_streams)}",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

@@ -177,3 +177,16 @@ def test_the_standard_variable_for_traces_is_the_fallback() -> None:
     assert load_settings(standard).otlp_endpoint == "http://collector.example:4318"
     own = {**standard, "SORTATION_OTLP_ENDPOINT": "http://own.example:4318"}
     assert load_settings(own).otlp_endpoint == "http://own.example:4318"
+
+
+def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
+    assert set(load_settings({}).worker_streams) == {
+        "records:ingest",
+        "records:process",
+        "records:llm",
+        "examples:embed",
+    }
+    named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
+    assert named.worker_streams == ("records:llm",)
+    with pytest.raises(SettingsError, match="SORTATION_WORKER_STREAMS: 'records:all'"):
+        load_settings({"SORTATION_WORKER_STREAMS": "records:llm,records:all"})
