@@ -503,3 +503,23 @@ def test_a_file_that_takes_every_worker_with_it_fails_its_import(
     assert job.status is JobStatus.DEAD
     told = {e.type for e in container.list_events(actor, EventFilter(), after=0, limit=50)}
     assert {"JOB_DEAD", "IMPORT_FAILED"} <= told
+
+
+def test_a_category_that_goes_while_the_llm_thinks_sends_to_review(with_llm: Container) -> None:
+    container, actor = with_llm, llm_actor(with_llm, llm_threshold=0.5)
+    made = container.create_category(actor, name="Beekeeping", description="honey and hives")
+    real = container.llm()
+
+    class Slow:
+        model = real.model
+
+        def classify(self, request: Any) -> Any:
+            reply = real.classify(request)
+            container.delete_category(actor, made.id, version=None)
+            return reply
+
+    container.llm.override(Slow())
+    bring(container, actor, "2026-03-01;beekeeping ZQX;-3.00;EUR")
+    [record] = records_of(container, actor).values()
+    assert (record.status, stages(record)["llm"]) == (RecordStatus.NEEDS_REVIEW, "unsure")
+    assert {j.status for j in container.list_jobs(actor, limit=50)} == {JobStatus.DONE}
