@@ -10,7 +10,7 @@ import pytest
 from core.domain.approvals import Verdict
 from core.domain.connections import CHUNK_BYTES, ImportStatus
 from core.domain.records import RecordStatus
-from core.errors import Invalid, NotFound
+from core.errors import Conflict, Invalid, NotFound
 from tests.contract.storage import START, Storage, a_draft, an_import, answered, asked, decided
 
 
@@ -133,3 +133,15 @@ def test_what_was_undone_may_come_again(storage: Storage) -> None:
     with storage.writing(actor) as tx:
         tx.records.undo_import(import_id)
     assert len(storage.store(actor, [a_draft()], import_id=import_id).inserted) == 1
+
+
+def test_what_was_undone_is_not_written_any_more(storage: Storage) -> None:
+    actor = storage.tenant()
+    imported = an_import(storage.ids.new(), actor, storage.connection(actor))
+    with storage.writing(actor) as tx:
+        tx.imports.add(imported, [b"payload"])
+        tx.imports.update(replace(imported, status=ImportStatus.UNDONE))
+    with storage.reading(actor) as tx, pytest.raises(Conflict, match="undone"):
+        tx.imports.update(replace(imported, status=ImportStatus.READING))
+    with storage.reading(actor) as tx:
+        assert tx.imports.get(imported.id).status is ImportStatus.UNDONE
