@@ -96,6 +96,12 @@ class RuleInvalid(Invalid):
     code = "rule_invalid"
 
 
+class ConfirmNeeded(Conflict):
+    """This rule contradicts what people decided, or never gets a say; see errors, and send it with confirm=true."""
+
+    code = "confirm_needed"
+
+
 class PluginUnavailable(SortationError):
     """The plugin that this needs is not loaded here."""
 

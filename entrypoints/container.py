@@ -14,6 +14,7 @@ from adapters.openai.llm import OpenAiLlm
 from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.rule_text.parser import LarkRuleText
 from adapters.system import SystemClock, SystemIds
 from core.usecases import (
     accounts,
@@ -25,9 +26,12 @@ from core.usecases import (
     ingest,
     jobs,
     process,
+    proposals,
     records,
     relay,
     review,
+    rule_preview,
+    rule_runs,
     rules,
 )
 from entrypoints.settings import Settings
@@ -74,6 +78,7 @@ class Container(containers.DeclarativeContainer):
         block=providers.Callable(frozenset, settings.provided.plugins_block),
     )
     matcher = providers.Singleton(ReferenceMatcher, host.provided.rule_type)
+    rule_text = providers.Singleton(LarkRuleText)
     embedder = providers.Singleton(_embedder, settings)
     llm = providers.Singleton(_llm, settings)
     llm_model = providers.Callable(_model, llm)
@@ -119,17 +124,50 @@ class Container(containers.DeclarativeContainer):
     export_records = providers.Callable(records.export_records, uow=uow)
     get_record = providers.Callable(records.get_record, uow=uow)
     delete_record = providers.Callable(records.delete_record, uow=uow)
-    change_record = providers.Callable(review.change_record, uow=uow, clock=clock, ids=ids)
+    change_record = providers.Callable(
+        review.change_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+    )
 
     list_queue = providers.Callable(review.list_queue, uow=uow)
-    decide_approvals = providers.Callable(review.decide_approvals, uow=uow, clock=clock, ids=ids)
+    decide_approvals = providers.Callable(
+        review.decide_approvals, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+    )
 
     list_rules = providers.Callable(rules.list_rules, uow=uow)
     get_rule = providers.Callable(rules.get_rule, uow=uow)
-    create_rules = providers.Callable(rules.create_rules, uow=uow, matcher=matcher, clock=clock, ids=ids)
-    change_rule = providers.Callable(rules.change_rule, uow=uow, matcher=matcher)
+    create_rules = providers.Callable(
+        rules.create_rules, uow=uow, matcher=matcher, text=rule_text, clock=clock, ids=ids
+    )
+    change_rule = providers.Callable(rules.change_rule, uow=uow, matcher=matcher, text=rule_text)
     order_rules = providers.Callable(rules.order_rules, uow=uow)
     delete_rule = providers.Callable(rules.delete_rule, uow=uow)
+    test_rule = providers.Callable(
+        rule_preview.test_rule, uow=uow, matcher=matcher, text=rule_text, clock=clock, ids=ids
+    )
+    preview_rules = providers.Callable(
+        rule_preview.preview_rules,
+        uow=uow,
+        matcher=matcher,
+        text=rule_text,
+        embedder=embedder,
+        clock=clock,
+        ids=ids,
+    )
+    list_conflicts = providers.Callable(rule_preview.list_conflicts, uow=uow, matcher=matcher)
+    start_run = providers.Callable(
+        rule_runs.start_run, max_attempts=settings.provided.job_max_attempts, uow=uow, clock=clock, ids=ids
+    )
+    undo_run = providers.Callable(rule_runs.undo_run, max_attempts=settings.provided.job_max_attempts, uow=uow, ids=ids)
+    get_run = providers.Callable(rule_runs.get_run, uow=uow)
+    list_runs = providers.Callable(rule_runs.list_runs, uow=uow)
+    list_run_changes = providers.Callable(rule_runs.list_run_changes, uow=uow)
+    start_learning = providers.Callable(proposals.start_learning, uow=uow, ids=ids)
+    list_proposals = providers.Callable(proposals.list_proposals, uow=uow)
+    get_proposal = providers.Callable(proposals.get_proposal, uow=uow)
+    accept_proposal = providers.Callable(
+        proposals.accept_proposal, uow=uow, matcher=matcher, text=rule_text, clock=clock, ids=ids
+    )
+    reject_proposal = providers.Callable(proposals.reject_proposal, uow=uow, clock=clock)
 
     list_events = providers.Callable(events.list_events, uow=uow)
     list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
@@ -142,7 +180,14 @@ class Container(containers.DeclarativeContainer):
     fail_job = providers.Callable(
         jobs.fail_job, backoff_seconds=settings.provided.job_backoff_seconds, uow=uow, clock=clock, ids=ids
     )
-    ingest_records = providers.Callable(ingest.ingest_records, uow=uow, host=host, clock=clock, ids=ids)
+    ingest_records = providers.Callable(
+        ingest.ingest_records,
+        learn_delay=settings.provided.learn_delay,
+        uow=uow,
+        host=host,
+        clock=clock,
+        ids=ids,
+    )
     process_records = providers.Callable(
         process.process_records,
         uow=uow,
@@ -153,6 +198,8 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
     )
     ask_llm = providers.Callable(ask_llm.ask_llm, uow=uow, llm=llm)
+    run_rules = providers.Callable(rule_runs.run_rules, uow=uow, matcher=matcher, embedder=embedder, clock=clock)
+    learn_rules = providers.Callable(proposals.learn_rules, uow=uow, matcher=matcher, clock=clock, ids=ids)
     embed_examples = providers.Callable(embed.embed_examples, uow=uow, embedder=embedder)
 
     publish_due = providers.Callable(

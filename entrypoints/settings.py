@@ -78,6 +78,9 @@ class Settings:
     """How long a payload is kept after it was read, so that its import can be read again."""
     job_retention_days: float
     """How long a job is listed after it was done."""
+    rule_proposals: Literal["on", "off"]
+    learn_delay_seconds: float
+    """How long after a person's decision rules are proposed out of it: what is decided meanwhile is learned with it."""
     tenant_share: int
     """How many jobs of one tenant may be in flight at once."""
     max_upload_bytes: int
@@ -94,6 +97,11 @@ class Settings:
     log_level: str
     log_format: Literal["json", "console"]
     otlp_endpoint: str | None
+
+    @property
+    def learn_delay(self) -> float | None:
+        """`learn_delay_seconds`; `None` when no rules are to be proposed."""
+        return self.learn_delay_seconds if self.rule_proposals == "on" else None
 
     @property
     def embedded_database(self) -> bool:
@@ -141,6 +149,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=_positive),
             payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=_positive),
             job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=_positive),
+            rule_proposals=_choice(env, "RULE_PROPOSALS", "on", "off"),
+            learn_delay_seconds=env.float("LEARN_DELAY_SECONDS", 30.0, validate=validate.Range(0)),
             tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             embeddings=_choice(env, "EMBEDDINGS", "local", "off"),

@@ -19,12 +19,12 @@ from typing import Any, TypeVar
 
 import pluggy
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import SchemaError, best_match
 
 from core.domain.plugins import API_VERSION, ConnectorManifest, PluginInfo, PluginState, RuleTypeManifest
-from core.errors import Invalid, PluginUnavailable, UnknownFormat
+from core.errors import Invalid, PluginUnavailable, RuleInvalid, UnknownFormat
 from plugins import hookspecs
-from ports.connectors import Connector, HostInfo, RuleType
+from ports.connectors import CompiledRule, Connector, HostInfo, RuleType
 
 BUILT_IN = "sortation"
 """The distribution whose plugins come first, so that no other can take their keys."""
@@ -73,16 +73,15 @@ class PluginManager:
         return made
 
     def rule_type(self, key: str) -> RuleType:
-        made: RuleType = self._make("rule type", key, self._rule_types.get(key), ("compile",))
-        return made
+        manifest = self._rule_types.get(key)
+        made: RuleType = self._make("rule type", key, manifest, ("compile",))
+        return _CheckedRuleType(made, manifest.params_schema if manifest else {})
 
     def check_config(self, key: str, config: Mapping[str, Any]) -> None:
         if (manifest := self._connectors.get(key)) is None:
             raise PluginUnavailable(f"no loaded plugin offers the connector {key!r}")
-        validator = Draft202012Validator(manifest.config_schema)
-        if (fault := best_match(validator.iter_errors(config))) is not None:
-            place = ".".join(map(str, ("config", *fault.absolute_path)))
-            raise Invalid(f"{place}: {fault.message[:300]}")
+        if fault := _fault(manifest.config_schema, config, "config"):
+            raise Invalid(fault)
 
     def detect(self, sample: bytes, filename: str) -> str:
         suffix = PurePath(filename).suffix.lower()
@@ -184,6 +183,27 @@ class PluginManager:
         return made
 
 
+class _CheckedRuleType:
+    """A rule type that sees only parameters which fit its manifest's schema."""
+
+    def __init__(self, made: RuleType, schema: Mapping[str, Any]) -> None:
+        self._made = made
+        self._schema = schema
+
+    def compile(self, params: Mapping[str, Any]) -> CompiledRule:
+        if fault := _fault(self._schema, params, "params"):
+            raise RuleInvalid(fault)
+        return self._made.compile(params)
+
+
+def _fault(schema: Mapping[str, Any], value: Mapping[str, Any], name: str) -> str | None:
+    """Where (`name.items.0`) and how `value` breaks the JSON Schema, if it does."""
+    fault = best_match(Draft202012Validator(schema).iter_errors(value))
+    if fault is None:
+        return None
+    return f"{'.'.join(map(str, (name, *fault.absolute_path)))}: {fault.message[:300]}"
+
+
 def _owner(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else ""
 
@@ -229,6 +249,10 @@ def _check_schema(key: str, schema: Mapping[str, Any]) -> None:
         json.dumps(dict(schema))
     except (TypeError, ValueError) as error:
         raise ContractError(f"{key}: the schema is not JSON: {error}") from error
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ContractError(f"{key}: the schema is no JSON Schema: {error.message[:300]}") from error
 
 
 def _are_extensions(extensions: object) -> bool:

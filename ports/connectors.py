@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from core.domain.plugins import API_VERSION, Batch, ConnectorManifest, PluginInfo, RuleTypeManifest
-from core.domain.records import Record
+from core.domain.records import Sortable
+from core.domain.rule_history import History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,9 @@ class Connector(Protocol):
 
 
 class CompiledRule(Protocol):
-    def evaluate(self, records: Sequence[Record]) -> Sequence[bool | None]:
-        """Match, no match, or abstain (None), for each record and in its order."""
+    def evaluate(self, records: Sequence[Sortable], history: History) -> Sequence[bool | None]:
+        """Match, no match, or abstain (None), for each record and in its order. Must not depend on which records are
+        asked about together: what it needs of others it asks `history`."""
         ...
 
 

@@ -22,7 +22,10 @@ from core.domain.connections import Connection, Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.jobs import Job, NewJob
-from core.domain.records import Draft, Record
+from core.domain.proposals import Proposal
+from core.domain.records import Draft, Record, Snapshot
+from core.domain.rule_history import Past
+from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
 from core.domain.similarity import Neighbour
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
@@ -184,6 +187,22 @@ class Records(Protocol):
         id. `raw` is left empty: no stage reads it."""
         ...
 
+    def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
+        """Records in short, the newest (highest id) first; `before` is the last id of the page before."""
+        ...
+
+    def count(self, where: RecordFilter) -> int: ...
+
+    def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
+        """For each (record, party, day), in order, the latest `limit` other records on or before that day whose
+        counterparty (or text, where they have none) is `party`, the latest first, then by falling id."""
+        ...
+
+    def amounts(self, category: str, currency: str, limit: int) -> Sequence[Decimal]:
+        """Amounts in `currency` of the latest `limit` records that people put into the category with this key, the
+        latest day first, then by falling id; empty for an unknown category."""
+        ...
+
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
         """Those of these records that are still `ingested`, by id, `raw` left empty."""
         ...
@@ -192,6 +211,19 @@ class Records(Protocol):
         """Writes decisions to records that are still `ingested`, with their approval items, a `PROCESSED` event each
         and the counters of the day; returns the ids of the records that changed, rising. A decision with `open_stage`
         only keeps its trace so far and raises no event."""
+        ...
+
+    def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:
+        """Writes decisions to records that were decided before, for a rule run: where the record still has the version
+        that comes with the decision, and is `processed`, `needs_review` or `failed`. Its open approval goes, and comes
+        anew if the decision asks for one. Notes what was before and is now among the run's changes, with a `PROCESSED`
+        event each that names the run. Returns the ids of the records that changed, rising."""
+        ...
+
+    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+        """Undoes the run's next `limit` changes, in the order of the records' ids: each record that nobody changed
+        since gets back all that the run changed, and its open approval, with an `UPDATED` event (`change`: `undone`).
+        Returns (restored, kept, the last record's id; None when there was no more)."""
         ...
 
     def get(self, id: UUID) -> Record: ...
@@ -291,8 +323,18 @@ class Rules(Protocol):
         """Raises the tenant's `rules_version`, as `update`, `reorder` and `delete` do."""
         ...
 
-    def update(self, rule: Rule) -> None:
-        """Guarded by version, which then rises."""
+    def update(self, rule: Rule, *, anew: bool = False) -> None:
+        """Guarded by version, which then rises. With `anew` its evidence is forgotten: `hits`, `confirmed`,
+        `overridden` and `corrected` are 0, `demoted` and `proved` false."""
+        ...
+
+    def count_answers(self, answers: Mapping[UUID, tuple[int, int, int]]) -> Sequence[Rule]:
+        """Adds (confirmed, overridden, corrected) to the rules that still exist, leaving their versions alone; returns
+        those as they are now, by id."""
+        ...
+
+    def set_standing(self, id: UUID, *, demoted: bool, proved: bool) -> None:
+        """Raises the rule's version and the tenant's `rules_version`; raises `NotFound`."""
         ...
 
     def reorder(self, priorities: Mapping[UUID, int]) -> None:
@@ -306,9 +348,50 @@ class Rules(Protocol):
         ...
 
 
+class Proposals(Protocol):
+    def list(self, *, status: str | None, after: UUID | None, limit: int) -> Sequence[Proposal]:
+        """By rising id."""
+        ...
+
+    def get(self, id: UUID) -> Proposal: ...
+
+    def replace_open(self, proposals: Sequence[Proposal]) -> Sequence[UUID]:
+        """The open proposals become these. Those whose `key` is open already keep their id and get the new evidence;
+        those whose key was accepted or rejected are left out; open ones that are not among these go. Returns the ids
+        of the new ones, rising."""
+        ...
+
+    def decide(self, proposal: Proposal) -> None:
+        """Writes status, rule, who and when, guarded by version, which then rises; raises `AlreadyDecided` when it is
+        no longer open, `VersionMismatch` or `NotFound`."""
+        ...
+
+
+class RuleRuns(Protocol):
+    def add(self, run: RuleRun) -> None: ...
+
+    def get(self, id: UUID, *, lock: bool = False) -> RuleRun: ...
+
+    def list(self, *, before: UUID | None, limit: int) -> Sequence[RuleRun]:
+        """Newest first."""
+        ...
+
+    def update(self, run: RuleRun) -> None:
+        """Writes job, status, counts, times and failure; raises `NotFound`."""
+        ...
+
+    def changes(self, run_id: UUID, *, after: UUID | None, limit: int) -> Sequence[RunChange]:
+        """By rising record id; `after` is the last one of the page before."""
+        ...
+
+
 class Jobs(Protocol):
     def add(self, jobs: Sequence[NewJob]) -> None:
-        """Queues jobs; they are published after the commit."""
+        """Queues jobs; they are published after the commit, and due after their `delay_seconds`."""
+        ...
+
+    def waiting(self, stream: str) -> bool:
+        """Whether a job of the stream is queued that no worker has begun, so that it will see what is committed now."""
         ...
 
     def get(self, id: UUID) -> Job: ...
@@ -376,6 +459,10 @@ class Transaction(Protocol):
     def embeddings(self) -> Embeddings: ...
     @property
     def rules(self) -> Rules: ...
+    @property
+    def proposals(self) -> Proposals: ...
+    @property
+    def runs(self) -> RuleRuns: ...
     @property
     def jobs(self) -> Jobs: ...
     @property

@@ -11,7 +11,8 @@ from __future__ import annotations
 import pluggy
 
 from core.domain.plugins import API_VERSION, Batch, ConnectorManifest, RuleTypeManifest
-from core.domain.records import Draft, Record, Refusal
+from core.domain.records import Draft, Record, Refusal, Sortable
+from core.domain.rule_history import MAX_AMOUNTS, MAX_PAST, History, NoHistory, Past
 from core.errors import RuleInvalid, Transient, UnreadableFile
 from ports.connectors import CompiledRule, Connector, Context, HostInfo, ReadRequest, RuleType
 
@@ -19,19 +20,25 @@ hookimpl = pluggy.HookimplMarker("sortation")
 
 __all__ = [
     "API_VERSION",
+    "MAX_AMOUNTS",
+    "MAX_PAST",
     "Batch",
     "CompiledRule",
     "Connector",
     "ConnectorManifest",
     "Context",
     "Draft",
+    "History",
     "HostInfo",
+    "NoHistory",
+    "Past",
     "ReadRequest",
     "Record",
     "Refusal",
     "RuleInvalid",
     "RuleType",
     "RuleTypeManifest",
+    "Sortable",
     "Transient",
     "UnreadableFile",
     "hookimpl",

@@ -142,6 +142,7 @@ def running_stack(data_dir: Path, **environment: str) -> Iterator[Stack]:
         "SORTATION_DATA_DIR": str(data_dir),
         "SORTATION_PORT": str(port),
         "SORTATION_OPERATOR_KEY": OPERATOR_KEY,
+        "SORTATION_LEARN_DELAY_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
         **environment,
     }

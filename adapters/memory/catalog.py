@@ -56,6 +56,8 @@ class MemoryCategories:
         )
         if id in users:
             raise Conflict("records, rules, examples or other categories still use this category")
+        for proposal in [p for p in self._state.proposals.values() if p.category_id == id]:
+            del self._state.proposals[proposal.id]
         del self._categories[id]
 
     def _check(self, category: Category) -> None:

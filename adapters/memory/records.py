@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from adapters.memory.approvals import MemoryApprovals, MemoryExamples
-from adapters.memory.record_changes import decided, matches
+from adapters.memory import record_reads, rule_runs
+from adapters.memory.approvals import MemoryExamples
+from adapters.memory.record_changes import decided, matches, tell_decided, write
 from adapters.memory.state import KeptRecord, Workspace, as_json, check_version, many, one
-from core.domain.approvals import Approval, Example
+from core.domain.approvals import Example
 from core.domain.decisions import Decision, Stage
 from core.domain.events import EventType, NewEvent
-from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, normalise, similarity_text
+from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
+from core.domain.rule_history import Past
 from core.errors import Invalid
 from ports.storage import RecordFilter, Stored
 
@@ -81,11 +84,30 @@ class MemoryRecords:
             if kept is None or kept.record.status is not RecordStatus.INGESTED:
                 continue
             self._at.check_category(decision.category_id)
-            self._write(decided(kept.record, decision))
+            write(self._at, decided(kept.record, decision))
             changed.append(decision.record_id)
             if decision.status is not RecordStatus.INGESTED:
-                self._tell_decided(decision)
+                tell_decided(self._at, decision)
+                self._count(decision.stage.value if decision.stage else "", decision.status.value)
         return changed
+
+    def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
+        return record_reads.snapshots(self._state, where, before=before, limit=limit)
+
+    def count(self, where: RecordFilter) -> int:
+        return sum(matches(kept, where) for kept in self._records.values())
+
+    def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
+        return record_reads.past(self._state, asked, limit)
+
+    def amounts(self, category: str, currency: str, limit: int) -> Sequence[Decimal]:
+        return record_reads.amounts(self._state, category, currency, limit)
+
+    def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:
+        return rule_runs.redecide(self._at, run_id, decisions)
+
+    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+        return rule_runs.restore(self._at, run_id, after=after, limit=limit)
 
     def get(self, id: UUID) -> Record:
         return one(self._records, id, "record").record
@@ -111,7 +133,8 @@ class MemoryRecords:
             check_version(was.version, now.version)
             self._at.check_category(now.category_id)
         for was, now in zip(stored, changed, strict=True):
-            self._write(
+            write(
+                self._at,
                 replace(
                     was,
                     category_id=now.category_id,
@@ -122,7 +145,7 @@ class MemoryRecords:
                     tags=tuple(now.tags),
                     attributes=as_json(now.attributes),
                     failure=now.failure,
-                )
+                ),
             )
 
     def delete(self, id: UUID, version: int | None) -> None:
@@ -212,7 +235,8 @@ class MemoryRecords:
                 continue
             was = kept.record
             self._records[was.id] = replace(kept, day=day)
-            self._write(
+            write(
+                self._at,
                 replace(
                     was,
                     occurred_at=draft.occurred_at,
@@ -223,7 +247,7 @@ class MemoryRecords:
                     attributes={**was.attributes, **as_json(draft.attributes)},
                     raw=as_json(draft.raw),
                     pending=False,
-                )
+                ),
             )
             about = {"import_id": import_id, "change": "posted"}
             self._at.tell(NewEvent(type=EventType.UPDATED, subject_id=was.id, payload=about))
@@ -263,39 +287,6 @@ class MemoryRecords:
             if record.status is RecordStatus.INGESTED:
                 yield replace(record, raw={})
 
-    def _write(self, record: Record) -> None:
-        written = replace(record, updated_at=self._at.now, version=record.version + 1)
-        self._records[record.id] = replace(self._records[record.id], record=written)
-
-    def _tell_decided(self, decision: Decision) -> None:
-        stage = decision.stage.value if decision.stage else None
-        confidence = None if decision.confidence is None else round(decision.confidence, 4)
-        about = {
-            "status": decision.status.value,
-            "stage": stage,
-            "category_id": decision.category_id,
-            "confidence": confidence,
-        }
-        self._at.tell(NewEvent(type=EventType.PROCESSED, subject_id=decision.record_id, payload=about))
-        self._count(stage or "", decision.status.value)
-        if decision.approval is not None:
-            asked = Approval(
-                id=self._at.ids.new(),
-                tenant_id=self._at.tenant_id,
-                record_id=decision.record_id,
-                reason=decision.approval,
-                suggested_id=decision.suggested_id,
-                confidence=decision.suggested_confidence,
-                urgency=1 - decision.suggested_confidence,
-                group_key=decision.group_key,
-                verdict=None,
-                category_id=None,
-                decided_by=None,
-                decided_at=None,
-                created_at=self._at.now,
-            )
-            MemoryApprovals(self._at).add([asked])
-
     def _count(self, stage: str, status: str) -> None:
         self._state.counts[stage, status] = self._state.counts.get((stage, status), 0) + 1
 
@@ -305,6 +296,8 @@ class MemoryRecords:
             del self._state.approvals[approval.id]
         for kept in [k for k in self._state.examples.values() if k.example.record_id == id]:
             del self._state.examples[kept.example.id]
+        for key in [key for key in self._state.changes if key[1] == id]:
+            del self._state.changes[key]
         self._at.tell(NewEvent(type=EventType.DELETED, subject_id=id, payload=about))
 
 

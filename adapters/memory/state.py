@@ -15,7 +15,9 @@ from core.domain.categories import Category
 from core.domain.connections import Connection, Import
 from core.domain.events import NewEvent
 from core.domain.jobs import Job
+from core.domain.proposals import Proposal
 from core.domain.records import Record
+from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
@@ -38,6 +40,16 @@ class KeptExample:
     example: Example
     model: str | None = None
     vector: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptChange:
+    """A run's change, with the record and its open approval as they were, and the version that the run left."""
+
+    change: RunChange
+    before: Record
+    approval: Approval | None
+    after_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +99,10 @@ class TenantState:
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
     embeddings: dict[tuple[str, bytes], tuple[float, ...]] = field(default_factory=dict)
     rules: dict[UUID, Rule] = field(default_factory=dict)
+    proposals: dict[UUID, Proposal] = field(default_factory=dict)
+    runs: dict[UUID, RuleRun] = field(default_factory=dict)
+    changes: dict[tuple[UUID, UUID], KeptChange] = field(default_factory=dict)
+    """By run and record."""
     jobs: dict[UUID, KeptJob] = field(default_factory=dict)
     batches: dict[UUID, EventBatch] = field(default_factory=dict)
     responses: dict[str, KeptResponse] = field(default_factory=dict)

@@ -10,8 +10,10 @@ from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
 from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
 from adapters.memory.catalog import MemoryCategories, MemoryConnections, MemoryImports
 from adapters.memory.records import MemoryRecords
+from adapters.memory.rule_runs import MemoryRuleRuns
+from adapters.memory.rules import MemoryProposals, MemoryRules
 from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
-from adapters.memory.work import MemoryEvents, MemoryJobs, MemoryRules
+from adapters.memory.work import MemoryEvents, MemoryJobs
 from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay
 
@@ -33,6 +35,8 @@ class MemoryTransaction:
         self.examples = MemoryExamples(at)
         self.embeddings = MemoryEmbeddings(at)
         self.rules = MemoryRules(at)
+        self.proposals = MemoryProposals(at)
+        self.runs = MemoryRuleRuns(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 

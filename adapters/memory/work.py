@@ -1,4 +1,4 @@
-"""Rules, jobs and events of a tenant."""
+"""Jobs and events of a tenant."""
 
 from __future__ import annotations
 
@@ -8,73 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from adapters.memory.state import KeptJob, TenantState, Workspace, as_json, check_version, many, one, page
+from adapters.memory.state import KeptJob, TenantState, Workspace, as_json, many, one, page
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.jobs import Job, JobStatus, NewJob
-from core.domain.rules import Rule, order_key
 from core.errors import Conflict, LeaseLost
-
-
-class MemoryRules:
-    def __init__(self, workspace: Workspace) -> None:
-        self._at = workspace
-        self._rules = workspace.state.rules
-
-    def list(self) -> Sequence[Rule]:
-        return sorted(map(self._shown, self._rules.values()), key=order_key)
-
-    def get(self, id: UUID) -> Rule:
-        return self._shown(one(self._rules, id, "rule"))
-
-    def add(self, rules: Sequence[Rule]) -> None:
-        for rule in rules:
-            self._at.check_category(rule.then.category_id)
-            self._rules[rule.id] = rule
-        if rules:
-            self._changed()
-
-    def update(self, rule: Rule) -> None:
-        stored = self.get(rule.id)
-        check_version(stored.version, rule.version)
-        self._at.check_category(rule.then.category_id)
-        self._rules[rule.id] = replace(
-            stored,
-            name=rule.name,
-            stage=rule.stage,
-            priority=rule.priority,
-            when=rule.when,
-            then=rule.then,
-            stop=rule.stop,
-            enabled=rule.enabled,
-            version=stored.version + 1,
-        )
-        self._changed()
-
-    def reorder(self, priorities: Mapping[UUID, int]) -> None:
-        for rule in many(self._rules, priorities, "rule"):
-            self._rules[rule.id] = replace(rule, priority=priorities[rule.id], version=rule.version + 1)
-        if priorities:
-            self._changed()
-
-    def delete(self, id: UUID, version: int | None) -> None:
-        check_version(self.get(id).version, version)
-        del self._rules[id]
-        self._changed()
-
-    def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None:
-        for id, more in hits.items():
-            if (rule := self._rules.get(id)) is not None:
-                last = now if rule.last_hit_at is None else max(rule.last_hit_at, now)
-                self._rules[id] = replace(rule, hits=rule.hits + more, last_hit_at=last)
-
-    def _shown(self, rule: Rule) -> Rule:
-        """A starter rule is trusted when its pack is."""
-        trusted_packs = self._at.state.tenants[self._at.tenant_id].settings.trusted_packs
-        return replace(rule, trusted=rule.pack is None or rule.pack in trusted_packs)
-
-    def _changed(self) -> None:
-        tenant = self._at.state.tenants[self._at.tenant_id]
-        self._at.state.tenants[tenant.id] = replace(tenant, rules_version=tenant.rules_version + 1)
 
 
 class MemoryJobs:
@@ -93,7 +30,7 @@ class MemoryJobs:
                 progress={},
                 attempts=0,
                 max_attempts=new.max_attempts,
-                due_at=self._at.now,
+                due_at=self._at.now + timedelta(seconds=new.delay_seconds),
                 request_id=new.request_id,
                 source_agent=new.source_agent,
                 trace_parent=new.trace_parent,
@@ -103,6 +40,10 @@ class MemoryJobs:
                 finished_at=None,
             )
             self._jobs[job.id] = KeptJob(job=job)
+
+    def waiting(self, stream: str) -> bool:
+        unbegun = (JobStatus.QUEUED, JobStatus.PUBLISHED)
+        return any(kept.job.stream == stream and kept.job.status in unbegun for kept in self._jobs.values())
 
     def get(self, id: UUID) -> Job:
         return one(self._jobs, id, "job").job

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, create_engine
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -53,3 +54,10 @@ def create(url: str, *, pool_size: int) -> Engine:
         json_deserializer=orjson.loads,
         connect_args={"options": "-c timezone=UTC", "application_name": "sortation"},
     )
+
+
+def driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
+    """The driver's own connection, in the same transaction: for COPY, and for reads of very many rows."""
+    found: psycopg.Connection[tuple[Any, ...]] | None = connection.connection.driver_connection
+    assert found is not None  # noqa: S101 - narrows the type
+    return found

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, exists, func, insert, or_, select
 
 from adapters.postgres.events import notify
 from adapters.postgres.guards import at
@@ -25,11 +25,12 @@ class PostgresJobs:
         if not new:
             return
         self._connection.execute(
-            insert(jobs).values(due_at=func.now(), created_at=func.now()),
+            insert(jobs).values(due_at=_in(bindparam("delay")), created_at=func.now()),
             [
                 {
                     "tenant_id": self._tenant_id,
                     "id": job.id,
+                    "delay": job.delay_seconds,
                     "stream": job.stream.value,
                     "status": JobStatus.QUEUED.value,
                     "payload": job.payload,
@@ -44,6 +45,13 @@ class PostgresJobs:
             ],
         )
         notify(self._connection)
+
+    def waiting(self, stream: str) -> bool:
+        # One question for each partial index.
+        mine = and_(jobs.c.tenant_id == self._tenant_id, jobs.c.stream == stream)
+        queued = exists().where(mine, jobs.c.status == JobStatus.QUEUED.value)
+        published = exists().where(mine, jobs.c.status == JobStatus.PUBLISHED.value)
+        return bool(self._connection.execute(select(or_(queued, published))).scalar())
 
     def get(self, id: UUID) -> Job:
         row = self._connection.execute(select(jobs).where(at(jobs, self._tenant_id, id))).mappings().first()
@@ -137,7 +145,7 @@ class PostgresJobs:
             raise LeaseLost
 
 
-def _in(seconds: float) -> ColumnElement[datetime]:
+def _in(seconds: float | ColumnElement[float]) -> ColumnElement[datetime]:
     return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 

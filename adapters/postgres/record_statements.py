@@ -117,12 +117,14 @@ TEACH_HISTORY = text("""
 STAGED_DECISIONS = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_decisions (
         id uuid, status text, category_id uuid, stage text, confidence float8, threshold float8, model_version text,
-        selection_probability float8, trace jsonb, failure text, tags text[], attributes jsonb,
-        approval_id uuid, reason text, suggested_id uuid, suggested_confidence float8, group_key text
+        selection_probability float8, trace jsonb, failure text, tags text[], attributes jsonb, rule_id uuid,
+        approval_id uuid, reason text, suggested_id uuid, suggested_confidence float8, group_key text,
+        version integer, before jsonb
     ) ON COMMIT DELETE ROWS
 """
 
-# What a person or another worker decided meanwhile is no longer `ingested`, and left alone.
+# What a person or another worker decided meanwhile is no longer `ingested`, and left alone. A later stage does not
+# know the rule that suggested something before.
 DECIDE = text("""
     WITH changed AS (
         UPDATE records r SET
@@ -130,7 +132,8 @@ DECIDE = text("""
             threshold = s.threshold, model_version = s.model_version,
             selection_probability = s.selection_probability, reasoning_trace = s.trace, failure = s.failure,
             tags = r.tags || ARRAY(SELECT added FROM unnest(s.tags) AS added WHERE added <> ALL (r.tags)),
-            attributes = r.attributes || s.attributes, updated_at = now(), version = r.version + 1
+            attributes = r.attributes || s.attributes, rule_id = coalesce(s.rule_id, r.rule_id),
+            updated_at = now(), version = r.version + 1
         FROM staged_decisions s
         WHERE r.tenant_id = :tenant AND r.id = s.id AND r.status = 'ingested'
         RETURNING r.id, r.status, r.stage, r.category_id, r.confidence

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy import Connection, and_, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from adapters.postgres import record_reads
 from adapters.postgres import record_statements as sql
-from adapters.postgres.engine import dumps
+from adapters.postgres import rule_run_statements as run_sql
+from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.guards import at, conflicts, delete_versioned
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import record_tombstones, records
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
-from core.domain.records import Draft, Record, normalise, similarity_text, text_digest
+from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
+from core.domain.rule_history import Past
 from core.errors import NotFound, VersionMismatch
 from ports.clock import Ids
 from ports.storage import RecordFilter, Stored
 
-_PAGE_COLUMNS = tuple(c for c in records.c if c.name not in ("raw", "tenant_id", "former_external_id"))
+_PAGE_COLUMNS = tuple(c for c in RECORD_COLUMNS if c.name not in ("raw", "tenant_id"))
 _PAGE_NAMES = tuple(str(c.name) for c in _PAGE_COLUMNS)
 # Chunks are read by the thousand: what the driver reads as it is needs no second look by SQLAlchemy.
 _OPEN_COLUMNS = tuple(
     literal_column({"raw": "'{}'::jsonb", "tags": "tags"}[c.name]).label(c.name) if c.name in ("raw", "tags") else c
-    for c in records.c
+    for c in RECORD_COLUMNS
 )
 _NO_CATEGORY = "the category does not exist"
 
@@ -81,6 +85,19 @@ class PostgresRecords:
         untouched = records.c.reasoning_trace.is_(None)
         return self._open(and_(records.c.import_id == import_id, records.c.id.between(first, last), untouched))
 
+    def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
+        return record_reads.snapshots(self._connection, self._tenant_id, where, before=before, limit=limit)
+
+    def count(self, where: RecordFilter) -> int:
+        query = record_reads.filtered(select(func.count()).select_from(records), where)
+        return int(self._connection.execute(query.where(records.c.tenant_id == self._tenant_id)).scalar_one())
+
+    def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
+        return record_reads.past(self._connection, self._tenant_id, asked, limit)
+
+    def amounts(self, category: str, currency: str, limit: int) -> Sequence[Decimal]:
+        return record_reads.amounts(self._connection, self._tenant_id, category, currency, limit)
+
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
         return self._open(records.c.id.in_(ids))
 
@@ -103,6 +120,32 @@ class PostgresRecords:
         self._connection.execute(text("TRUNCATE staged_decisions"))
         return [row.id for row in changed]
 
+    def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:
+        if not decisions:
+            return []
+        rows = (_decision_row(d, self._ids.new() if d.approval else None, version) for d, version in decisions)
+        self._stage("staged_decisions", sql.STAGED_DECISIONS, rows)
+        of_tenant = {"tenant": self._tenant_id}
+        self._connection.execute(run_sql.LOCK_APPROVALS, of_tenant)
+        self._connection.execute(run_sql.NOTE_BEFORE, of_tenant)
+        with conflicts(unknown="the category or the run does not exist"):
+            changed = self._connection.execute(run_sql.REDECIDE, {"run": run_id} | self._told()).scalars().all()
+        self._events.told(len(changed))
+        self._connection.execute(text("TRUNCATE staged_decisions"))
+        return changed
+
+    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+        page = {"tenant": self._tenant_id, "run": run_id, "after": after, "limit": limit}
+        ids = self._connection.execute(run_sql.NEXT_CHANGES, page).scalars().all()
+        if not ids:
+            return 0, 0, None
+        of_run = {"tenant": self._tenant_id, "run": run_id}
+        self._connection.execute(run_sql.LOCK_APPROVALS_OF, {"tenant": self._tenant_id, "ids": ids})
+        restored = self._connection.execute(run_sql.RESTORE, of_run | self._told() | {"ids": ids}).scalars().all()
+        self._events.told(len(restored))
+        self._connection.execute(run_sql.REOPEN, of_run | {"ids": restored})
+        return len(restored), len(ids) - len(restored), ids[-1]
+
     def get(self, id: UUID) -> Record:
         row = (
             self._connection.execute(select(*RECORD_COLUMNS).where(at(records, self._tenant_id, id))).mappings().first()
@@ -119,7 +162,7 @@ class PostgresRecords:
         return [found[id] for id in ids]
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
-        query = _filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
+        query = record_reads.filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
         if after is not None:
             query = query.where(records.c.id > after)
         rows = self._connection.execute(query.order_by(records.c.id).limit(limit))
@@ -179,9 +222,7 @@ class PostgresRecords:
         return {"tenant": self._tenant_id, "batch": self._events.batch_id, "told": self._events.size}
 
     def _stage(self, table: str, definition: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        driver = self._connection.connection.driver_connection
-        assert driver is not None  # noqa: S101 - narrows the type
-        with driver.cursor() as cursor:
+        with driver(self._connection).cursor() as cursor:
             cursor.execute(definition)
             with cursor.copy(f"COPY {table} FROM STDIN") as copy:
                 for row in rows:
@@ -221,7 +262,7 @@ def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[st
     )
 
 
-def _decision_row(d: Decision, approval_id: UUID | None) -> tuple[Any, ...]:
+def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = None) -> tuple[Any, ...]:
     return (
         d.record_id,
         d.status.value,
@@ -235,11 +276,14 @@ def _decision_row(d: Decision, approval_id: UUID | None) -> tuple[Any, ...]:
         d.failure,
         list(d.tags),
         dumps(d.attributes),
+        d.rule_id,
         approval_id,
         d.approval.value if d.approval else None,
         d.suggested_id,
         d.suggested_confidence,
         d.group_key,
+        version,
+        None,
     )
 
 
@@ -248,36 +292,3 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     row["occurred_at"] = row["occurred_at"] or row["occurred_on"]
     del row["occurred_on"]
     return row
-
-
-def _filtered(query: Select[Any], where: RecordFilter) -> Select[Any]:
-    equal = {
-        "category_id": where.category_id,
-        "stage": where.stage,
-        "account": where.account,
-        "kind": where.kind,
-        "connection_id": where.connection_id,
-        "import_id": where.import_id,
-        "currency": where.currency,
-    }
-    for name, value in equal.items():
-        if value is not None:
-            query = query.where(records.c[name] == value)
-    if where.statuses:
-        query = query.where(records.c.status.in_(where.statuses))
-    if where.since is not None:
-        query = query.where(records.c.occurred_on >= where.since)
-    if where.until is not None:
-        query = query.where(records.c.occurred_on <= where.until)
-    if where.min_amount is not None:
-        query = query.where(records.c.amount >= where.min_amount)
-    if where.max_amount is not None:
-        query = query.where(records.c.amount <= where.max_amount)
-    if where.text is not None:
-        query = query.where(
-            or_(
-                records.c.text.icontains(where.text, autoescape=True),
-                records.c.counterparty.icontains(where.text, autoescape=True),
-            )
-        )
-    return query

@@ -19,6 +19,9 @@ from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
 from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.records import PostgresRecords
+from adapters.postgres.rule_learning import PostgresProposals
+from adapters.postgres.rule_memo import RuleMemo
+from adapters.postgres.rule_runs import PostgresRuleRuns
 from adapters.postgres.rules import PostgresRules
 from adapters.postgres.tables import idempotency_keys
 from core.domain.tenants import Actor
@@ -27,7 +30,7 @@ from ports.clock import Ids
 
 
 class PostgresTransaction:
-    def __init__(self, connection: Connection, actor: Actor, ids: Ids) -> None:
+    def __init__(self, connection: Connection, actor: Actor, ids: Ids, memo: RuleMemo) -> None:
         self._connection = connection
         tenant_id = actor.tenant_id
         self.events = PostgresEvents(connection, actor, ids)
@@ -40,7 +43,9 @@ class PostgresTransaction:
         self.approvals = PostgresApprovals(connection, tenant_id)
         self.examples = PostgresExamples(connection, tenant_id)
         self.embeddings = PostgresEmbeddings(connection, tenant_id)
-        self.rules = PostgresRules(connection, tenant_id)
+        self.rules = PostgresRules(connection, tenant_id, memo)
+        self.proposals = PostgresProposals(connection, tenant_id)
+        self.runs = PostgresRuleRuns(connection, tenant_id)
         self.jobs = PostgresJobs(connection, tenant_id)
 
     def commit(self) -> None:
@@ -54,6 +59,7 @@ class PostgresUnitOfWork:
     def __init__(self, engine: Engine, ids: Ids) -> None:
         self._engine = engine
         self._ids = ids
+        self._memo = RuleMemo()
 
     @contextmanager
     def begin(self, actor: Actor) -> Iterator[PostgresTransaction]:
@@ -61,7 +67,7 @@ class PostgresUnitOfWork:
             set_tenant(connection, actor)
             if actor.idempotency is not None:
                 _claim(connection, actor)
-            yield PostgresTransaction(connection, actor, self._ids)
+            yield PostgresTransaction(connection, actor, self._ids, self._memo)
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:
         assert actor.idempotency is not None  # noqa: S101 - narrows the type

@@ -7,6 +7,7 @@ A condition is one of
 - `{"type": "plugin-key", "params": {...}}`
 
 `TEXT_FIELDS` take the text operators, `amount`, `date` and `DATE_PARTS` the ordered ones, `attributes.a.b` takes both.
+An ordered value of an attribute may be relative to the record: `{"days": 14}` is its calendar day and 14 days.
 `anywhere` holds when the leaf holds for the text or for the counterparty. Texts are compared as
 `core.domain.records.normalise` makes them, unless `case_sensitive`: then as they are stored. A regex is always searched
 in the text as it is stored (cleaned, not normalised); `case_sensitive` only decides whether it minds upper case.
@@ -33,10 +34,19 @@ MAX_LITERAL = 500
 """Characters of one literal or regex."""
 MAX_PARAMS = 20_000
 """Characters of a plugin leaf's parameters, as JSON."""
+MAX_DAYS = 36_600
+"""Days that a relative date may lie before or after its record: a century."""
 
 TEXT_FIELDS = frozenset({"anywhere", "text", "counterparty", "currency", "account", "kind", "connection"})
-DATE_PARTS: Mapping[str, tuple[int, int]] = {"year": (1, 9999), "month": (1, 12), "day": (1, 31), "weekday": (1, 7)}
-"""Parts of the calendar day in the tenant's time zone, with their ranges; weekday 1 is Monday."""
+DATE_PARTS: Mapping[str, tuple[int, int]] = {
+    "year": (1, 9999),
+    "month": (1, 12),
+    "day": (1, 31),
+    "weekday": (1, 7),
+    "days_left": (0, 30),
+}
+"""Parts of the calendar day in the tenant's time zone, with their ranges; weekday 1 is Monday, and `days_left` counts
+the days of the month that follow, 0 on its last."""
 ATTRIBUTES = "attributes."
 
 ORDER_OPS = frozenset({"lt", "lte", "gt", "gte", "between"})
@@ -47,14 +57,23 @@ _FORBIDDEN = re.compile(r"[\x00\ud800-\udfff]")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-Literal = str | Decimal | date
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaysFromRecord:
+    """The record's own calendar day, in the tenant's time zone, and so many `days` (before it when negative)."""
+
+    days: int
+
+
+Literal = str | Decimal | date | DaysFromRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
     """`values` holds one literal, two for `between` (low, high), and any number for `in`.
 
-    Text operators hold strings; ordered ones Decimals (amounts, date parts, numeric attributes) or dates.
+    Text operators hold strings; ordered ones Decimals (amounts, date parts, numeric attributes) or dates, which may be
+    relative to the record where the field is an attribute.
     """
 
     field: str
@@ -117,6 +136,13 @@ def condition_to_json(condition: Condition) -> dict[str, Any]:
             sensitive = {"case_sensitive": True} if condition.case_sensitive else {}
             value = written if several else written[0]
             return {"field": condition.field, "op": condition.op, "value": value, **sensitive}
+
+
+def operators(name: str) -> frozenset[str]:
+    """The operators of the field `name`."""
+    if name in TEXT_FIELDS:
+        return TEXT_OPS
+    return EITHER_OPS | ORDER_OPS | (TEXT_OPS if name.startswith(ATTRIBUTES) else frozenset())
 
 
 def count_leaves(condition: Condition) -> int:
@@ -200,10 +226,7 @@ def _parse_leaf(value: Mapping[str, Any], path: str) -> Leaf:
     name, op, sensitive = value["field"], value.get("op"), value.get("case_sensitive", False)
     if not isinstance(name, str) or not _known(name):
         raise RuleInvalid(f"{path}.field: {_shown(name)} is not a field; an attribute is written attributes.name")
-    if name in TEXT_FIELDS:
-        ops = TEXT_OPS
-    else:
-        ops = EITHER_OPS | ORDER_OPS | (TEXT_OPS if name.startswith(ATTRIBUTES) else frozenset())
+    ops = operators(name)
     if not isinstance(op, str) or op not in ops:
         raise RuleInvalid(f"{path}.op: {_shown(op)} is not an operator of {name}; there are {', '.join(sorted(ops))}")
     is_text = op in TEXT_OPS and (name in TEXT_FIELDS or name.startswith(ATTRIBUTES))
@@ -245,9 +268,12 @@ def _parse_values(value: Any, name: str, op: str, path: str) -> tuple[Literal, .
 
 def _check_range(values: Sequence[Any], path: str) -> None:
     low, high = values
-    if type(low) is not type(high):
+    if isinstance(low, Decimal) is not isinstance(high, Decimal):
         raise RuleInvalid(f"{path}.value: both ends must be numbers, or both dates")
-    if low > high:
+    if isinstance(low, DaysFromRecord) and isinstance(high, DaysFromRecord):
+        low, high = low.days, high.days
+    # How a relative end compares with an absolute one depends on the record.
+    if type(low) is type(high) and low > high:
         raise RuleInvalid(f"{path}.value: {low} is above {high}")
 
 
@@ -255,14 +281,33 @@ def _reader(name: str, op: str) -> Callable[[Any, str], Literal]:
     if name == "amount":
         return _number
     if name == "date":
-        return _day
+        return _own_day
     if name in DATE_PARTS:
         return lambda value, path: _part(value, name, path)
     if op in ORDER_OPS:
-        return lambda value, path: _day(value, path) if _looks_like_day(value) else _number(value, path)
+        return _bound
     if op in EITHER_OPS:
         return _word
     return lambda value, path: _phrase(value, op, path)
+
+
+def _bound(value: Any, path: str) -> Literal:
+    if isinstance(value, Mapping):
+        return _days_from_record(value, path)
+    return _day(value, path) if _looks_like_day(value) else _number(value, path)
+
+
+def _days_from_record(value: Mapping[str, Any], path: str) -> DaysFromRecord:
+    days = value.get("days")
+    if set(value) != {"days"} or not isinstance(days, int) or isinstance(days, bool) or abs(days) > MAX_DAYS:
+        raise RuleInvalid(f'{path}: a relative date is {{"days": n}}, n a whole number from -{MAX_DAYS} to {MAX_DAYS}')
+    return DaysFromRecord(days=days)
+
+
+def _own_day(value: Any, path: str) -> date:
+    if isinstance(value, Mapping):
+        raise RuleInvalid(f"{path}: relative dates are for attributes; the record's date is always its own day")
+    return _day(value, path)
 
 
 def _looks_like_day(value: Any) -> bool:
@@ -283,7 +328,7 @@ def _number(value: Any, path: str) -> Decimal:
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and -exponent > MAX_DECIMALS:
         raise RuleInvalid(f"{path}: more than {MAX_DECIMALS} decimals")
-    return number
+    return number or Decimal(0)
 
 
 def _part(value: Any, name: str, path: str) -> Decimal:
@@ -307,6 +352,8 @@ def _word(value: Any, path: str) -> str:
         return str(value).lower()
     if isinstance(value, int | float | Decimal):
         return format(_number(value, path), "f")
+    if isinstance(value, Mapping):
+        raise RuleInvalid(f"{path}: a relative date needs one of lt, lte, gt, gte, between")
     if not isinstance(value, str) or not _plain(value):
         raise RuleInvalid(f"{path}: a text of at most {MAX_LITERAL} characters is needed")
     return value
@@ -320,7 +367,9 @@ def _phrase(value: Any, op: str, path: str) -> str:
     return value
 
 
-def _write(literal: Literal, name: str) -> str | int:
+def _write(literal: Literal, name: str) -> str | int | dict[str, int]:
+    if isinstance(literal, DaysFromRecord):
+        return {"days": literal.days}
     if isinstance(literal, Decimal):
         return int(literal) if name in DATE_PARTS else format(literal, "f")
     return literal.isoformat() if isinstance(literal, date) else literal

@@ -54,6 +54,8 @@ class StageResult:
     candidates: tuple[Candidate, ...] = ()
     threshold: float | None = None
     model: str | None = None
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    """What else a person may want to see, as JSON: every rule that matched, with what it does, or why it failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ class Decision:
     approval: ApprovalReason | None = None
     suggested_id: UUID | None = None
     suggested_confidence: float = 0.0
+    rule_id: UUID | None = None
+    """The rule that won, where one did."""
     group_key: str = ""
     """Equal for identical texts, so that the queue can group them; given with an approval."""
     open_stage: Stage | None = None
@@ -106,6 +110,8 @@ def write_result(result: StageResult) -> dict[str, Any]:
         written["threshold"] = result.threshold
     if result.model is not None:
         written["model"] = result.model
+    if result.evidence:
+        written["evidence"] = list(result.evidence)
     return written
 
 
@@ -127,6 +133,7 @@ def earlier_results(trace: Mapping[str, Any] | None) -> tuple[StageResult, ...]:
             reason=s["reason"],
             threshold=s.get("threshold"),
             model=s.get("model"),
+            evidence=tuple(s.get("evidence", ())),
             candidates=tuple(
                 Candidate(
                     category_id=UUID(c["category_id"]),

@@ -17,6 +17,8 @@ class Stream(StrEnum):
     PROCESS = "records:process"
     LLM = "records:llm"
     EMBED = "examples:embed"
+    LEARN = "rules:learn"
+    RUN = "rules:run"
 
 
 class JobStatus(StrEnum):
@@ -40,6 +42,8 @@ class NewJob:
     request_id: str | None = None
     source_agent: str = "balance"
     max_attempts: int = 5
+    delay_seconds: float = 0.0
+    """How long it waits before it is due."""
     trace_parent: str | None = None
     """The W3C `traceparent` of the call that queued it, so that a trace goes on in the worker."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 MIN_LITERAL = 3
@@ -14,6 +15,7 @@ _META = frozenset("?*+{}[]()|.^$\\")
 _REPEAT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
 
 _Strings = frozenset[str] | None
+_Options = tuple[frozenset[str], ...]
 _NOTHING = frozenset({""})
 
 
@@ -22,42 +24,55 @@ class _GiveUp(Exception):
 
 
 @lru_cache(maxsize=4_096)
-def required_literals(pattern: str) -> frozenset[str] | None:
-    """Literals of which at least one is in every text that `pattern` (RE2 syntax) is found in, or None if unknown.
+def literal_options(pattern: str) -> _Options:
+    """Sets of literals; every text that `pattern` (RE2 syntax) is found in has one of each set. Empty: none is known.
 
     They are runs of 3 or more printable ASCII characters, in lower case: look for them in a case-folded text. Flags,
-    `\\Q...\\E`, named groups and numeric escapes give None: a reader that guesses would lose matches.
+    `\\Q...\\E`, named groups and numeric escapes give nothing: a reader that guesses would lose matches.
     """
     try:
-        literals, _, end = _alternatives(pattern, 0)
+        options, _, end = _alternatives(pattern, 0)
     except (_GiveUp, IndexError, RecursionError):
-        return None
-    return literals if end == len(pattern) else None
+        return ()
+    return options if end == len(pattern) else ()
 
 
-def _alternatives(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
-    """What one of the alternatives requires, all that they can spell (None if not just literals), and their end."""
-    required: list[_Strings] = []
+def required_literals(pattern: str) -> frozenset[str] | None:
+    """Of the `literal_options` the one whose shortest literal is longest; None if there are none."""
+    return max(literal_options(pattern), key=_shortest, default=None)
+
+
+def _shortest(strings: frozenset[str]) -> int:
+    return min(map(len, strings))
+
+
+def _alternatives(pattern: str, at: int) -> tuple[_Options, _Strings, int]:
+    """What the alternatives require, all that they can spell (None if not just literals), and their end."""
+    each: list[_Options] = []
     exact: list[_Strings] = []
     while True:
-        needed, spelt, at = _sequence(pattern, at)
-        required.append(needed)
+        options, spelt, at = _sequence(pattern, at)
+        each.append(options)
         exact.append(spelt)
         if at == len(pattern) or pattern[at] != "|":
-            return _union(required), _union(exact), at
+            break
         at += 1
+    if len(each) > 1:
+        best = [max(options, key=_shortest, default=None) for options in each]
+        union = _union(best)
+        return () if union is None else (union,), _union(exact), at
+    return each[0], exact[0], at
 
 
-def _union(sets: list[_Strings]) -> _Strings:
+def _union(sets: Sequence[_Strings]) -> _Strings:
     known = [strings for strings in sets if strings is not None]
     return frozenset().union(*known) if len(known) == len(sets) else None
 
 
-def _sequence(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
+def _sequence(pattern: str, at: int) -> tuple[_Options, _Strings, int]:
     """As `_alternatives`, of what stands up to `|`, `)` or the end.
 
-    It reads the text as parts that are literal throughout; each is a requirement, as is each group between them. The
-    best requirement is the one whose shortest string is longest.
+    It reads the text as parts that are literal throughout; each is a requirement, as are those of groups between them.
     """
     options: list[frozenset[str]] = []
     part = _NOTHING
@@ -65,37 +80,34 @@ def _sequence(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
     while at < len(pattern) and pattern[at] not in "|)":
         required, exact, at = _atom(pattern, at)
         quantifier, at = _quantifier(pattern, at)
-        if quantifier == "?" and exact is not None:
-            exact |= _NOTHING
-        elif quantifier in ("?", "*", "{"):
-            required = exact = None
+        if quantifier in ("?", "*", "{"):
+            required = ()
+            exact = exact | _NOTHING if quantifier == "?" and exact is not None else None
         if exact is not None and len(part) * len(exact) <= _MAX_SET:
             part = frozenset(head + tail for head in part for tail in exact)
             if quantifier != "+":
                 continue
         options.append(part)
-        if required is not None:
-            options.append(required)
+        options.extend(required)
         part = _NOTHING if exact is None or len(exact) > _MAX_SET else exact
         whole = False
     options.append(part)
-    best = max(options, key=lambda strings: min(map(len, strings)))
-    return best if min(map(len, best)) >= MIN_LITERAL else None, part if whole else None, at
+    return tuple(option for option in options if _shortest(option) >= MIN_LITERAL), part if whole else None, at
 
 
-def _atom(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
+def _atom(pattern: str, at: int) -> tuple[_Options, _Strings, int]:
     char = pattern[at]
     if char == "(":
         return _group(pattern, at)
     if char == "[":
-        return None, None, _after_class(pattern, at)
+        return (), None, _after_class(pattern, at)
     if char == "\\":
-        return None, _escape(pattern[at + 1]), at + 2
+        return (), _escape(pattern[at + 1]), at + 2
     if char in "?*+{}":
         raise _GiveUp
     if char in "^$":
-        return None, _NOTHING, at + 1
-    return None, _literal(char), at + 1
+        return (), _NOTHING, at + 1
+    return (), _literal(char), at + 1
 
 
 def _literal(char: str) -> _Strings:
@@ -112,7 +124,7 @@ def _escape(char: str) -> _Strings:
     return None if char == "?" else frozenset({char})  # a text's broken surrogates reach the engine as question marks
 
 
-def _group(pattern: str, at: int) -> tuple[_Strings, _Strings, int]:
+def _group(pattern: str, at: int) -> tuple[_Options, _Strings, int]:
     if pattern.startswith("(?", at) and not pattern.startswith("(?:", at):
         raise _GiveUp
     required, exact, at = _alternatives(pattern, at + (3 if pattern.startswith("(?:", at) else 1))

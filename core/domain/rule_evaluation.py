@@ -16,8 +16,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from core.domain.conditions import AllOf, AnyOf, Condition, Leaf, Not, PluginLeaf
-from core.domain.records import Record, clean_text, normalise
+from core.domain.records import Sortable, clean_text, normalise
 from core.domain.regex_literals import MIN_LITERAL
+from core.domain.rule_history import History, NoHistory
 from core.domain.rule_leaves import Facts, Regex, leaf_test, leaf_words
 from core.domain.rules import Rule, order_key
 from core.errors import RuleInvalid, SortationError
@@ -33,7 +34,7 @@ Words = frozenset[str] | None
 
 
 class CompiledRuleLike(Protocol):
-    def evaluate(self, records: Sequence[Record]) -> Sequence[bool | None]: ...
+    def evaluate(self, records: Sequence[Sortable], history: History) -> Sequence[bool | None]: ...
 
 
 class RuleTypeLike(Protocol):
@@ -95,7 +96,7 @@ def compile_rules(rules: Sequence[Rule], regex: Regex, rule_type: RuleTypes) -> 
     """Never raises for what a rule needs and lacks (a plugin, a regex that is no longer served): that becomes a
     `RuleError` on each record it is asked about."""
     ordered = tuple(sorted((rule for rule in rules if rule.enabled), key=order_key))
-    nodes = [_compile(rule.when, regex, rule_type) for rule in ordered]
+    nodes = [compile_condition(rule.when, regex, rule_type) for rule in ordered]
     by_gram: dict[str, tuple[tuple[str, int], ...]] = {}
     for index, (_, words) in enumerate(nodes):
         for word in words or ():
@@ -114,11 +115,14 @@ def check_rule(rule: Rule, regex: Regex, rule_type: RuleTypes) -> None:
     _check(rule.when, "when", regex, rule_type)
 
 
-def evaluate(compiled: CompiledRules, records: Sequence[Record], zone: ZoneInfo = UTC) -> list[RuleOutcome]:
-    """The outcome for each record, in order. `zone` is the tenant's: the calendar day of an instant is taken in it."""
+def evaluate(
+    compiled: CompiledRules, records: Sequence[Sortable], zone: ZoneInfo = UTC, history: History | None = None
+) -> list[RuleOutcome]:
+    """The outcome for each record, in order. `zone` is the tenant's: the calendar day of an instant is taken in it.
+    `history` is what rule types may ask about the past, None for none."""
     outcomes: list[RuleOutcome] = []
     texts: dict[tuple[str, str], tuple[str, str, list[int]]] = {}
-    verdicts: dict[object, Any] = {_RECORDS: records}
+    verdicts = asked_about(records, zone, history)
     for position, record in enumerate(records):
         key = record.text, record.counterparty
         if (known := texts.get(key)) is None:
@@ -127,6 +131,11 @@ def evaluate(compiled: CompiledRules, records: Sequence[Record], zone: ZoneInfo 
         facts = Facts(record, text, counterparty, position, verdicts, zone)
         outcomes.append(_ask(compiled, candidates, facts))
     return outcomes
+
+
+def asked_about(records: Sequence[Sortable], zone: ZoneInfo, history: History | None) -> dict[object, Any]:
+    """What the facts of a batch share (`Facts.verdicts`): plugin leaves ask about all of it and keep the answers."""
+    return {_ASKED: (records, history or NoHistory(zone))}
 
 
 def _ask(compiled: CompiledRules, candidates: list[int], facts: Facts) -> RuleOutcome:
@@ -141,17 +150,18 @@ def _ask(compiled: CompiledRules, candidates: list[int], facts: Facts) -> RuleOu
         elif isinstance(verdict, str):
             errors.append(RuleError(rule_id=compiled.rules[index].id, reason=verdict))
     if errors:
-        return _outcome(compiled, matched, tuple(errors))
+        return outcome_of(compiled.rules, matched, tuple(errors))
     key = tuple(matched)
     if (outcome := compiled.outcomes.get(key)) is None:
-        outcome = _outcome(compiled, matched, ())
+        outcome = outcome_of(compiled.rules, matched, ())
         if len(compiled.outcomes) < MAX_REMEMBERED:
             compiled.outcomes[key] = outcome
     return outcome
 
 
-def _outcome(compiled: CompiledRules, matched: Sequence[int], errors: tuple[RuleError, ...]) -> RuleOutcome:
-    matches = tuple(RuleMatch(rule=compiled.rules[index]) for index in matched)
+def outcome_of(rules: Sequence[Rule], matched: Sequence[int], errors: tuple[RuleError, ...]) -> RuleOutcome:
+    """The outcome where those of the `rules` matched whose places, rising, are `matched`."""
+    matches = tuple(RuleMatch(rule=rules[index]) for index in matched)
     deciding = [match for match in matches if match.rule.then.decides]
     fields: dict[str, str] = {}
     for match in matches:
@@ -182,8 +192,10 @@ def _read(compiled: CompiledRules, text: str, counterparty: str) -> tuple[str, s
     return normal_text, normal_counterparty, sorted(found)
 
 
-def _compile(condition: Condition, regex: Regex, rule_type: RuleTypes) -> tuple[Run, Words]:
-    """The closure, and words of which one is in the texts of every record that it says anything but no to."""
+def compile_condition(condition: Condition, regex: Regex, rule_type: RuleTypes) -> tuple[Run, Words]:
+    """The closure, and words of which one is in the texts of every record that it says anything but no to.
+
+    Never raises: what the condition needs and lacks becomes its verdict."""
     match condition:
         case Leaf():
             try:
@@ -193,10 +205,10 @@ def _compile(condition: Condition, regex: Regex, rule_type: RuleTypes) -> tuple[
         case PluginLeaf():
             return _plugin(condition, rule_type), None
         case Not(child=child):
-            run, _ = _compile(child, regex, rule_type)
+            run, _ = compile_condition(child, regex, rule_type)
             return _negation(run), None
         case AllOf(children=children) | AnyOf(children=children):
-            nodes = [_compile(child, regex, rule_type) for child in children]
+            nodes = [compile_condition(child, regex, rule_type) for child in children]
             runs = tuple(run for run, _ in nodes)
             known = [words for _, words in nodes if words is not None]
             if isinstance(condition, AllOf):
@@ -244,7 +256,7 @@ def _disjunction(runs: tuple[Run, ...]) -> Run:
     return disjunction
 
 
-_RECORDS = object()
+_ASKED = object()
 
 
 def _plugin(leaf: PluginLeaf, rule_type: RuleTypes) -> Run:
@@ -258,17 +270,19 @@ def _plugin(leaf: PluginLeaf, rule_type: RuleTypes) -> Run:
         """Asks about the whole batch when the first of its records gets here."""
         verdicts = facts.verdicts.get(mine)
         if verdicts is None:
-            verdicts = facts.verdicts[mine] = _verdicts(leaf, compiled, facts.verdicts[_RECORDS])
+            verdicts = facts.verdicts[mine] = _verdicts(leaf, compiled, *facts.verdicts[_ASKED])
         verdict: Verdict = verdicts[facts.position]
         return verdict
 
     return plugin
 
 
-def _verdicts(leaf: PluginLeaf, compiled: CompiledRuleLike, records: Sequence[Record]) -> list[Verdict]:
+def _verdicts(
+    leaf: PluginLeaf, compiled: CompiledRuleLike, records: Sequence[Sortable], history: History
+) -> list[Verdict]:
     """The verdict on each record. Where the whole batch fails, each is asked alone, so that one spoils no other."""
     try:
-        given = list(compiled.evaluate(records))
+        given = list(compiled.evaluate(records, history))
         if len(given) == len(records) and all(item is None or isinstance(item, bool) for item in given):
             return [*given]
         reason = (
@@ -278,7 +292,7 @@ def _verdicts(leaf: PluginLeaf, compiled: CompiledRuleLike, records: Sequence[Re
         reason = _reason(leaf, error)
     if len(records) == 1:
         return [reason[:MAX_REASON]]
-    return [_verdicts(leaf, compiled, [record])[0] for record in records]
+    return [_verdicts(leaf, compiled, [record], history)[0] for record in records]
 
 
 def _reason(leaf: PluginLeaf, error: Exception) -> str:
@@ -301,5 +315,7 @@ def _check(condition: Condition, path: str, regex: Regex, rule_type: RuleTypes) 
         case PluginLeaf():
             try:
                 rule_type(condition.type).compile(condition.params)
+            except RuleInvalid as error:
+                raise RuleInvalid(f"{path}.{clean_text(str(error))[:MAX_REASON]}") from error
             except Exception as error:
                 raise RuleInvalid(f"{path}: {_reason(condition, error)}") from error

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from calendar import monthrange
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from core.domain.conditions import ATTRIBUTES, DATE_PARTS, ISO_DATE, NUMBER, ORDER_OPS, TEXT_FIELDS, Leaf
-from core.domain.records import Record, clean_text, normalise, occurred_on
+from core.domain.conditions import (
+    ATTRIBUTES,
+    DATE_PARTS,
+    ISO_DATE,
+    NUMBER,
+    ORDER_OPS,
+    TEXT_FIELDS,
+    DaysFromRecord,
+    Leaf,
+)
+from core.domain.records import Sortable, clean_text, normalise, occurred_on
 from core.domain.regex_literals import MIN_LITERAL, required_literals
 
 Regex = Callable[[str, bool], Callable[[str], bool]]
@@ -35,7 +45,7 @@ class Facts:
     __slots__ = ("counterparty", "position", "record", "text", "verdicts", "zone")
 
     def __init__(
-        self, record: Record, text: str, counterparty: str, position: int, verdicts: dict[object, Any], zone: ZoneInfo
+        self, record: Sortable, text: str, counterparty: str, position: int, verdicts: dict[object, Any], zone: ZoneInfo
     ) -> None:
         self.record = record
         self.text = text
@@ -67,12 +77,14 @@ def leaf_test(leaf: Leaf, regex: Regex) -> Test:
         return _attribute_test(leaf, regex)
     if leaf.field in TEXT_FIELDS:
         return _text_test(leaf, regex)
-    holds = _ordered(leaf)
+    holds = _ordered(leaf.op, leaf.values)
     if leaf.field == "amount":
         return lambda facts: facts.record.amount is not None and holds(facts.record.amount)
     if leaf.field in DATE_PARTS:
         if leaf.field == "weekday":
             return lambda facts: holds(facts.day.isoweekday())
+        if leaf.field == "days_left":
+            return lambda facts: holds(_days_left(facts.day))
         part = operator.attrgetter(leaf.field)
         return lambda facts: holds(part(facts.day))
     return lambda facts: holds(facts.day)
@@ -125,26 +137,32 @@ def _phrase(leaf: Leaf, regex: Regex) -> Callable[[str], bool]:
             return frozenset(words).__contains__
 
 
-def _ordered(leaf: Leaf) -> Callable[[Any], bool]:
-    if leaf.op == "between":
-        low, high = leaf.values
+def _ordered(op: str, values: Sequence[Any]) -> Callable[[Any], bool]:
+    if op == "between":
+        low, high = values
         return lambda value: low <= value <= high
-    if compare := _COMPARE.get(leaf.op):
-        bound = leaf.values[0]
+    if compare := _COMPARE.get(op):
+        bound = values[0]
         return lambda value: compare(value, bound)
-    return frozenset(leaf.values).__contains__
+    return frozenset(values).__contains__
+
+
+def _days_left(day: date) -> int:
+    return monthrange(day.year, day.month)[1] - day.day
 
 
 def _attribute_test(leaf: Leaf, regex: Regex) -> Test:
     """A list holds when one of its items does. For the ordered operators a number may be written as text."""
     steps = leaf.field.removeprefix(ATTRIBUTES).split(".")
+    if any(isinstance(value, DaysFromRecord) for value in leaf.values):
+        return _relative_test(leaf, steps)
     holds = _attribute_ordered(leaf) if leaf.op in ORDER_OPS else _attribute_word(leaf, regex)
     return lambda facts: any(holds(item) for item in _items(facts.record.attributes, steps))
 
 
 def _attribute_ordered(leaf: Leaf) -> Callable[[Any], bool]:
-    read = _number if isinstance(leaf.values[0], Decimal) else _day
-    ordered = _ordered(leaf)
+    read = as_number if isinstance(leaf.values[0], Decimal) else _day
+    ordered = _ordered(leaf.op, leaf.values)
 
     def holds(item: Any) -> bool:
         value = read(item)
@@ -153,9 +171,23 @@ def _attribute_ordered(leaf: Leaf) -> Callable[[Any], bool]:
     return holds
 
 
+def _relative_test(leaf: Leaf, steps: Sequence[str]) -> Test:
+    ends: Sequence[Any] = leaf.values
+
+    def test(facts: Facts) -> bool:
+        # Days are compared by number: the record's day and a century may be beyond what a date holds.
+        own = facts.day.toordinal()
+        days = [own + end.days if isinstance(end, DaysFromRecord) else end.toordinal() for end in ends]
+        holds = _ordered(leaf.op, days)
+        dates = map(_day, _items(facts.record.attributes, steps))
+        return any(holds(found.toordinal()) for found in dates if found is not None)
+
+    return test
+
+
 def _attribute_word(leaf: Leaf, regex: Regex) -> Callable[[Any], bool]:
     found = _phrase(leaf, regex)
-    numbers = {_number(value) for value in leaf.values} - {None} if leaf.op in ("equals", "in") else frozenset()
+    numbers = {as_number(value) for value in leaf.values} - {None} if leaf.op in ("equals", "in") else frozenset()
     fold = not leaf.case_sensitive and leaf.op != "regex"
 
     def holds(item: Any) -> bool:
@@ -163,7 +195,7 @@ def _attribute_word(leaf: Leaf, regex: Regex) -> Callable[[Any], bool]:
             item = str(item).lower()
         if isinstance(item, str):
             return found(_fold(item) if fold else item)
-        number = _number(item)
+        number = as_number(item)
         return number is not None and (number in numbers or found(format(number, "f")))
 
     return holds
@@ -176,7 +208,7 @@ def _items(attributes: Any, steps: Iterable[str]) -> list[Any]:
     return list(value[:_MAX_ITEMS]) if isinstance(value, list | tuple) else [value]
 
 
-def _number(value: Any) -> Decimal | None:
+def as_number(value: Any) -> Decimal | None:
     if isinstance(value, bool) or (isinstance(value, int) and value.bit_length() > _MAX_BITS):
         return None
     if isinstance(value, int | float | Decimal):

@@ -19,6 +19,7 @@ MAX_TAG = 64
 MAX_FIELDS = 20
 MAX_FIELD_NAME = 100
 MAX_FIELD_VALUE = 500
+MAX_PRIORITY = 1_000_000
 
 
 class RuleStage(StrEnum):
@@ -54,7 +55,11 @@ class Rule:
     """A tenant's rule. Lower `priority` is asked first within its stage.
 
     `pack` names the starter pack it came with. An untrusted rule only suggests: a tenant's own rule is trusted, one of
-    a pack is not until the tenant trusts it. `hits` counts the records it decided; `version` rises with every change.
+    a pack is not until the tenant trusts it, or people's answers prove it (`proved`). A rule that people contradict too
+    often is `demoted`: it asks for a person instead of deciding. Since its condition or action last changed, `hits`
+    counts the records it won, `confirmed` and `overridden` the answers of people to review items of these, `corrected`
+    those that people gave another category without being asked. `proposal_id` is the proposal it was made of. `version`
+    rises with every change.
     """
 
     id: UUID
@@ -72,6 +77,12 @@ class Rule:
     last_hit_at: datetime | None
     created_at: datetime
     version: int
+    confirmed: int = 0
+    overridden: int = 0
+    corrected: int = 0
+    demoted: bool = False
+    proved: bool = False
+    proposal_id: UUID | None = None
 
 
 def order_key(rule: Rule) -> tuple[int, int, int, int, datetime, UUID]:

@@ -19,12 +19,15 @@ DEFAULT_SOURCE_AGENT = "balance"
 class TenantSettings:
     """What a tenant tunes. Probabilities are 0 to 1.
 
-    `similarity_threshold` and `llm_threshold` are the confidence from which those stages decide alone;
-    `spot_check_share` is the random share of what was decided alone that goes to a person all the same.
+    `promise` is the share of what is decided alone that must be right: a rule that people's answers show to be below it
+    is demoted, and rules are proposed only where they keep it. `similarity_threshold` and `llm_threshold` are the
+    confidence from which those stages decide alone; `spot_check_share` is the random share of what was decided alone
+    that goes to a person all the same.
     """
 
     default_currency: str = "EUR"
     trusted_packs: tuple[str, ...] = ()
+    promise: float = 0.95
     similarity_threshold: float = 0.9
     llm_threshold: float = 0.85
     spot_check_share: float = 0.02
@@ -103,7 +106,7 @@ def check_tenant(name: str, time_zone: str) -> None:
 
 
 def check_settings(settings: TenantSettings) -> TenantSettings:
-    for name in ("similarity_threshold", "llm_threshold", "spot_check_share"):
+    for name in ("promise", "similarity_threshold", "llm_threshold", "spot_check_share"):
         if not 0 <= getattr(settings, name) <= 1:
             raise Invalid(f"{name} lies between 0 and 1")
     if len(settings.default_currency) != 3 or not settings.default_currency.isupper():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.domain.jobs import Job
 from core.domain.records import text_digest
 from core.domain.tenants import worker_actor
-from core.usecases.vectors import cached_vectors
+from core.usecases.shared.vectors import cached_vectors
 from ports.embedder import Embedder
 from ports.storage import UnitOfWork
 

@@ -46,8 +46,11 @@ class _Delivery:
     connection: Connection
 
 
-def ingest_records(job: Job, *, uow: UnitOfWork, host: PluginHost, clock: Clock, ids: Ids) -> None:
-    """Reads the import that the job names into records and queues what is to be sorted.
+def ingest_records(
+    job: Job, *, learn_delay: float | None = None, uow: UnitOfWork, host: PluginHost, clock: Clock, ids: Ids
+) -> None:
+    """Reads the import that the job names into records and queues what is to be sorted. What was approved elsewhere is
+    learned from: rules are proposed `learn_delay` seconds later (None: not at all).
 
     Raises `UnreadableFile` for a payload that no retry can read, `Transient` and `PluginUnavailable` for what a retry
     may cure, `LeaseLost` when another worker took over.
@@ -83,7 +86,7 @@ def ingest_records(job: Job, *, uow: UnitOfWork, host: PluginHost, clock: Clock,
                 refusals=(*progress.refusals, *map(asdict, refusals))[:MAX_REFUSALS],
             )
             progress = _store(delivery, named, progress, uow=uow, clock=clock, ids=ids)
-    _finish(delivery, progress, uow=uow, clock=clock, ids=ids)
+    _finish(delivery, progress, learn_delay, uow=uow, clock=clock, ids=ids)
 
 
 def _checked(
@@ -205,7 +208,15 @@ def _so_far(imported: Import, progress: Progress) -> Import:
     )
 
 
-def _finish(delivery: _Delivery, progress: Progress, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> None:
+def _finish(
+    delivery: _Delivery,
+    progress: Progress,
+    learn_delay: float | None,
+    *,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> None:
     counts = {"inserted": progress.inserted, "known": progress.known, "refused": progress.refused}
     with uow.begin(delivery.actor) as tx:
         tx.imports.update(
@@ -213,7 +224,10 @@ def _finish(delivery: _Delivery, progress: Progress, *, uow: UnitOfWork, clock: 
         )
         tx.events.append([NewEvent(type=EventType.IMPORT_DONE, subject_id=delivery.imported.id, payload=counts)])
         if delivery.imported.approved:
-            tx.jobs.add([replace(_process_job(delivery, ids.new(), [ids.new()]), stream=Stream.EMBED, payload={})])
+            learn = replace(_process_job(delivery, ids.new(), [ids.new()]), stream=Stream.EMBED, payload={})
+            tx.jobs.add([learn])
+            if learn_delay is not None and not tx.jobs.waiting(Stream.LEARN):
+                tx.jobs.add([replace(learn, id=ids.new(), stream=Stream.LEARN, delay_seconds=learn_delay)])
         tx.jobs.finish(delivery.job)
         tx.commit()
 

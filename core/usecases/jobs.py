@@ -10,6 +10,7 @@ from uuid import UUID
 from core.domain.connections import ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, JobStatus, Stream, backoff
+from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.errors import Invalid
 from ports.clock import Clock, Ids
@@ -51,6 +52,9 @@ def fail_job(
             tx.events.append([NewEvent(type=EventType.JOB_DEAD, subject_id=job.id, payload=payload)])
             if job.stream is Stream.INGEST:
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
+            if job.stream is Stream.RUN:
+                run = tx.runs.get(UUID(job.payload["run_id"]))
+                tx.runs.update(replace(run, status=RunStatus.FAILED, failure=reason, finished_at=clock.now()))
         tx.commit()
     return JobStatus.DEAD if dead else JobStatus.QUEUED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from core.domain.jobs import NewJob, Stream
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
 from core.domain.tenants import Actor
 from core.errors import AlreadyDecided, Invalid, VersionMismatch
+from core.usecases.shared.standing import count_answers
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
@@ -37,9 +39,16 @@ def list_queue(
 
 
 def decide_approvals(
-    actor: Actor, answers: Sequence[Answer], *, uow: UnitOfWork, clock: Clock, ids: Ids
+    actor: Actor,
+    answers: Sequence[Answer],
+    *,
+    learn_delay: float | None = None,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
 ) -> Sequence[Record]:
-    """Carries out all answers or none; returns the records as they are now.
+    """Carries out all answers or none; returns the records as they are now. Rules are proposed out of what was decided
+    `learn_delay` seconds later (None: not at all).
 
     Raises `NotFound`, `AlreadyDecided` (somebody was quicker) or `Invalid` (no such category, nothing to approve).
     """
@@ -58,7 +67,8 @@ def decide_approvals(
         chosen = [settle(approval, answer) for approval, answer in zip(approvals, answers, strict=True)]
         _check_categories(tx, set(chosen))
         verdicts = [answer.verdict for answer in answers]
-        decided = _settle(tx, actor, records, chosen, verdicts, now, ids)
+        count_answers(tx, zip(records, chosen, repeat(True)))
+        decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
         tx.approvals.decide(
             [
                 replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
@@ -77,6 +87,7 @@ def change_record(
     category_id: UUID | None,
     tags: Sequence[str] | None,
     attributes: Mapping[str, Any] | None,
+    learn_delay: float | None = None,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -98,6 +109,7 @@ def change_record(
             _check_categories(tx, {category_id})
             verdict = Verdict.APPROVE if category_id == record.category_id else Verdict.OVERRIDE
             approval = tx.approvals.open_of(record_id)
+            count_answers(tx, [(record, category_id, approval is not None)])
             if approval is not None:
                 approve = category_id == approval.suggested_id
                 decided = replace(
@@ -109,7 +121,7 @@ def change_record(
                 )
                 verdict = decided.verdict or verdict
                 tx.approvals.decide([decided])
-            [record] = _settle(tx, actor, [record], [category_id], [verdict], now, ids)
+            [record] = _settle(tx, actor, [record], [category_id], [verdict], now, learn_delay, ids)
         else:
             tx.records.update([record])
             tx.events.append([NewEvent(type=EventType.UPDATED, subject_id=record_id, payload={"change": "edited"})])
@@ -130,9 +142,10 @@ def _settle(
     chosen: Sequence[UUID],
     verdicts: Sequence[Verdict],
     now: datetime,
+    learn_delay: float | None,
     ids: Ids,
 ) -> list[Record]:
-    """Writes what people decided: records, examples, events, and the job that embeds the examples."""
+    """Writes what people decided: records, examples, events, and the jobs that learn of it."""
     settled = [_settled(r, c, v, actor, now) for r, c, v in zip(records, chosen, verdicts, strict=True)]
     tx.records.update(settled)
     tx.examples.put(
@@ -158,18 +171,14 @@ def _settle(
             for r, category, verdict in zip(records, chosen, verdicts, strict=True)
         ]
     )
-    tx.jobs.add(
-        [
-            NewJob(
-                id=ids.new(),
-                stream=Stream.EMBED,
-                payload={},
-                request_id=actor.request_id,
-                source_agent=actor.source_agent,
-            )
-        ]
-    )
+    tx.jobs.add([_job(Stream.EMBED, actor, ids)])
+    if learn_delay is not None and not tx.jobs.waiting(Stream.LEARN):
+        tx.jobs.add([replace(_job(Stream.LEARN, actor, ids), delay_seconds=learn_delay)])
     return [replace(r, version=r.version + 1, updated_at=now) for r in settled]
+
+
+def _job(stream: Stream, actor: Actor, ids: Ids) -> NewJob:
+    return NewJob(id=ids.new(), stream=stream, payload={}, request_id=actor.request_id, source_agent=actor.source_agent)
 
 
 def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, now: datetime) -> Record:

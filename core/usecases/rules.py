@@ -8,16 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.categories import resolver
-from core.domain.conditions import parse_condition
 from core.domain.events import EventType, NewEvent
-from core.domain.rules import Rule, RuleStage, check_name, parse_action
-from core.domain.tenants import Actor
+from core.domain.rules import Rule
+from core.domain.tenants import Actor, Tenant
 from core.errors import Invalid, VersionMismatch
+from core.usecases.shared.effects import Chain
+from core.usecases.shared.rule_drafts import ask_to_confirm, changed_rule, check_servable, new_rule
 from ports.clock import Clock, Ids
 from ports.matching import RuleMatcher
+from ports.rule_text import RuleTextParser
 from ports.storage import Transaction, UnitOfWork
 
-MAX_PRIORITY = 1_000_000
+_ACTS = ("when", "then", "stage", "priority", "stop", "enabled", "demoted")
+"""What of a rule decides what it does."""
 STEP = 10
 """Between neighbours that were put in order, so that a rule fits between two without moving others."""
 
@@ -37,38 +40,26 @@ def create_rules(
     actor: Actor,
     written: Sequence[Mapping[str, Any]],
     *,
+    confirm: bool = False,
     uow: UnitOfWork,
     matcher: RuleMatcher,
+    text: RuleTextParser,
     clock: Clock,
     ids: Ids,
 ) -> Sequence[Rule]:
-    """All or none. Each is written as `{"name", "when", "then", "stage", "priority", "stop", "enabled"}`, the last four
-    optional; `then.category` may be an id, a key, a path or a name. Raises `RuleInvalid`, naming the place."""
+    """All or none, each as `shared.rule_drafts.new_rule` reads it. Raises `RuleInvalid`, naming the place, and
+    `ConfirmNeeded` unless `confirm`."""
     now = clock.now()
     with uow.begin(actor) as tx:
-        resolve = resolver(tx.categories.list())
-        rules = []
-        for one in written:
-            blank = Rule(
-                id=ids.new(),
-                tenant_id=actor.tenant_id,
-                name="",
-                stage=RuleStage.MAIN,
-                priority=100,
-                when=parse_condition(one.get("when")),
-                then=parse_action(one.get("then"), resolve),
-                stop=False,
-                enabled=True,
-                pack=None,
-                trusted=True,
-                hits=0,
-                last_hit_at=None,
-                created_at=now,
-                version=1,
-            )
-            rule = _with(blank, {"name": one.get("name", ""), **one}, resolve)
-            matcher.check(rule)
-            rules.append(rule)
+        tenant, resolve = tx.tenants.get(), resolver(tx.categories.list())
+        rules = [
+            new_rule(one, id=ids.new(), tenant_id=actor.tenant_id, now=now, resolve=resolve, text=text)
+            for one in written
+        ]
+        for rule, one in zip(rules, written, strict=True):
+            check_servable(rule, one.get("when"), matcher, text)
+        if not confirm:
+            ask_to_confirm(rules, tx.rules.list(), tx=tx, chain=_chain(actor, tenant, uow, matcher))
         tx.rules.add(rules)
         _tell(tx, EventType.RULE_CREATED, [r.id for r in rules])
         tx.commit()
@@ -81,20 +72,30 @@ def change_rule(
     changes: Mapping[str, Any],
     *,
     version: int | None,
+    confirm: bool = False,
     uow: UnitOfWork,
     matcher: RuleMatcher,
+    text: RuleTextParser,
 ) -> Rule:
-    """Raises `NotFound`, `VersionMismatch`, `RuleInvalid`."""
+    """A new condition or action, or the end of a demotion (`demoted`: false), makes the rule's evidence start anew.
+
+    Raises `NotFound`, `VersionMismatch`, `RuleInvalid`, and `ConfirmNeeded` unless `confirm`.
+    """
     with uow.begin(actor) as tx:
         rule = tx.rules.get(rule_id)
         if version is not None and rule.version != version:
             raise VersionMismatch
-        changed = _with(rule, changes, resolver(tx.categories.list()))
-        matcher.check(changed)
-        tx.rules.update(changed)
+        changed = changed_rule(rule, changes, resolve=resolver(tx.categories.list()), text=text)
+        check_servable(changed, changes.get("when"), matcher, text)
+        if not confirm and any(getattr(changed, name) != getattr(rule, name) for name in _ACTS):
+            chain = _chain(actor, tx.tenants.get(), uow, matcher)
+            ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=chain)
+        anew = (changed.when, changed.then) != (rule.when, rule.then) or (rule.demoted and not changed.demoted)
+        tx.rules.update(changed, anew=anew)
         _tell(tx, EventType.RULE_CHANGED, [rule_id], changed=sorted(changes))
+        changed = tx.rules.get(rule_id)
         tx.commit()
-    return replace(changed, version=rule.version + 1)
+    return changed
 
 
 def order_rules(actor: Actor, rule_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[Rule]:
@@ -121,24 +122,8 @@ def delete_rule(actor: Actor, rule_id: UUID, *, version: int | None, uow: UnitOf
         tx.commit()
 
 
-def _with(rule: Rule, changes: Mapping[str, Any], resolve: Mapping[str, UUID]) -> Rule:
-    priority = changes.get("priority", rule.priority)
-    if not isinstance(priority, int) or isinstance(priority, bool) or abs(priority) > MAX_PRIORITY:
-        raise Invalid(f"priority is a whole number up to {MAX_PRIORITY}")
-    try:
-        stage = RuleStage(changes.get("stage", rule.stage))
-    except ValueError:
-        raise Invalid("stage is pre, main or post") from None
-    return replace(
-        rule,
-        name=check_name(changes["name"]) if "name" in changes else rule.name,
-        stage=stage,
-        priority=priority,
-        when=parse_condition(changes["when"]) if "when" in changes else rule.when,
-        then=parse_action(changes["then"], resolve) if "then" in changes else rule.then,
-        stop=bool(changes.get("stop", rule.stop)),
-        enabled=bool(changes.get("enabled", rule.enabled)),
-    )
+def _chain(actor: Actor, tenant: Tenant, uow: UnitOfWork, matcher: RuleMatcher) -> Chain:
+    return Chain(actor=replace(actor, idempotency=None), tenant=tenant, uow=uow, matcher=matcher)
 
 
 def _tell(tx: Transaction, type: EventType, rule_ids: Sequence[UUID], **payload: Any) -> None:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
+from flask import Response
+
+from core.domain.condition_text import condition_to_text
 from core.domain.conditions import condition_to_json
 from core.domain.permissions import Permission
+from core.domain.rule_schema import rule_schema
+from core.domain.rule_standing import precision
 from core.domain.rules import Rule, action_to_json
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
 from entrypoints.api.responses import if_match, part, versioned
 from entrypoints.api.schemas.base import WholeListSchema, everything, page_of
-from entrypoints.api.schemas.rules import NewRuleSchema, RuleChangeSchema, RuleOrderSchema, RuleSchema
+from entrypoints.api.schemas.rules import (
+    ConfirmQuerySchema,
+    NewRuleSchema,
+    RuleChangeSchema,
+    RuleOrderSchema,
+    RuleSchema,
+)
 from entrypoints.api.state import actor, container
 
 blp = Blueprint("rules", "What the tenant knows for sure.", "/rules")
@@ -31,11 +43,13 @@ def list_rules(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("", "POST")
 @needs(Permission.RULES_WRITE)
+@blp.query(ConfirmQuerySchema)
 @blp.body(NewRuleSchema)
 @blp.answer(201, RuleSchema)
-def create_rule(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Adds a rule. What is wrong with it is told with its place, such as `when.all[2].value`."""
-    [rule] = container().create_rules(posting(), [body])
+def create_rule(query: dict[str, Any], body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Adds a rule. What is wrong with it is told with its place: `when.all[2].value`, or the column of its text. One
+    that contradicts what people decided, or that is never reached, is 409 `confirm_needed` without `confirm`."""
+    [rule] = container().create_rules(posting(), [body], confirm=query["confirm"])
     versioned(rule.version)
     return written_rule(rule), {"Location": f"/api/v1/rules/{rule.id}"}
 
@@ -47,6 +61,16 @@ def create_rule(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 def order_rules(body: dict[str, Any]) -> dict[str, Any]:
     """Puts rules in this order, within their stages; those left out come after, as they were."""
     return everything([written_rule(rule) for rule in container().order_rules(posting(), body["ids"])])
+
+
+@blp.route("/schema")
+@needs(Permission.RULES_READ)
+@blp.answer(200, description="The JSON Schema of a rule and of its condition.")
+def get_schema() -> Response:
+    """The JSON Schema (2020-12) of a rule as POST /rules takes it, for editors and for checks before sending."""
+    return Response(
+        json.dumps(rule_schema()), mimetype="application/schema+json"
+    )  # orjson takes no number above 64 bits
 
 
 @blp.route("/<uuid:rule_id>")
@@ -61,11 +85,12 @@ def get_rule(rule_id: UUID) -> dict[str, Any]:
 
 @blp.route("/<uuid:rule_id>", "PATCH")
 @needs(Permission.RULES_WRITE)
+@blp.query(ConfirmQuerySchema)
 @blp.body(RuleChangeSchema)
 @blp.answer(200, RuleSchema)
-def change_rule(changes: dict[str, Any], rule_id: UUID) -> dict[str, Any]:
-    """Changes a rule."""
-    rule = container().change_rule(actor(), rule_id, changes, version=if_match())
+def change_rule(query: dict[str, Any], changes: dict[str, Any], rule_id: UUID) -> dict[str, Any]:
+    """Changes a rule. A new condition or action makes its evidence start anew. May ask for `confirm`, as a new one."""
+    rule = container().change_rule(actor(), rule_id, changes, version=if_match(), confirm=query["confirm"])
     versioned(rule.version)
     return written_rule(rule)
 
@@ -88,13 +113,21 @@ def written_rule(rule: Rule) -> dict[str, Any]:
         "enabled",
         "pack",
         "trusted",
+        "proved",
+        "demoted",
         "hits",
         "last_hit_at",
+        "confirmed",
+        "overridden",
+        "corrected",
+        "proposal_id",
         "created_at",
         "version",
     )
     return {name: getattr(rule, name) for name in plain} | {
         "stage": rule.stage.value,
         "when": condition_to_json(rule.when),
+        "text": condition_to_text(rule.when),
+        "precision": precision(rule),
         "then": action_to_json(rule.then),
     }

@@ -109,7 +109,7 @@ def classify(
     with its category, who decided (rules, similarity or llm), how sure, and why; what no stage is sure of is
     `needs_review`, with a suggestion if there is one.
     """
-    settings = quiet_settings()
+    settings = replace(quiet_settings(), rule_proposals="off")
     tenant_settings = check_settings(TenantSettings(default_currency=currency, trusted_packs=TRUSTED_PACKS))
     host = PluginManager(allow=frozenset(settings.plugins_allow), block=frozenset(settings.plugins_block))
     connector = detect(host, file)
@@ -125,7 +125,7 @@ def classify(
         # After the examples, since rules may name categories that came with them.
         for place, rule in enumerate(written):
             with _placed(rules, place):
-                container.create_rules(actor, [rule])
+                container.create_rules(actor, [rule], confirm=True)
         status.update(f"sorting {file.name}")
         imported = _import(container, actor, file, connector, _pieces(file), approved=False)
         rows = list(_rows(container, actor, imported.id))

@@ -21,6 +21,7 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from core.domain.jobs import Stream
 from core.errors import SortationError, StartFailed
 from entrypoints.cli import stopping
 from entrypoints.cli.files import new_table
@@ -153,7 +154,8 @@ def _wait(client: Client, import_id: str, progress: Progress, task: TaskID) -> M
         started = time.monotonic()
         done = imported["status"] == "done"
         # The jobs first: what they left is final only if none was open before it was counted.
-        busy = bool(client.get("/api/v1/jobs", status=["queued", "published", "running"], limit=1)["items"])
+        jobs = client.get("/api/v1/jobs", status=["queued", "published", "running"])["items"]
+        busy = any(job["stream"] != Stream.LEARN for job in jobs)  # proposals take their time, and sort nothing
         if done:
             left = sum(1 for _ in client.pages("/api/v1/records", import_id=import_id, status="ingested"))
             progress.update(task, total=imported["inserted"], completed=imported["inserted"] - left)

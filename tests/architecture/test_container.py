@@ -49,10 +49,7 @@ def test_every_use_case_is_bound() -> None:
     import core.usecases
 
     bound = {provider.provides for provider in _use_cases().values()}
-    helpers = {"core.usecases.vectors"}
     for module in pkgutil.iter_modules(core.usecases.__path__, "core.usecases."):
-        if module.name in helpers:
-            continue
         functions = inspect.getmembers(importlib.import_module(module.name), inspect.isfunction)
         public = {f for name, f in functions if not name.startswith("_") and f.__module__ == module.name}
         assert public <= bound, f"{module.name}: {[f.__name__ for f in public - bound]}"

@@ -7,7 +7,19 @@ from uuid import UUID
 
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Idempotency, Membership, User
-from tests.contract.storage import START, Storage, a_draft, a_key, a_rule, an_example, an_import, asked, vector
+from tests.contract.storage import (
+    START,
+    Storage,
+    a_draft,
+    a_key,
+    a_proposal,
+    a_rule,
+    a_run,
+    an_example,
+    an_import,
+    asked,
+    vector,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +35,8 @@ class Belongings:
     approval: UUID
     example: UUID
     rule: UUID
+    proposal: UUID
+    run: UUID
     job: UUID
     key: UUID
 
@@ -33,19 +47,22 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, key, person = storage.ids.batch(4)
+    rule, example, key, person, proposal, run = storage.ids.batch(6)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
-        approval = tx.approvals.open_of(record)
-        assert approval is not None
         tx.examples.put([an_example(example, actor, category, record)])
         tx.examples.set_embeddings("m1", {example: vector(x=1)})
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
         tx.rules.add([a_rule(rule, actor, category)])
+        tx.proposals.replace_open([a_proposal(proposal, actor, category)])
+        tx.runs.add(a_run(run, actor))
+        tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
+        approval = tx.approvals.open_of(record)
+        assert approval is not None
         tx.records.delete(deleted, None)
     with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
         pass
@@ -61,6 +78,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         approval=approval.id,
         example=example,
         rule=rule,
+        proposal=proposal,
+        run=run,
         job=job,
         key=key,
     )

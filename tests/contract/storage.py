@@ -19,7 +19,9 @@ from core.domain.connections import Connection, Import, ImportStatus
 from core.domain.decisions import Decision, Stage
 from core.domain.events import Event, EventFilter
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
+from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
 from ports.storage import Stored, Transaction, UnitOfWork
@@ -95,6 +97,12 @@ class Storage:
             approval = tx.approvals.open_of(record_id)
         assert approval is not None
         return approval.id
+
+    def run(self, actor: Actor, **fields: Any) -> UUID:
+        run = a_run(self.ids.new(), actor, **fields)
+        with self.writing(actor) as tx:
+            tx.runs.add(run)
+        return run.id
 
     def job(self, actor: Actor, stream: Stream = Stream.PROCESS, **fields: Any) -> UUID:
         new = NewJob(id=self.ids.new(), stream=stream, payload={"import_id": "1"}, **fields)
@@ -244,6 +252,36 @@ def a_rule(id: UUID, actor: Actor, category_id: UUID | None, **fields: Any) -> R
         "version": 1,
     }
     return Rule(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
+
+
+def a_proposal(id: UUID, actor: Actor, category_id: UUID, **fields: Any) -> Proposal:
+    standard: dict[str, Any] = {
+        "name": "Groceries",
+        "when": parse_condition({"field": "text", "op": "contains", "value": "rewe"}),
+        "evidence": Evidence(support=20, agreeing=19, expected=0.95, examples=(id,)),
+        "status": ProposalStatus.OPEN,
+        "rule_id": None,
+        "decided_by": None,
+        "decided_at": None,
+        "created_at": START,
+        "version": 1,
+    }
+    given = {**standard, **fields}
+    key = proposal_key(given["when"], category_id)
+    return Proposal(id=id, tenant_id=actor.tenant_id, category_id=category_id, **{"key": key, **given})
+
+
+def a_run(id: UUID, actor: Actor, **fields: Any) -> RuleRun:
+    standard: dict[str, Any] = {
+        "job_id": id,
+        "status": RunStatus.QUEUED,
+        "rule_ids": None,
+        "where": {},
+        "counts": RunCounts(),
+        "requested_by": "reviewer",
+        "created_at": START,
+    }
+    return RuleRun(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
 
 
 def vector(**components: float) -> list[float]:

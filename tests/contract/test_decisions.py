@@ -10,6 +10,7 @@ from core.domain.approvals import ApprovalReason
 from core.domain.decisions import Stage
 from core.domain.records import RecordStatus
 from core.errors import Invalid
+from ports.storage import RecordFilter
 from tests.contract.storage import Storage, a_draft, asked, decided
 
 
@@ -47,6 +48,19 @@ def test_what_no_stage_is_sure_of_waits_for_a_person(storage: Storage) -> None:
     assert (approval.record_id, approval.tenant_id, approval.reason) == (id, actor.tenant_id, ApprovalReason.UNSURE)
     assert (approval.suggested_id, approval.confidence, approval.urgency) == (food, 0.25, 0.75)
     assert (approval.group_key, approval.verdict, approval.decided_by) == ("rewe", None, None)
+
+
+def test_the_rule_that_a_stage_before_suggested_by_is_remembered(storage: Storage) -> None:
+    actor = storage.tenant()
+    rule, other = storage.ids.batch(2)
+    a, b, c = storage.store(actor, [a_draft(n) for n in "abc"]).inserted
+    waiting = {"status": RecordStatus.INGESTED, "stage": None, "open_stage": Stage.LLM}
+    with storage.writing(actor) as tx:
+        tx.records.decide([decided(a, rule_id=rule, **waiting), decided(b, rule_id=rule, **waiting)])
+        tx.records.decide([asked(a), asked(b, rule_id=other), asked(c)])
+    with storage.reading(actor) as tx:
+        assert [r.rule_id for r in tx.records.get_many([a, b, c])] == [rule, other, None]
+        assert {row["id"]: row["rule_id"] for row in tx.records.page(RecordFilter(), after=None, limit=9)}[a] == rule
 
 
 def test_a_spot_check_leaves_the_record_processed(storage: Storage) -> None:

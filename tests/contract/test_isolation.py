@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from core.domain.approvals import Verdict
 from core.domain.events import EventFilter
+from core.domain.proposals import ProposalStatus
 from core.errors import Invalid, LeaseLost, NotFound
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
@@ -17,7 +19,9 @@ from tests.contract.storage import (
     START,
     Storage,
     a_draft,
+    a_proposal,
     a_rule,
+    a_run,
     an_example,
     an_import,
     answered,
@@ -36,6 +40,12 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "known": lambda tx, their: tx.records.known(their.connection, [("giro", "1")]),
     "open_between": lambda tx, their: tx.records.open_between(their.imported, their.record, their.undecided),
     "open_among": lambda tx, their: tx.records.open_among([their.undecided]),
+    "snapshots": lambda tx, their: tx.records.snapshots(RecordFilter(), before=None, limit=9),
+    "count": lambda tx, their: tx.records.count(RecordFilter()),
+    "past": lambda tx, their: tx.records.past([(their.undecided, "REWE Markt 1234", date(2026, 1, 3))], 9)[0],
+    "amounts": lambda tx, their: tx.records.amounts("food", "EUR", 9),
+    "redecide": lambda tx, their: tx.records.redecide(their.run, [(decided(their.record), 3)]),
+    "restore": lambda tx, their: sum(tx.records.restore(their.run, after=None, limit=9)[:2]),
     "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
     "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
     "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
@@ -47,6 +57,11 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "nearest": lambda tx, their: tx.examples.nearest("m1", [vector(x=1)], 9)[0],
     "embeddings": lambda tx, their: tx.embeddings.get("m1", [b"digest"]),
     "rules": lambda tx, their: tx.rules.list(),
+    "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
+    "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
+    "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
+    "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
+    "waiting": lambda tx, their: tx.jobs.waiting("records:process"),
     "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
     "claim": lambda tx, their: tx.jobs.claim(their.job, their.key, 60),
     "events": lambda tx, their: tx.events.list(EventFilter(), after=0, limit=9),
@@ -71,6 +86,13 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "rules.update": lambda tx, their: tx.rules.update(a_rule(their.rule, their.actor, None)),
     "rules.reorder": lambda tx, their: tx.rules.reorder({their.rule: 1}),
     "rules.delete": lambda tx, their: tx.rules.delete(their.rule, None),
+    "rules.set_standing": lambda tx, their: tx.rules.set_standing(their.rule, demoted=True, proved=False),
+    "proposals.get": lambda tx, their: tx.proposals.get(their.proposal),
+    "proposals.decide": lambda tx, their: tx.proposals.decide(
+        a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
+    ),
+    "runs.get": lambda tx, their: tx.runs.get(their.run),
+    "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),
     "jobs.get": lambda tx, their: tx.jobs.get(their.job),
     "jobs.replay": lambda tx, their: tx.jobs.replay([their.job]),
 }
@@ -111,25 +133,32 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
             change(tx)
     with storage.writing(mine) as tx:
         tx.rules.count_hits({their.rule: 9}, START)
+        tx.rules.count_answers({their.rule: (9, 9, 9)})
+        tx.proposals.replace_open([])
         tx.examples.set_embeddings("m2", {their.example: vector(y=1)})
         tx.api_keys.touch(their.key, START)
     job = storage.claim(their.actor, their.job)
     with storage.reading(mine) as tx, pytest.raises(LeaseLost):
         tx.jobs.finish(job)
     with storage.reading(their.actor) as tx:
-        assert tx.rules.get(their.rule).hits == 0
+        assert (tx.rules.get(their.rule).hits, tx.rules.get(their.rule).confirmed) == (0, 0)
         assert tx.api_keys.get(their.key).last_used_at is None
         assert tx.examples.without_embedding("m2", 9) == example_before
         assert tx.approvals.count_open() == 1
+        assert [p.id for p in tx.proposals.list(status="open", after=None, limit=9)] == [their.proposal]
 
 
 def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
     their, mine = belongings(storage), storage.tenant()
-    own = storage.record(mine)
+    own, sorted_before = storage.record(mine), storage.record(mine, "2")
+    with storage.writing(mine) as tx:
+        tx.records.decide([decided(sorted_before)])
     links: list[Callable[[Transaction], Any]] = [
         lambda tx: tx.records.decide([decided(own, their.category)]),
         lambda tx: tx.records.update([replace(tx.records.get(own), category_id=their.category)]),
         lambda tx: tx.rules.add([a_rule(storage.ids.new(), mine, their.category)]),
+        lambda tx: tx.proposals.replace_open([a_proposal(storage.ids.new(), mine, their.category)]),
+        lambda tx: tx.records.redecide(their.run, [(decided(sorted_before), 2)]),
         lambda tx: tx.examples.put([an_example(storage.ids.new(), mine, their.category)]),
         lambda tx: tx.imports.add(an_import(storage.ids.new(), mine, their.connection), []),
     ]

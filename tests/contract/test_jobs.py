@@ -41,6 +41,41 @@ def test_a_new_job_waits_to_be_published(storage: Storage) -> None:
     assert job.due_at == job.created_at
 
 
+def test_a_job_may_wait_before_it_is_due(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = storage.job(actor, delay_seconds=90.5)
+    with storage.writing(actor) as tx:
+        job = tx.jobs.get(id)
+        assert job.due_at - job.created_at == timedelta(seconds=90.5)
+        assert tx.jobs.claim(id, storage.ids.new(), 60) is None
+
+
+def test_a_job_waits_until_a_worker_begins_it(storage: Storage) -> None:
+    actor = storage.tenant()
+
+    def waiting(stream: Stream) -> bool:
+        with storage.reading(actor) as tx:
+            return tx.jobs.waiting(stream)
+
+    assert not waiting(Stream.LEARN)
+    id = storage.job(actor, Stream.LEARN, delay_seconds=0)
+    assert waiting(Stream.LEARN)
+    assert not waiting(Stream.RUN)
+    assert not waiting(Stream.PROCESS)
+    with storage.system.take_due(share=9, limit=9) as published:
+        assert [job_id for _, job_id, _, _ in published] == [id]
+    assert waiting(Stream.LEARN)
+    job = storage.claim(actor, id)
+    assert not waiting(Stream.LEARN)
+    with storage.writing(actor) as tx:
+        tx.jobs.fail(job, "later", due_at=storage.now())
+    assert waiting(Stream.LEARN)
+    job = storage.claim(actor, id)
+    with storage.writing(actor) as tx:
+        tx.jobs.finish(job)
+    assert not waiting(Stream.LEARN)
+
+
 def test_jobs_are_listed_by_stream_and_status_page_by_page(storage: Storage) -> None:
     actor = storage.tenant()
     a, b, c, d = (storage.job(actor, s) for s in (Stream.PROCESS, Stream.LLM, Stream.PROCESS, Stream.PROCESS))

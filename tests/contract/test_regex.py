@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.matching.regex import re2_search
-from core.domain.regex_literals import MIN_LITERAL, required_literals
+from core.domain.regex_literals import MIN_LITERAL, literal_options, required_literals
 from core.errors import RuleInvalid
 
 PIECES = st.sampled_from(
@@ -124,6 +124,7 @@ def test_a_search_never_raises_whatever_the_text(text: str) -> None:
         (r"(?:^|[^\pL\pN])caf[eé] nero", {" nero"}),
         (r"ab+cde", {"bcde"}),
         (r"(?:abc)+", {"abc"}),
+        ("(?:aaa|bbb|ccc|ddd|eee|fff|ggg|hhh|iii)(?:xxxx|yyyy)?", {f"{char * 3}" for char in "abcdefghi"}),
         (r"abc*", None),
         (r"abc{0,2}d", None),
         ("abc|d", None),
@@ -143,13 +144,12 @@ def test_required_literals_by_example(pattern: str, literals: set[str] | None) -
 @example("kss", "\u212aſs", False)
 @settings(max_examples=2_000, deadline=None)
 def test_a_text_that_matches_has_a_required_literal(pattern: str, text: str, sensitive: bool) -> None:
-    literals = required_literals(pattern)
-    if literals is None:
-        return
-    assert all(len(literal) >= MIN_LITERAL for literal in literals)
+    options = literal_options(pattern)
+    assert all(len(literal) >= MIN_LITERAL for literals in options for literal in literals)
+    assert (required_literals(pattern) in options) is bool(options)
     try:
         found = re2_search(pattern, sensitive)(text)
     except RuleInvalid:
         return
     if found:
-        assert any(literal in text.casefold() for literal in literals)
+        assert all(any(literal in text.casefold() for literal in literals) for literals in options)

@@ -76,6 +76,91 @@ def test_rules_of_a_pack_are_trusted_when_the_pack_is(storage: Storage) -> None:
         assert {rule.pack for rule in tx.rules.list() if rule.trusted} == {None, "bank"}
 
 
+def test_a_rule_that_answers_proved_is_trusted_whatever_its_pack(storage: Storage) -> None:
+    actor = storage.tenant()
+    rule = a_rule(storage.ids.new(), actor, None, pack="shop", trusted=False)
+    add(storage, actor, rule)
+    with storage.writing(actor) as tx:
+        assert not tx.rules.get(rule.id).trusted
+        tx.rules.set_standing(rule.id, demoted=False, proved=True)
+    with storage.reading(actor) as tx:
+        proved = replace(rule, proved=True, trusted=True, version=2)
+        assert (tx.rules.get(rule.id), list(tx.rules.list())) == (proved, [proved])
+
+
+def test_the_standing_of_a_rule_is_a_change_of_it(storage: Storage) -> None:
+    actor = storage.tenant()
+    rule = a_rule(storage.ids.new(), actor, None)
+    add(storage, actor, rule)
+    with storage.writing(actor) as tx:
+        tx.rules.set_standing(rule.id, demoted=True, proved=False)
+    with storage.reading(actor) as tx:
+        assert tx.rules.get(rule.id) == replace(rule, demoted=True, version=2)
+        with pytest.raises(NotFound):
+            tx.rules.set_standing(storage.ids.new(), demoted=True, proved=False)
+
+
+def test_answers_add_up_until_the_rule_begins_anew(storage: Storage) -> None:
+    actor = storage.tenant()
+    proposal = storage.ids.new()
+    a, b = (a_rule(storage.ids.new(), actor, None, proposal_id=proposal) for _ in range(2))
+    add(storage, actor, a, b)
+    with storage.writing(actor) as tx:
+        before = tx.tenants.get().rules_version
+        counted = tx.rules.count_answers({b.id: (3, 1, 5), storage.ids.new(): (9, 9, 9), a.id: (0, 2, 0)})
+        assert list(counted) == [replace(a, overridden=2), replace(b, confirmed=3, overridden=1, corrected=5)]
+        now = replace(b, confirmed=7, overridden=1, corrected=6)
+        assert list(tx.rules.count_answers({b.id: (4, 0, 1)})) == [now]
+        tx.rules.count_hits({b.id: 2}, START)
+        assert list(tx.rules.count_answers({})) == []
+        assert tx.tenants.get().rules_version == before
+    with storage.writing(actor) as tx:
+        tx.rules.set_standing(b.id, demoted=True, proved=True)
+        tx.rules.update(replace(tx.rules.get(b.id), name="Renamed", confirmed=0))
+        now = replace(now, name="Renamed", hits=2, last_hit_at=START, demoted=True, proved=True, version=3)
+        assert tx.rules.get(b.id) == now
+        tx.rules.update(replace(tx.rules.get(b.id), name="New"), anew=True)
+    with storage.reading(actor) as tx:
+        assert tx.rules.get(b.id) == replace(b, name="New", last_hit_at=START, version=4)
+
+
+def test_the_list_follows_every_change(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    a, b, c = (a_rule(storage.ids.new(), actor, food, priority=n) for n in (1, 2, 3))
+    add(storage, actor, a, b)
+
+    def listed() -> list[Rule]:
+        with storage.reading(actor) as tx:
+            return list(tx.rules.list())
+
+    assert listed() == [a, b]
+    with storage.reading(actor) as tx:  # never committed
+        tx.rules.update(replace(a, when=NESTED))
+        assert [rule.when for rule in tx.rules.list()] == [NESTED, b.when]
+    assert listed() == [a, b]
+    with storage.writing(actor) as tx:
+        tx.rules.update(replace(a, then=Action(skip=True)))
+        tx.rules.add([c])
+        tx.rules.count_hits({b.id: 2}, START)
+    a, b = replace(a, then=Action(skip=True), version=2), replace(b, hits=2, last_hit_at=START)
+    assert listed() == [a, b, c]
+    with storage.writing(actor) as tx:
+        tx.rules.delete(b.id, None)
+        tx.rules.reorder({a.id: 3, c.id: 0})
+    assert listed() == [replace(c, priority=0, version=2), replace(a, priority=3, version=3)]
+
+
+def test_rules_that_reordering_does_not_move_keep_their_version(storage: Storage) -> None:
+    actor = storage.tenant()
+    a, b = (a_rule(storage.ids.new(), actor, None, priority=n) for n in (1, 2))
+    add(storage, actor, a, b)
+    with storage.writing(actor) as tx:
+        tx.rules.reorder({a.id: 1, b.id: 0})
+    with storage.reading(actor) as tx:
+        assert [(r.id, r.version) for r in tx.rules.list()] == [(b.id, 2), (a.id, 1)]
+
+
 def test_updating_a_rule_is_guarded_by_its_version(storage: Storage) -> None:
     actor = storage.tenant()
     food, car = storage.category(actor), storage.category(actor, "car")
@@ -158,6 +243,7 @@ CHANGES: dict[str, Callable[[Transaction, Rule, Rule], None]] = {
     "add": lambda tx, rule, new: tx.rules.add([new]),
     "update": lambda tx, rule, new: tx.rules.update(replace(rule, name="Other")),
     "reorder": lambda tx, rule, new: tx.rules.reorder({rule.id: 1}),
+    "standing": lambda tx, rule, new: tx.rules.set_standing(rule.id, demoted=True, proved=False),
     "delete": lambda tx, rule, new: tx.rules.delete(rule.id, None),
 }
 

@@ -199,3 +199,50 @@ def test_a_job_that_keeps_failing_is_dead_and_succeeds_when_replayed(tmp_path: P
         assert stack.call("POST", f"/api/v1/jobs/{dead['id']}/replay")[0] in (200, 202)
         assert_whole(stack, records=2)
         assert stack.call("GET", f"/api/v1/imports/{imported['id']}")[1]["status"] == "done"
+
+
+def decisions(stack: Stack) -> list[tuple[object, ...]]:
+    return stack.query(
+        "SELECT id, status, category_id, stage, confidence, threshold, model_version, selection_probability,"
+        " reasoning_trace, failure, tags, attributes, rule_id FROM records ORDER BY id"
+    )
+
+
+def run_counts(stack: Stack, run: str) -> dict[str, int]:
+    status, told = stack.call("GET", f"/api/v1/rules/runs/{run}")
+    assert status == 200, told
+    return {"done": told["status"] in ("done", "undone"), **told["counts"]}
+
+
+def test_workers_killed_in_the_middle_of_a_rule_run_and_of_its_undoing(stack: Stack) -> None:
+    stack.upload(statement())
+    stack.wait_until(stack.idle)
+    before = decisions(stack)
+    rule = {"name": "All", "when": "amount < 0", "then": {"category": "housing.rent"}, "stage": "pre", "priority": 1}
+    status, made = stack.call("POST", "/api/v1/rules?confirm=true", rule)
+    assert status == 201, made
+    status, preview = stack.call("POST", "/api/v1/rules/preview", {"last": None})
+    assert status == 200, preview
+    assert preview["newly_decided"] + preview["changed"] == RECORDS
+    status, run = stack.call("POST", "/api/v1/rules/runs", {"rule_ids": [made["id"]]})
+    assert status == 202, run
+
+    stack.wait_until(lambda: run_counts(stack, run["id"])["seen"] > 0)
+    kill_all(stack.processes("entrypoints.cli worker"))
+    stack.wait_until(lambda: run_counts(stack, run["id"])["done"])
+    counts = run_counts(stack, run["id"])
+    assert counts["seen"] == RECORDS
+    assert {name: counts[name] for name in ("newly_decided", "changed")} == {
+        name: preview[name] for name in ("newly_decided", "changed")
+    }
+    told = "SELECT count(*), count(DISTINCT subject_id) FROM events WHERE payload ->> 'run_id' = %s"
+    assert stack.query(told + " AND type = 'PROCESSED'", [run["id"]]) == [(RECORDS, RECORDS)]
+
+    assert stack.call("POST", f"/api/v1/rules/runs/{run['id']}/undo")[0] == 202
+    stack.wait_until(lambda: run_counts(stack, run["id"])["restored"] > 0)
+    kill_all(stack.processes("entrypoints.cli worker"))
+    stack.wait_until(lambda: run_counts(stack, run["id"])["done"])
+    counts = run_counts(stack, run["id"])
+    assert (counts["restored"], counts["kept"]) == (RECORDS, 0)
+    assert decisions(stack) == before
+    assert stack.query(told + " AND type = 'UPDATED'", [run["id"]]) == [(RECORDS, RECORDS)]

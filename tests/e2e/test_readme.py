@@ -44,11 +44,17 @@ def test_the_tour_works_as_printed(tmp_path: Path) -> None:
         )
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr
         answers = [json.loads(line) for line in ran.stdout.splitlines() if line.strip()]
-        me, records, rule, bulk, dry_run, imported, queue, settled, events, jobs = answers
+        me, records, rule, *about_rules, bulk, dry_run, imported, queue, settled, events, jobs = answers
+        tested, preview, run, undoing, conflicts, proposals = about_rules
         assert me["tenant"]["name"] == "Test"
         assert len(records["items"]) == 2
         assert all(record["reasoning_trace"]["stages"] for record in records["items"])
         assert rule["name"] == "The bakery downstairs"
+        assert tested["matched"] == len(tested["records"]) > 0
+        assert preview["changed"] + preview["newly_decided"] == tested["matched"]
+        assert run["status"] == "done"
+        assert undoing["status"] == "undoing"
+        assert conflicts["items"] == proposals["items"] == []
         assert dry_run["new"] == 0
         assert dry_run["known"] > 400
         assert queue["items"][0]["id"]

@@ -24,8 +24,7 @@ def make_container(database: DatabaseUrls) -> Iterator[Callable[..., Container]]
             database_url=database.owner,
             app_database_url=database.app,
             system_database_url=database.system,
-            broker_url="redis://127.0.0.1:1/0",
-            **changed,
+            **{"broker_url": "redis://127.0.0.1:1/0", "learn_delay_seconds": 0.0} | changed,
         )
         made.append(Container(settings=settings))
         return made[-1]

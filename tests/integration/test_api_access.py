@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from core.domain.conditions import parse_condition
 from core.domain.permissions import Permission
+from core.domain.proposals import Evidence, Proposal, ProposalStatus
 from core.domain.tenants import Actor
 from entrypoints.api import app as app_module
 from entrypoints.api.app import create_app
@@ -103,6 +106,30 @@ def test_a_key_without_the_scope_is_refused_by_every_route(app: Flask, api: Api)
         assert permission.value in answer.json["detail"]
 
 
+def propose(api: Api, category_id: UUID) -> UUID:
+    """An open proposal of the tenant."""
+    when = parse_condition({"field": "text", "op": "contains", "value": "qwxz"})
+    proposal = Proposal(
+        id=api.container.ids().new(),
+        tenant_id=api.tenant_id,
+        key="a key",
+        name="qwxz",
+        when=when,
+        category_id=category_id,
+        evidence=Evidence(support=9, agreeing=9, expected=0.99),
+        status=ProposalStatus.OPEN,
+        rule_id=None,
+        decided_by=None,
+        decided_at=None,
+        created_at=datetime.now(UTC),
+        version=1,
+    )
+    with api.container.uow().begin(api.actor) as tx:
+        tx.proposals.replace_open([proposal])
+        tx.commit()
+    return proposal.id
+
+
 def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, other: Api) -> None:
     category = other.category("food.groceries")
     imported = other.upload()
@@ -116,6 +143,8 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         "approval_id": other.get("/approvals")["items"][0]["id"],
         "job_id": imported["job_id"],
         "tenant_id": str(other.tenant_id),
+        "run_id": other.post("/rules/runs", {}, 202)["id"],
+        "proposal_id": str(propose(other, UUID(category))),
     }
     tried = 0
     for rule, method in protected(app):
@@ -128,12 +157,14 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 19
+    assert tried == 25
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),
         ("/jobs/replay", {"ids": [ids["job_id"]]}),
         ("/rules/order", {"ids": [ids["rule_id"]]}),
+        ("/rules/preview", {"rules": [{"id": ids["rule_id"], "enabled": False}]}),
+        ("/rules/runs", {"rule_ids": [ids["rule_id"]]}),
     ):
         assert api.post(path, body, 404)["code"] == "not_found"
     for path in (f"/imports?connection_id={ids['connection_id']}", f"/records?connection_id={ids['connection_id']}"):

@@ -57,6 +57,7 @@ def test_the_own_tenant(api: Api) -> None:
     assert changed.json["settings"] == {
         "default_currency": "EUR",
         "trusted_packs": ["bank"],
+        "promise": 0.95,
         "similarity_threshold": TenantSettings().similarity_threshold,
         "llm_threshold": 0.9,
         "spot_check_share": 0.0,

@@ -1,4 +1,4 @@
-"""The example plugin, installed as a third party's would be, is found, chosen and read."""
+"""The example plugins, installed as a third party's would be, are found and do their work."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from core.domain.plugins import PluginState
+from core.errors import RuleInvalid
 from plugins.manager import PluginManager
-from sortation import Context, ReadRequest
+from sortation import Context, NoHistory, ReadRequest
+from tests.unit.building import a_record
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin-pipes"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    source, target = tmp_path / "source", tmp_path / "site"
-    shutil.copytree(EXAMPLE, source)
+    target = tmp_path / "site"
+    names = ("plugin-pipes", "plugin-weekend")
+    sources = [str(shutil.copytree(EXAMPLES / name, tmp_path / name)) for name in names]
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(target)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(source)], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, *sources], check=True)
     monkeypatch.syspath_prepend(str(target))
     importlib.invalidate_caches()
     yield
-    sys.modules.pop("sortation_pipes", None)
+    for module in ("sortation_pipes", "sortation_weekend"):
+        sys.modules.pop(module, None)
 
 
 @pytest.mark.usefixtures("installed")
@@ -53,3 +58,25 @@ def test_an_installed_plugin_can_be_blocked() -> None:
     host = PluginManager(block=frozenset({"sortation-pipes"}))
     assert "pipes" not in host.connectors()
     assert "csv" in host.connectors()
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_rule_type_judges_records() -> None:
+    host = PluginManager()
+    info = next(info for info in host.inventory() if info.name == "weekend")
+    assert (info.state, info.distribution, info.version) == (PluginState.LOADED, "sortation-weekend", "1.0.0")
+    moments = [
+        date(2026, 1, 2),
+        date(2026, 1, 3),
+        date(2026, 1, 6),
+        datetime(2026, 1, 2, 23, 30, tzinfo=UTC),  # Saturday in Berlin
+    ]
+    rule = host.rule_type("weekend").compile({"holidays": ["2026-01-06"]})
+    records = [a_record(occurred_at=moment) for moment in moments]
+    assert rule.evaluate(records, NoHistory(ZoneInfo("Europe/Berlin"))) == [False, True, True, True]
+    assert host.rule_type("weekend").compile({}).evaluate(records, NoHistory()) == [False, True, False, False]
+
+    refused = {"holidays": ["Christmas"]}, {"holidays": [24]}, {"days": [6, 7]}
+    for params, place in zip(refused, ("params.holidays", "params.holidays.0", "params"), strict=True):
+        with pytest.raises(RuleInvalid, match=f"^{place}: "):
+            host.rule_type("weekend").compile(params)

@@ -212,17 +212,24 @@ def test_a_deleted_record_does_not_come_back(container: Container, actor: Actor)
     assert records_of(container, actor) == {}
 
 
-class BrittleMatcher:
-    """A matcher that fails on one text, as a defect in a stage would."""
+class BrittleRules:
+    """Rules that fail on one text, as a defect in a stage would."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
-        self.check = real.check
 
-    def evaluate(self, rules: Any, version: object, records: Sequence[Record], *rest: Any) -> Any:
+    def evaluate(self, records: Sequence[Record], *rest: Any) -> Any:
         if any("POISON" in record.text for record in records):
             raise ZeroDivisionError("a defect in a stage")
-        return self._real.evaluate(rules, version, records, *rest)
+        return self._real.evaluate(records, *rest)
+
+
+class BrittleMatcher:
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def ruleset(self, *asked: Any) -> Any:
+        return BrittleRules(self._real.ruleset(*asked))
 
 
 def test_a_poison_record_fails_alone(make_container: Callable[..., Container]) -> None:
@@ -413,12 +420,16 @@ def test_what_a_person_tags_meanwhile_stays(container: Container, actor: Actor) 
     )
     matcher = container.matcher()
 
-    class Slow(BrittleMatcher):
-        def evaluate(self, rules: Any, version: object, records: Sequence[Record], *rest: Any) -> Any:
+    class SlowRules(BrittleRules):
+        def evaluate(self, records: Sequence[Record], *rest: Any) -> Any:
             container.change_record(
                 actor, records[0].id, version=None, category_id=None, tags=["by-hand"], attributes=None
             )
-            return super().evaluate(rules, version, records, *rest)
+            return super().evaluate(records, *rest)
+
+    class Slow(BrittleMatcher):
+        def ruleset(self, *asked: Any) -> Any:
+            return SlowRules(matcher.ruleset(*asked))
 
     container.matcher.override(Slow(matcher))
     bring(container, actor, "2026-03-01;QORBEL;-3.00;EUR")

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from time import monotonic, sleep
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -22,11 +23,14 @@ from adapters.postgres.migrate import head, migrate
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
+from core.domain.approvals import Verdict
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import JobStatus
+from core.domain.records import RecordStatus
+from core.domain.rules import Action
 from core.domain.tenants import Idempotency
 from core.errors import IdempotencyReplay, NotFound, StartFailed, Transient
-from tests.contract.storage import Storage, a_draft, an_import
+from tests.contract.storage import Storage, a_draft, a_rule, an_import, answered, decided
 
 
 @pytest.fixture
@@ -111,6 +115,48 @@ def test_two_workers_that_claim_at_once_do_not_both_get_the_job(
         until_waiting(superuser, second)
         tx.commit()
     assert second.result() is None
+
+
+def test_a_run_waits_for_a_person_who_answers_and_leaves_the_record_to_them(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    food, run = storage.category(actor), storage.run(actor)
+    approval_id = storage.review(actor)
+    with storage.uow.begin(actor) as tx:
+        (approval,) = tx.approvals.get_many([approval_id], lock=True)
+        record = tx.records.get(approval.record_id)
+
+        def redecide() -> list[UUID]:
+            with storage.writing(actor) as other:
+                return list(other.records.redecide(run, [(decided(record.id, food), record.version)]))
+
+        second = meanwhile.submit(redecide)
+        until_waiting(superuser, second)
+        tx.records.update([replace(record, status=RecordStatus.OVERRIDDEN, category_id=food)])
+        tx.approvals.decide([answered(approval, Verdict.OVERRIDE, food)])
+        tx.commit()
+    assert second.result() == []
+    with storage.reading(actor) as tx:
+        assert tx.approvals.get_many([approval_id])[0].verdict is Verdict.OVERRIDE
+        assert list(tx.runs.changes(run, after=None, limit=9)) == []
+
+
+def test_rules_that_one_process_changed_are_seen_by_another(storage: Storage, database: DatabaseUrls) -> None:
+    engine = create(database.app, pool_size=1)
+    elsewhere = replace(storage, uow=PostgresUnitOfWork(engine, SystemIds()))
+    actor = storage.tenant()
+    food = storage.category(actor)
+    rule = a_rule(storage.ids.new(), actor, food)
+    with storage.writing(actor) as tx:
+        tx.rules.add([rule])
+    for one, other, name in ((storage, elsewhere, "A"), (elsewhere, storage, "B")):
+        with one.writing(actor) as tx:
+            tx.rules.update(replace(tx.rules.list()[0], name=name, then=Action(category_id=food, tags=(name,))))
+        with other.reading(actor) as tx:
+            (seen,) = tx.rules.list()
+            assert (seen.name, seen.then.tags) == (name, (name,))
+    engine.dispose()
 
 
 def test_the_reaper_leaves_a_worker_in_peace_that_is_about_to_commit(storage: Storage) -> None:

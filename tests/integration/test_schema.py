@@ -204,13 +204,15 @@ def test_a_tenant_reaches_its_own_rows_alone(table: str, filled: Filled, as_app:
 def test_a_tenant_cannot_write_a_row_of_another(
     table: str, filled: Filled, as_app: psycopg.Connection[Any], as_superuser: psycopg.Connection[Any]
 ) -> None:
+    given = [column.name for column in metadata.tables[table].columns if column.computed is None]
+    columns = sql.SQL(", ").join(map(sql.Identifier, given))
     take = "SELECT to_jsonb(t)::text FROM {} AS t WHERE tenant_id = %s LIMIT 1"
     row = as_superuser.execute(sql.SQL(take).format(sql.Identifier(table)), [filled.second]).fetchone()
     assert row is not None
     enter(as_app, filled.first)
-    insert = "INSERT INTO {0} SELECT * FROM jsonb_populate_record(NULL::{0}, %s::jsonb)"
+    insert = "INSERT INTO {0} ({1}) SELECT {1} FROM jsonb_populate_record(NULL::{0}, %s::jsonb)"
     with pytest.raises(InsufficientPrivilege, match="row-level security"):
-        as_app.execute(sql.SQL(insert).format(sql.Identifier(table)), row)
+        as_app.execute(sql.SQL(insert).format(sql.Identifier(table), columns), row)
     as_app.rollback()
     enter(as_app, filled.first)
     with pytest.raises(InsufficientPrivilege):  # nor give one away

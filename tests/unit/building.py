@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.conditions import parse_condition
-from core.domain.records import Record, RecordStatus
+from core.domain.records import Record, RecordStatus, Sortable
 from core.domain.rule_evaluation import CompiledRuleLike, RuleTypeLike
+from core.domain.rule_history import History
 from core.domain.rules import Action, Rule, RuleStage
 from core.errors import PluginUnavailable
 
@@ -93,7 +94,7 @@ class _Answer:
         self._owner = owner
         self._answer = answer
 
-    def evaluate(self, records: Sequence[Record]) -> Sequence[bool | None]:
+    def evaluate(self, records: Sequence[Sortable], history: History) -> Sequence[bool | None]:
         self._owner.calls += 1
         if self._answer == "raise":
             raise RuntimeError("no luck")

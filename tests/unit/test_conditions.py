@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from core.domain.conditions import (
     DATE_PARTS,
+    MAX_DAYS,
     MAX_DEPTH,
     MAX_LEAVES,
     MAX_LITERAL,
     MAX_VALUES,
     TEXT_FIELDS,
     AllOf,
+    DaysFromRecord,
     Leaf,
     Not,
     PluginLeaf,
@@ -29,59 +31,8 @@ from core.domain.conditions import (
 )
 from core.errors import RuleInvalid
 from tests.unit.building import leaf
+from tests.unit.condition_strategies import CONDITIONS
 
-WORDS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=20)
-PHRASES = WORDS.filter(lambda word: bool(word.strip()))
-NUMBERS = st.decimals(-(10**12), 10**12, places=4).map(str) | st.integers(-(10**12), 10**12)
-DAYS = st.dates().map(date.isoformat)
-ATTRIBUTES = st.lists(st.from_regex(r"[a-z]{1,5}", fullmatch=True), min_size=1, max_size=4).map(
-    lambda steps: ".".join(["attributes", *steps])
-)
-ORDERS = st.sampled_from(["lt", "lte", "gt", "gte", "equals"])
-
-
-def between(values: st.SearchStrategy[Any], key: Any = None) -> st.SearchStrategy[list[Any]]:
-    return st.lists(values, min_size=2, max_size=2).map(lambda ends: sorted(ends, key=key))
-
-
-def text_leaves(fields: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
-    one = st.tuples(st.sampled_from(["contains", "starts_with", "ends_with", "regex", "equals"]), PHRASES)
-    several = st.tuples(st.just("in"), st.lists(WORDS, min_size=1, max_size=4))
-    return st.builds(
-        lambda field, pair, sensitive: leaf(field, *pair, case_sensitive=sensitive),
-        fields,
-        one | several,
-        st.booleans(),
-    )
-
-
-def ordered_leaves(fields: st.SearchStrategy[str], values: st.SearchStrategy[Any], key: Any) -> st.SearchStrategy[Any]:
-    pairs = st.tuples(ORDERS, values) | st.tuples(st.just("between"), between(values, key))
-    return st.builds(lambda field, pair: leaf(field, *pair), fields, pairs)
-
-
-LEAVES = st.one_of(
-    text_leaves(st.sampled_from(sorted(TEXT_FIELDS)) | ATTRIBUTES),
-    ordered_leaves(st.just("amount"), NUMBERS, Decimal),
-    ordered_leaves(st.just("date"), DAYS, str),
-    ordered_leaves(st.sampled_from(["month", "day", "year"]), st.integers(1, 12), int),
-    st.builds(lambda days: leaf("weekday", "in", days), st.lists(st.integers(1, 7), min_size=1)),
-    st.builds(lambda field, ends: leaf(field, "between", ends), ATTRIBUTES, between(NUMBERS, Decimal) | between(DAYS)),
-    st.builds(
-        lambda key, params: {"type": key, "params": params},
-        st.sampled_from(["mcc", "geo"]),
-        st.dictionaries(WORDS, st.integers() | WORDS | st.booleans() | st.none() | st.lists(WORDS)),
-    ),
-)
-CONDITIONS = st.recursive(
-    LEAVES,
-    lambda children: st.one_of(
-        st.lists(children, min_size=1, max_size=3).map(lambda items: {"all": items}),
-        st.lists(children, min_size=1, max_size=3).map(lambda items: {"any": items}),
-        children.map(lambda child: {"not": child}),
-    ),
-    max_leaves=12,
-).filter(lambda value: depth(value) <= MAX_DEPTH)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(sorted(TEXT_FIELDS)),
     lambda children: (
@@ -93,11 +44,6 @@ JSON = st.recursive(
     ),
     max_leaves=20,
 )
-
-
-def depth(value: Any) -> int:
-    children = value.get("all") or value.get("any") or ([value["not"]] if "not" in value else [])
-    return 1 + max(map(depth, children), default=0)
 
 
 @given(CONDITIONS)
@@ -134,6 +80,13 @@ def test_whatever_is_no_condition_is_refused_with_one_line(value: Any) -> None:
         (leaf("attributes.paid", "equals", True), ("true",)),
         (leaf("attributes.due", "lt", "2026-02-01"), (date(2026, 2, 1),)),
         (leaf("attributes.score", "lt", "0.5"), (Decimal("0.5"),)),
+        (leaf("amount", "lt", "0e999"), (Decimal(0),)),
+        (leaf("days_left", "equals", 0), (Decimal(0),)),
+        (leaf("attributes.due", "lte", {"days": 14}), (DaysFromRecord(days=14),)),
+        (
+            leaf("attributes.due", "between", [{"days": -3}, "2026-02-01"]),
+            (DaysFromRecord(days=-3), date(2026, 2, 1)),
+        ),
     ],
 )
 def test_literals_become_what_their_field_holds(value: Any, values: tuple[Any, ...]) -> None:
@@ -164,6 +117,19 @@ def test_literals_become_what_their_field_holds(value: Any, values: tuple[Any, .
         (leaf("amount", "between", [2, 1]), "when.value: 2 is above 1"),
         (leaf("amount", "between", [1]), "when.value: [low, high] is needed"),
         (leaf("attributes.a", "between", [1, "2026-01-01"]), "when.value: both ends"),
+        (leaf("attributes.a", "between", [1, {"days": 2}]), "when.value: both ends"),
+        (leaf("attributes.a", "between", [{"days": 2}, {"days": 1}]), "when.value: 2 is above 1"),
+        (leaf("attributes.a", "lt", {"days": MAX_DAYS + 1}), "when.value: a relative date is"),
+        (leaf("attributes.a", "lt", {"days": 1.5}), "when.value: a relative date is"),
+        (leaf("attributes.a", "lt", {"days": True}), "when.value: a relative date is"),
+        (leaf("attributes.a", "lt", {"days": 1, "of": "date"}), "when.value: a relative date is"),
+        (leaf("attributes.a", "lt", {}), "when.value: a relative date is"),
+        (leaf("attributes.a", "equals", {"days": 1}), "when.value: a relative date needs one of lt"),
+        (leaf("attributes.a", "contains", {"days": 1}), "when.value: a text of at most"),
+        (leaf("date", "lt", {"days": 1}), "when.value: relative dates are for attributes"),
+        (leaf("amount", "lt", {"days": 1}), "when.value: a number is needed"),
+        (leaf("month", "lt", {"days": 1}), "when.value: a number is needed"),
+        (leaf("days_left", "equals", 31), "when.value: days_left is a whole number from 0 to 30"),
         (leaf("date", "lt", "2026-02-30"), "when.value: 2026-02-30 is not a date"),
         (leaf("weekday", "equals", 8), "when.value: weekday is a whole number from 1 to 7"),
         (leaf("month", "equals", "1.5"), "when.value: month is a whole number"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.domain.plugins import API_VERSION, PluginState
-from core.errors import Invalid, PluginUnavailable, UnknownFormat
+from core.errors import Invalid, PluginUnavailable, RuleInvalid, UnknownFormat
 from plugins import manager
 from plugins.manager import PluginManager
 from sortation import ConnectorManifest, HostInfo, RuleTypeManifest, hookimpl
@@ -68,6 +68,9 @@ def test_the_built_in_plugins_are_found_by_their_entry_points() -> None:
             assert (info.state, info.error) == (PluginState.LOADED, None)
     for key in ("csv", "ofx", "json"):
         assert callable(host.connector(key).read)
+    assert {"recurring", "amount_outlier"} <= host.rule_types().keys()
+    for key in ("recurring", "amount_outlier"):
+        assert callable(host.rule_type(key).compile({}).evaluate)
 
 
 def test_a_plugin_offers_connectors_and_rule_types(add: Add) -> None:
@@ -115,6 +118,11 @@ def _fails() -> list[object]:
             {"sortation_connectors": lambda: [replace(GOOD, config_schema={"type": "object", "x": {1}})]},
             PluginState.FAILED,
             "not JSON",
+        ),
+        (
+            {"sortation_rule_types": lambda: [replace(TYPE, params_schema={"type": "object", "required": "phase"})]},
+            PluginState.FAILED,
+            "moon: the schema is no JSON Schema: 'phase' is not of type 'array'",
         ),
         (
             {"sortation_connectors": lambda: [replace(GOOD, file_extensions=("good",))]},
@@ -247,3 +255,16 @@ def test_a_configuration_is_held_to_the_schema_of_its_connector() -> None:
         manager.check_config("csv", {"colour": "red"})
     with pytest.raises(PluginUnavailable):
         manager.check_config("nobody", {})
+
+
+def test_a_rule_type_sees_only_parameters_that_fit_its_schema(add: Add) -> None:
+    seen: list[object] = []
+    vars(sys.modules["third_party"]).update(Moon=lambda: SimpleNamespace(compile=seen.append))
+    phase = {"type": "object", "properties": {"phases": {"type": "array", "items": {"enum": ["new", "full"]}}}}
+    add("one", sortation_rule_types=lambda: [replace(TYPE, params_schema=phase)])
+    moon = PluginManager().rule_type("moon")
+    with pytest.raises(RuleInvalid, match=r"^params\.phases\.1: 'half' is not one of"):
+        moon.compile({"phases": ["new", "half"]})
+    assert seen == []
+    moon.compile({"phases": ["new", "full"]})
+    assert seen == [{"phases": ["new", "full"]}]

@@ -185,6 +185,8 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "records:process",
         "records:llm",
         "examples:embed",
+        "rules:learn",
+        "rules:run",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
     assert named.worker_streams == ("records:llm",)

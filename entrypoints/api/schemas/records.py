@@ -46,6 +46,7 @@ class RecordSchema(Schema):
     created_at = fields.DateTime()
     updated_at = fields.DateTime()
     version = fields.Integer()
+    rule_id = fields.UUID(allow_none=True, metadata={"description": "The rule that decided, asked or suggested."})
 
 
 RecordPageSchema = page_of(RecordSchema)

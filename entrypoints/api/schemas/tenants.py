@@ -17,6 +17,9 @@ _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 class TenantSettingsSchema(Schema):
     default_currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     trusted_packs = fields.List(fields.String(validate=validate.Length(1, 100)), validate=validate.Length(max=100))
+    promise = fields.Float(
+        validate=_SHARE, metadata={"description": "The share of what is decided alone that must be right."}
+    )
     similarity_threshold = fields.Float(validate=_SHARE)
     llm_threshold = fields.Float(validate=_SHARE)
     spot_check_share = fields.Float(validate=_SHARE)

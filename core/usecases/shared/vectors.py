@@ -1,4 +1,4 @@
-"""What use cases share: vectors of texts, embedded once and cached by content."""
+"""Vectors of texts, embedded once and cached by content."""
 
 from __future__ import annotations
 

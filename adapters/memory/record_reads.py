@@ -1,0 +1,61 @@
+"""Reads of many records: in short, the past of a counterparty, the amounts of a category."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from adapters.memory.record_changes import matches
+from adapters.memory.state import KeptRecord, TenantState
+from core.domain.approvals import ApprovalReason
+from core.domain.records import DECIDED_BY_PERSON, Snapshot
+from core.domain.rule_history import Past
+from ports.storage import RecordFilter
+
+
+def snapshots(state: TenantState, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
+    asked = {a.record_id for a in state.approvals.values() if a.verdict is None and a.reason is ApprovalReason.RULE}
+    found = [
+        state.records[id].record
+        for id in sorted(state.records, reverse=True)
+        if (before is None or id < before) and matches(state.records[id], where)
+    ]
+    own = [name for name in Snapshot._fields if name != "asked"]
+    return [Snapshot(**{name: getattr(r, name) for name in own}, asked=r.id in asked) for r in found[:limit]]
+
+
+def past(state: TenantState, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
+    parties: dict[str, list[KeptRecord]] = {}
+    for kept in sorted(state.records.values(), key=_recency, reverse=True):
+        parties.setdefault(kept.record.counterparty or kept.record.text, []).append(kept)
+    return [
+        [_past(state, kept) for kept in parties.get(party, ()) if kept.day <= day and kept.record.id != id][:limit]
+        for id, party, day in asked
+    ]
+
+
+def amounts(state: TenantState, category: str, currency: str, limit: int) -> Sequence[Decimal]:
+    ids = {c.id for c in state.categories.values() if c.key == category}
+    latest_first = sorted(state.records.values(), key=_recency, reverse=True)
+    found = [
+        kept.record.amount
+        for kept in latest_first
+        if kept.record.category_id in ids
+        and kept.record.status in DECIDED_BY_PERSON
+        and kept.record.currency == currency
+        and kept.record.amount is not None
+    ]
+    return found[:limit]
+
+
+def _recency(kept: KeptRecord) -> tuple[date, UUID]:
+    return kept.day, kept.record.id
+
+
+def _past(state: TenantState, kept: KeptRecord) -> Past:
+    record = kept.record
+    by_person = record.category_id is not None and record.status in DECIDED_BY_PERSON
+    category = state.categories[record.category_id].key if by_person and record.category_id else None
+    return Past(record.id, kept.day, record.amount, record.currency, category)

@@ -1,0 +1,15 @@
+"""Rules that learn and can be undone: what decided a record, answers, proposals and runs."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # By the driver's own cursor and without parameters: else `%` is a placeholder, and one statement the limit.
+    op.get_bind().connection.cursor().execute(Path(__file__).with_suffix(".sql").read_text())

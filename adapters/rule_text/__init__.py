@@ -1,0 +1,1 @@
+"""Rule conditions out of text: a grammar, read by lark."""

@@ -1,0 +1,113 @@
+"""Before rules act: what a draft matches and why, what it would change, where rules disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from core.domain.permissions import Permission
+from core.domain.records import Snapshot
+from core.domain.rule_conflicts import RuleConflict
+from core.domain.rule_effects import Effect, Light
+from core.domain.rule_explanation import Explanation
+from core.domain.rules import Rule
+from core.usecases.rule_preview import Preview
+from entrypoints.api.auth import needs
+from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.records import record_filter
+from entrypoints.api.responses import page
+from entrypoints.api.schemas.base import page_of
+from entrypoints.api.schemas.rules import (
+    ConflictSchema,
+    ConflictsQuerySchema,
+    RulePreviewResultSchema,
+    RulePreviewSchema,
+    RuleTestResultSchema,
+    RuleTestSchema,
+)
+from entrypoints.api.state import actor, container
+from plugins.json_lines import draft_of
+from ports.storage import RecordFilter
+
+blp = Blueprint("rule_previews", "What rules would do.", "/rules")
+_SAMPLED = ("id", "text", "counterparty", "amount", "currency")
+
+
+@blp.route("/test", "POST")
+@needs(Permission.RULES_READ)
+@blp.body(RuleTestSchema)
+@blp.answer(200, RuleTestResultSchema)
+def test_rule(body: dict[str, Any]) -> dict[str, Any]:
+    """Which records a draft matches, and why: each part of its condition, with whether it holds."""
+    currency = container().get_tenant(actor()).settings.default_currency
+    given = [draft_of(record, currency) for record in body["records"]]
+    tested = container().test_rule(actor(), body["rule"], given, where=record_filter(body["where"]), last=body["last"])
+    records = [_tested(record, why) for record, why in tested.explained]
+    return {"seen": tested.seen, "matched": tested.matched, "records": records}
+
+
+@blp.route("/preview", "POST")
+@needs(Permission.RULES_READ)
+@blp.body(RulePreviewSchema)
+@blp.answer(200, RulePreviewResultSchema)
+def preview_rules(body: dict[str, Any]) -> dict[str, Any]:
+    """What applying drafts (or all rules) would change, record by record; it is what a run with the same filter then
+    does. Nothing is stored."""
+    where = record_filter(body["where"])
+    return written_preview(container().preview_rules(actor(), body["rules"], where=where, last=body["last"]))
+
+
+@blp.route("/conflicts")
+@needs(Permission.RULES_READ)
+@blp.query(ConflictsQuerySchema)
+@blp.answer(200, page_of(ConflictSchema))
+def list_conflicts(query: dict[str, Any]) -> dict[str, Any]:
+    """Pairs of rules that give different categories to the same records, the most frequent first."""
+    found = container().list_conflicts(actor(), where=RecordFilter(), last=query["last"])
+    return {"items": [_conflict(pair) for pair in page(found, query["limit"], str)["items"]], "next": None}
+
+
+def _tested(record: Snapshot, why: Explanation) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _SAMPLED} | {"matches": why.holds, "why": why}
+
+
+def written_preview(preview: Preview) -> dict[str, Any]:
+    """A preview as `RulePreviewResultSchema` has it."""
+    effects = preview.effects
+    return {
+        "seen": effects.seen,
+        "matched": effects.matched,
+        **{effect.value: effects.counts[effect] for effect in Effect},
+        "samples": [change for effect in Effect for change in effects.samples.get(effect, ())],
+        "rules": [_light(draft, preview.lights[draft.id], preview.rules) for draft in preview.drafts],
+    }
+
+
+def _light(draft: Rule, light: Light, rules: Mapping[UUID, Rule]) -> dict[str, Any]:
+    def shadows(counts: Mapping[UUID, int]) -> list[dict[str, Any]]:
+        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [{"rule_id": id, "name": rules[id].name, "records": records} for id, records in ordered]
+
+    return {
+        "rule_id": draft.id,
+        "name": draft.name,
+        "matches": light.matches,
+        "wins": light.wins,
+        "unreachable": light.unreachable,
+        "same_as": light.same_as,
+        "shadowed_by": shadows(light.shadowed_by),
+        "shadowing": shadows(light.shadowing),
+    }
+
+
+def _conflict(pair: RuleConflict) -> dict[str, Any]:
+    def named(rule: Rule) -> dict[str, Any]:
+        return {"id": rule.id, "name": rule.name, "category_id": rule.then.category_id}
+
+    return {
+        "first": named(pair.first),
+        "second": named(pair.second),
+        "records": pair.records,
+        "samples": pair.samples,
+    }
