@@ -138,9 +138,9 @@ def measure(mined: Mined, to_come: Labelled) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--text", required=True)
-    parser.add_argument("--category", required=True)
+    parser.add_argument("file", type=Path, nargs="?", help="a CSV file, or .csv.gz, in time order")
+    parser.add_argument("--text")
+    parser.add_argument("--category")
     parser.add_argument("--context", default="")
     parser.add_argument("--amount")
     parser.add_argument("--train", type=int, default=5_000)
@@ -152,6 +152,9 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=0, help="print so many of the proposals")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if not (options.file and options.text and options.category):
+        print("benchmarks.rule_learning needs sorted records of yours: FILE --text COLUMN --category COLUMN")
+        return
     rows = rows_of(options.file)
     if options.shuffle:
         random.Random(0).shuffle(rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
-from adapters.matching.matcher import ReferenceMatcher
+from adapters.matching.compiled import CompiledMatcher
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.llm import OpenAiLlm
 from adapters.postgres import engine
@@ -77,7 +77,7 @@ class Container(containers.DeclarativeContainer):
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
         block=providers.Callable(frozenset, settings.provided.plugins_block),
     )
-    matcher = providers.Singleton(ReferenceMatcher, host.provided.rule_type)
+    matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)
     embedder = providers.Singleton(_embedder, settings)
     llm = providers.Singleton(_llm, settings)

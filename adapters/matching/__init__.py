@@ -1,1 +1,1 @@
-"""Matching rules against records: RE2, and the reference evaluator behind the matcher port."""
+"""Matching rules against records: RE2, the reference evaluator, and the compiled matcher that equals it."""

@@ -7,6 +7,7 @@ from flask import Flask
 from adapters.embedded.processes import die_with_parent
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
+from entrypoints.garbage import collect_less
 from entrypoints.observability import set_up_logging, set_up_tracing
 from entrypoints.settings import load_settings
 
@@ -17,4 +18,6 @@ def create() -> Flask:
     settings = load_settings()
     set_up_logging(settings)
     set_up_tracing(settings, "api")
-    return create_app(Container(settings=settings))
+    app = create_app(Container(settings=settings))
+    collect_less()
+    return app

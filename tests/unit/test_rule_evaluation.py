@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.matching.matcher import ReferenceMatcher
 from adapters.matching.regex import re2_search
-from core.domain.records import Record
+from core.domain.records import Record, Sortable
 from core.domain.rule_evaluation import RuleOutcome, check_rule, compile_rules, evaluate
+from core.domain.rule_history import History
 from core.domain.rules import Action, Rule, RuleStage
-from core.errors import PluginUnavailable, RuleInvalid
+from core.errors import RuleInvalid
 from tests.unit.building import Answering, a_record, a_rule, leaf, rule_types
 
 YES, NO = leaf("text", "contains", "tesco"), leaf("text", "contains", "aldi")
@@ -258,7 +258,7 @@ class Choking:
             raise ValueError("bad\nparameters")
         return self
 
-    def evaluate(self, records: Sequence[Record]) -> Sequence[bool | None]:
+    def evaluate(self, records: Sequence[Sortable], history: History) -> Sequence[bool | None]:
         if any("poison" in record.text for record in records):
             raise ValueError("choked")
         return [True for _ in records]
@@ -273,7 +273,7 @@ class Miscounting:
     def compile(self, params: Mapping[str, Any]) -> Miscounting:
         return self
 
-    def evaluate(self, records: Sequence[Record]) -> Any:
+    def evaluate(self, records: Sequence[Sortable], history: History) -> Any:
         return self._answer
 
 
@@ -310,21 +310,6 @@ def test_a_rule_that_can_not_be_served_is_refused_when_it_is_made(when: Any, pla
     with pytest.raises(RuleInvalid) as refused:
         check_rule(a_rule(when), re2_search, rule_types(choking=Choking()))
     assert str(refused.value).startswith(place)
-
-
-def test_the_matcher_compiles_once_for_a_version_and_keeps_tenants_apart() -> None:
-    def no_plugins(key: str) -> Any:
-        raise PluginUnavailable(key)
-
-    matcher = ReferenceMatcher(no_plugins, capacity=1)
-    other = a_rule(NO, tenant_id=UUID(int=5))
-    assert matcher.evaluate([a_rule(YES)], 1, [a_record()])[0].matches
-    assert matcher.evaluate([a_rule(NO)], 1, [a_record()])[0].matches, "the version did not change"
-    assert not matcher.evaluate([a_rule(NO)], 2, [a_record()])[0].matches
-    assert not matcher.evaluate([other], 1, [a_record()])[0].matches
-    assert matcher.evaluate([], 3, [a_record()]) == [RuleOutcome()]
-    with pytest.raises(RuleInvalid):
-        matcher.check(a_rule({"type": "gone"}))
 
 
 def test_amounts_are_compared_as_decimals() -> None:
