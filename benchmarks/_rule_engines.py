@@ -36,12 +36,6 @@ def reference(rules: Sequence[Rule]) -> Winners:
     return ReferenceMatcher(no_plugins).ruleset(TENANT, 1, lambda: rules).winners
 
 
-def naive(rules: Sequence[Rule]) -> Winners:
-    """Every rule's closure is asked about every record, in order."""
-    everything = range(len(rules))
-    return _verified(rules, lambda _: everything)
-
-
 def pyahocorasick(rules: Sequence[Rule]) -> Winners:
     """An automaton of a literal of each rule, run over each record; each rule it finds is asked."""
     import ahocorasick
@@ -141,7 +135,7 @@ def first(rules: Sequence[Rule], matched: Iterable[int]) -> int:
 
 def _verified(rules: Sequence[Rule], find: Callable[[str], Iterable[int]], asked: set[int] | None = None) -> Winners:
     """Of the rules found for the normalised text those are asked that are in `asked`, by default all."""
-    runs: list[Run] = [compile_condition(rule.when, re2_search, no_plugins)[0] for rule in rules]
+    runs: list[Run] = [compile_condition(rule.when, re2_search, no_plugins) for rule in rules]
 
     def winners(records: Sequence[Snapshot], zone: ZoneInfo = UTC) -> list[int]:
         verdicts = asked_about(records, zone, None)
@@ -270,7 +264,6 @@ _CEL = Language(
 ENGINES: dict[str, Callable[[Sequence[Rule]], Winners]] = {
     "sortation": sortation,
     "reference": reference,
-    "naive": naive,
     "hyperscan": hyperscan,
     "pyahocorasick": pyahocorasick,
     "zen-engine": zen_engine,

@@ -3,8 +3,8 @@
 `python -m benchmarks.rules [--rules N ...] [--records N] [--json]`. The rules look for merchants in bank texts: 60 %
 contains, 15 % equals, 10 % starts with, 10 % regex (each of which names a merchant), 5 % compound. Every engine has a
 process of its own, and must give the winners that the reference evaluator gives. All but the compiled matcher decide a
-sample of the records; one that is slow, as many as it can in `PATIENCE` CPU seconds. `naive` asks every rule about
-every record; `reference` is the evaluator that defines the meaning, which passes rules over whose words are missing.
+sample of the records; one that is slow, as many as it can in `PATIENCE` CPU seconds. `reference` is the evaluator that
+defines the meaning, and asks every rule about every record.
 The other engines come with `pip install sortation[bench]`; what is not installed is left out.
 """
 

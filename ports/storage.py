@@ -60,6 +60,18 @@ class Stored:
     updated: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What became of some changes of a rule run: how many records were `restored`, how many `kept` as somebody made
+    them since; the `last` one's id (None when there was nothing left to undo); and by how much the restored ones change
+    the `hits` of rules."""
+
+    restored: int
+    kept: int
+    last: UUID | None
+    hits: Mapping[UUID, int]
+
+
 class Tenants(Protocol):
     def get(self) -> Tenant:
         """The tenant of the transaction; raises `NotFound`."""
@@ -220,10 +232,10 @@ class Records(Protocol):
         event each that names the run. Returns the ids of the records that changed, rising."""
         ...
 
-    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> Restored:
         """Undoes the run's next `limit` changes, in the order of the records' ids: each record that nobody changed
         since gets back all that the run changed, and its open approval, with an `UPDATED` event (`change`: `undone`).
-        Returns (restored, kept, the last record's id; None when there was no more)."""
+        An earlier run whose result that was can then be undone as if the later one had not been."""
         ...
 
     def get(self, id: UUID) -> Record: ...
@@ -344,7 +356,8 @@ class Rules(Protocol):
     def delete(self, id: UUID, version: int | None) -> None: ...
 
     def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None:
-        """Adds to `hits` of those that still exist; leaves their versions alone."""
+        """Adds to `hits` of those that still exist, or takes back (negative numbers, never below 0; then `last_hit_at`
+        stays); leaves their versions alone."""
         ...
 
 

@@ -52,7 +52,7 @@ def _left_open(condition: Condition, choices: Choices, regex: Regex) -> Conditio
     """What is to be asked where a clue was found: not the child that the clue answers."""
     if isinstance(condition, AllOf) and len(choices.options) == 1:
         rest = tuple(child for child in condition.children if not choices_of(child, regex).exact)
-        return AllOf(children=rest)
+        return rest[0] if len(rest) == 1 else AllOf(children=rest)
     return condition
 
 
@@ -61,13 +61,13 @@ def ask_of(condition: Condition, regex: Regex, rule_type: RuleTypes) -> Ask:
         with suppress(SortationError):
             found = _search(str(condition.values[0]), condition.case_sensitive, regex)
             return lambda batch, places: [found(batch.records[place].text) for place in places]
-    run, _ = compile_condition(condition, regex, rule_type)
+    run = compile_condition(condition, regex, rule_type)
     probes: list[Probe] = []
     mask = mask_of(condition, regex, probes)
 
     def ask(batch: Batch, places: Sequence[int]) -> Sequence[Verdict]:
         if len(places) < MANY or probes:  # nobody looks for the probes of a part that has clues
-            return [run(batch.facts(place)) for place in places]
+            return [run(facts) for facts in batch.each(places)]
         sure, possible = (bounds[list(places)].tolist() for bounds in mask(batch))
         told = zip(places, sure, possible, strict=True)
         return [yes or (maybe and run(batch.facts(place))) for place, yes, maybe in told]

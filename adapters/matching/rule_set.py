@@ -15,7 +15,6 @@ from adapters.matching.parts import Ask, Part
 from adapters.matching.texts import Bools, Ints
 from core.domain.records import Sortable
 from core.domain.rule_evaluation import (
-    MAX_REMEMBERED,
     UTC,
     RuleError,
     RuleOutcome,
@@ -25,6 +24,8 @@ from core.domain.rule_evaluation import (
 from core.domain.rule_history import History
 from core.domain.rules import Rule
 
+MAX_REMEMBERED = 10_000
+"""Outcomes kept for equal sets of matches: most records share a few hundred."""
 BATCH = 5_000
 """Records whose texts are joined: enough to spread NumPy's cost, few enough for the processor's cache."""
 FEW = 64

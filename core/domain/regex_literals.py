@@ -37,11 +37,6 @@ def literal_options(pattern: str) -> _Options:
     return options if end == len(pattern) else ()
 
 
-def required_literals(pattern: str) -> frozenset[str] | None:
-    """Of the `literal_options` the one whose shortest literal is longest; None if there are none."""
-    return max(literal_options(pattern), key=_shortest, default=None)
-
-
 def _shortest(strings: frozenset[str]) -> int:
     return min(map(len, strings))
 

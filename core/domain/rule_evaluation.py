@@ -17,20 +17,17 @@ from zoneinfo import ZoneInfo
 
 from core.domain.conditions import AllOf, AnyOf, Condition, Leaf, Not, PluginLeaf
 from core.domain.records import Sortable, clean_text, normalise
-from core.domain.regex_literals import MIN_LITERAL
 from core.domain.rule_history import History, NoHistory
-from core.domain.rule_leaves import Facts, Regex, leaf_test, leaf_words
+from core.domain.rule_leaves import Facts, Regex, leaf_test
 from core.domain.rules import Rule, order_key
 from core.errors import RuleInvalid, SortationError
 
 MAX_REASON = 300
-MAX_REMEMBERED = 10_000
 UTC = ZoneInfo("UTC")
 
 Verdict = bool | None | str
 """Yes, no, unknown, or why it failed."""
 Run = Callable[[Facts], Verdict]
-Words = frozenset[str] | None
 
 
 class CompiledRuleLike(Protocol):
@@ -78,36 +75,17 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRules:
-    """Enabled rules in the order they are asked, each with its closure.
-
-    `always` are the rules that every record is asked; the others only those whose text has one of their words, found
-    by the words' first three characters.
-    """
+    """Enabled rules in the order they are asked, each with its closure."""
 
     rules: tuple[Rule, ...]
     runs: tuple[Run, ...]
-    always: tuple[int, ...]
-    by_gram: Mapping[str, tuple[tuple[str, int], ...]]
-    outcomes: dict[tuple[int, ...], RuleOutcome] = field(default_factory=dict)
-    """Outcomes by what matched: most records share a few hundred."""
 
 
 def compile_rules(rules: Sequence[Rule], regex: Regex, rule_type: RuleTypes) -> CompiledRules:
     """Never raises for what a rule needs and lacks (a plugin, a regex that is no longer served): that becomes a
     `RuleError` on each record it is asked about."""
     ordered = tuple(sorted((rule for rule in rules if rule.enabled), key=order_key))
-    nodes = [compile_condition(rule.when, regex, rule_type) for rule in ordered]
-    by_gram: dict[str, tuple[tuple[str, int], ...]] = {}
-    for index, (_, words) in enumerate(nodes):
-        for word in words or ():
-            gram = word[:MIN_LITERAL]
-            by_gram[gram] = (*by_gram.get(gram, ()), (word, index))
-    return CompiledRules(
-        rules=ordered,
-        runs=tuple(run for run, _ in nodes),
-        always=tuple(index for index, (_, words) in enumerate(nodes) if words is None),
-        by_gram=by_gram,
-    )
+    return CompiledRules(rules=ordered, runs=tuple(compile_condition(rule.when, regex, rule_type) for rule in ordered))
 
 
 def check_rule(rule: Rule, regex: Regex, rule_type: RuleTypes) -> None:
@@ -120,17 +98,14 @@ def evaluate(
 ) -> list[RuleOutcome]:
     """The outcome for each record, in order. `zone` is the tenant's: the calendar day of an instant is taken in it.
     `history` is what rule types may ask about the past, None for none."""
-    outcomes: list[RuleOutcome] = []
-    texts: dict[tuple[str, str], tuple[str, str, list[int]]] = {}
     verdicts = asked_about(records, zone, history)
-    for position, record in enumerate(records):
-        key = record.text, record.counterparty
-        if (known := texts.get(key)) is None:
-            known = texts[key] = _read(compiled, *key)
-        text, counterparty, candidates = known
-        facts = Facts(record, text, counterparty, position, verdicts, zone)
-        outcomes.append(_ask(compiled, candidates, facts))
-    return outcomes
+    return [
+        _ask(
+            compiled,
+            Facts(record, normalise(record.text), normalise(record.counterparty), position, verdicts, zone),
+        )
+        for position, record in enumerate(records)
+    ]
 
 
 def asked_about(records: Sequence[Sortable], zone: ZoneInfo, history: History | None) -> dict[object, Any]:
@@ -138,25 +113,18 @@ def asked_about(records: Sequence[Sortable], zone: ZoneInfo, history: History | 
     return {_ASKED: (records, history or NoHistory(zone))}
 
 
-def _ask(compiled: CompiledRules, candidates: list[int], facts: Facts) -> RuleOutcome:
+def _ask(compiled: CompiledRules, facts: Facts) -> RuleOutcome:
     matched: list[int] = []
     errors: list[RuleError] = []
-    for index in candidates:
-        verdict = compiled.runs[index](facts)
+    for index, run in enumerate(compiled.runs):
+        verdict = run(facts)
         if verdict is True:
             matched.append(index)
             if compiled.rules[index].stop:
                 break
         elif isinstance(verdict, str):
             errors.append(RuleError(rule_id=compiled.rules[index].id, reason=verdict))
-    if errors:
-        return outcome_of(compiled.rules, matched, tuple(errors))
-    key = tuple(matched)
-    if (outcome := compiled.outcomes.get(key)) is None:
-        outcome = outcome_of(compiled.rules, matched, ())
-        if len(compiled.outcomes) < MAX_REMEMBERED:
-            compiled.outcomes[key] = outcome
-    return outcome
+    return outcome_of(compiled.rules, matched, tuple(errors))
 
 
 def outcome_of(rules: Sequence[Rule], matched: Sequence[int], errors: tuple[RuleError, ...]) -> RuleOutcome:
@@ -175,45 +143,21 @@ def outcome_of(rules: Sequence[Rule], matched: Sequence[int], errors: tuple[Rule
     )
 
 
-def _read(compiled: CompiledRules, text: str, counterparty: str) -> tuple[str, str, list[int]]:
-    """Both texts normalised, and the rules to ask of a record that has them."""
-    normal_text, normal_counterparty = normalise(text), normalise(counterparty)
-    hay = f"{normal_text}\n{normal_counterparty}"
-    stored = f"{text}\n{counterparty}".casefold()
-    if stored != hay:
-        # A regex sees the stored text, where composing characters may stand that NFKC has merged with a letter.
-        hay = f"{hay}\n{stored}"
-    found = set(compiled.always)
-    by_gram = compiled.by_gram
-    for gram in {hay[at : at + MIN_LITERAL] for at in range(len(hay) - MIN_LITERAL + 1)}:
-        for word, index in by_gram.get(gram, ()):
-            if word in hay:
-                found.add(index)
-    return normal_text, normal_counterparty, sorted(found)
-
-
-def compile_condition(condition: Condition, regex: Regex, rule_type: RuleTypes) -> tuple[Run, Words]:
-    """The closure, and words of which one is in the texts of every record that it says anything but no to.
-
-    Never raises: what the condition needs and lacks becomes its verdict."""
+def compile_condition(condition: Condition, regex: Regex, rule_type: RuleTypes) -> Run:
+    """The closure that the condition is. Never raises: what it needs and lacks becomes its verdict."""
     match condition:
         case Leaf():
             try:
-                return leaf_test(condition, regex), leaf_words(condition)
+                return leaf_test(condition, regex)
             except SortationError as error:
-                return _constant(str(error)), None
+                return _constant(str(error))
         case PluginLeaf():
-            return _plugin(condition, rule_type), None
+            return _plugin(condition, rule_type)
         case Not(child=child):
-            run, _ = compile_condition(child, regex, rule_type)
-            return _negation(run), None
+            return _negation(compile_condition(child, regex, rule_type))
         case AllOf(children=children) | AnyOf(children=children):
-            nodes = [compile_condition(child, regex, rule_type) for child in children]
-            runs = tuple(run for run, _ in nodes)
-            known = [words for _, words in nodes if words is not None]
-            if isinstance(condition, AllOf):
-                return _conjunction(runs), max(known, key=lambda words: min(map(len, words)), default=None)
-            return _disjunction(runs), frozenset().union(*known) if len(known) == len(nodes) else None
+            runs = tuple(compile_condition(child, regex, rule_type) for child in children)
+            return _conjunction(runs) if isinstance(condition, AllOf) else _disjunction(runs)
 
 
 def _constant(reason: str) -> Run:

@@ -1,4 +1,4 @@
-"""What a leaf of a condition means: a test of one record's facts, and the words without which it cannot hold."""
+"""What a leaf of a condition means: a test of one record's facts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from core.domain.conditions import (
     Leaf,
 )
 from core.domain.records import Sortable, clean_text, normalise, occurred_on
-from core.domain.regex_literals import MIN_LITERAL, required_literals
 
 Regex = Callable[[str, bool], Callable[[str], bool]]
 """(pattern, case_sensitive) → a search in a text; raises `RuleInvalid` for a pattern that it can't serve."""
@@ -88,17 +87,6 @@ def leaf_test(leaf: Leaf, regex: Regex) -> Test:
         part = operator.attrgetter(leaf.field)
         return lambda facts: holds(part(facts.day))
     return lambda facts: holds(facts.day)
-
-
-def leaf_words(leaf: Leaf) -> frozenset[str] | None:
-    """Words of which one is in the normalised (or case-folded) texts of every record that the leaf holds for, or None
-    when nothing of the kind can be told."""
-    if leaf.field not in ("anywhere", "text", "counterparty"):
-        return None
-    if leaf.op == "regex":
-        return required_literals(str(leaf.values[0]))
-    words = frozenset(normalise(str(value)) for value in leaf.values)
-    return None if leaf.case_sensitive or min(map(len, words)) < MIN_LITERAL else words
 
 
 def _text_test(leaf: Leaf, regex: Regex) -> Test:

@@ -83,6 +83,8 @@ class Rule:
     demoted: bool = False
     proved: bool = False
     proposal_id: UUID | None = None
+    evidence_from: int = 0
+    """The tenant's `rules_version` from which on what it decided is evidence about it: what it was before is not it."""
 
 
 def order_key(rule: Rule) -> tuple[int, int, int, int, datetime, UUID]:

@@ -1,4 +1,4 @@
-"""The evaluator asks only the rules whose words are in a record's texts; asking every rule must give the same."""
+"""The reference evaluator says what a condition's JSON says, read off by a second, naive reading of it."""
 
 from __future__ import annotations
 
@@ -154,14 +154,13 @@ def told(outcome: RuleOutcome) -> tuple[Any, ...]:
 @example([(leaf("text", "regex", "office"), {})], [a_record("o\ufb03ce"), a_record("office")])
 @example([(leaf("text", "contains", "e\u0301tage"), {})], [a_record("\u00c9TAGE"), a_record("e\u0301tage")])
 @settings(max_examples=600, deadline=None)
-def test_asking_only_the_rules_whose_words_are_there_changes_nothing(
+def test_the_evaluator_says_what_the_json_says(
     pairs: list[tuple[Mapping[str, Any], dict[str, Any]]], records: list[Record]
 ) -> None:
     rules = [(a_rule(when, n, **changes), when) for n, (when, changes) in enumerate(pairs, 1)]
     compiled = compile_rules([rule for rule, _ in rules], re2_search, rule_types())
     expected = [ask_every_rule(rules, record) for record in records]
     assert [told(found) for found in evaluate(compiled, records)] == expected
-    assert [told(found) for found in evaluate(compiled, records)] == expected, "what is remembered differs"
 
 
 @given(st.lists(RECORDS, max_size=5), CONDITIONS)
@@ -169,20 +168,3 @@ def test_asking_only_the_rules_whose_words_are_there_changes_nothing(
 def test_no_text_makes_the_evaluator_raise(records: list[Record], when: Mapping[str, Any]) -> None:
     compiled = compile_rules([a_rule(when)], re2_search, rule_types())
     assert len(evaluate(compiled, records)) == len(records)
-
-
-def test_rules_with_words_are_not_asked_about_every_record() -> None:
-    found = compile_rules(
-        [
-            a_rule(leaf("text", "contains", "tesco"), 1),
-            a_rule({"all": [leaf("amount", "lt", 0), leaf("anywhere", "regex", "aldi|lidl")]}, 2),
-            a_rule({"any": [leaf("text", "equals", "rewe"), leaf("counterparty", "in", ["edeka"])]}, 3),
-            a_rule(leaf("text", "contains", "ab"), 4),
-            a_rule({"not": leaf("text", "contains", "tesco")}, 5),
-            a_rule({"any": [leaf("text", "contains", "tesco"), leaf("amount", "gt", 0)]}, 6),
-            a_rule(leaf("text", "contains", "Tesco", case_sensitive=True), 7),
-        ],
-        re2_search,
-        rule_types(),
-    )
-    assert {found.rules[index].id.int for index in found.always} == {4, 5, 6, 7}
