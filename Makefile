@@ -34,6 +34,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import order
 	$(BIN)/lint-imports
 
 bench: $(STAMP) ## speed, each beside a peer or the naive way (ARGS="--json")
+	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[bench]'
 	@for file in benchmarks/[a-z]*.py; do name=$${file##*/}; $(BIN)/python -m "benchmarks.$${name%.py}" $(ARGS) || exit; done
 
 fmt: $(STAMP) ## format, and mend what ruff can

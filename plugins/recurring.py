@@ -10,7 +10,7 @@ before, and so on. Due days of months have the same day of the month, or the mon
 
 So payments of quite different amounts in between change nothing, while a missed payment, or one of a comparable amount
 that is off the schedule, breaks the series until `occurrences` payments are on one again. Too few earlier payments are
-no match; a record without an amount gets no verdict. The day of an instant is the one in UTC.
+no match; a record without an amount gets no verdict. Days are those of the tenant's time zone.
 """
 
 from __future__ import annotations

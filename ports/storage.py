@@ -227,9 +227,10 @@ class Records(Protocol):
 
     def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:
         """Writes decisions to records that were decided before, for a rule run: where the record still has the version
-        that comes with the decision, and is `processed`, `needs_review` or `failed`. Its open approval goes, and comes
-        anew if the decision asks for one. Notes what was before and is now among the run's changes, with a `PROCESSED`
-        event each that names the run. Returns the ids of the records that changed, rising."""
+        that comes with the decision, is `processed`, `needs_review` or `failed`, and the decision's category (if any)
+        still exists. Attributes that are there stay. Its open approval goes, and comes anew if the decision asks for
+        one. Notes what was before and is now among the run's changes, with a `PROCESSED` event each that names the
+        run. Returns the ids of the records that changed, rising."""
         ...
 
     def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> Restored:
@@ -238,7 +239,10 @@ class Records(Protocol):
         An earlier run whose result that was can then be undone as if the later one had not been."""
         ...
 
-    def get(self, id: UUID) -> Record: ...
+    def get(self, id: UUID, *, lock: bool = False) -> Record:
+        """With `lock` nobody else changes it until the transaction ends. Lock its open approval, if it matters, first
+        (`Approvals.open_of`): all that change both do it in this order, so that none waits for another in a circle."""
+        ...
 
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
         """In the order of `ids`; raises `NotFound` when one is missing."""
@@ -370,8 +374,8 @@ class Proposals(Protocol):
 
     def replace_open(self, proposals: Sequence[Proposal]) -> Sequence[UUID]:
         """The open proposals become these. Those whose `key` is open already keep their id and get the new evidence;
-        those whose key was accepted or rejected are left out; open ones that are not among these go. Returns the ids
-        of the new ones, rising."""
+        those whose key was accepted or rejected, or whose category is gone, are left out; open ones that are not among
+        these go. Returns the ids of the new ones, rising. Others that replace them at the same time wait."""
         ...
 
     def decide(self, proposal: Proposal) -> None:

@@ -19,7 +19,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
 from core.domain.rule_history import Past
 from core.errors import Invalid
-from ports.storage import RecordFilter, Stored
+from ports.storage import RecordFilter, Restored, Stored
 
 _SHOWN = tuple(name for name in Record.__slots__ if name not in ("raw", "tenant_id"))
 _IMPORTED = {"reason": "human: imported as approved", "stages": []}
@@ -106,10 +106,10 @@ class MemoryRecords:
     def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:
         return rule_runs.redecide(self._at, run_id, decisions)
 
-    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> Restored:
         return rule_runs.restore(self._at, run_id, after=after, limit=limit)
 
-    def get(self, id: UUID) -> Record:
+    def get(self, id: UUID, *, lock: bool = False) -> Record:  # noqa: ARG002
         return one(self._records, id, "record").record
 
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,12 @@ from adapters.memory.approvals import MemoryApprovals
 from adapters.memory.record_changes import decided, tell_decided, write
 from adapters.memory.state import KeptChange, Workspace, as_json, one
 from core.domain.approvals import Approval
-from core.domain.decisions import Decision
+from core.domain.decisions import Decision, Stage
 from core.domain.events import EventType, NewEvent
 from core.domain.records import Record, RecordStatus
 from core.domain.rule_runs import RuleRun, RunChange
 from core.errors import Invalid
+from ports.storage import Restored
 
 _REDECIDABLE = frozenset({RecordStatus.PROCESSED, RecordStatus.NEEDS_REVIEW, RecordStatus.FAILED})
 _SHOWN = ("status", "category_id", "stage", "rule_id", "tags", "attributes", "confidence")
@@ -59,19 +61,22 @@ def redecide(at: Workspace, run_id: UUID, decisions: Sequence[tuple[Decision, in
         kept = at.state.records.get(decision.record_id)
         if kept is None or kept.record.version != version or kept.record.status not in _REDECIDABLE:
             continue
-        at.check_category(decision.category_id)
+        if decision.category_id not in (None, *at.state.categories):
+            continue
         if run_id not in at.state.runs:
-            raise Invalid("the category or the run does not exist")
+            raise Invalid("the run does not exist")
         before = kept.record
         approval = _take_approval(at, before.id)
-        write(at, replace(decided(before, decision), rule_id=decision.rule_id))
+        # Rules only add attributes: one that is there may have been set by a person.
+        attributes = {**as_json(decision.attributes), **before.attributes}
+        write(at, replace(decided(before, decision), rule_id=decision.rule_id, attributes=attributes))
         _note(at, run_id, before, approval)
         tell_decided(at, decision, run_id=run_id)
         changed.append(before.id)
     return changed
 
 
-def restore(at: Workspace, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+def restore(at: Workspace, run_id: UUID, *, after: UUID | None, limit: int) -> Restored:
     page = [
         record_id
         for run, record_id in sorted(at.state.changes)
@@ -79,8 +84,20 @@ def restore(at: Workspace, run_id: UUID, *, after: UUID | None, limit: int) -> t
         and at.state.changes[run, record_id].change.undone is None
         and (after is None or record_id > after)
     ][:limit]
-    undone = [_put_back(at, run_id, record_id) for record_id in page]
-    return sum(undone), len(undone) - sum(undone), page[-1] if page else None
+    back = [at.state.changes[run_id, record_id].change for record_id in page if _put_back(at, run_id, record_id)]
+    hits = Counter(_winner(change.before) for change in back)
+    hits.subtract(_winner(change.after) for change in back)
+    return Restored(
+        restored=len(back),
+        kept=len(page) - len(back),
+        last=page[-1] if page else None,
+        hits={id: n for id, n in hits.items() if id is not None and n},
+    )
+
+
+def _winner(state: Mapping[str, Any]) -> UUID | None:
+    """The rule that a record in this state counts as a hit of."""
+    return UUID(state["rule_id"]) if state["stage"] == Stage.RULES and state["rule_id"] else None
 
 
 def _note(at: Workspace, run_id: UUID, before: Record, approval: Approval | None) -> None:
@@ -103,12 +120,21 @@ def _put_back(at: Workspace, run_id: UUID, record_id: UUID) -> bool:
     if restored:
         _take_approval(at, record_id)
         write(at, replace(now, **{name: getattr(before, name) for name in (*_SHOWN, *_MARKS)}))
+        _continue(at, run_id, record_id, before.version)
         if kept.approval is not None:
             MemoryApprovals(at).add([kept.approval])
         about = {"change": "undone", "run_id": run_id}
         at.tell(NewEvent(type=EventType.UPDATED, subject_id=record_id, payload=about))
     at.state.changes[run_id, record_id] = replace(kept, change=replace(kept.change, undone=restored))
     return restored
+
+
+def _continue(at: Workspace, run_id: UUID, record_id: UUID, version: int) -> None:
+    """The record is again what an earlier run made of it, which was `version` then."""
+    now = at.state.records[record_id].record.version
+    for key, other in at.state.changes.items():
+        if key[1] == record_id and key[0] != run_id and other.after_version == version:
+            at.state.changes[key] = replace(other, after_version=now)
 
 
 def _take_approval(at: Workspace, record_id: UUID) -> Approval | None:

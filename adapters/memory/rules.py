@@ -46,6 +46,7 @@ class MemoryRules:
             then=rule.then,
             stop=rule.stop,
             enabled=rule.enabled,
+            evidence_from=rule.evidence_from,
             version=stored.version + 1,
         )
         self._changed()
@@ -82,8 +83,8 @@ class MemoryRules:
     def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None:
         for id, more in hits.items():
             if (rule := self._rules.get(id)) is not None:
-                last = now if rule.last_hit_at is None else max(rule.last_hit_at, now)
-                self._rules[id] = replace(rule, hits=rule.hits + more, last_hit_at=last)
+                last = max(rule.last_hit_at or now, now) if more > 0 else rule.last_hit_at
+                self._rules[id] = replace(rule, hits=max(rule.hits + more, 0), last_hit_at=last)
 
     def _shown(self, rule: Rule) -> Rule:
         """A starter rule is trusted when its pack is, or when people's answers proved it."""
@@ -107,9 +108,8 @@ class MemoryProposals:
         return one(self._proposals, id, "proposal")
 
     def replace_open(self, proposals: Sequence[Proposal]) -> Sequence[UUID]:
-        wanted = {proposal.key: proposal for proposal in reversed(proposals)}
-        for proposal in wanted.values():
-            self._at.check_category(proposal.category_id)
+        there = self._at.state.categories
+        wanted = {proposal.key: proposal for proposal in reversed(proposals) if proposal.category_id in there}
         for stored in list(self._proposals.values()):
             now = wanted.pop(stored.key, None)
             if stored.status is not ProposalStatus.OPEN:

@@ -189,14 +189,24 @@ SETTLE = text("""
     WHERE r.tenant_id = :tenant AND r.id = s.id AND r.version = s.version
 """)
 
+# A person's answer locks the approval, then the record: a deletion, which cascades to the approval, must not be ahead.
+LOCK_APPROVALS_OF_IMPORT = text("""
+    SELECT a.id FROM approvals a JOIN records r ON r.tenant_id = a.tenant_id AND r.id = a.record_id
+    WHERE a.tenant_id = :tenant AND r.import_id = :import AND a.verdict IS NULL
+    ORDER BY a.id FOR UPDATE OF a
+""")
+
 # What a person decided after the import stays: in review, or by changing a record that came in as approved.
 UNDO_IMPORT = text("""
-    WITH removed AS (
-        DELETE FROM records r
-        WHERE r.tenant_id = :tenant AND r.import_id = :import
-          AND r.status <> 'overridden'
-          AND (r.status <> 'approved' OR r.reasoning_trace ->> 'reason' = 'human: imported as approved')
-        RETURNING id
+    WITH locked AS (
+        SELECT id FROM records
+        WHERE tenant_id = :tenant AND import_id = :import
+          AND status <> 'overridden'
+          AND (status <> 'approved' OR reasoning_trace ->> 'reason' = 'human: imported as approved')
+        ORDER BY id FOR UPDATE
+    ), removed AS (
+        DELETE FROM records r USING locked WHERE r.tenant_id = :tenant AND r.id = locked.id
+        RETURNING r.id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
         SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'DELETED', id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,7 +26,7 @@ from core.domain.records import Draft, Record, Snapshot, normalise, similarity_t
 from core.domain.rule_history import Past
 from core.errors import NotFound, VersionMismatch
 from ports.clock import Ids
-from ports.storage import RecordFilter, Stored
+from ports.storage import RecordFilter, Restored, Stored
 
 _PAGE_COLUMNS = tuple(c for c in RECORD_COLUMNS if c.name not in ("raw", "tenant_id"))
 _PAGE_NAMES = tuple(str(c.name) for c in _PAGE_COLUMNS)
@@ -126,30 +127,38 @@ class PostgresRecords:
         rows = (_decision_row(d, self._ids.new() if d.approval else None, version) for d, version in decisions)
         self._stage("staged_decisions", sql.STAGED_DECISIONS, rows)
         of_tenant = {"tenant": self._tenant_id}
+        self._connection.execute(run_sql.LOCK_CATEGORIES, of_tenant)
         self._connection.execute(run_sql.LOCK_APPROVALS, of_tenant)
         self._connection.execute(run_sql.NOTE_BEFORE, of_tenant)
-        with conflicts(unknown="the category or the run does not exist"):
+        with conflicts(unknown="the run does not exist"):
             changed = self._connection.execute(run_sql.REDECIDE, {"run": run_id} | self._told()).scalars().all()
         self._events.told(len(changed))
         self._connection.execute(text("TRUNCATE staged_decisions"))
         return changed
 
-    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> tuple[int, int, UUID | None]:
+    def restore(self, run_id: UUID, *, after: UUID | None, limit: int) -> Restored:
         page = {"tenant": self._tenant_id, "run": run_id, "after": after, "limit": limit}
         ids = self._connection.execute(run_sql.NEXT_CHANGES, page).scalars().all()
         if not ids:
-            return 0, 0, None
-        of_run = {"tenant": self._tenant_id, "run": run_id}
-        self._connection.execute(run_sql.LOCK_APPROVALS_OF, {"tenant": self._tenant_id, "ids": ids})
-        restored = self._connection.execute(run_sql.RESTORE, of_run | self._told() | {"ids": ids}).scalars().all()
-        self._events.told(len(restored))
-        self._connection.execute(run_sql.REOPEN, of_run | {"ids": restored})
-        return len(restored), len(ids) - len(restored), ids[-1]
-
-    def get(self, id: UUID) -> Record:
-        row = (
-            self._connection.execute(select(*RECORD_COLUMNS).where(at(records, self._tenant_id, id))).mappings().first()
+            return Restored(restored=0, kept=0, last=None, hits={})
+        of_run = {"tenant": self._tenant_id, "run": run_id, "ids": ids}
+        for lock in (run_sql.LOCK_FORMER_CATEGORIES, run_sql.LOCK_APPROVALS_OF, run_sql.LOCK_RECORDS):
+            self._connection.execute(lock, of_run)
+        back = self._connection.execute(run_sql.RESTORE, of_run | self._told()).all()
+        self._events.told(len(back))
+        self._connection.execute(run_sql.REOPEN, of_run | {"ids": [row.id for row in back]})
+        hits = Counter(row.regains for row in back)
+        hits.subtract(row.loses for row in back)
+        return Restored(
+            restored=len(back),
+            kept=len(ids) - len(back),
+            last=ids[-1],
+            hits={id: n for id, n in hits.items() if id is not None and n},
         )
+
+    def get(self, id: UUID, *, lock: bool = False) -> Record:
+        query = select(*RECORD_COLUMNS).where(at(records, self._tenant_id, id))
+        row = self._connection.execute(query.with_for_update() if lock else query).mappings().first()
         if row is None:
             raise NotFound("this record does not exist")
         return to_record(row)
@@ -191,6 +200,7 @@ class PostgresRecords:
             raise VersionMismatch
 
     def delete(self, id: UUID, version: int | None) -> None:
+        self._connection.execute(run_sql.LOCK_APPROVALS_OF, {"tenant": self._tenant_id, "ids": [id]})
         where = at(records, self._tenant_id, id)
         place = (records.c.connection_id, records.c.account, records.c.external_id, records.c.former_external_id)
         gone = self._connection.execute(select(*place).where(where)).first()
@@ -213,7 +223,9 @@ class PostgresRecords:
         self._events.append([NewEvent(type=EventType.DELETED, subject_id=id)])
 
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
-        removed = self._connection.execute(sql.UNDO_IMPORT, {"import": import_id} | self._told()).scalar_one()
+        of_import = {"tenant": self._tenant_id, "import": import_id}
+        self._connection.execute(sql.LOCK_APPROVALS_OF_IMPORT, of_import)
+        removed = self._connection.execute(sql.UNDO_IMPORT, of_import | self._told()).scalar_one()
         self._events.told(removed)
         kept = select(func.count()).where(records.c.tenant_id == self._tenant_id, records.c.import_id == import_id)
         return removed, self._connection.execute(kept).scalar_one()

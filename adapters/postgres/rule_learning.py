@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Integer, RowMapping, cast, delete, select
+from sqlalchemy import Connection, Integer, RowMapping, cast, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres.guards import at, conflicts
+from adapters.postgres.guards import at
 from adapters.postgres.rule_tables import rule_proposals
+from adapters.postgres.tables import categories
 from core.domain.conditions import condition_to_json, parse_condition
 from core.domain.proposals import Evidence, Proposal, ProposalStatus
 from core.errors import AlreadyDecided, NotFound, VersionMismatch
 
+_REPLACE_LOCK = 0x5074_1073
+"""First key of the advisory lock that lets one transaction of a tenant replace proposals at a time: arbitrary, only
+distinct."""
 _OPEN = rule_proposals.c.status == ProposalStatus.OPEN.value
 
 
@@ -40,7 +44,9 @@ class PostgresProposals:
         return _to_proposal(row)
 
     def replace_open(self, proposals: Sequence[Proposal]) -> Sequence[UUID]:
-        by_key = {proposal.key: proposal for proposal in reversed(proposals)}
+        self._connection.execute(select(func.pg_advisory_xact_lock(_REPLACE_LOCK, self._tenant_id.int & 0x7FFF_FFFF)))
+        there = self._lock_categories({proposal.category_id for proposal in proposals})
+        by_key = {proposal.key: proposal for proposal in reversed(proposals) if proposal.category_id in there}
         c = rule_proposals.c
         mine = c.tenant_id == self._tenant_id
         self._connection.execute(delete(rule_proposals).where(mine, _OPEN, c.key.not_in(by_key)))
@@ -56,8 +62,7 @@ class PostgresProposals:
             },
             where=_OPEN,
         ).returning(c.id)
-        with conflicts(unknown="the category does not exist"):
-            now_open = set(self._connection.execute(written).scalars())
+        now_open = set(self._connection.execute(written).scalars())
         return sorted(now_open - known)
 
     def decide(self, proposal: Proposal) -> None:
@@ -77,6 +82,12 @@ class PostgresProposals:
         if changed.rowcount == 0:
             open_still = self.get(proposal.id).status is ProposalStatus.OPEN
             raise VersionMismatch if open_still else AlreadyDecided
+
+    def _lock_categories(self, ids: Set[UUID]) -> Set[UUID]:
+        """Those that exist, and will until this transaction ends."""
+        query = select(categories.c.id).where(categories.c.tenant_id == self._tenant_id, categories.c.id.in_(ids))
+        locked = query.order_by(categories.c.id).with_for_update(read=True, key_share=True)
+        return set(self._connection.execute(locked).scalars())
 
 
 def _values(tenant_id: UUID, proposal: Proposal) -> dict[str, Any]:

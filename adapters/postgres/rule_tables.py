@@ -31,6 +31,7 @@ rules = Table(
     Column("demoted", Boolean, nullable=False, server_default=text("false")),
     Column("proved", Boolean, nullable=False, server_default=text("false")),
     a_uuid("proposal_id", null=True),
+    Column("evidence_from", Integer, nullable=False, server_default=text("0")),
     of_tenant(),
     reference("categories", "category_id"),
 )
@@ -81,6 +82,7 @@ rule_run_changes = Table(
     a_uuid("record_id", key=True),
     a_json("before"),
     a_json("after"),
+    Column("before_version", Integer, nullable=False),
     Column("after_version", Integer, nullable=False),
     Column("undone", Boolean, nullable=True),
     reference("rule_runs", "run_id", cascade=True),

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, insert, text
+from sqlalchemy import Connection, bindparam, func, insert, select, text
 
 from adapters.postgres.engine import driver
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
@@ -24,6 +24,7 @@ _STAGES = {stage.value: stage for stage in RuleStage}
 _READ = (
     "id", "name", "stage", "priority", "stop", "enabled", "pack", "trusted", "hits", "last_hit_at", "created_at",
     "version", "confirmed", "overridden", "corrected", "demoted", "proved", "proposal_id",
+    "evidence_from",
 )  # fmt: skip
 _VERSION = _READ.index("version")
 _KEPT = (
@@ -36,7 +37,7 @@ _SELECT = """
     SELECT r.id, r.name, r.stage, r.priority, r.stop, r.enabled, r.pack,
            r.pack IS NULL OR r.proved OR coalesce(t.settings -> 'trusted_packs' ? r.pack, false),
            r.hits, r.last_hit_at, r.created_at, r.version, r.confirmed, r.overridden, r.corrected, r.demoted,
-           r.proved, r.proposal_id{bodies}
+           r.proved, r.proposal_id, r.evidence_from{bodies}
     FROM rules r JOIN tenants t ON t.tenant_id = r.tenant_id
     WHERE r.tenant_id = %(tenant)s{where}
     ORDER BY r.id
@@ -44,13 +45,9 @@ _SELECT = """
 _WITHOUT_BODIES = _SELECT.format(bodies="", where="")
 _WITH_BODIES = _SELECT.format(bodies=", r.condition::text, r.action::text", where=" AND r.id = ANY(%(ids)s)")
 _REORDER = text("""
-    WITH placed AS (
-        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:priorities AS integer[])) AS p(id, priority)
-    ), moved AS (
-        UPDATE rules SET priority = p.priority, version = rules.version + 1
-        FROM placed p WHERE rules.tenant_id = :tenant AND rules.id = p.id AND rules.priority <> p.priority
-    )
-    SELECT count(*) FROM rules JOIN placed USING (id) WHERE rules.tenant_id = :tenant
+    UPDATE rules SET priority = p.priority, version = rules.version + 1
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:priorities AS integer[])) AS p(id, priority)
+    WHERE rules.tenant_id = :tenant AND rules.id = p.id AND rules.priority <> p.priority
 """)
 _COUNT_ANSWERS = text("""
     WITH locked AS (
@@ -149,12 +146,15 @@ class PostgresRules:
     def reorder(self, priorities: Mapping[UUID, int]) -> None:
         if not priorities:
             return
-        found = self._connection.execute(
+        there = select(rules.c.id).where(rules.c.tenant_id == self._tenant_id, rules.c.id.in_(priorities))
+        # In the order of the ids, as everywhere, so that transactions that change the same rules cannot deadlock.
+        locked = self._connection.execute(there.order_by(rules.c.id).with_for_update(key_share=True)).all()
+        if len(locked) != len(priorities):
+            raise NotFound("this rule does not exist")
+        self._connection.execute(
             _REORDER,
             {"tenant": self._tenant_id, "ids": list(priorities), "priorities": list(priorities.values())},
         )
-        if found.scalar_one() != len(priorities):
-            raise NotFound("this rule does not exist")
         self._changed()
 
     def delete(self, id: UUID, version: int | None) -> None:
@@ -167,9 +167,13 @@ class PostgresRules:
             statement = (
                 rules.update()
                 .where(rules.c.tenant_id == self._tenant_id, rules.c.id == bindparam("rule"))
-                .values(hits=rules.c.hits + bindparam("more"), last_hit_at=func.greatest(rules.c.last_hit_at, now))
+                .values(
+                    hits=func.greatest(rules.c.hits + bindparam("more"), 0),
+                    last_hit_at=func.greatest(rules.c.last_hit_at, bindparam("hit_at", type_=rules.c.last_hit_at.type)),
+                )
             )
-            self._connection.execute(statement, [{"rule": id, "more": n} for id, n in sorted(hits.items())])
+            rows = [{"rule": id, "more": n, "hit_at": now if n > 0 else None} for id, n in sorted(hits.items())]
+            self._connection.execute(statement, rows)
 
     def _some(self, ids: Sequence[UUID]) -> Sequence[Rule]:
         return [_read(self._tenant_id, row) for row in self._rows(_WITH_BODIES, ids)]
@@ -197,6 +201,7 @@ def _values(rule: Rule) -> dict[str, Any]:
         "category_id": rule.then.category_id,
         "stop": rule.stop,
         "enabled": rule.enabled,
+        "evidence_from": rule.evidence_from,
     }
 
 
@@ -209,7 +214,7 @@ def _read(tenant_id: UUID, row: _Row) -> Rule:
 def _to_rule(tenant_id: UUID, row: _Row, when: Condition, then: Action) -> Rule:
     (
         id, name, stage, priority, stop, enabled, pack, trusted, hits, last_hit_at, created_at, version,
-        confirmed, overridden, corrected, demoted, proved, proposal_id,
+        confirmed, overridden, corrected, demoted, proved, proposal_id, evidence_from,
     ) = row[: len(_READ)]  # fmt: skip
     return Rule(
         id=id,
@@ -233,6 +238,7 @@ def _to_rule(tenant_id: UUID, row: _Row, when: Condition, then: Action) -> Rule:
         demoted=demoted,
         proved=proved,
         proposal_id=proposal_id,
+        evidence_from=evidence_from,
     )
 
 

@@ -67,8 +67,8 @@ class Effects:
     matched: int = 0
     counts: Counter[Effect] = field(default_factory=Counter)
     samples: dict[Effect, list[Change]] = field(default_factory=dict)
-    matches: list[Snapshot] = field(default_factory=list)
-    """The newest that matched."""
+    untold: int = 0
+    """Records that no rule decides any more, and whose texts are too many to ask similarity about in passing."""
 
     def add(self, changes: Sequence[Change]) -> None:
         self.counts.update(change.effect for change in changes)
@@ -76,11 +76,6 @@ class Effects:
             kept = self.samples.setdefault(change.effect, [])
             if len(kept) < MAX_SAMPLES:
                 kept.append(change)
-
-    def match(self, record: Snapshot) -> None:
-        self.matched += 1
-        if len(self.matches) < MAX_SAMPLES:
-            self.matches.append(record)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,12 +87,13 @@ class Light:
     wins: int = 0
     shadowed_by: Counter[UUID] = field(default_factory=Counter)
     shadowing: Counter[UUID] = field(default_factory=Counter)
+    decides: bool = True
     same_as: UUID | None = None
     """An earlier rule with the same condition that decides: then this one never does."""
 
     @property
     def unreachable(self) -> bool:
-        return self.same_as is not None or (self.matches > 0 and self.wins == 0)
+        return self.decides and (self.same_as is not None or (self.matches > 0 and self.wins == 0))
 
 
 def step(record: Snapshot, winner: Rule | None, scope: frozenset[UUID] | None) -> Step | None:
@@ -178,7 +174,7 @@ def add_light(lights: Mapping[UUID, Light], by: Sequence[UUID], won: UUID | None
 def twin(draft: Rule, ordered: Sequence[Rule]) -> UUID | None:
     """The rule that stands before `draft` in the order with the same condition and decides, if there is one."""
     for rule in ordered:
-        if rule.id == draft.id:
+        if rule.id == draft.id or not draft.then.decides:
             return None
         if rule.when == draft.when and rule.trusted and rule.then.decides:
             return rule.id

@@ -21,8 +21,9 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCounts:
-    """`total` records are in the filter, `seen` of them were looked at so far; what was done to them; and, of an undo,
-    how many were `restored`, and `kept` since somebody changed them after the run."""
+    """`total` records are in the filter, `seen` of them were looked at so far; what was done to them. `skipped` ones
+    were changed by somebody while the run looked at them, and left alone. Of an undo: how many were `restored`, and how
+    many `kept` since somebody changed them after the run."""
 
     total: int = 0
     seen: int = 0
@@ -30,6 +31,7 @@ class RunCounts:
     changed: int = 0
     released: int = 0
     contradicting: int = 0
+    skipped: int = 0
     restored: int = 0
     kept: int = 0
 

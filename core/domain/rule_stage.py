@@ -10,6 +10,7 @@ from core.domain.decisions import Candidate, Outcome, Stage, StageResult
 from core.domain.rule_evaluation import RuleOutcome
 from core.domain.rules import Rule, action_to_json
 
+_MODEL = "rules:"
 UNTRUSTED_CONFIDENCE = 0.5
 """What a suggestion of an untrusted starter rule is worth: enough to be shown first, never enough to decide."""
 
@@ -19,7 +20,7 @@ def rules_result(outcome: RuleOutcome, rules_version: int) -> StageResult:
     one asks for a person. Every rule that matched, or could not be asked, is in the evidence."""
     candidates = _candidates(outcome)
     evidence = _evidence(outcome)
-    model = f"rules:{rules_version}"
+    model = f"{_MODEL}{rules_version}"
     winner = outcome.winner.rule if outcome.winner else None
     faults = f"; {len(outcome.errors)} could not be asked: {outcome.errors[0].reason}" if outcome.errors else ""
     if winner is None:
@@ -36,6 +37,12 @@ def rules_result(outcome: RuleOutcome, rules_version: int) -> StageResult:
         reason = f"rule “{winner.name}” only asks, since people contradicted it too often{faults}"
         return _result(Outcome.REVIEW, reason, candidates, model, evidence)
     return _result(Outcome.DECIDED, f"rule “{winner.name}” matched{faults}", candidates, model, evidence)
+
+
+def version_of(model: str | None) -> int:
+    """The `rules_version` that a result of the rules names as its model; 0 where it names none."""
+    written = (model or "").removeprefix(_MODEL)
+    return int(written) if written.isdecimal() else 0
 
 
 def hits(outcomes: Iterable[RuleOutcome]) -> dict[UUID, int]:

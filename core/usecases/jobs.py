@@ -54,7 +54,8 @@ def fail_job(
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
             if job.stream is Stream.RUN:
                 run = tx.runs.get(UUID(job.payload["run_id"]))
-                tx.runs.update(replace(run, status=RunStatus.FAILED, failure=reason, finished_at=clock.now()))
+                if run.job_id == job.id:
+                    tx.runs.update(replace(run, status=RunStatus.FAILED, failure=reason, finished_at=clock.now()))
         tx.commit()
     return JobStatus.DEAD if dead else JobStatus.QUEUED
 

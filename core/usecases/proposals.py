@@ -26,6 +26,8 @@ from ports.storage import RecordFilter, UnitOfWork
 
 LEARNED_FROM = 20_000
 """How many of people's latest decisions are mined."""
+MAX_KNOWN = 100_000
+"""Proposals of the past that are looked through."""
 LEARNED_PRIORITY = 500
 """After the rules that people wrote (100), before those of the starter pack (1000)."""
 _PEOPLE = RecordFilter(statuses=tuple(sorted(DECIDED_BY_PERSON)))
@@ -38,19 +40,17 @@ def learn_rules(job: Job, *, uow: UnitOfWork, matcher: RuleMatcher, clock: Clock
         tenant = tx.tenants.get()
         rules = matcher.ruleset(tenant.id, tenant.rules_version, tx.rules.list)
         decided = tx.records.snapshots(_PEOPLE, before=None, limit=LEARNED_FROM)
-        settled = frozenset(
-            p.key
-            for p in tx.proposals.list(status=None, after=None, limit=100_000)
-            if p.status is not ProposalStatus.OPEN
-        )
+        there = {rule.id for rule in tx.rules.list()}
+        past = tx.proposals.list(status=None, after=None, limit=MAX_KNOWN)
+        known = frozenset(proposal.key for proposal in past if _settled(proposal, there))
     winners = rules.winners(decided, tenant.zone, TenantHistory(actor, uow))
     open_to_rules = [
         (record, record.category_id)
         for record, place in zip(decided, winners, strict=True)
-        if record.category_id is not None and (place < 0 or not rules.rules[place].trusted)
+        if record.category_id is not None and (place < 0 or not _decides(rules.rules[place]))
     ]
     open_to_rules.sort(key=lambda pair: (occurred_on(pair[0].occurred_at, tenant.zone), pair[0].id))
-    suggestions = propose(open_to_rules, promise=tenant.settings.promise, known=settled)
+    suggestions = propose(open_to_rules, promise=tenant.settings.promise, known=known)
     proposals = [_proposal(suggestion, tenant.id, clock, ids) for suggestion in suggestions]
     by_id = {proposal.id: proposal for proposal in proposals}
     with uow.begin(actor) as tx:
@@ -131,10 +131,11 @@ def accept_proposal(
             version=1,
             proposal_id=proposal.id,
         )
-        rule = changed_rule(proposed, edits, resolve=resolver(tx.categories.list()), text=text)
+        tenant = tx.tenants.get()
+        rule = changed_rule(proposed, edits, tenant=tenant, resolve=resolver(tx.categories.list()), text=text)
         check_servable(rule, edits.get("when"), matcher, text)
         if not confirm and (rule.when, rule.then) != (proposed.when, proposed.then):
-            chain = Chain(actor=replace(actor, idempotency=None), tenant=tx.tenants.get(), uow=uow, matcher=matcher)
+            chain = Chain(actor=replace(actor, idempotency=None), tenant=tenant, uow=uow, matcher=matcher)
             ask_to_confirm([rule], tx.rules.list(), tx=tx, chain=chain)
         tx.rules.add([rule])
         accepted = replace(
@@ -159,6 +160,15 @@ def reject_proposal(actor: Actor, proposal_id: UUID, *, version: int | None, uow
         tx.events.append([NewEvent(type=EventType.PROPOSAL_REJECTED, subject_id=proposal_id, payload=_told(proposal))])
         tx.commit()
     return replace(rejected, version=proposal.version + 1)
+
+
+def _settled(proposal: Proposal, there: set[UUID]) -> bool:
+    """Whether it is not to be made again: it was rejected, or is a rule."""
+    return proposal.status is ProposalStatus.REJECTED or proposal.rule_id in there
+
+
+def _decides(rule: Rule) -> bool:
+    return rule.trusted and not rule.demoted and not rule.then.review and rule.then.category_id is not None
 
 
 def _check_open(proposal: Proposal, version: int | None) -> None:

@@ -21,6 +21,8 @@ from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
 MAX_ANSWERS = 1_000
+MAX_TRIES = 3
+"""Of a change to whatever the record is by then, when others change it at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,6 @@ def decide_approvals(
         chosen = [settle(approval, answer) for approval, answer in zip(approvals, answers, strict=True)]
         _check_categories(tx, set(chosen))
         verdicts = [answer.verdict for answer in answers]
-        count_answers(tx, zip(records, chosen, repeat(True)))
         decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
         tx.approvals.decide(
             [
@@ -75,6 +76,7 @@ def decide_approvals(
                 for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
             ]
         )
+        count_answers(tx, zip(records, chosen, repeat(True)))
         tx.commit()
     return decided
 
@@ -93,8 +95,32 @@ def change_record(
     ids: Ids,
 ) -> Record:
     """A person's change of a record. A category is an override (or an approval, when it is the present one): it closes
-    an open approval and teaches. Raises `NotFound`, `VersionMismatch` or `Invalid`."""
-    now = clock.now()
+    an open approval and teaches. Without a `version` the change is made to the record as it is by then.
+
+    Raises `NotFound`, `VersionMismatch` or `Invalid`."""
+    for attempt in range(1, MAX_TRIES + 1):
+        try:
+            return _change_record(
+                actor, record_id, version, category_id, tags, attributes, learn_delay, uow, clock.now(), ids
+            )
+        except VersionMismatch:
+            if version is not None or attempt == MAX_TRIES:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _change_record(
+    actor: Actor,
+    record_id: UUID,
+    version: int | None,
+    category_id: UUID | None,
+    tags: Sequence[str] | None,
+    attributes: Mapping[str, Any] | None,
+    learn_delay: float | None,
+    uow: UnitOfWork,
+    now: datetime,
+    ids: Ids,
+) -> Record:
     with uow.begin(actor) as tx:
         record = tx.records.get(record_id)
         if version is not None and record.version != version:
@@ -109,7 +135,6 @@ def change_record(
             _check_categories(tx, {category_id})
             verdict = Verdict.APPROVE if category_id == record.category_id else Verdict.OVERRIDE
             approval = tx.approvals.open_of(record_id)
-            count_answers(tx, [(record, category_id, approval is not None)])
             if approval is not None:
                 approve = category_id == approval.suggested_id
                 decided = replace(
@@ -121,7 +146,9 @@ def change_record(
                 )
                 verdict = decided.verdict or verdict
                 tx.approvals.decide([decided])
+            before = record
             [record] = _settle(tx, actor, [record], [category_id], [verdict], now, learn_delay, ids)
+            count_answers(tx, [(before, category_id, approval is not None)])
         else:
             tx.records.update([record])
             tx.events.append([NewEvent(type=EventType.UPDATED, subject_id=record_id, payload={"change": "edited"})])

@@ -15,7 +15,7 @@ from core.domain.rule_explanation import Explanation, explain, walk
 from core.domain.rules import Action, Rule
 from core.domain.tenants import Actor
 from core.errors import Invalid
-from core.usecases.shared.effects import Chain, alone, effects_on, pages
+from core.usecases.shared.effects import MAX_TEXTS, Chain, alone, effects_on, pages
 from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_rule, weigh
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
@@ -113,11 +113,10 @@ def preview_rules(
         effects = Effects()
         ready = matcher.ruleset(chain.tenant.id, chain.tenant.rules_version, lambda: rules)
         for page in pages(tx, where, last):
-            found = effects_on(page, ready, None, chain)
+            found = effects_on(page, ready, None, chain, MAX_TEXTS)
             effects.seen += len(page)
-            for record, place in zip(page, found.winners, strict=True):
-                if place >= 0:
-                    effects.match(record)
+            effects.matched += sum(place >= 0 for place in found.winners)
+            effects.untold += found.untold
             effects.add(found.changes)
     return Preview(effects=effects, drafts=(), lights={}, rules=by_id)
 
@@ -139,14 +138,13 @@ def list_conflicts(
 def _draft(
     tx: Transaction, written: Mapping[str, Any], matcher: RuleMatcher, text: RuleTextParser, clock: Clock, ids: Ids
 ) -> Rule:
-    resolve = resolver(tx.categories.list())
+    tenant, resolve = tx.tenants.get(), resolver(tx.categories.list())
     given = {name: value for name, value in written.items() if name != "id"}
     if "id" in written:
-        draft = changed_rule(tx.rules.get(written["id"]), given, resolve=resolve, text=text)
+        draft = changed_rule(tx.rules.get(written["id"]), given, tenant=tenant, resolve=resolve, text=text)
     else:
         given = {"name": NAME, **given}
-        tenant_id = tx.tenants.get().id
-        draft = new_rule(given, id=ids.new(), tenant_id=tenant_id, now=clock.now(), resolve=resolve, text=text)
+        draft = new_rule(given, id=ids.new(), tenant=tenant, now=clock.now(), resolve=resolve, text=text)
     check_servable(draft, written.get("when"), matcher, text)
     return draft
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
@@ -15,7 +16,7 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.rule_effects import Effect
 from core.domain.rule_runs import RuleRun, RunChange, RunCounts, RunStatus
 from core.domain.tenants import Actor, worker_actor
-from core.errors import Conflict
+from core.errors import Conflict, Invalid
 from core.usecases.shared.effects import Chain, alone, effects_on, touched_by, within_reach
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
@@ -36,10 +37,15 @@ def start_run(
     clock: Clock,
     ids: Ids,
 ) -> RuleRun:
-    """Applies these rules (None: all) to the stored records in the filter, in the background. Raises `NotFound`."""
+    """Applies these rules (None: all) to the stored records in the filter, in the background.
+
+    Raises `NotFound`, or `Invalid` when none of the rules decides anything: a run adds tags and fields to what it
+    decides, and nothing else.
+    """
     with uow.begin(actor) as tx:
-        for rule_id in rule_ids or ():
-            tx.rules.get(rule_id)
+        rules = [tx.rules.get(rule_id) for rule_id in rule_ids or ()]
+        if rules and not any(rule.then.decides for rule in rules):
+            raise Invalid("none of these rules decides what becomes of a record, so there is nothing to apply")
         reach = within_reach(where)
         run = RuleRun(
             id=ids.new(),
@@ -151,13 +157,16 @@ def _apply(
                     changed=run.counts.changed + effects.count(Effect.CHANGED),
                     released=run.counts.released + effects.count(Effect.RELEASED),
                     contradicting=run.counts.contradicting + len(found.contradictions),
+                    skipped=run.counts.skipped + len(written) - len(changed),
                 ),
             )
             tx.runs.update(run)
-            hits: dict[UUID, int] = {}
+            hits: Counter[UUID] = Counter()
             for record, decision, _ in found.redecided:
                 if record.id in changed and decision.stage is Stage.RULES and decision.rule_id is not None:
-                    hits[decision.rule_id] = hits.get(decision.rule_id, 0) + 1
+                    hits[decision.rule_id] += 1
+                if record.id in changed and record.stage == Stage.RULES and record.rule_id is not None:
+                    hits[record.rule_id] -= 1
             tx.rules.count_hits(hits, clock.now())
             tx.commit()
     with uow.begin(actor) as tx:
@@ -171,14 +180,17 @@ def _undo(job: Job, run: RuleRun, actor: Actor, uow: UnitOfWork, clock: Clock) -
     after = UUID(job.progress["after"]) if "after" in job.progress else None
     while True:
         with uow.begin(actor) as tx:
-            restored, kept, last = tx.records.restore(run.id, after=after, limit=PAGE)
-            if last is None:
+            tx.jobs.hold(job)
+            done = tx.records.restore(run.id, after=after, limit=PAGE)
+            if done.last is None:
                 break
-            after = last
+            after, counts = done.last, run.counts
             tx.jobs.hold(job, {"after": str(after)})
-            counts = replace(run.counts, restored=run.counts.restored + restored, kept=run.counts.kept + kept)
-            run = replace(run, counts=counts)
+            run = replace(
+                run, counts=replace(counts, restored=counts.restored + done.restored, kept=counts.kept + done.kept)
+            )
             tx.runs.update(run)
+            tx.rules.count_hits(done.hits, clock.now())
             tx.commit()
     with uow.begin(actor) as tx:
         tx.runs.update(replace(run, status=RunStatus.UNDONE, undone_at=clock.now()))

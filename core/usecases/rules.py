@@ -52,10 +52,7 @@ def create_rules(
     now = clock.now()
     with uow.begin(actor) as tx:
         tenant, resolve = tx.tenants.get(), resolver(tx.categories.list())
-        rules = [
-            new_rule(one, id=ids.new(), tenant_id=actor.tenant_id, now=now, resolve=resolve, text=text)
-            for one in written
-        ]
+        rules = [new_rule(one, id=ids.new(), tenant=tenant, now=now, resolve=resolve, text=text) for one in written]
         for rule, one in zip(rules, written, strict=True):
             check_servable(rule, one.get("when"), matcher, text)
         if not confirm:
@@ -85,13 +82,12 @@ def change_rule(
         rule = tx.rules.get(rule_id)
         if version is not None and rule.version != version:
             raise VersionMismatch
-        changed = changed_rule(rule, changes, resolve=resolver(tx.categories.list()), text=text)
+        tenant = tx.tenants.get()
+        changed = changed_rule(rule, changes, tenant=tenant, resolve=resolver(tx.categories.list()), text=text)
         check_servable(changed, changes.get("when"), matcher, text)
         if not confirm and any(getattr(changed, name) != getattr(rule, name) for name in _ACTS):
-            chain = _chain(actor, tx.tenants.get(), uow, matcher)
-            ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=chain)
-        anew = (changed.when, changed.then) != (rule.when, rule.then) or (rule.demoted and not changed.demoted)
-        tx.rules.update(changed, anew=anew)
+            ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=_chain(actor, tenant, uow, matcher))
+        tx.rules.update(changed, anew=changed.evidence_from != rule.evidence_from)
         _tell(tx, EventType.RULE_CHANGED, [rule_id], changed=sorted(changes))
         changed = tx.rules.get(rule_id)
         tx.commit()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from core.domain.permissions import Permission
-from core.domain.records import Snapshot
+from core.domain.records import Draft, Snapshot, check_draft
 from core.domain.rule_conflicts import RuleConflict
 from core.domain.rule_effects import Effect, Light
 from core.domain.rule_explanation import Explanation
 from core.domain.rules import Rule
+from core.errors import Invalid
 from core.usecases.rule_preview import Preview
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.records import record_filter
-from entrypoints.api.responses import page
 from entrypoints.api.schemas.base import page_of
 from entrypoints.api.schemas.rules import (
     ConflictSchema,
@@ -40,8 +41,9 @@ _SAMPLED = ("id", "text", "counterparty", "amount", "currency")
 @blp.answer(200, RuleTestResultSchema)
 def test_rule(body: dict[str, Any]) -> dict[str, Any]:
     """Which records a draft matches, and why: each part of its condition, with whether it holds."""
+    actor().require(Permission.RECORDS_READ)
     currency = container().get_tenant(actor()).settings.default_currency
-    given = [draft_of(record, currency) for record in body["records"]]
+    given = [_given(place, record, currency) for place, record in enumerate(body["records"])]
     tested = container().test_rule(actor(), body["rule"], given, where=record_filter(body["where"]), last=body["last"])
     records = [_tested(record, why) for record, why in tested.explained]
     return {"seen": tested.seen, "matched": tested.matched, "records": records}
@@ -54,6 +56,7 @@ def test_rule(body: dict[str, Any]) -> dict[str, Any]:
 def preview_rules(body: dict[str, Any]) -> dict[str, Any]:
     """What applying drafts (or all rules) would change, record by record; it is what a run with the same filter then
     does. Nothing is stored."""
+    actor().require(Permission.RECORDS_READ)
     where = record_filter(body["where"])
     return written_preview(container().preview_rules(actor(), body["rules"], where=where, last=body["last"]))
 
@@ -65,7 +68,22 @@ def preview_rules(body: dict[str, Any]) -> dict[str, Any]:
 def list_conflicts(query: dict[str, Any]) -> dict[str, Any]:
     """Pairs of rules that give different categories to the same records, the most frequent first."""
     found = container().list_conflicts(actor(), where=RecordFilter(), last=query["last"])
-    return {"items": [_conflict(pair) for pair in page(found, query["limit"], str)["items"]], "next": None}
+    first, end = query["after"], query["after"] + query["limit"]
+    return {
+        "items": [_conflict(pair) for pair in found[first:end]],
+        "next": str(end) if end < len(found) else None,
+    }
+
+
+def _given(place: int, record: Mapping[str, Any], currency: str) -> Draft:
+    """Raises `Invalid`, naming the place."""
+    amount = record.get("amount")
+    if isinstance(amount, float):
+        record = {**record, "amount": Decimal(repr(amount))}
+    try:
+        return check_draft(draft_of(record, currency))
+    except (ValueError, RecursionError, Invalid) as error:
+        raise Invalid(f"records[{place}]: {next(iter(str(error).splitlines()), 'not a record')[:300]}") from error
 
 
 def _tested(record: Snapshot, why: Explanation) -> dict[str, Any]:
@@ -78,6 +96,7 @@ def written_preview(preview: Preview) -> dict[str, Any]:
     return {
         "seen": effects.seen,
         "matched": effects.matched,
+        "untold": effects.untold,
         **{effect.value: effects.counts[effect] for effect in Effect},
         "samples": [change for effect in Effect for change in effects.samples.get(effect, ())],
         "rules": [_light(draft, preview.lights[draft.id], preview.rules) for draft in preview.drafts],

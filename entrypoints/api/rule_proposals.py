@@ -39,7 +39,7 @@ blp = Blueprint("proposals", "Rules learned from people, never applied without t
 @blp.query(ProposalsQuerySchema)
 @blp.answer(200, page_of(ProposalSchema))
 def list_proposals(query: dict[str, Any]) -> dict[str, Any]:
-    """Proposals, those first that would settle most."""
+    """Proposals in the order in which they were made; of those made together those first that would settle most."""
     found = container().list_proposals(actor(), status=query["status"], after=query["after"], limit=query["limit"] + 1)
     answer = page(found, query["limit"], lambda proposal: str(proposal.id))
     return {**answer, "items": [_written(proposal) for proposal in answer["items"]]}
@@ -59,6 +59,7 @@ def start_learning() -> tuple[Job, dict[str, str]]:
 @blp.answer(200, WholeProposalSchema)
 def get_proposal(proposal_id: UUID) -> dict[str, Any]:
     """A proposal with its evidence, and what accepting and applying it would change among the latest records."""
+    actor().require(Permission.RECORDS_READ)
     proposal = container().get_proposal(actor(), proposal_id)
     versioned(proposal.version)
     preview = container().preview_rules(actor(), [proposed_rule(proposal)], where=RecordFilter(), last=DEFAULT_LAST)

@@ -55,6 +55,7 @@ def get_run(run_id: UUID) -> RuleRun:
 @blp.answer(200, page_of(RunChangeSchema))
 def list_changes(query: dict[str, Any], run_id: UUID) -> dict[str, Any]:
     """What the run did, record by record: before and after."""
+    actor().require(Permission.RECORDS_READ)
     changes = container().list_run_changes(actor(), run_id, after=query["after"], limit=query["limit"] + 1)
     return page(changes, query["limit"], lambda change: str(change.record_id))
 

@@ -9,7 +9,7 @@ import pytest
 from core.domain.conditions import parse_condition
 from core.domain.proposals import Evidence, Proposal, ProposalStatus
 from core.domain.tenants import Actor
-from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
+from core.errors import AlreadyDecided, NotFound, VersionMismatch
 from tests.contract.storage import START, Storage, a_proposal
 
 EDEKA = parse_condition({"field": "text", "op": "contains", "value": "edeka"})
@@ -113,12 +113,12 @@ def test_a_proposal_is_decided_once(storage: Storage) -> None:
         tx.proposals.decide(replace(accepted, version=2))
 
 
-def test_a_proposal_needs_a_category_and_goes_with_it(storage: Storage) -> None:
+def test_a_proposal_whose_category_is_gone_is_left_out_and_goes_with_it(storage: Storage) -> None:
     actor = storage.tenant()
     food = storage.category(actor)
-    with storage.reading(actor) as tx, pytest.raises(Invalid):
-        tx.proposals.replace_open([a_proposal(storage.ids.new(), actor, storage.ids.new())])
-    propose(storage, actor, a_proposal(storage.ids.new(), actor, food))
+    proposal = a_proposal(storage.ids.new(), actor, food)
+    assert propose(storage, actor, a_proposal(storage.ids.new(), actor, storage.ids.new()), proposal) == [proposal.id]
+    assert listed(storage, actor) == [proposal]
     with storage.writing(actor) as tx:
         tx.categories.delete(food, None)
     assert listed(storage, actor) == []

@@ -40,7 +40,7 @@ def test_a_rule_comes_back_as_it_was_stored(storage: Storage) -> None:
     actor = storage.tenant()
     food = storage.category(actor)
     rule = a_rule(storage.ids.new(), actor, food, when=NESTED, stage=RuleStage.PRE, stop=False, enabled=False)
-    skip = a_rule(storage.ids.new(), actor, None, then=Action(skip=True), hits=3, last_hit_at=START)
+    skip = a_rule(storage.ids.new(), actor, None, then=Action(skip=True), hits=3, last_hit_at=START, evidence_from=7)
     add(storage, actor, rule, skip)
     with storage.reading(actor) as tx:
         assert tx.rules.get(rule.id) == rule
@@ -119,9 +119,9 @@ def test_answers_add_up_until_the_rule_begins_anew(storage: Storage) -> None:
         tx.rules.update(replace(tx.rules.get(b.id), name="Renamed", confirmed=0))
         now = replace(now, name="Renamed", hits=2, last_hit_at=START, demoted=True, proved=True, version=3)
         assert tx.rules.get(b.id) == now
-        tx.rules.update(replace(tx.rules.get(b.id), name="New"), anew=True)
+        tx.rules.update(replace(tx.rules.get(b.id), name="New", evidence_from=9), anew=True)
     with storage.reading(actor) as tx:
-        assert tx.rules.get(b.id) == replace(b, name="New", last_hit_at=START, version=4)
+        assert tx.rules.get(b.id) == replace(b, name="New", last_hit_at=START, evidence_from=9, version=4)
 
 
 def test_the_list_follows_every_change(storage: Storage) -> None:
@@ -175,6 +175,7 @@ def test_updating_a_rule_is_guarded_by_its_version(storage: Storage) -> None:
         then=Action(category_id=car),
         stop=False,
         enabled=False,
+        evidence_from=5,
     )
     with storage.writing(actor) as tx:
         tx.rules.update(replace(changed, hits=99))
@@ -237,6 +238,19 @@ def test_hits_add_up_and_the_last_one_is_remembered(storage: Storage) -> None:
         seen = [(r.hits, r.last_hit_at, r.version) for r in (tx.rules.get(a.id), tx.rules.get(b.id))]
         assert seen == [(1, later, 1), (5, later, 1)]
         assert tx.tenants.get().rules_version == before
+
+
+def test_hits_are_taken_back_but_never_below_none(storage: Storage) -> None:
+    actor = storage.tenant()
+    a, b, never = (a_rule(storage.ids.new(), actor, None) for _ in range(3))
+    add(storage, actor, a, b, never)
+    later = START + timedelta(hours=1)
+    with storage.writing(actor) as tx:
+        tx.rules.count_hits({a.id: 5, b.id: 1}, START)
+        tx.rules.count_hits({a.id: -2, b.id: -3, never.id: -1, storage.ids.new(): -1}, later)
+    with storage.reading(actor) as tx:
+        seen = [(r.hits, r.last_hit_at, r.version) for r in map(tx.rules.get, (a.id, b.id, never.id))]
+        assert seen == [(3, START, 1), (0, START, 1), (0, None, 1)]
 
 
 CHANGES: dict[str, Callable[[Transaction, Rule, Rule], None]] = {

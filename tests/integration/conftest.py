@@ -1,16 +1,22 @@
-"""Containers over real storage, with settings of the test's own."""
+"""Real storage, containers over it with settings of the test's own, and others that use it meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.postgres.system import PostgresSystem
+from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.container import Container
 from entrypoints.settings import load_settings
+from tests.contract.storage import Storage
 
 
 @pytest.fixture
@@ -38,3 +44,20 @@ def make_container(database: DatabaseUrls) -> Iterator[Callable[..., Container]]
 @pytest.fixture
 def container(make_container: Callable[..., Container]) -> Container:
     return make_container()
+
+
+@pytest.fixture
+def storage(uow: PostgresUnitOfWork, system: PostgresSystem) -> Storage:
+    return Storage(uow=uow, system=system, now=lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def meanwhile() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def superuser(database: DatabaseUrls) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database.superuser, autocommit=True) as connection:
+        yield connection

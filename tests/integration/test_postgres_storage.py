@@ -1,14 +1,12 @@
-"""What only PostgreSQL can show: transactions that meet, connections that break, values that it refuses."""
+"""What only PostgreSQL can show: processes that meet, connections that break, values that it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from time import monotonic, sleep
-from uuid import UUID
+from datetime import date
 
 import psycopg
 import pytest
@@ -23,123 +21,11 @@ from adapters.postgres.migrate import head, migrate
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
-from core.domain.approvals import Verdict
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import JobStatus
-from core.domain.records import RecordStatus
 from core.domain.rules import Action
-from core.domain.tenants import Idempotency
-from core.errors import IdempotencyReplay, NotFound, StartFailed, Transient
-from tests.contract.storage import Storage, a_draft, a_rule, an_import, answered, decided
-
-
-@pytest.fixture
-def storage(uow: PostgresUnitOfWork, system: PostgresSystem) -> Storage:
-    return Storage(uow=uow, system=system, now=lambda: datetime.now(UTC))
-
-
-@pytest.fixture
-def meanwhile() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
-@pytest.fixture
-def superuser(database: DatabaseUrls) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database.superuser, autocommit=True) as connection:
-        yield connection
-
-
-def until_waiting(superuser: psycopg.Connection, other: Future[object]) -> None:
-    """Returns when the other transaction waits for a lock of ours."""
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    deadline = monotonic() + 10
-    while superuser.execute(waiting).fetchone() is None:
-        assert not other.done(), "it did not wait"
-        assert monotonic() < deadline
-        sleep(0.005)
-
-
-def test_the_same_upload_twice_at_once_is_stored_once(
-    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
-) -> None:
-    actor = storage.tenant()
-    connection_id = storage.connection(actor)
-    drafts = [a_draft(f"{n}") for n in range(50)]
-    staged = [(storage.ids.new(), draft, date(2026, 1, 3)) for draft in drafts]
-    with storage.uow.begin(actor) as tx:
-        first = tx.records.store(staged, connection_id=connection_id, import_id=storage.ids.new())
-        second = meanwhile.submit(storage.store, actor, drafts, connection_id=connection_id)
-        until_waiting(superuser, second)
-        tx.commit()
-    assert len(first.inserted) == 50
-    assert (second.result().inserted, second.result().known) == ((), 50)
-    assert len(storage.events(actor, "INGESTED")) == 50
-
-
-@pytest.mark.parametrize("first_commits", [True, False])
-def test_a_concurrent_request_with_the_same_key_waits_for_the_first(
-    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, first_commits: bool
-) -> None:
-    actor = replace(storage.tenant(), idempotency=Idempotency(key="k", request_digest="d"))
-
-    def request() -> None:
-        with storage.writing(actor):
-            pass
-
-    with storage.uow.begin(actor) as tx:
-        second = meanwhile.submit(request)
-        until_waiting(superuser, second)
-        if first_commits:
-            tx.commit()
-    if first_commits:
-        with pytest.raises(IdempotencyReplay):
-            second.result()
-    else:
-        second.result()
-
-
-def test_two_workers_that_claim_at_once_do_not_both_get_the_job(
-    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
-) -> None:
-    actor = storage.tenant()
-    id = storage.job(actor)
-
-    def claim() -> object:
-        with storage.writing(actor) as tx:
-            return tx.jobs.claim(id, storage.ids.new(), 60)
-
-    with storage.uow.begin(actor) as tx:
-        assert tx.jobs.claim(id, storage.ids.new(), 60) is not None
-        second = meanwhile.submit(claim)
-        until_waiting(superuser, second)
-        tx.commit()
-    assert second.result() is None
-
-
-def test_a_run_waits_for_a_person_who_answers_and_leaves_the_record_to_them(
-    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
-) -> None:
-    actor = storage.tenant()
-    food, run = storage.category(actor), storage.run(actor)
-    approval_id = storage.review(actor)
-    with storage.uow.begin(actor) as tx:
-        (approval,) = tx.approvals.get_many([approval_id], lock=True)
-        record = tx.records.get(approval.record_id)
-
-        def redecide() -> list[UUID]:
-            with storage.writing(actor) as other:
-                return list(other.records.redecide(run, [(decided(record.id, food), record.version)]))
-
-        second = meanwhile.submit(redecide)
-        until_waiting(superuser, second)
-        tx.records.update([replace(record, status=RecordStatus.OVERRIDDEN, category_id=food)])
-        tx.approvals.decide([answered(approval, Verdict.OVERRIDE, food)])
-        tx.commit()
-    assert second.result() == []
-    with storage.reading(actor) as tx:
-        assert tx.approvals.get_many([approval_id])[0].verdict is Verdict.OVERRIDE
-        assert list(tx.runs.changes(run, after=None, limit=9)) == []
+from core.errors import NotFound, StartFailed, Transient
+from tests.contract.storage import Storage, a_draft, a_rule, an_import
 
 
 def test_rules_that_one_process_changed_are_seen_by_another(storage: Storage, database: DatabaseUrls) -> None:

@@ -1,8 +1,8 @@
-"""A rule's life over the API: tried, previewed, saved, applied, undone, judged by people."""
+"""A rule's life over the API: tried, previewed, saved, applied, undone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,11 +11,19 @@ from jsonschema import Draft202012Validator
 
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
-from tests.integration.api_support import HEADER, Api, new_tenant
-
-CONTAINS: dict[str, Any] = {"field": "text", "op": "contains"}
-SHOPS = ("ZQX QORBEL", "VUMBA KIOSK", "PLIRT WERKE", "OMDRA HALLE")
-UNTOUCHED = ("version", "updated_at")
+from tests.integration.api_support import Api, new_tenant
+from tests.integration.rule_support import (
+    CONTAINS,
+    SHOPS,
+    apply,
+    bring,
+    decide_one_of_each,
+    everything,
+    items,
+    rule,
+    save,
+    without,
+)
 
 
 @pytest.fixture
@@ -34,45 +42,6 @@ def filled(api: Api) -> Api:
     """60 records in review, 15 of each shop."""
     bring(api, [f"{SHOPS[n % 4]} {n:03}" for n in range(60)])
     return api
-
-
-def bring(api: Api, texts: Sequence[str], day: int = 1) -> None:
-    api.upload(HEADER + "".join(f"2026-03-{day + n % 28:02};{text};-{n + 1}.50;EUR\n" for n, text in enumerate(texts)))
-
-
-def rule(api: Api, text: str, key: str, **more: Any) -> dict[str, Any]:
-    return {
-        "name": f"{text} is {key}",
-        "when": CONTAINS | {"value": text},
-        "then": {"category": api.category(key)},
-        **more,
-    }
-
-
-def save(api: Api, written: dict[str, Any], confirm: bool = False) -> dict[str, Any]:
-    saved: dict[str, Any] = api.post(f"/rules?confirm={str(confirm).lower()}", written, 201)
-    return saved
-
-
-def everything(api: Api) -> dict[str, dict[str, Any]]:
-    page = api.get("/records?limit=500")["items"]
-    return {row["id"]: api.get(f"/records/{row['id']}") for row in page}
-
-
-def without(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in UNTOUCHED}
-
-
-def apply(api: Api, **asked: Any) -> dict[str, Any]:
-    run = api.post("/rules/runs", asked, 202)
-    api.drain()
-    done: dict[str, Any] = api.get(f"/rules/runs/{run['id']}")
-    return done
-
-
-def items(api: Api) -> dict[str, dict[str, Any]]:
-    """Open review items by the record's id."""
-    return {item["record"]["id"]: item for item in api.get("/approvals?limit=500")["items"]}
 
 
 def test_a_draft_is_tried_before_it_is_saved(filled: Api) -> None:
@@ -224,16 +193,6 @@ def test_a_preview_tells_what_applying_does_and_undo_takes_it_back(filled: Api, 
     assert {id: item["id"] for id, item in items(api).items()} == {id: item["id"] for id, item in asked_before.items()}
 
 
-def decide_one_of_each(api: Api) -> None:
-    """A person's word on one record of each shop, other than what the rules say."""
-    rent = api.category("housing.rent")
-    for shop in SHOPS:
-        record = next(r for r in everything(api).values() if shop in r["text"])
-        answer = api.call("PATCH", f"/records/{record['id']}", {"category_id": rent})
-        assert answer.status_code == 200
-    api.drain()
-
-
 def test_an_undo_keeps_what_somebody_changed_since(filled: Api) -> None:
     api = filled
     saved = save(api, rule(api, "ZQX", "food.groceries"))
@@ -322,70 +281,44 @@ def test_conflicts_are_listed(filled: Api) -> None:
     assert len(pairs[0]["samples"]) == 5
 
 
-def test_every_rule_that_matched_is_in_the_trace(api: Api) -> None:
-    first = save(api, rule(api, "ZQX", "food.groceries", priority=1))
-    second = save(api, rule(api, "QORBEL", "transport.fuel"))
-    stop = save(
-        api, {"name": "Tag", "when": 'text contains "zqx"', "then": {"tags": ["seen"]}, "priority": 200, "stop": True}
-    )
-    save(api, rule(api, "zqx qorbel", "housing.rent", priority=300))
-    bring(api, ["ZQX QORBEL 1"])
-    [record] = everything(api).values()
-    evidence = record["reasoning_trace"]["stages"][0]["evidence"]
-    assert [match["rule_id"] for match in evidence] == [first["id"], second["id"], stop["id"]]
-    assert record["rule_id"] == first["id"]
-    assert record["tags"] == ["seen"]
-    assert [r["id"] for r in api.get("/rules")["items"][:3]] == [first["id"], second["id"], stop["id"]]
+def test_a_run_of_rules_that_decide_nothing_is_refused(filled: Api) -> None:
+    saved = save(filled, {"name": "Tag", "when": 'text contains "zqx"', "then": {"tags": ["x"]}})
+    assert filled.post("/rules/runs", {"rule_ids": [saved["id"]]}, 422)["code"] == "invalid"
 
 
-def test_a_rule_that_people_contradict_is_demoted(api: Api) -> None:
-    container = api.container
-    settings = container.get_tenant(api.actor).settings
-    container.change_tenant(api.actor, version=None, settings=settings.__class__(spot_check_share=1.0))
-    saved = save(api, rule(api, "ZQX", "food.groceries"))
-    bring(api, [f"ZQX {n}" for n in range(20)])
-    rent = api.category("housing.rent")
-    answers = [
-        {"approval_id": item["id"], "verdict": "override", "category_id": rent}
-        for item in list(items(api).values())[:8]
-    ]
-    api.post("/approvals/bulk", {"answers": answers[:7]})
-    assert api.get(f"/rules/{saved['id']}")["demoted"] is False
-    api.post("/approvals/bulk", {"answers": answers[7:]})
-    demoted = api.get(f"/rules/{saved['id']}")
-    assert (demoted["demoted"], demoted["confirmed"], demoted["overridden"]) == (True, 0, 8)
-    assert demoted["precision"]["estimate"] == 0
-    api.drain()
-    [event] = api.get("/events?type=RULE_DEMOTED")["items"]
-    assert event["subject_id"] == saved["id"]
-    bring(api, ["ZQX 999"], day=25)
-    new = next(r for r in everything(api).values() if r["text"] == "ZQX 999")
-    assert new["status"] == "needs_review"
-    assert items(api)[new["id"]]["suggested_id"] == api.category("food.groceries")
-
-    restored = api.call("PATCH", f"/rules/{saved['id']}?confirm=true", {"demoted": False})
-    assert restored.json is not None
-    assert (restored.json["demoted"], restored.json["overridden"], restored.json["precision"]) == (False, 0, None)
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"text": "x"},
+        {"text": "x", "occurred_at": "soon"},
+        {"text": "x", "occurred_at": "2026-01-01", "nonsense": 1},
+        {"text": "x", "occurred_at": "2026-01-01", "amount": [1], "currency": "EUR"},
+        {"occurred_at": "2026-01-01"},
+    ],
+)
+def test_a_record_that_is_none_is_told_with_its_place(api: Api, record: dict[str, Any]) -> None:
+    good = {"text": "x", "occurred_at": "2026-01-01", "amount": -5.5, "currency": "EUR"}
+    body = {"rule": {"when": "amount = -5.5"}, "records": [good, record]}
+    assert api.post("/rules/test", body, 422)["detail"].startswith("records[1]: ")
+    assert api.post("/rules/test", body | {"records": [good]})["matched"] == 1
 
 
-def test_a_starter_rule_is_proved_by_answers(api: Api) -> None:
-    bring(api, [f"NETFLIX.COM {n}" for n in range(80)])
-    by_rule = [i for i in items(api).values() if i["suggested_id"] is not None]
-    answers = [{"approval_id": item["id"], "verdict": "approve"} for item in by_rule]
-    assert len(answers) == 80
-    api.post("/approvals/bulk", {"answers": answers})
-    [proved] = [r for r in api.get("/rules?limit=500")["items"] if r["proved"]]
-    assert (proved["trusted"], proved["confirmed"], proved["pack"]) == (True, 80, "bank")
-    bring(api, ["NETFLIX.COM 999"], day=25)
-    new = next(r for r in everything(api).values() if r["text"] == "NETFLIX.COM 999")
-    assert (new["status"], new["stage"]) == ("processed", "rules")
+def test_what_shows_records_needs_the_right_to_read_them(filled: Api) -> None:
+    key = filled.container.create_api_key(filled.actor, name="rules only", scopes=frozenset({"rules:read"}))
+    narrow = Api(client=filled.client, container=filled.container, tenant_id=filled.tenant_id, key=key.secret)
+    run = apply(filled)
+    for method, path, body in (
+        ("POST", "/rules/test", {"rule": {"when": "amount < 0"}}),
+        ("POST", "/rules/preview", {}),
+        ("GET", f"/rules/runs/{run['id']}/changes", None),
+    ):
+        assert narrow.call(method, path, body).status_code == 403, path
+    assert narrow.call("GET", "/rules/conflicts").status_code == 200
 
 
-def test_corrections_out_of_turn_are_noted(api: Api) -> None:
-    saved = save(api, rule(api, "ZQX", "food.groceries"))
-    bring(api, [f"ZQX {n}" for n in range(5)])
-    record = next(iter(everything(api).values()))
-    for key in ("housing.rent", "transport.fuel"):
-        assert api.call("PATCH", f"/records/{record['id']}", {"category_id": api.category(key)}).status_code == 200
-    told = api.get(f"/rules/{saved['id']}")
-    assert (told["corrected"], told["overridden"], told["hits"]) == (1, 0, 5), "a second thought is about people's word"
+def test_conflicts_come_in_pages(filled: Api) -> None:
+    for number, key in enumerate(("food.groceries", "transport.fuel", "housing.rent")):
+        save(filled, rule(filled, "ZQX QORBEL"[: 10 - number], key), confirm=True)
+    first = filled.get("/rules/conflicts?limit=2")
+    rest = filled.get(f"/rules/conflicts?limit=2&after={first['next']}")
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)

@@ -116,7 +116,7 @@ def test_what_was_stored_is_served(container: Container) -> None:
     rules = container.list_rules(ACTOR)
     assert len(rules) == NOTED["rules"]
     assert {(r.confirmed, r.overridden, r.corrected, r.demoted, r.proved) for r in rules} == {(0, 0, 0, False, False)}
-    assert {r.trusted for r in rules} == {True}
+    assert {(r.trusted, r.evidence_from) for r in rules} == {(True, 0)}
     assert len(container.list_queue(ACTOR, after=None, limit=500)) == 82
     container.seal_events()
     events = container.list_events(ACTOR, EventFilter(), after=0, limit=2_000)

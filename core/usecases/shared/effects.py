@@ -20,6 +20,8 @@ from ports.matching import RuleMatcher, RuleSet
 from ports.storage import RecordFilter, Transaction, UnitOfWork
 
 PAGE = 20_000
+MAX_TEXTS = 250
+"""Distinct texts of a page that a preview asks similarity about: each may have to be embedded, at some 250 a second."""
 NOT_ASKED = "rules that are applied later don't ask the LLM"
 
 
@@ -47,6 +49,7 @@ class PageEffects:
     winners: Sequence[int]
     redecided: Sequence[tuple[Snapshot, Decision, Change]]
     contradictions: Sequence[Change]
+    untold: int = 0
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -74,8 +77,15 @@ def pages(tx: Transaction, where: RecordFilter, last: int | None) -> Iterator[Se
         last = None if last is None else last - len(page)
 
 
-def effects_on(records: Sequence[Snapshot], rules: RuleSet, scope: frozenset[UUID] | None, chain: Chain) -> PageEffects:
-    """What applying `rules` would do to the records; `scope` as in `core.domain.rule_effects.step`."""
+def effects_on(
+    records: Sequence[Snapshot],
+    rules: RuleSet,
+    scope: frozenset[UUID] | None,
+    chain: Chain,
+    most_texts: int | None = None,
+) -> PageEffects:
+    """What applying `rules` would do to the records; `scope` as in `core.domain.rule_effects.step`. With `most_texts`
+    similarity is asked about so many distinct texts; what it would say of further ones is `untold`."""
     tenant, history = chain.tenant, chain.history
     winners = rules.winners(records, tenant.zone, history)
     found: dict[Step, list[tuple[Snapshot, Rule | None]]] = {kind: [] for kind in Step}
@@ -83,8 +93,10 @@ def effects_on(records: Sequence[Snapshot], rules: RuleSet, scope: frozenset[UUI
         winner = rules.rules[place] if place >= 0 else None
         if (kind := step(record, winner, scope)) is not None:
             found[kind].append((record, winner))
-    touched = [record for record, _ in (*found[Step.RULES_SETTLE], *found[Step.ASK_LATER_STAGES])]
     later = [record for record, _ in found[Step.ASK_LATER_STAGES]]
+    told = _first_texts(later, most_texts)
+    untold, later = len(later) - len(told), told
+    touched = [*(record for record, _ in found[Step.RULES_SETTLE]), *later]
     outcomes = rules.evaluate(touched, tenant.zone, history)
     neighbours = ask_neighbours(later, chain.actor, tenant, chain.uow, chain.embedder)
     said = {id(outcome): rules_result(outcome, tenant.rules_version) for outcome in outcomes}
@@ -98,7 +110,15 @@ def effects_on(records: Sequence[Snapshot], rules: RuleSet, scope: frozenset[UUI
         if (change := change_of(record, decision)) is not None:
             redecided.append((record, decision, change))
     contradictions = [contradiction(record, winner) for record, winner in found[Step.CONTRADICTS] if winner is not None]
-    return PageEffects(winners=winners, redecided=redecided, contradictions=contradictions)
+    redecided.sort(key=lambda one: one[0].id, reverse=True)
+    return PageEffects(winners=winners, redecided=redecided, contradictions=contradictions, untold=untold)
+
+
+def _first_texts(records: list[Snapshot], most: int | None) -> list[Snapshot]:
+    if most is None:
+        return records
+    texts = set(list(dict.fromkeys((record.text, record.counterparty) for record in records))[:most])
+    return [record for record in records if (record.text, record.counterparty) in texts]
 
 
 def alone(rules: Sequence[Rule], chain: Chain) -> RuleSet:

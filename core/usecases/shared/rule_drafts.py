@@ -10,10 +10,11 @@ from uuid import UUID
 
 from core.domain.conditions import Condition, parse_condition
 from core.domain.records import DECIDED_BY_PERSON
-from core.domain.rule_effects import Effect, Effects, Light, add_light, twin
+from core.domain.rule_effects import IN_REACH, Effect, Effects, Light, add_light, twin
 from core.domain.rules import MAX_PRIORITY, Rule, RuleStage, check_name, order_key, parse_action
+from core.domain.tenants import Tenant
 from core.errors import ConfirmNeeded, Invalid, RuleInvalid
-from core.usecases.shared.effects import Chain, alone, effects_on, pages, touched_by
+from core.usecases.shared.effects import MAX_TEXTS, Chain, alone, effects_on, pages, touched_by
 from ports.matching import RuleMatcher
 from ports.rule_text import RuleTextParser
 from ports.storage import RecordFilter, Transaction
@@ -30,7 +31,7 @@ def new_rule(
     written: Mapping[str, Any],
     *,
     id: UUID,
-    tenant_id: UUID,
+    tenant: Tenant,
     now: datetime,
     resolve: Mapping[str, UUID],
     text: RuleTextParser,
@@ -40,7 +41,7 @@ def new_rule(
     naming the place."""
     blank = Rule(
         id=id,
-        tenant_id=tenant_id,
+        tenant_id=tenant.id,
         name="",
         stage=RuleStage.MAIN,
         priority=PRIORITY,
@@ -55,11 +56,14 @@ def new_rule(
         created_at=now,
         version=1,
     )
-    return changed_rule(blank, {"name": "", **written}, resolve=resolve, text=text)
+    return changed_rule(blank, {"name": "", **written}, tenant=tenant, resolve=resolve, text=text)
 
 
-def changed_rule(rule: Rule, changes: Mapping[str, Any], *, resolve: Mapping[str, UUID], text: RuleTextParser) -> Rule:
-    """The rule with what `changes` names written anew; raises `RuleInvalid` or `Invalid`."""
+def changed_rule(
+    rule: Rule, changes: Mapping[str, Any], *, tenant: Tenant, resolve: Mapping[str, UUID], text: RuleTextParser
+) -> Rule:
+    """The rule with what `changes` names written anew. With a new condition or action, or the end of a demotion
+    (`demoted`: false), its evidence begins anew, too. Raises `RuleInvalid` or `Invalid`."""
     priority = changes.get("priority", rule.priority)
     if not isinstance(priority, int) or isinstance(priority, bool) or abs(priority) > MAX_PRIORITY:
         raise Invalid(f"priority is a whole number up to {MAX_PRIORITY}")
@@ -67,7 +71,7 @@ def changed_rule(rule: Rule, changes: Mapping[str, Any], *, resolve: Mapping[str
         stage = RuleStage(changes.get("stage", rule.stage))
     except ValueError:
         raise Invalid("stage is pre, main or post") from None
-    return replace(
+    changed = replace(
         rule,
         name=check_name(changes["name"]) if "name" in changes else rule.name,
         stage=stage,
@@ -76,7 +80,22 @@ def changed_rule(rule: Rule, changes: Mapping[str, Any], *, resolve: Mapping[str
         then=parse_action(changes["then"], resolve) if "then" in changes else rule.then,
         stop=bool(changes.get("stop", rule.stop)),
         enabled=bool(changes.get("enabled", rule.enabled)),
-        demoted=bool(changes.get("demoted", rule.demoted)),
+    )
+    forgiven = rule.demoted and changes.get("demoted") is False
+    return _anew(changed, tenant) if forgiven or (changed.when, changed.then) != (rule.when, rule.then) else changed
+
+
+def _anew(rule: Rule, tenant: Tenant) -> Rule:
+    return replace(
+        rule,
+        trusted=rule.pack is None or rule.pack in tenant.settings.trusted_packs,
+        demoted=False,
+        proved=False,
+        hits=0,
+        confirmed=0,
+        overridden=0,
+        corrected=0,
+        evidence_from=tenant.rules_version + 1,
     )
 
 
@@ -116,18 +135,20 @@ def weigh(
     among = chain.matcher.compile([rule for rule in rules if rule.id not in scope])
     by_itself = alone(drafts, chain)
     ordered = sorted((rule for rule in whole if rule.enabled), key=order_key)
-    effects, lights = Effects(), {draft.id: Light(same_as=twin(draft, ordered)) for draft in drafts}
+    effects = Effects()
+    lights = {d.id: Light(decides=d.then.decides, same_as=twin(d, ordered)) for d in drafts}
     for page in pages(tx, where, last):
         effects.seen += len(page)
         records, by = touched_by(page, by_itself, scope, chain)
-        found = effects_on(records, acting, scope, chain)
+        found = effects_on(records, acting, scope, chain, MAX_TEXTS)
         without = among.winners(records, chain.tenant.zone, chain.history)
-        for record, matched, place, other in zip(records, by, found.winners, without, strict=True):
+        for matched, place, other in zip(by, found.winners, without, strict=True):
             if matched:
-                effects.match(record)
+                effects.matched += 1
                 winner = acting.rules[place].id if place >= 0 else None
                 add_light(lights, matched, winner, among.rules[other].id if other >= 0 else None)
         effects.add(found.changes)
+        effects.untold += found.untold
     return effects, lights
 
 
@@ -137,8 +158,9 @@ def ask_to_confirm(drafts: Sequence[Rule], rules: Sequence[Rule], *, tx: Transac
     if not acting:
         return
     people = RecordFilter(statuses=tuple(sorted(DECIDED_BY_PERSON)))
+    others = RecordFilter(statuses=tuple(sorted(set(IN_REACH) - DECIDED_BY_PERSON)))
     effects, by_people = weigh(acting, rules, people, CHECKED_DECISIONS, tx=tx, chain=chain)
-    _, latest = weigh(acting, rules, RecordFilter(), CHECKED_RECORDS, tx=tx, chain=chain)
+    _, latest = weigh(acting, rules, others, CHECKED_RECORDS, tx=tx, chain=chain)
     wrong: dict[str, list[str]] = {}
     if contradicting := effects.counts[Effect.CONTRADICTING]:
         named = ", ".join(str(change.record_id) for change in effects.samples[Effect.CONTRADICTING][:NAMED])
@@ -158,4 +180,6 @@ def _unreachable(draft: Rule, by_people: Light, latest: Light) -> str | None:
         return None
     others = (by_people.shadowed_by + latest.shadowed_by).most_common(3)
     said = ", ".join(f"{id} ({records})" for id, records in others)
+    if not said:
+        return f"“{draft.name}”: an earlier rule with `stop` takes all {matches} records that it matches"
     return f"“{draft.name}”: all {matches} records that it matches are decided by other rules: {said}"

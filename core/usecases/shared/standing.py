@@ -8,18 +8,27 @@ from uuid import UUID
 from core.domain.decisions import Stage
 from core.domain.events import EventType, NewEvent
 from core.domain.records import DECIDED_BY_PERSON, Record
+from core.domain.rule_stage import version_of
 from core.domain.rule_standing import Verdict, judge, precision
 from core.domain.rules import Rule
+from core.errors import NotFound
 from ports.storage import Transaction
 
 
 def count_answers(tx: Transaction, answers: Iterable[tuple[Record, UUID, bool]]) -> None:
     """Each answer is a record as it was before, the category that a person gives it, and whether it was asked for (by
-    an item of the review queue). Only a record's first answer counts: later ones are about people's words."""
+    an item of the review queue). Only a record's first answer counts: later ones are about people's words. What a rule
+    did before it last changed says nothing of it. To be called after the records were written: rules are locked last.
+    """
+    rules: dict[UUID, Rule | None] = {}
     counts: dict[UUID, tuple[int, int, int]] = {}
     for record, chosen, asked in answers:
-        said = _said_by_rule(record)
-        if record.rule_id is None or said is None or record.status in DECIDED_BY_PERSON:
+        if record.rule_id is None or record.status in DECIDED_BY_PERSON:
+            continue
+        if record.rule_id not in rules:
+            rules[record.rule_id] = _rule(tx, record.rule_id)
+        said = _said_by_rule(record, rules[record.rule_id])
+        if said is None:
             continue
         confirmed, overridden, corrected = counts.get(record.rule_id, (0, 0, 0))
         if asked:
@@ -29,23 +38,35 @@ def count_answers(tx: Transaction, answers: Iterable[tuple[Record, UUID, bool]])
         counts[record.rule_id] = confirmed, overridden, corrected
     if not any(map(any, counts.values())):
         return
-    promise = tx.tenants.get().settings.promise
+    settings = tx.tenants.get().settings
     for rule in tx.rules.count_answers(counts):
-        verdict = judge(rule, promise)
+        verdict = judge(rule, settings.promise)
         if verdict is None:
             continue
         demote = verdict is Verdict.DEMOTE
         # A rule that its proof alone had made act is back to suggesting.
-        tx.rules.set_standing(rule.id, demoted=demote and not rule.proved, proved=verdict is Verdict.PROVE)
+        acts_anyway = rule.pack is None or rule.pack in settings.trusted_packs
+        tx.rules.set_standing(rule.id, demoted=demote and acts_anyway, proved=verdict is Verdict.PROVE)
         type = EventType.RULE_DEMOTED if demote else EventType.RULE_PROVED
-        tx.events.append([NewEvent(type=type, subject_id=rule.id, payload=_evidence(rule, promise))])
+        tx.events.append([NewEvent(type=type, subject_id=rule.id, payload=_evidence(rule, settings.promise))])
 
 
-def _said_by_rule(record: Record) -> UUID | None:
-    """The category that the record's rule gave or suggested, as its trace tells: the rule may have changed since."""
+def _rule(tx: Transaction, rule_id: UUID) -> Rule | None:
+    try:
+        return tx.rules.get(rule_id)
+    except NotFound:
+        return None
+
+
+def _said_by_rule(record: Record, rule: Rule | None) -> UUID | None:
+    """The category that the rule, as it is now, gave or suggested, as the record's trace tells."""
+    if rule is None:
+        return None
     for stage in (record.reasoning_trace or {}).get("stages", ()):
+        if stage["stage"] == Stage.RULES and version_of(stage.get("model")) < rule.evidence_from:
+            return None
         for candidate in stage["candidates"]:
-            if candidate["source"] == f"rule:{record.rule_id}":
+            if candidate["source"] == f"rule:{rule.id}":
                 return UUID(candidate["category_id"])
     return None
 

@@ -193,12 +193,20 @@ class RulePreviewResultSchema(Schema):
     changed = fields.Integer()
     released = fields.Integer(metadata={"description": "Decided alone so far, and then for a person to decide."})
     contradicting = fields.Integer(metadata={"description": "Records that people decided otherwise: they stay so."})
+    untold = fields.Integer(
+        metadata={
+            "description": "Records that no rule decides any more, with texts too many to ask similarity about here."
+        }
+    )
     samples = fields.List(fields.Nested(ChangeSampleSchema))
     rules = fields.List(fields.Nested(LightSchema))
 
 
 class ConflictsQuerySchema(LimitSchema):
     last = fields.Integer(load_default=DEFAULT_LAST, validate=validate.Range(1, MAX_LAST))
+    after = fields.Integer(
+        load_default=0, validate=validate.Range(0), metadata={"description": "`next` of the page before."}
+    )
 
 
 class ConflictRuleSchema(Schema):
@@ -275,6 +283,7 @@ class RunCountsSchema(Schema):
     changed = fields.Integer()
     released = fields.Integer()
     contradicting = fields.Integer()
+    skipped = fields.Integer(metadata={"description": "Changed by somebody while the run looked at them: left alone."})
     restored = fields.Integer()
     kept = fields.Integer(metadata={"description": "Left as they are by an undo: somebody changed them after the run."})
 

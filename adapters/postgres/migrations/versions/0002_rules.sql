@@ -6,7 +6,8 @@ ALTER TABLE rules
     ADD COLUMN corrected BIGINT NOT NULL DEFAULT 0,
     ADD COLUMN demoted BOOLEAN NOT NULL DEFAULT false,
     ADD COLUMN proved BOOLEAN NOT NULL DEFAULT false,
-    ADD COLUMN proposal_id UUID;
+    ADD COLUMN proposal_id UUID,
+    ADD COLUMN evidence_from INTEGER NOT NULL DEFAULT 0;
 
 -- The rule that decided a record, or suggested something, stands in its trace as the first candidate. Where a rule sent
 -- it to a person, the first candidate may be one that lost. The owner, too, is under row-level security but for this
@@ -68,6 +69,7 @@ CREATE TABLE rule_run_changes (
     record_id UUID NOT NULL,
     before JSONB NOT NULL,
     after JSONB NOT NULL,
+    before_version INTEGER NOT NULL,
     after_version INTEGER NOT NULL,
     undone BOOLEAN,
     PRIMARY KEY (tenant_id, run_id, record_id),
