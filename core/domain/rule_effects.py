@@ -7,14 +7,17 @@ are asked. Previews and runs go through these functions, so that a preview tells
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from core.domain.conditions import condition_to_json
 from core.domain.decisions import Decision, Stage
 from core.domain.records import DECIDED_BY_PERSON, RecordStatus, Snapshot
+from core.domain.rule_evaluation import RuleOutcome
 from core.domain.rules import Rule
 
 MAX_SAMPLES = 20
@@ -169,6 +172,35 @@ def add_light(lights: Mapping[UUID, Light], by: Sequence[UUID], won: UUID | None
                 light.shadowing[without] += 1
         elif won is not None:
             light.shadowed_by[won] += 1
+
+
+def lights_of(rules: Sequence[Rule], outcomes: Sequence[RuleOutcome]) -> dict[UUID, Light]:
+    """How each of the `rules` (in order) stands among the others, by what they say of some records; those that match
+    none of these and repeat no other are left out. Equal outcomes are one object, and looked at once."""
+    lights = {rule.id: Light(decides=rule.then.decides) for rule in rules}
+    first: dict[str, UUID] = {}
+    for rule in rules:
+        written = json.dumps(condition_to_json(rule.when), sort_keys=True)
+        if rule.then.decides and written in first:
+            lights[rule.id].same_as = first[written]
+        if rule.then.decides and rule.trusted:
+            first.setdefault(written, rule.id)
+    distinct = {id(outcome): outcome for outcome in outcomes}
+    for key, records in Counter(map(id, outcomes)).items():
+        outcome = distinct[key]
+        winner = outcome.winner.rule if outcome.winner else None
+        others = [match.rule for match in outcome.matches if match.rule.then.decides and match.rule is not winner]
+        for match in outcome.matches:
+            lights[match.rule.id].matches += records
+        if winner is None:
+            continue
+        lights[winner.id].wins += records
+        for other in others:
+            lights[other.id].shadowed_by[winner.id] += records
+        if others:
+            next_best = next((other for other in others if other.trusted), others[0])
+            lights[winner.id].shadowing[next_best.id] += records
+    return {id: light for id, light in lights.items() if light.matches or light.same_as}
 
 
 def twin(draft: Rule, ordered: Sequence[Rule]) -> UUID | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from core.domain.categories import resolver
 from core.domain.records import Draft, RecordStatus, Snapshot, check_draft
 from core.domain.rule_conflicts import Pairs, RuleConflict, add_conflicts
-from core.domain.rule_effects import MAX_SAMPLES, Effects, Light
+from core.domain.rule_effects import MAX_SAMPLES, Effects, Light, lights_of
 from core.domain.rule_explanation import Explanation, explain, walk
 from core.domain.rules import Action, Rule
 from core.domain.tenants import Actor
@@ -39,8 +39,8 @@ class Tested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What the drafts (or, without drafts, all rules) would change, and how each draft stands; `rules` are all that
-    the lights name, by id."""
+    """What the drafts would change, and how each stands; without drafts, what all rules would, and how those that match
+    any of the newest records stand (`drafts` are these). `rules` are all that the lights name, by id."""
 
     effects: Effects
     drafts: Sequence[Rule]
@@ -106,11 +106,11 @@ def preview_rules(
         if len({draft.id for draft in drafts}) != len(drafts):
             raise Invalid("a rule stands once in a preview")
         if drafts:
-            effects, lights = weigh(drafts, rules, where, last, tx=tx, chain=chain)
-            return Preview(
-                effects=effects, drafts=drafts, lights=lights, rules=by_id | {draft.id: draft for draft in drafts}
-            )
+            weighed, standing = weigh(drafts, rules, where, last, tx=tx, chain=chain)
+            by_id |= {draft.id: draft for draft in drafts}
+            return Preview(effects=weighed, drafts=drafts, lights=standing, rules=by_id)
         effects = Effects()
+        lights: Mapping[UUID, Light] = {}
         ready = matcher.ruleset(chain.tenant.id, chain.tenant.rules_version, lambda: rules)
         for page in pages(tx, where, last):
             found = effects_on(page, ready, None, chain, MAX_TEXTS)
@@ -118,7 +118,9 @@ def preview_rules(
             effects.matched += sum(place >= 0 for place in found.winners)
             effects.untold += found.untold
             effects.add(found.changes)
-    return Preview(effects=effects, drafts=(), lights={}, rules=by_id)
+            if effects.seen == len(page):
+                lights = lights_of(ready.rules, ready.evaluate(page, chain.tenant.zone, chain.history))
+    return Preview(effects=effects, drafts=[r for r in ready.rules if r.id in lights], lights=lights, rules=by_id)
 
 
 def list_conflicts(

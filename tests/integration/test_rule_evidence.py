@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from adapters.matching.compiled import CompiledMatcher
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
@@ -155,3 +157,66 @@ def test_every_rule_that_matched_is_in_the_trace(api: Api) -> None:
     assert record["rule_id"] == first["id"]
     assert record["tags"] == ["seen"]
     assert [r["id"] for r in api.get("/rules")["items"][:3]] == [first["id"], second["id"], stop["id"]]
+
+
+def test_a_preview_of_all_rules_tells_how_each_stands(filled: Api) -> None:
+    wide = save(filled, rule(filled, "Q", "food.groceries"))
+    narrow = save(filled, rule(filled, "ZQX", "transport.fuel", priority=1))
+    late = save(filled, rule(filled, "zqx qorbel", "housing.rent", priority=500), confirm=True)
+    lights = {light["rule_id"]: light for light in filled.post("/rules/preview", {})["rules"]}
+    assert [(lights[r["id"]]["matches"], lights[r["id"]]["wins"]) for r in (wide, narrow, late)] == [
+        (15, 0),
+        (15, 15),
+        (15, 0),
+    ]
+    assert lights[late["id"]]["unreachable"]
+    assert [shadow["rule_id"] for shadow in lights[wide["id"]]["shadowed_by"]] == [narrow["id"]]
+    assert lights[narrow["id"]]["shadowing"] == [{"rule_id": wide["id"], "name": wide["name"], "records": 15}]
+
+
+def test_recurring_payments_are_found_by_their_past(api: Api) -> None:
+    saved = save(
+        api,
+        {
+            "name": "Monthly",
+            "when": 'recurring({"interval": "monthly"}) and amount < 0',
+            "then": {"category": api.category("utilities.internet")},
+        },
+    )
+    days = ["2026-01-30", "2026-02-27", "2026-03-30", "2026-04-30", "2026-05-29"]
+    payments = "".join(f"{day};QXCOM NET;-39.9{n};EUR;QXCOM\n" for n, day in enumerate(days))
+    others = "2026-03-02;QXCOM SHOP;-412.00;EUR;QXCOM\n2026-03-05;PLIRT;-39.90;EUR;PLIRT\n"
+    api.upload("Date;Description;Amount;Currency;Counterparty\n" + payments + others)
+    found = [r for r in api.get("/records")["items"] if r["rule_id"] == saved["id"]]
+    assert sorted(r["occurred_at"] for r in found) == days[2:], "the third on: before it there is no series"
+    told = api.post("/rules/preview", {"rules": [{"id": saved["id"], "enabled": False}]})
+    assert told["released"] == 3
+
+
+class Choking:
+    """A rule type that fails on what a rule asks it about."""
+
+    def compile(self, params: Any) -> Any:
+        return self
+
+    def evaluate(self, records: Any, history: Any) -> Any:
+        if any("POISON" in record.text for record in records):
+            raise RuntimeError("no luck today")
+        return [True] * len(records)
+
+
+def test_a_rule_type_that_fails_is_in_the_trace_and_fails_no_chunk(make_container: Callable[..., Container]) -> None:
+    container = make_container()
+    container.matcher.override(CompiledMatcher(lambda _: Choking()))
+    with create_app(container).test_client() as client:
+        api = new_tenant(container, client)
+        saved = save(api, {"name": "x", "when": "choking()", "then": {"category": api.category("food.groceries")}})
+        bring(api, ["ONE", "POISON", "TWO"])
+        records = {record["text"]: record for record in everything(api).values()}
+    assert {text: record["status"] for text, record in records.items()} == {
+        "ONE": "processed",
+        "POISON": "needs_review",
+        "TWO": "processed",
+    }
+    evidence = records["POISON"]["reasoning_trace"]["stages"][0]["evidence"]
+    assert evidence == [{"rule_id": saved["id"], "error": "choking: RuntimeError: no luck today"}]
