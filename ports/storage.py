@@ -16,19 +16,16 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
-from core.domain.approvals import Approval, Example
 from core.domain.categories import Category
 from core.domain.connections import Connection, Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.jobs import Job, NewJob
-from core.domain.proposals import Proposal
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
-from core.domain.rule_runs import RuleRun, RunChange
-from core.domain.rules import Rule
-from core.domain.similarity import Neighbour
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from ports.review_storage import Approvals, Embeddings, Examples
+from ports.rule_storage import Proposals, RuleRuns, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,139 +263,6 @@ class Records(Protocol):
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         """Removes the records that the import added, with what hangs on them and a `DELETED` event each, but for those
         that a person decided since; returns (removed, kept). No tombstones: the same file may come again."""
-        ...
-
-
-class Approvals(Protocol):
-    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Approval]:
-        """In the order of `ids`; raises `NotFound` when one is missing."""
-        ...
-
-    def queue(
-        self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
-    ) -> Sequence[tuple[Approval, Record]]:
-        """Open items, most urgent first, then oldest; `after` is (urgency, id) of the last one of the page before."""
-        ...
-
-    def open_of(self, record_id: UUID) -> Approval | None: ...
-
-    def add(self, approvals: Sequence[Approval]) -> None:
-        """Raises `Conflict` when a record has an open one."""
-        ...
-
-    def decide(self, approvals: Sequence[Approval]) -> None:
-        """Writes verdict, category, who and when, if all are still open; raises `AlreadyDecided` or `NotFound`."""
-        ...
-
-    def count_open(self) -> int: ...
-
-
-class Examples(Protocol):
-    def put(self, examples: Sequence[Example]) -> None:
-        """Adds examples, without an embedding yet; one of the same record replaces the former, and keeps its id."""
-        ...
-
-    def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
-
-    def any(self) -> bool:
-        """Whether any has an embedding, so that a search can find something."""
-        ...
-
-    def without_embedding(self, model: str, limit: int) -> Sequence[Example]:
-        """Those that have none of that model, by id."""
-        ...
-
-    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
-        """Of those that still exist."""
-        ...
-
-    def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
-        """For each vector the `k` examples of that model nearest by cosine, nearest first, by an exact scan;
-        equally near ones by id."""
-        ...
-
-
-class Embeddings(Protocol):
-    """The cache: vectors by model and content address (`text_digest`)."""
-
-    def get(self, model: str, digests: Sequence[bytes]) -> Mapping[bytes, Sequence[float]]: ...
-
-    def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None:
-        """Keeps what is new: the same content has the same vector."""
-        ...
-
-
-class Rules(Protocol):
-    def list(self) -> Sequence[Rule]:
-        """All rules in the order in which they are tried, `trusted` when their pack is or they have none."""
-        ...
-
-    def get(self, id: UUID) -> Rule: ...
-
-    def add(self, rules: Sequence[Rule]) -> None:
-        """Raises the tenant's `rules_version`, as `update`, `reorder` and `delete` do."""
-        ...
-
-    def update(self, rule: Rule, *, anew: bool = False) -> None:
-        """Guarded by version, which then rises. With `anew` its evidence is forgotten: `hits`, `confirmed`,
-        `overridden` and `corrected` are 0, `demoted` and `proved` false."""
-        ...
-
-    def count_answers(self, answers: Mapping[UUID, tuple[int, int, int]]) -> Sequence[Rule]:
-        """Adds (confirmed, overridden, corrected) to the rules that still exist, leaving their versions alone; returns
-        those as they are now, by id."""
-        ...
-
-    def set_standing(self, id: UUID, *, demoted: bool, proved: bool) -> None:
-        """Raises the rule's version and the tenant's `rules_version`; raises `NotFound`."""
-        ...
-
-    def reorder(self, priorities: Mapping[UUID, int]) -> None:
-        """Raises `NotFound` when a rule is missing."""
-        ...
-
-    def delete(self, id: UUID, version: int | None) -> None: ...
-
-    def count_hits(self, hits: Mapping[UUID, int], now: datetime) -> None:
-        """Adds to `hits` of those that still exist, or takes back (negative numbers, never below 0; then `last_hit_at`
-        stays); leaves their versions alone."""
-        ...
-
-
-class Proposals(Protocol):
-    def list(self, *, status: str | None, after: UUID | None, limit: int) -> Sequence[Proposal]:
-        """By rising id."""
-        ...
-
-    def get(self, id: UUID) -> Proposal: ...
-
-    def replace_open(self, proposals: Sequence[Proposal]) -> Sequence[UUID]:
-        """The open proposals become these. Those whose `key` is open already keep their id and get the new evidence;
-        those whose key was accepted or rejected, or whose category is gone, are left out; open ones that are not among
-        these go. Returns the ids of the new ones, rising. Others that replace them at the same time wait."""
-        ...
-
-    def decide(self, proposal: Proposal) -> None:
-        """Writes status, rule, who and when, guarded by version, which then rises; raises `AlreadyDecided` when it is
-        no longer open, `VersionMismatch` or `NotFound`."""
-        ...
-
-
-class RuleRuns(Protocol):
-    def add(self, run: RuleRun) -> None: ...
-
-    def get(self, id: UUID, *, lock: bool = False) -> RuleRun: ...
-
-    def list(self, *, before: UUID | None, limit: int) -> Sequence[RuleRun]:
-        """Newest first."""
-        ...
-
-    def update(self, run: RuleRun) -> None:
-        """Writes job, status, counts, times and failure; raises `NotFound`."""
-        ...
-
-    def changes(self, run_id: UUID, *, after: UUID | None, limit: int) -> Sequence[RunChange]:
-        """By rising record id; `after` is the last one of the page before."""
         ...
 
 

@@ -10,13 +10,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from flask.testing import FlaskClient
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.settings import load_settings
 from tests.contract.storage import Storage
+from tests.integration.api_support import Api, new_tenant
+from tests.integration.rule_support import SHOPS, bring
 
 
 @pytest.fixture
@@ -61,3 +65,21 @@ def meanwhile() -> Iterator[ThreadPoolExecutor]:
 def superuser(database: DatabaseUrls) -> Iterator[psycopg.Connection]:
     with psycopg.connect(database.superuser, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def client(container: Container) -> Iterator[FlaskClient]:
+    with create_app(container).test_client() as client:
+        yield client
+
+
+@pytest.fixture
+def api(container: Container, client: FlaskClient) -> Api:
+    return new_tenant(container, client)
+
+
+@pytest.fixture
+def filled(api: Api) -> Api:
+    """60 records in review, 15 of each shop."""
+    bring(api, [f"{SHOPS[n % 4]} {n:03}" for n in range(60)])
+    return api

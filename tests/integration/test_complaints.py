@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from adapters.matching import regex
-from entrypoints.api.app import create_app
-from entrypoints.container import Container
-from tests.integration.api_support import HEADER, Api, new_tenant
+from tests.integration.api_support import HEADER, Api
 
 TOLD = ("status", "category_id", "stage", "tags", "attributes", "reasoning_trace", "rule_id")
-
-
-@pytest.fixture
-def client(container: Container) -> Iterator[FlaskClient]:
-    with create_app(container).test_client() as client:
-        yield client
-
-
-@pytest.fixture
-def api(container: Container, client: FlaskClient) -> Api:
-    return new_tenant(container, client)
 
 
 def bring(api: Api, *texts: str, day: str = "2026-03-01") -> list[dict[str, Any]]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
-from entrypoints.api.app import create_app
-from entrypoints.container import Container
-from tests.integration.api_support import Api, new_tenant
+from tests.integration.api_support import Api
 from tests.integration.rule_support import (
     CONTAINS,
-    SHOPS,
     apply,
-    bring,
     decide_one_of_each,
     everything,
     items,
@@ -24,24 +19,6 @@ from tests.integration.rule_support import (
     save,
     without,
 )
-
-
-@pytest.fixture
-def client(container: Container) -> Iterator[FlaskClient]:
-    with create_app(container).test_client() as client:
-        yield client
-
-
-@pytest.fixture
-def api(container: Container, client: FlaskClient) -> Api:
-    return new_tenant(container, client)
-
-
-@pytest.fixture
-def filled(api: Api) -> Api:
-    """60 records in review, 15 of each shop."""
-    bring(api, [f"{SHOPS[n % 4]} {n:03}" for n in range(60)])
-    return api
 
 
 def test_a_draft_is_tried_before_it_is_saved(filled: Api) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,12 +10,6 @@ from flask.testing import FlaskClient
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, new_tenant
-
-
-@pytest.fixture
-def client(container: Container) -> Iterator[FlaskClient]:
-    with create_app(container).test_client() as client:
-        yield client
 
 
 @pytest.fixture

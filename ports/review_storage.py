@@ -1,0 +1,70 @@
+"""The repositories of the review queue and of what its answers teach; see `ports.storage`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.approvals import Approval, Example
+from core.domain.records import Record
+from core.domain.similarity import Neighbour
+
+
+class Approvals(Protocol):
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Approval]:
+        """In the order of `ids`; raises `NotFound` when one is missing."""
+        ...
+
+    def queue(
+        self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+    ) -> Sequence[tuple[Approval, Record]]:
+        """Open items, most urgent first, then oldest; `after` is (urgency, id) of the last one of the page before."""
+        ...
+
+    def open_of(self, record_id: UUID) -> Approval | None: ...
+
+    def add(self, approvals: Sequence[Approval]) -> None:
+        """Raises `Conflict` when a record has an open one."""
+        ...
+
+    def decide(self, approvals: Sequence[Approval]) -> None:
+        """Writes verdict, category, who and when, if all are still open; raises `AlreadyDecided` or `NotFound`."""
+        ...
+
+    def count_open(self) -> int: ...
+
+
+class Examples(Protocol):
+    def put(self, examples: Sequence[Example]) -> None:
+        """Adds examples, without an embedding yet; one of the same record replaces the former, and keeps its id."""
+        ...
+
+    def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
+
+    def any(self) -> bool:
+        """Whether any has an embedding, so that a search can find something."""
+        ...
+
+    def without_embedding(self, model: str, limit: int) -> Sequence[Example]:
+        """Those that have none of that model, by id."""
+        ...
+
+    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
+        """Of those that still exist."""
+        ...
+
+    def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
+        """For each vector the `k` examples of that model nearest by cosine, nearest first, by an exact scan;
+        equally near ones by id."""
+        ...
+
+
+class Embeddings(Protocol):
+    """The cache: vectors by model and content address (`text_digest`)."""
+
+    def get(self, model: str, digests: Sequence[bytes]) -> Mapping[bytes, Sequence[float]]: ...
+
+    def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None:
+        """Keeps what is new: the same content has the same vector."""
+        ...
