@@ -1,4 +1,4 @@
-"""What rules would change on stored records: before → after, and which rules stand in each other's light.
+"""What rules would change on stored records: before → after, and which rules shadow each other.
 
 A rule run applies the rules to records that were decided before. It never touches what a person decided; where the
 rules say what becomes of a record it becomes that, and where they no longer say what they said, the stages after them
@@ -82,7 +82,7 @@ class Effects:
 
 
 @dataclass(slots=True, kw_only=True)
-class Light:
+class Shadows:
     """How a draft stands among the other rules, on real records: how many it `matches` and `wins`, who wins instead
     (`shadowed_by`), and whom it takes records from (`shadowing`). None stands for no rule."""
 
@@ -161,28 +161,28 @@ def contradiction(record: Snapshot, winner: Rule) -> Change:
     )
 
 
-def add_light(lights: Mapping[UUID, Light], by: Sequence[UUID], won: UUID | None, without: UUID | None) -> None:
+def add_shadows(shadows: Mapping[UUID, Shadows], by: Sequence[UUID], won: UUID | None, without: UUID | None) -> None:
     """Counts one record that the drafts in `by` match: who wins it, and who would without the drafts."""
     for draft_id in by:
-        light = lights[draft_id]
-        light.matches += 1
+        shadow = shadows[draft_id]
+        shadow.matches += 1
         if won == draft_id:
-            light.wins += 1
+            shadow.wins += 1
             if without is not None:
-                light.shadowing[without] += 1
+                shadow.shadowing[without] += 1
         elif won is not None:
-            light.shadowed_by[won] += 1
+            shadow.shadowed_by[won] += 1
 
 
-def lights_of(rules: Sequence[Rule], outcomes: Sequence[RuleOutcome]) -> dict[UUID, Light]:
+def shadows_of(rules: Sequence[Rule], outcomes: Sequence[RuleOutcome]) -> dict[UUID, Shadows]:
     """How each of the `rules` (in order) stands among the others, by what they say of some records; those that match
     none of these and repeat no other are left out. Equal outcomes are one object, and looked at once."""
-    lights = {rule.id: Light(decides=rule.then.decides) for rule in rules}
+    shadows = {rule.id: Shadows(decides=rule.then.decides) for rule in rules}
     first: dict[str, UUID] = {}
     for rule in rules:
         written = json.dumps(condition_to_json(rule.when), sort_keys=True)
         if rule.then.decides and written in first:
-            lights[rule.id].same_as = first[written]
+            shadows[rule.id].same_as = first[written]
         if rule.then.decides and rule.trusted:
             first.setdefault(written, rule.id)
     distinct = {id(outcome): outcome for outcome in outcomes}
@@ -191,16 +191,16 @@ def lights_of(rules: Sequence[Rule], outcomes: Sequence[RuleOutcome]) -> dict[UU
         winner = outcome.winner.rule if outcome.winner else None
         others = [match.rule for match in outcome.matches if match.rule.then.decides and match.rule is not winner]
         for match in outcome.matches:
-            lights[match.rule.id].matches += records
+            shadows[match.rule.id].matches += records
         if winner is None:
             continue
-        lights[winner.id].wins += records
+        shadows[winner.id].wins += records
         for other in others:
-            lights[other.id].shadowed_by[winner.id] += records
+            shadows[other.id].shadowed_by[winner.id] += records
         if others:
             next_best = next((other for other in others if other.trusted), others[0])
-            lights[winner.id].shadowing[next_best.id] += records
-    return {id: light for id, light in lights.items() if light.matches or light.same_as}
+            shadows[winner.id].shadowing[next_best.id] += records
+    return {id: shadow for id, shadow in shadows.items() if shadow.matches or shadow.same_as}
 
 
 def twin(draft: Rule, ordered: Sequence[Rule]) -> UUID | None:

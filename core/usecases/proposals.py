@@ -16,9 +16,10 @@ from core.domain.rule_learning import Suggestion, propose
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, worker_actor
 from core.errors import AlreadyDecided, VersionMismatch
-from core.usecases.shared.effects import Chain
+from core.usecases.shared.effects import chain_of
 from core.usecases.shared.history import TenantHistory
-from core.usecases.shared.rule_drafts import ask_to_confirm, changed_rule, check_servable
+from core.usecases.shared.rule_drafts import changed_rule, check_servable
+from core.usecases.shared.weighing import ask_to_confirm
 from ports.clock import Clock, Ids
 from ports.matching import RuleMatcher
 from ports.rule_text import RuleTextParser
@@ -135,7 +136,7 @@ def accept_proposal(
         rule = changed_rule(proposed, edits, tenant=tenant, resolve=resolver(tx.categories.list()), text=text)
         check_servable(rule, edits.get("when"), matcher, text)
         if not confirm and (rule.when, rule.then) != (proposed.when, proposed.then):
-            chain = Chain(actor=replace(actor, idempotency=None), tenant=tenant, uow=uow, matcher=matcher)
+            chain = chain_of(tx, actor, uow, matcher)
             ask_to_confirm([rule], tx.rules.list(), tx=tx, chain=chain)
         tx.rules.add([rule])
         accepted = replace(

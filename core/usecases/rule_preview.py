@@ -10,13 +10,14 @@ from uuid import UUID
 from core.domain.categories import resolver
 from core.domain.records import Draft, RecordStatus, Snapshot, check_draft
 from core.domain.rule_conflicts import Pairs, RuleConflict, add_conflicts
-from core.domain.rule_effects import MAX_SAMPLES, Effects, Light, lights_of
+from core.domain.rule_effects import MAX_SAMPLES, Effects, Shadows, shadows_of
 from core.domain.rule_explanation import Explanation, explain, walk
 from core.domain.rules import Action, Rule
 from core.domain.tenants import Actor
 from core.errors import Invalid
-from core.usecases.shared.effects import MAX_TEXTS, Chain, alone, effects_on, pages
-from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_rule, weigh
+from core.usecases.shared.effects import MAX_TEXTS, Chain, alone, chain_of, effects_on, pages
+from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_rule
+from core.usecases.shared.weighing import weigh
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
 from ports.matching import RuleMatcher
@@ -40,11 +41,11 @@ class Tested:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What the drafts would change, and how each stands; without drafts, what all rules would, and how those that match
-    any of the newest records stand (`drafts` are these). `rules` are all that the lights name, by id."""
+    any of the newest records stand (`drafts` are these). `rules` are all that the shadows name, by id."""
 
     effects: Effects
     drafts: Sequence[Rule]
-    lights: Mapping[UUID, Light]
+    shadows: Mapping[UUID, Shadows]
     rules: Mapping[UUID, Rule]
 
 
@@ -64,7 +65,7 @@ def test_rule(
     """Whether a draft matches the `given` records; without any, which of the newest `last` in the filter it matches.
     Raises `RuleInvalid`, or `Invalid` for what can't be a record."""
     with uow.begin(actor) as tx:
-        chain = Chain(actor=actor, tenant=tx.tenants.get(), uow=uow, matcher=matcher)
+        chain = chain_of(tx, actor, uow, matcher)
         draft = _draft(tx, {"then": {"review": True}, **written}, matcher, text, clock, ids)
         by_itself = alone([replace(draft, enabled=True)], chain)
         seen = matched = 0
@@ -99,7 +100,7 @@ def preview_rules(
     if len(written) > MAX_DRAFTS:
         raise Invalid(f"at most {MAX_DRAFTS} rules go in a preview")
     with uow.begin(actor) as tx:
-        chain = Chain(actor=actor, tenant=tx.tenants.get(), uow=uow, matcher=matcher, embedder=embedder)
+        chain = chain_of(tx, actor, uow, matcher, embedder)
         rules = tx.rules.list()
         by_id = {rule.id: rule for rule in rules}
         drafts = [_draft(tx, one, matcher, text, clock, ids) for one in written]
@@ -108,9 +109,9 @@ def preview_rules(
         if drafts:
             weighed, standing = weigh(drafts, rules, where, last, tx=tx, chain=chain)
             by_id |= {draft.id: draft for draft in drafts}
-            return Preview(effects=weighed, drafts=drafts, lights=standing, rules=by_id)
+            return Preview(effects=weighed, drafts=drafts, shadows=standing, rules=by_id)
         effects = Effects()
-        lights: Mapping[UUID, Light] = {}
+        shadows: Mapping[UUID, Shadows] = {}
         ready = matcher.ruleset(chain.tenant.id, chain.tenant.rules_version, lambda: rules)
         for page in pages(tx, where, last):
             found = effects_on(page, ready, None, chain, MAX_TEXTS)
@@ -119,8 +120,8 @@ def preview_rules(
             effects.untold += found.untold
             effects.add(found.changes)
             if effects.seen == len(page):
-                lights = lights_of(ready.rules, ready.evaluate(page, chain.tenant.zone, chain.history))
-    return Preview(effects=effects, drafts=[r for r in ready.rules if r.id in lights], lights=lights, rules=by_id)
+                shadows = shadows_of(ready.rules, ready.evaluate(page, chain.tenant.zone, chain.history))
+    return Preview(effects=effects, drafts=[r for r in ready.rules if r.id in shadows], shadows=shadows, rules=by_id)
 
 
 def list_conflicts(
@@ -129,7 +130,7 @@ def list_conflicts(
     """Pairs of rules that give different categories to the same records, the most frequent first."""
     pairs: Pairs = {}
     with uow.begin(actor) as tx:
-        chain = Chain(actor=actor, tenant=tx.tenants.get(), uow=uow, matcher=matcher)
+        chain = chain_of(tx, actor, uow, matcher)
         rules = matcher.ruleset(chain.tenant.id, chain.tenant.rules_version, tx.rules.list)
         for page in pages(tx, where, last):
             outcomes = rules.evaluate(page, chain.tenant.zone, chain.history)

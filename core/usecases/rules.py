@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from core.domain.categories import resolver
 from core.domain.events import EventType, NewEvent
 from core.domain.rules import Rule
-from core.domain.tenants import Actor, Tenant
+from core.domain.tenants import Actor
 from core.errors import Invalid, VersionMismatch
-from core.usecases.shared.effects import Chain
-from core.usecases.shared.rule_drafts import ask_to_confirm, changed_rule, check_servable, new_rule
+from core.usecases.shared.effects import chain_of
+from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_rule
+from core.usecases.shared.weighing import ask_to_confirm
 from ports.clock import Clock, Ids
 from ports.matching import RuleMatcher
 from ports.rule_text import RuleTextParser
@@ -56,7 +56,7 @@ def create_rules(
         for rule, one in zip(rules, written, strict=True):
             check_servable(rule, one.get("when"), matcher, text)
         if not confirm:
-            ask_to_confirm(rules, tx.rules.list(), tx=tx, chain=_chain(actor, tenant, uow, matcher))
+            ask_to_confirm(rules, tx.rules.list(), tx=tx, chain=chain_of(tx, actor, uow, matcher))
         tx.rules.add(rules)
         _tell(tx, EventType.RULE_CREATED, [r.id for r in rules])
         tx.commit()
@@ -86,7 +86,7 @@ def change_rule(
         changed = changed_rule(rule, changes, tenant=tenant, resolve=resolver(tx.categories.list()), text=text)
         check_servable(changed, changes.get("when"), matcher, text)
         if not confirm and any(getattr(changed, name) != getattr(rule, name) for name in _ACTS):
-            ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=_chain(actor, tenant, uow, matcher))
+            ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=chain_of(tx, actor, uow, matcher))
         tx.rules.update(changed, anew=changed.evidence_from != rule.evidence_from)
         _tell(tx, EventType.RULE_CHANGED, [rule_id], changed=sorted(changes))
         changed = tx.rules.get(rule_id)
@@ -116,10 +116,6 @@ def delete_rule(actor: Actor, rule_id: UUID, *, version: int | None, uow: UnitOf
         tx.rules.delete(rule_id, version)
         _tell(tx, EventType.RULE_DELETED, [rule_id])
         tx.commit()
-
-
-def _chain(actor: Actor, tenant: Tenant, uow: UnitOfWork, matcher: RuleMatcher) -> Chain:
-    return Chain(actor=replace(actor, idempotency=None), tenant=tenant, uow=uow, matcher=matcher)
 
 
 def _tell(tx: Transaction, type: EventType, rule_ids: Sequence[UUID], **payload: Any) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from core.domain.permissions import Permission
 from core.domain.records import Draft, Snapshot, check_draft
 from core.domain.rule_conflicts import RuleConflict
-from core.domain.rule_effects import Effect, Light
+from core.domain.rule_effects import Effect, Shadows
 from core.domain.rule_explanation import Explanation
 from core.domain.rules import Rule
 from core.errors import Invalid
@@ -99,24 +99,24 @@ def written_preview(preview: Preview) -> dict[str, Any]:
         "untold": effects.untold,
         **{effect.value: effects.counts[effect] for effect in Effect},
         "samples": [change for effect in Effect for change in effects.samples.get(effect, ())],
-        "rules": [_light(draft, preview.lights[draft.id], preview.rules) for draft in preview.drafts],
+        "rules": [_shadows(draft, preview.shadows[draft.id], preview.rules) for draft in preview.drafts],
     }
 
 
-def _light(draft: Rule, light: Light, rules: Mapping[UUID, Rule]) -> dict[str, Any]:
-    def shadows(counts: Mapping[UUID, int]) -> list[dict[str, Any]]:
+def _shadows(draft: Rule, shadow: Shadows, rules: Mapping[UUID, Rule]) -> dict[str, Any]:
+    def listed(counts: Mapping[UUID, int]) -> list[dict[str, Any]]:
         ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         return [{"rule_id": id, "name": rules[id].name, "records": records} for id, records in ordered]
 
     return {
         "rule_id": draft.id,
         "name": draft.name,
-        "matches": light.matches,
-        "wins": light.wins,
-        "unreachable": light.unreachable,
-        "same_as": light.same_as,
-        "shadowed_by": shadows(light.shadowed_by),
-        "shadowing": shadows(light.shadowing),
+        "matches": shadow.matches,
+        "wins": shadow.wins,
+        "unreachable": shadow.unreachable,
+        "same_as": shadow.same_as,
+        "shadowed_by": listed(shadow.shadowed_by),
+        "shadowing": listed(shadow.shadowing),
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 from core.domain.decisions import Decision, Stage
 from core.domain.records import RecordStatus, Snapshot
 from core.domain.rule_conflicts import Pairs, add_conflicts
-from core.domain.rule_effects import MAX_SAMPLES, Effect, Effects, Light, Step, add_light, change_of, step, twin
+from core.domain.rule_effects import MAX_SAMPLES, Effect, Effects, Shadows, Step, add_shadows, change_of, step, twin
 from core.domain.rule_evaluation import RuleMatch, RuleOutcome
 from core.domain.rules import Action, Rule
 from tests.unit.building import a_rule
@@ -133,15 +133,15 @@ def test_effects_count_all_and_show_some() -> None:
 
 
 def test_lights_tell_who_stands_before_whom() -> None:
-    lights = {RULE: Light()}
-    add_light(lights, (RULE,), RULE, OTHER)
-    add_light(lights, (RULE,), OTHER, OTHER)
-    add_light(lights, (RULE,), RULE, None)
+    lights = {RULE: Shadows()}
+    add_shadows(lights, (RULE,), RULE, OTHER)
+    add_shadows(lights, (RULE,), OTHER, OTHER)
+    add_shadows(lights, (RULE,), RULE, None)
     light = lights[RULE]
     assert (light.matches, light.wins, dict(light.shadowed_by), dict(light.shadowing)) == (3, 2, {OTHER: 1}, {OTHER: 1})
     assert not light.unreachable
-    assert Light(matches=2, shadowed_by=light.shadowed_by).unreachable
-    assert not Light().unreachable, "what matches nothing yet may still come"
+    assert Shadows(matches=2, shadowed_by=light.shadowed_by).unreachable
+    assert not Shadows().unreachable, "what matches nothing yet may still come"
 
 
 def test_a_twin_is_an_earlier_rule_with_the_same_condition() -> None:

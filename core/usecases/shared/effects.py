@@ -41,6 +41,14 @@ class Chain:
         return TenantHistory(self.actor, self.uow)
 
 
+def chain_of(
+    tx: Transaction, actor: Actor, uow: UnitOfWork, matcher: RuleMatcher, embedder: Embedder | None = None
+) -> Chain:
+    """The stages of the actor's tenant; an Idempotency-Key stays with the transaction that claimed it."""
+    keyless = replace(actor, idempotency=None)
+    return Chain(actor=keyless, tenant=tx.tenants.get(), uow=uow, matcher=matcher, embedder=embedder)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageEffects:
     """`redecided` are the records that get another status or category, with how; `contradictions` those that people

@@ -57,17 +57,9 @@ class RuleSchema(Schema):
     version = fields.Integer()
 
 
-class NewRuleSchema(Schema):
-    name = fields.String(required=True, validate=_NAME)
-    when = fields.Raw(required=True, metadata=_WRITTEN_WHEN)
-    then = fields.Dict(required=True, metadata=_THEN)
-    stage = fields.String(validate=_STAGE)
-    priority = fields.Integer(strict=True, validate=_PRIORITY)
-    stop = Flag()
-    enabled = Flag()
+class _RulePartsSchema(Schema):
+    """What a person may write of a rule."""
 
-
-class RuleChangeSchema(ChangeSchema):
     name = fields.String(validate=_NAME)
     when = fields.Raw(metadata=_WRITTEN_WHEN)
     then = fields.Dict(metadata=_THEN)
@@ -75,6 +67,15 @@ class RuleChangeSchema(ChangeSchema):
     priority = fields.Integer(strict=True, validate=_PRIORITY)
     stop = Flag()
     enabled = Flag()
+
+
+class NewRuleSchema(_RulePartsSchema):
+    name = fields.String(required=True, validate=_NAME)
+    when = fields.Raw(required=True, metadata=_WRITTEN_WHEN)
+    then = fields.Dict(required=True, metadata=_THEN)
+
+
+class RuleChangeSchema(_RulePartsSchema, ChangeSchema):
     demoted = Flag(validate=validate.Equal(False), metadata={"description": "False lets a demoted rule decide again."})
 
 
@@ -89,17 +90,10 @@ class RuleOrderSchema(Schema):
     ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 10_000))
 
 
-class DraftSchema(Schema):
+class DraftSchema(_RulePartsSchema):
     """A rule that is not stored; with an `id`, that rule with what is given here changed."""
 
     id = fields.UUID()
-    name = fields.String(validate=_NAME)
-    when = fields.Raw(metadata=_WRITTEN_WHEN)
-    then = fields.Dict(metadata=_THEN)
-    stage = fields.String(validate=_STAGE)
-    priority = fields.Integer(strict=True, validate=_PRIORITY)
-    stop = Flag()
-    enabled = Flag()
 
 
 class _SampleSchema(Schema):
@@ -175,7 +169,7 @@ class ShadowSchema(Schema):
     records = fields.Integer()
 
 
-class LightSchema(Schema):
+class ShadowsSchema(Schema):
     rule_id = fields.UUID()
     name = fields.String()
     matches = fields.Integer()
@@ -199,7 +193,7 @@ class RulePreviewResultSchema(Schema):
         }
     )
     samples = fields.List(fields.Nested(ChangeSampleSchema))
-    rules = fields.List(fields.Nested(LightSchema))
+    rules = fields.List(fields.Nested(ShadowsSchema))
 
 
 class ConflictsQuerySchema(LimitSchema):
@@ -253,16 +247,8 @@ class ProposalsQuerySchema(AfterSchema):
     status = fields.String(load_default="open", validate=validate.OneOf([s.value for s in ProposalStatus]))
 
 
-class AcceptSchema(Schema):
+class AcceptSchema(_RulePartsSchema):
     """What the rule shall have otherwise than was proposed; nothing for the proposal as it is."""
-
-    name = fields.String(validate=_NAME)
-    when = fields.Raw(metadata=_WRITTEN_WHEN)
-    then = fields.Dict(metadata=_THEN)
-    stage = fields.String(validate=_STAGE)
-    priority = fields.Integer(strict=True, validate=_PRIORITY)
-    stop = Flag()
-    enabled = Flag()
 
 
 class NewRunSchema(Schema):
