@@ -198,3 +198,42 @@ def test_a_rule_type_that_fails_is_in_the_trace_and_fails_no_chunk(make_containe
     }
     evidence = records["POISON"]["reasoning_trace"]["stages"][0]["evidence"]
     assert evidence == [{"rule_id": saved["id"], "error": "choking: RuntimeError: no luck today"}]
+
+
+def test_a_rule_that_asks_the_past_is_saved_once_under_its_key(api: Api) -> None:
+    """Its check asks in transactions of their own, while the one that claimed the key is open."""
+    bring(api, ["ZQX QORBEL"] * 3)
+    written = {"name": "Monthly", "when": "recurring()", "then": {"category": api.category("housing.rent")}}
+    first = api.post("/rules", written, 201, **{"Idempotency-Key": "once"})
+    assert api.post("/rules", written, 201, **{"Idempotency-Key": "once"}) == first
+    assert [rule["id"] for rule in api.get("/rules?limit=500")["items"]].count(first["id"]) == 1
+
+
+class Broken:
+    """A matcher whose rules can't be asked, as with a defect in it."""
+
+    def __init__(self, real: Any) -> None:
+        self.check, self.compile = real.check, real.compile
+
+    def ruleset(self, *_: Any) -> Any:
+        raise ZeroDivisionError("a defect in the matcher")
+
+
+def test_a_run_that_failed_says_so_and_stays_undone(make_container: Callable[..., Container]) -> None:
+    container = make_container(job_max_attempts=1)
+    with create_app(container).test_client() as client:
+        api = new_tenant(container, client)
+        bring(api, ["ZQX QORBEL"])
+        save(api, rule(api, "ZQX", "food.groceries"))
+        before, real = everything(api), container.matcher()
+        container.matcher.override(Broken(real))
+        run = apply(api)
+        assert run["status"] == "failed"
+        assert "a defect in the matcher" in run["failure"]
+        container.matcher.override(real)
+        api.post(f"/rules/runs/{run['id']}/undo", status=202)
+        api.drain()
+        api.post(f"/jobs/{run['job_id']}/replay")
+        api.drain()
+        assert api.get(f"/rules/runs/{run['id']}")["status"] == "undone"
+        assert everything(api) == before
