@@ -24,6 +24,7 @@ from core.domain.jobs import Job, NewJob
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
 
@@ -338,6 +339,10 @@ class Transaction(Protocol):
     def examples(self) -> Examples: ...
     @property
     def embeddings(self) -> Embeddings: ...
+    @property
+    def llm_answers(self) -> LlmAnswers: ...
+    @property
+    def llm_usages(self) -> LlmUsages: ...
     @property
     def rules(self) -> Rules: ...
     @property

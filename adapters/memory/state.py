@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from core.domain.categories import Category
 from core.domain.connections import Connection, Import
 from core.domain.events import NewEvent
 from core.domain.jobs import Job
+from core.domain.llm import LlmAnswer
+from core.domain.llm_spending import LlmSpend
 from core.domain.proposals import Proposal
 from core.domain.records import Record
 from core.domain.rule_runs import RuleRun, RunChange
@@ -98,6 +101,10 @@ class TenantState:
     approvals: dict[UUID, Approval] = field(default_factory=dict)
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
     embeddings: dict[tuple[str, bytes], tuple[float, ...]] = field(default_factory=dict)
+    llm_answers: dict[bytes, tuple[LlmAnswer, datetime]] = field(default_factory=dict)
+    """By the key of their question, with when they were kept."""
+    llm_usages: dict[date, LlmSpend] = field(default_factory=dict)
+    llm_reservations: dict[UUID, tuple[date, Decimal]] = field(default_factory=dict)
     rules: dict[UUID, Rule] = field(default_factory=dict)
     proposals: dict[UUID, Proposal] = field(default_factory=dict)
     runs: dict[UUID, RuleRun] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
 from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
 from adapters.memory.catalog import MemoryCategories, MemoryConnections, MemoryImports
+from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
@@ -34,6 +35,8 @@ class MemoryTransaction:
         self.approvals = MemoryApprovals(at)
         self.examples = MemoryExamples(at)
         self.embeddings = MemoryEmbeddings(at)
+        self.llm_answers = MemoryLlmAnswers(at)
+        self.llm_usages = MemoryLlmUsages(at)
         self.rules = MemoryRules(at)
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)

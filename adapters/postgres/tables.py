@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from adapters.postgres import rule_tables  # noqa: F401 - its tables are of the same metadata
+from adapters.postgres import llm_tables, rule_tables  # noqa: F401 - their tables are of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 

@@ -37,6 +37,16 @@ class LlmExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmQuestion:
+    """One record with what it is offered, in the order of the tree, and its own examples, the nearest first. Questions
+    that go out together share a request (`core.domain.llm_questions`)."""
+
+    record: LlmRecord
+    categories: tuple[LlmCategory, ...]
+    examples: tuple[LlmExample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LlmRequest:
     records: tuple[LlmRecord, ...]
     categories: tuple[LlmCategory, ...]
@@ -56,21 +66,42 @@ class LlmAnswer:
     confidence: float
     rationale: str
     measured: bool = False
+    fault: bool = False
+    """The model did not answer this record as it was told to; asked again, it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmUsage:
     """What a request took, all its calls together.
 
-    Tokens are as the provider counts them (0 where it does not); `cost` is in US dollars by the configured prices, None
-    where no price is configured or tokens were not counted; `seconds` is wall-clock time.
+    `calls` are those that went out, `failed` of them brought no answer. Tokens are as the provider counts them; where
+    it does not, and where a call was sent but its answer never came, they are estimated, and the call is one of
+    `estimated`. `cost` is in US dollars by the configured prices, None where none are configured; `seconds` is
+    wall-clock time.
     """
 
     model: str
+    calls: int
+    failed: int
+    estimated: int
     prompt_tokens: int
     completion_tokens: int
     cost: Decimal | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmEstimate:
+    """What a request will take, told before it is sent.
+
+    `prompt_tokens`, `completion_tokens` and `cost` are to be expected; `at_most` is a cost that it hardly exceeds, with
+    the repair of a broken answer in it. Both in US dollars, None where no prices are configured.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal | None
+    at_most: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from uuid import UUID
 
 from core.domain.permissions import Role
@@ -15,6 +16,7 @@ from tests.contract.storage import (
     a_proposal,
     a_rule,
     a_run,
+    an_answer,
     an_example,
     an_import,
     asked,
@@ -57,6 +59,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.examples.put([an_example(example, actor, category, record)])
         tx.examples.set_embeddings("m1", {example: vector(x=1)})
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
+        tx.llm_answers.put({b"key": an_answer(category)})
+        tx.llm_usages.reserve(key, START.date(), Decimal(1), None)
         tx.rules.add([a_rule(rule, actor, category)])
         tx.proposals.replace_open([a_proposal(proposal, actor, category)])
         tx.runs.add(a_run(run, actor))

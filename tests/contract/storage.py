@@ -19,6 +19,7 @@ from core.domain.connections import Connection, Import, ImportStatus
 from core.domain.decisions import Decision, Stage
 from core.domain.events import Event, EventFilter
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.llm import LlmAnswer
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
@@ -233,6 +234,11 @@ def an_example(id: UUID, actor: Actor, category_id: UUID, record_id: UUID | None
     return Example(
         id=id, tenant_id=actor.tenant_id, record_id=record_id, text=text, category_id=category_id, created_at=START
     )
+
+
+def an_answer(category_id: UUID | None, **fields: Any) -> LlmAnswer:
+    standard: dict[str, Any] = {"record_id": "", "confidence": 0.75, "rationale": "It says rewe.", "measured": True}
+    return LlmAnswer(category_key=None if category_id is None else str(category_id), **{**standard, **fields})
 
 
 def a_rule(id: UUID, actor: Actor, category_id: UUID | None, **fields: Any) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -56,6 +56,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "without_embedding": lambda tx, their: tx.examples.without_embedding("m2", 9),
     "nearest": lambda tx, their: tx.examples.nearest("m1", [vector(x=1)], 9)[0],
     "embeddings": lambda tx, their: tx.embeddings.get("m1", [b"digest"]),
+    "llm_answers": lambda tx, their: tx.llm_answers.get([b"key"], since=datetime(2000, 1, 1, tzinfo=UTC)),
+    "llm_usages": lambda tx, their: tx.llm_usages.since(date(2000, 1, 1)),
     "rules": lambda tx, their: tx.rules.list(),
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
