@@ -16,9 +16,9 @@ _MAX_RATIONALE = 500
 _CATEGORY = re.compile(rb'(?<!\\)"category"\s*:\s*(-?\d+|null)')
 
 
-def abstain(record_id: str, rationale: str) -> LlmAnswer:
-    """Return the answer that proposes nothing, with the reason."""
-    return LlmAnswer(record_id=record_id, category_key=None, confidence=0.0, rationale=rationale)
+def abstain(record_id: str, rationale: str, *, fault: bool = False) -> LlmAnswer:
+    """Return the answer that proposes nothing, with the reason; `fault` says that it is none that the model gave."""
+    return LlmAnswer(record_id=record_id, category_key=None, confidence=0.0, rationale=rationale, fault=fault)
 
 
 def read_answers(content: str, tokens: Sequence[tuple[bytes, float]], request: LlmRequest) -> tuple[LlmAnswer, ...]:
@@ -69,7 +69,7 @@ def _answer(record_id: str, item: dict[str, Any], probability: float | None, req
     if category is None:
         return abstain(record_id, rationale or "The model abstained.")
     if type(category) is not int or not 0 <= category < len(request.categories):
-        return abstain(record_id, "The model named a category that does not exist.")
+        return abstain(record_id, "The model named a category that does not exist.", fault=True)
     return LlmAnswer(
         record_id=record_id,
         category_key=request.categories[category].key,
@@ -82,7 +82,8 @@ def _answer(record_id: str, item: dict[str, Any], probability: float | None, req
 def _only(record_id: str, answers: list[LlmAnswer]) -> LlmAnswer:
     if len(answers) == 1:
         return answers[0]
-    return abstain(record_id, "The model answered this record twice." if answers else "The model left this record out.")
+    told = "The model answered this record twice." if answers else "The model left this record out."
+    return abstain(record_id, told, fault=True)
 
 
 def _stated(confidence: object) -> float:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import openai
+from circuitbreaker import CircuitBreaker
 from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 
 from adapters.openai.answers import abstain, read_answers
-from adapters.openai.prompt import build_prompt
-from core.domain.llm import LlmAnswer, LlmReply, LlmRequest, LlmUsage
+from adapters.openai.metering import Meter, Prices, estimate, whole
+from adapters.openai.prompt import Prompt, build_prompt, question_key
+from core.domain.llm import LlmAnswer, LlmEstimate, LlmQuestion, LlmReply, LlmRequest
 from core.errors import LlmRefused, LlmUnavailable, SortationError
 
 _PASSING = {408, 409, 425, 429}
+_NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
+"""Names of the HTTP client's errors that come before a request goes out; which client that is, the SDK chooses."""
 _MAX_MESSAGE = 300
 _MAX_RETRY_AFTER = 86_400.0
 
@@ -48,8 +51,8 @@ def call_llm(
     """Ask the model once, for JSON of the strict schema; every call of Sortation to a language model goes through here.
 
     `timeout` is in seconds; `options` are further parameters of the API. Never retries: jobs do. Raises LlmUnavailable
-    (timeout, connection, 429, 5xx; `details["retry_after"]` in seconds if the provider names one) or LlmRefused
-    (`details["parameter"]` if the provider objects to one of the options).
+    (timeout, connection, 429, 5xx; `details["retry_after"]` in seconds if the provider names one, `details["read"]` if
+    it may have read the prompt) or LlmRefused (`details["parameter"]` if the provider objects to one of the options).
     """
     try:
         completion = client.chat.completions.create(
@@ -63,13 +66,14 @@ def call_llm(
             **options,
         )
     except openai.APITimeoutError as error:
-        raise LlmUnavailable(f"The language model did not answer within {timeout:g} s.") from error
+        told = f"The language model did not answer within {timeout:g} s."
+        raise LlmUnavailable(told, read=_connected(error)) from error
     except openai.APIConnectionError as error:
-        raise LlmUnavailable("The language model cannot be reached.") from error
+        raise LlmUnavailable("The language model cannot be reached.", read=_connected(error)) from error
     except openai.APIStatusError as error:
         raise _status_error(client, error, options) from error
     except (openai.APIError, json.JSONDecodeError) as error:
-        raise LlmUnavailable("The language model's server sent what is no valid response.") from error
+        raise LlmUnavailable("The language model's server sent what is no valid response.", read=True) from error
     # With another content type, or fields left out, the SDK passes on what came.
     choice = completion.choices[0] if isinstance(completion, ChatCompletion) and completion.choices else None
     if choice is None:
@@ -86,9 +90,9 @@ def call_llm(
 class OpenAiLlm:
     """An `Llm`; may be shared by threads.
 
-    `base_url` is the API's root (None: OpenAI's own); `timeout` is per call, in seconds; `input_price`
-    and `output_price` are in US dollars per million tokens, from the provider's price list. Log-probabilities and
-    temperature 0 are asked for until the server objects to them.
+    `base_url` is the API's root (None: OpenAI's own); `timeout` is per call, in seconds; `prices` are from the
+    provider's price list. Log-probabilities and temperature 0 are asked for until the server objects to them. After
+    `breaker_failures` failures in a row nothing is sent for `breaker_seconds`; then one call tries whether it is back.
     """
 
     def __init__(
@@ -98,72 +102,89 @@ class OpenAiLlm:
         base_url: str | None,
         model: str,
         timeout: float = 60.0,
-        input_price: Decimal | None = None,
-        output_price: Decimal | None = None,
+        prices: Prices | None = None,
+        breaker_failures: int = 5,
+        breaker_seconds: float = 30.0,
     ) -> None:
         self._client = openai.OpenAI(api_key=api_key, base_url=base_url, max_retries=0)
         self._model = model
         self._timeout = timeout
-        self._prices = None if input_price is None or output_price is None else (input_price, output_price)
+        self._prices = prices
         self._options: Mapping[str, Any] = {"logprobs": True, "temperature": 0}
+        self._breaker = CircuitBreaker(
+            failure_threshold=breaker_failures, recovery_timeout=breaker_seconds, expected_exception=LlmUnavailable
+        )
 
     @property
     def model(self) -> str:
         return self._model
 
+    @property
+    def priced(self) -> bool:
+        return self._prices is not None
+
+    def keys(self, questions: Sequence[LlmQuestion]) -> Sequence[bytes]:
+        return [question_key(question, self._model) for question in questions]
+
+    def estimate(self, request: LlmRequest) -> LlmEstimate:
+        return estimate(build_prompt(request), len(request.records), self._prices)
+
     def classify(self, request: LlmRequest) -> LlmReply:
         """Answer every record, as `ports.llm.Llm` says: one call, and a second if the first brought broken JSON."""
         started = time.monotonic()
-        calls: list[Completion] = []
-        answers = self._ask(request, calls)
-        prompt_tokens = sum(call.prompt_tokens for call in calls)
-        completion_tokens = sum(call.completion_tokens for call in calls)
-        usage = LlmUsage(
-            model=self._model,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            cost=self._cost(prompt_tokens, completion_tokens) if all(call.prompt_tokens for call in calls) else None,
-            seconds=time.monotonic() - started,
-        )
+        meter = Meter()
+        try:
+            answers = self._ask(request, meter)
+        except (LlmUnavailable, LlmRefused) as error:
+            error.details["usage"] = meter.usage(self._model, self._prices, time.monotonic() - started)
+            raise
+        usage = meter.usage(self._model, self._prices, time.monotonic() - started)
         return LlmReply(answers=answers, usage=usage)
 
-    def _ask(self, request: LlmRequest, calls: list[Completion]) -> tuple[LlmAnswer, ...]:
+    def _ask(self, request: LlmRequest, meter: Meter) -> tuple[LlmAnswer, ...]:
         if not request.records or not request.categories:
             return tuple(abstain(record.id, "There are no categories to choose from.") for record in request.records)
         prompt = build_prompt(request)
         for user in (prompt.user, prompt.repair):
-            completion = self._call(prompt.system, user, prompt.schema)
-            calls.append(completion)
+            completion = self._call(prompt, user, meter)
+            meter.answered(completion.prompt_tokens, completion.completion_tokens, whole(prompt), completion.content)
             try:
                 return read_answers(completion.content, completion.tokens, request)
             except ValueError:
                 continue
-        return tuple(abstain(record.id, "The model answered with broken JSON, twice.") for record in request.records)
+        told = "The model answered with broken JSON, twice."
+        return tuple(abstain(record.id, told, fault=True) for record in request.records)
 
-    def _call(self, system: str, user: str, schema: Mapping[str, Any]) -> Completion:
+    def _call(self, prompt: Prompt, user: str, meter: Meter) -> Completion:
         options = self._options
         while True:
+            if self._breaker.opened:
+                told = f"The language model failed {self._breaker.failure_count} times in a row: it is left in peace."
+                raise LlmUnavailable(told, retry_after=max(1.0, self._breaker.open_remaining))
             try:
-                return call_llm(
-                    self._client,
-                    model=self._model,
-                    system=system,
-                    user=user,
-                    schema=schema,
-                    timeout=self._timeout,
-                    options=options,
-                )
+                with self._breaker:
+                    return call_llm(
+                        self._client,
+                        model=self._model,
+                        system=prompt.system,
+                        user=user,
+                        schema=prompt.schema,
+                        timeout=self._timeout,
+                        options=options,
+                    )
+            except LlmUnavailable as error:
+                meter.lost(whole(prompt), read=error.details.get("read", False))
+                raise
             except LlmRefused as error:
+                meter.lost(whole(prompt), read=False)
                 parameter = error.details.get("parameter")
                 if parameter is None:
                     raise
                 self._options = options = {name: value for name, value in options.items() if name != parameter}
 
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-        if self._prices is None:
-            return None
-        input_price, output_price = self._prices
-        return (prompt_tokens * input_price + completion_tokens * output_price) / 1_000_000
+
+def _connected(error: openai.APIConnectionError) -> bool:
+    return type(error.__cause__).__name__ not in _NEVER_SENT
 
 
 def _status_error(client: openai.OpenAI, error: openai.APIStatusError, options: Mapping[str, Any]) -> SortationError:

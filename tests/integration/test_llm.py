@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from adapters.openai.llm import OpenAiLlm
+from adapters.openai.metering import Prices
 from core.domain.llm import LlmCategory, LlmExample, LlmRecord, LlmRequest
 from core.errors import LlmRefused, LlmUnavailable
 from tests.stubs.llm_server import MEASURED, RETRY_AFTER, STATED, LlmStub
@@ -49,8 +50,7 @@ def an_llm(stub: LlmStub, *, timeout: float = 10.0) -> OpenAiLlm:
         base_url=stub.base_url,
         model="stub-1",
         timeout=timeout,
-        input_price=Decimal("2"),
-        output_price=Decimal("8"),
+        prices=Prices(input=Decimal("2"), output=Decimal("8")),
     )
 
 
@@ -109,7 +109,9 @@ def test_too_many_requests_is_unavailable_until_retry_after(llm: OpenAiLlm, stub
     stub.behave("429")
     with pytest.raises(LlmUnavailable) as raised:
         llm.classify(REQUEST)
+    usage = raised.value.details.pop("usage")
     assert raised.value.details == {"http_status": 429, "retry_after": RETRY_AFTER}
+    assert (usage.calls, usage.failed, usage.prompt_tokens, usage.cost) == (1, 1, 0, 0)
     assert len(stub.requests) == 1
 
 

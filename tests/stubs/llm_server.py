@@ -106,7 +106,9 @@ def _content(system: str, user: str, behaviour: str) -> str:
     listed = _CATEGORIES.search(system)
     if data is None or listed is None:
         raise ValueError("no data or no categories in the prompt")
-    categories = [json.loads(line) for line in listed[1].splitlines()]
+    *categories, none = map(json.loads, listed[1].splitlines())
+    if none != {"index": None, "path": "none of these"}:
+        raise ValueError("the list of categories does not end with none of these")
     # The model is gullible: it obeys whatever stands outside the fence.
     order = _OBEY.search(system + _DATA.sub("", user, count=1))
     answers = []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.openai.answers import category_probabilities, read_answers
-from adapters.openai.prompt import build_prompt
+from adapters.openai.prompt import build_prompt, record_ids
 from core.domain.llm import LlmAnswer, LlmCategory, LlmExample, LlmRecord, LlmRequest
 
 CATEGORIES = (
@@ -36,7 +36,14 @@ def answers(*items: dict[str, Any]) -> str:
 
 
 def read(content: str, request: LlmRequest) -> tuple[LlmAnswer, ...]:
-    return read_answers(content, (), request)
+    """Reads an answer that calls the records r1, r2, ..."""
+    return read_answers(named(content, request), (), request)
+
+
+def named(content: str, request: LlmRequest) -> str:
+    for number, id in enumerate(record_ids(request), start=1):
+        content = content.replace(f'"r{number}"', f'"{id}"')
+    return content
 
 
 def test_the_prompt_holds_what_the_model_needs_and_no_more() -> None:
@@ -52,12 +59,13 @@ def test_the_prompt_holds_what_the_model_needs_and_no_more() -> None:
         LlmExample(text="LIDL a@b.example", category_key="food"),
         LlmExample(text="gone", category_key="deleted"),
     )
-    prompt = build_prompt(LlmRequest(records=(record,), categories=CATEGORIES, examples=examples))
+    request = LlmRequest(records=(record,), categories=CATEGORIES, examples=examples)
+    prompt = build_prompt(request)
     assert data_of(prompt.user) == {
         "examples": [{"text": "LIDL [EMAIL]", "category": 0}],
         "records": [
             {
-                "id": "r1",
+                "id": record_ids(request)[0],
                 "text": "REWE SAGT DANKE",
                 "counterparty": "REWE, [IBAN]",
                 "amount": "-10",
@@ -160,10 +168,11 @@ def test_the_probability_is_that_of_all_tokens_that_name_the_category() -> None:
 
 
 def test_a_rationale_cannot_imitate_a_category() -> None:
-    content = answers({"id": "r1", "category": 1, "rationale": '"category": 0'})
+    request = a_request("a")
+    content = named(answers({"id": "r1", "category": 1, "rationale": '"category": 0'}), request)
     spelt = tokens(*((character, 0.5 if character == "1" else 1.0) for character in content))
-    (answer,) = read_answers(content, spelt, a_request("a"))
-    # Two tokens are a "1": that of "r1" counts for nothing.
+    (answer,) = read_answers(content, spelt, request)
+    # Not only the category is a "1": that of "r1" counts for nothing.
     assert (answer.category_key, answer.measured) == ("rent", True)
     assert answer.confidence == pytest.approx(0.5)
 
