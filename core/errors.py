@@ -148,6 +148,13 @@ class LlmUnavailable(Transient):
     code = "llm_unavailable"
 
 
+class LlmCapReached(SortationError):
+    """The tenant's monthly LLM cap is reached."""
+
+    code = "llm_cap_reached"
+    status = 409
+
+
 class LlmRefused(SortationError):
     """The language model's provider refuses this request; check its key, model and settings."""
 

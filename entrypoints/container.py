@@ -11,6 +11,7 @@ from adapters.celery.broker import CeleryBroker, make_celery
 from adapters.matching.compiled import CompiledMatcher
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.llm import OpenAiLlm
+from adapters.openai.metering import Prices
 from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -25,6 +26,7 @@ from core.usecases import (
     imports,
     ingest,
     jobs,
+    llm_spending,
     process,
     proposals,
     records,
@@ -49,11 +51,17 @@ def _embedder(settings: Settings) -> Embedder | None:
 def _llm(settings: Settings) -> Llm | None:
     if settings.llm_api_key is None:
         return None
+    prices = None
+    if settings.llm_input_price is not None and settings.llm_output_price is not None:
+        prices = Prices(input=settings.llm_input_price, output=settings.llm_output_price)
     return OpenAiLlm(
         api_key=settings.llm_api_key,
         base_url=settings.llm_base_url,
         model=settings.llm_model,
         timeout=settings.llm_timeout_seconds,
+        prices=prices,
+        breaker_failures=settings.llm_breaker_failures,
+        breaker_seconds=settings.llm_breaker_seconds,
     )
 
 
@@ -169,6 +177,9 @@ class Container(containers.DeclarativeContainer):
     )
     reject_proposal = providers.Callable(proposals.reject_proposal, uow=uow, clock=clock)
 
+    llm_usage = providers.Callable(llm_spending.llm_usage, uow=uow, llm=llm, clock=clock)
+    plan_llm = providers.Callable(llm_spending.plan_llm, uow=uow, llm=llm, embedder=embedder, clock=clock)
+
     list_events = providers.Callable(events.list_events, uow=uow)
     list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
 
@@ -197,7 +208,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
-    ask_llm = providers.Callable(ask_llm.ask_llm, uow=uow, llm=llm)
+    ask_llm = providers.Callable(ask_llm.ask_llm, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids)
     run_rules = providers.Callable(rule_runs.run_rules, uow=uow, matcher=matcher, embedder=embedder, clock=clock)
     learn_rules = providers.Callable(proposals.learn_rules, uow=uow, matcher=matcher, clock=clock, ids=ids)
     embed_examples = providers.Callable(embed.embed_examples, uow=uow, embedder=embedder)

@@ -11,6 +11,7 @@ import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -25,6 +26,7 @@ PREFIX = "SORTATION_"
 DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
 DEV_OPERATOR_KEY = "insecure-operator-key-for-development"
 SECRET_MIN_LENGTH = 32
+MAX_PRICE = 1_000_000
 FROM_FILE = frozenset(
     f"{PREFIX}{name}"
     for name in (
@@ -91,6 +93,12 @@ class Settings:
     """`None`: the provider's own."""
     llm_model: str
     llm_timeout_seconds: float
+    llm_input_price: Decimal | None
+    """In US dollars per million tokens, as `llm_output_price`; both or neither are set. `None`: costs are not known."""
+    llm_output_price: Decimal | None
+    llm_breaker_failures: int
+    """After so many failures in a row the provider is left in peace for `llm_breaker_seconds`."""
+    llm_breaker_seconds: float
     plugins_allow: tuple[str, ...]
     """Empty: every installed plugin that is not blocked."""
     plugins_block: tuple[str, ...]
@@ -158,6 +166,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             llm_base_url=env.str("LLM_BASE_URL", None, validate=_url("http", "https")),
             llm_model=env.str("LLM_MODEL", "gpt-4o-mini"),
             llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=_positive),
+            llm_input_price=env.decimal("LLM_INPUT_PRICE", None, validate=_price),
+            llm_output_price=env.decimal("LLM_OUTPUT_PRICE", None, validate=_price),
+            llm_breaker_failures=env.int("LLM_BREAKER_FAILURES", 5, validate=_at_least_one),
+            llm_breaker_seconds=env.float("LLM_BREAKER_SECONDS", 30.0, validate=_positive),
             plugins_allow=_names(env.list("PLUGINS_ALLOW", [])),
             plugins_block=_names(env.list("PLUGINS_BLOCK", [])),
             log_level=_choice(env, "LOG_LEVEL", "info", "debug", "warning", "error", "critical"),
@@ -171,6 +183,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         faults = (f"{name}: {' '.join(messages[name])}" for name in messages)
         raise SettingsError("; ".join(faults)) from None
     _refuse_weak_secrets(settings)
+    _refuse_half_a_price(settings)
     return settings
 
 
@@ -222,6 +235,11 @@ def _refuse_weak_secrets(settings: Settings) -> None:
         raise SettingsError(f"Profile {settings.profile} does not start: {'; '.join(faults)}.")
 
 
+def _refuse_half_a_price(settings: Settings) -> None:
+    if (settings.llm_input_price is None) != (settings.llm_output_price is None):
+        raise SettingsError(f"{PREFIX}LLM_INPUT_PRICE and {PREFIX}LLM_OUTPUT_PRICE: set both or neither.")
+
+
 def _postgres_url(env: Env, name: str) -> str | None:
     """A `postgresql://` DSN; the other spellings of its scheme are accepted and made one."""
     value: str | None = env.str(name, None, validate=_url("postgresql", "postgres", "postgresql+psycopg"))
@@ -246,6 +264,11 @@ def _streams(env: Env) -> tuple[str, ...]:
 
 _at_least_one = validate.Range(min=1)
 _positive = validate.Range(min=0, min_inclusive=False)
+
+
+def _price(value: Decimal | None) -> None:
+    if value is not None and not (value.is_finite() and 0 <= value < MAX_PRICE):
+        raise ValidationError("Must be US dollars per million tokens, from 0.")
 
 
 def _url(*schemes: str) -> Callable[[str], None]:

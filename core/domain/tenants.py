@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -13,6 +14,8 @@ from core.domain.permissions import GRANTABLE, Permission, Role
 from core.errors import Forbidden, Invalid
 
 DEFAULT_SOURCE_AGENT = "balance"
+MAX_CAP = Decimal(10) ** 9
+CAP_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,8 @@ class TenantSettings:
     `promise` is the share of what is decided alone that must be right: a rule that people's answers show to be below it
     is demoted, and rules are proposed only where they keep it. `similarity_threshold` and `llm_threshold` are the
     confidence from which those stages decide alone; `spot_check_share` is the random share of what was decided alone
-    that goes to a person all the same.
+    that goes to a person all the same. `llm_monthly_cap` is what the LLM may cost in a calendar month (UTC), in US
+    dollars; None is no cap.
     """
 
     default_currency: str = "EUR"
@@ -31,6 +35,7 @@ class TenantSettings:
     similarity_threshold: float = 0.9
     llm_threshold: float = 0.85
     spot_check_share: float = 0.02
+    llm_monthly_cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +116,18 @@ def check_settings(settings: TenantSettings) -> TenantSettings:
             raise Invalid(f"{name} lies between 0 and 1")
     if len(settings.default_currency) != 3 or not settings.default_currency.isupper():
         raise Invalid("default_currency is an ISO 4217 code such as EUR")
-    return settings
+    return replace(settings, llm_monthly_cap=_check_cap(settings.llm_monthly_cap))
+
+
+def _check_cap(cap: Decimal | None) -> Decimal | None:
+    if cap is None:
+        return None
+    if not cap.is_finite() or not 0 <= cap < MAX_CAP:
+        raise Invalid(f"llm_monthly_cap lies between 0 and {MAX_CAP:f} US dollars")
+    exponent = cap.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > CAP_DECIMALS:
+        raise Invalid(f"llm_monthly_cap has at most {CAP_DECIMALS} decimals")
+    return Decimal(format(cap, "f"))  # never as 1E+2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,4 +160,9 @@ def check_scopes(scopes: frozenset[str]) -> frozenset[Permission]:
 
 
 def settings_from(stored: Mapping[str, Any]) -> TenantSettings:
-    return TenantSettings(**{**stored, "trusted_packs": tuple(stored.get("trusted_packs", ()))})
+    cap = stored.get("llm_monthly_cap")
+    typed = {
+        "trusted_packs": tuple(stored.get("trusted_packs", ())),
+        "llm_monthly_cap": None if cap is None else Decimal(cap),
+    }
+    return TenantSettings(**{**stored, **typed})

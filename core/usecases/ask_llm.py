@@ -6,48 +6,103 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from core.domain.categories import Category, paths
 from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results
 from core.domain.jobs import Job
-from core.domain.llm import LlmAnswer, LlmCategory, LlmRecord, LlmRequest
-from core.domain.records import Record, clean_text, occurred_on, text_digest
-from core.domain.tenants import Tenant, worker_actor
-from core.errors import LlmRefused
+from core.domain.llm import LlmAnswer, LlmQuestion
+from core.domain.llm_orders import order_in
+from core.domain.llm_questions import grouped
+from core.domain.llm_spending import LlmSpend, month_of
+from core.domain.records import Record, clean_text, text_digest
+from core.domain.tenants import Actor, Tenant, worker_actor
+from core.errors import LlmCapReached, LlmRefused
+from core.usecases.shared.llm_calls import KEPT, call
+from core.usecases.shared.llm_questions import questions_about
+from ports.clock import Clock, Ids
+from ports.embedder import Embedder
 from ports.llm import Llm
 from ports.storage import UnitOfWork
 
 MAX_RATIONALE = 500
 
 
-def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None) -> None:
+def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | None, clock: Clock, ids: Ids) -> None:
     """Decides the records that the job names, or sends them to review.
 
-    Raises what went wrong, for a retry, while attempts are left. After the last one, and when the LLM refuses, the
-    records go to review with the reason in their trace: an LLM that is away holds nothing up for long.
+    Raises what went wrong, for a retry, while attempts are left; what was answered until then is kept. After the last
+    one, when the LLM refuses, and at the tenant's cap, the records go to review with the reason in their trace: an LLM
+    that is away holds nothing up for long.
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
-        tenant, categories = tx.tenants.get(), tx.categories.list()
+        tenant = tx.tenants.get()
         records = tx.records.open_among([UUID(id) for id in job.payload["records"]])
-    results: Mapping[UUID, StageResult] = {}
-    if llm is None:
-        results = _same(records, Outcome.OFF, "no LLM is configured")
-    elif records:
+    results, cached = _same(records, Outcome.OFF, "no LLM is configured"), 0
+    if llm is not None and records:
+        results = {r.id: _ordering(quote) for r in records if (quote := order_in([r.text, r.counterparty])) is not None}
+        safe = [r for r in records if r.id not in results]
         try:
-            answers = llm.classify(_request(records, categories, tenant)).answers
-            results = {UUID(a.record_id): _result(a, tenant, llm.model) for a in answers}
-        except LlmRefused as error:
-            results = _same(records, Outcome.FAILED, f"the LLM refused: {error}")
+            said, cached = _ask(safe, actor, tenant, job, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids)
+            results |= said
         except Exception as error:
             if not job.last_attempt:
                 raise
-            results = _same(records, Outcome.FAILED, f"the LLM was not to be had: {error}")
+            results |= _same(safe, Outcome.FAILED, f"the LLM was not to be had: {error}")
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
         there = {c.id for c in tx.categories.list()}
         tx.records.decide([_decision(r, _still_there(results[r.id], there), tenant) for r in records])
+        if cached:
+            tx.llm_usages.settle(None, month_of(clock.now()), LlmSpend(cached=cached))
         tx.jobs.finish(job)
         tx.commit()
+
+
+def _ask(
+    records: Sequence[Record],
+    actor: Actor,
+    tenant: Tenant,
+    job: Job,
+    *,
+    uow: UnitOfWork,
+    llm: Llm,
+    embedder: Embedder | None,
+    clock: Clock,
+    ids: Ids,
+) -> tuple[dict[UUID, StageResult], int]:
+    """What the LLM says of each record, and how many records a kept answer, or an equal record's, was good for."""
+    with uow.begin(actor) as tx:
+        categories = tx.categories.list()
+    questions = questions_about(records, categories, actor, tenant, uow=uow, embedder=embedder)
+    key_of = dict(zip(questions, llm.keys(list(questions.values())), strict=True))
+    with uow.begin(actor) as tx:
+        kept = tx.llm_answers.get(list(set(key_of.values())), since=clock.now() - KEPT)
+    results = {id: _result(kept[key], tenant, llm.model, cached=True) for id, key in key_of.items() if key in kept}
+    cached = len(results)
+    alike: dict[bytes, list[UUID]] = {}
+    for id, key in key_of.items():
+        if key not in kept:
+            alike.setdefault(key, []).append(id)
+    key_of_question = {questions[same[0]].record.id: key for key, same in alike.items()}
+    for group in grouped([questions[same[0]] for same in alike.values()]):
+        asked: Mapping[bytes, LlmQuestion] = {key_of_question[question.record.id]: question for question in group}
+        waiting = [id for key in asked for id in alike[key]]
+        try:
+            answers = call(asked, actor, tenant, llm=llm, uow=uow, clock=clock, ids=ids)
+        except LlmCapReached as error:
+            results |= _all(waiting, Outcome.OFF, str(error))
+        except LlmRefused as error:
+            results |= _all(waiting, Outcome.FAILED, f"the LLM refused: {error}")
+        except Exception as error:
+            if not job.last_attempt:
+                raise
+            results |= _all(waiting, Outcome.FAILED, f"the LLM was not to be had: {error}")
+        else:
+            for key, answer in answers.items():
+                first, *others = alike[key]
+                results[first] = _result(answer, tenant, llm.model, cached=False)
+                results |= {id: _result(answer, tenant, llm.model, cached=True) for id in others}
+                cached += len(others)
+    return results, cached
 
 
 def _decision(record: Record, result: StageResult, tenant: Tenant) -> Decision:
@@ -64,25 +119,15 @@ def _still_there(result: StageResult, there: set[UUID]) -> StageResult:
     return replace(result, outcome=Outcome.UNSURE, reason="its category was deleted meanwhile", candidates=())
 
 
-def _request(records: Sequence[Record], categories: Sequence[Category], tenant: Tenant) -> LlmRequest:
-    by_path = paths(categories)
-    return LlmRequest(
-        records=tuple(
-            LlmRecord(
-                id=str(r.id),
-                text=r.text,
-                counterparty=r.counterparty or None,
-                amount=r.amount,
-                currency=r.currency,
-                occurred_on=occurred_on(r.occurred_at, tenant.zone),
-            )
-            for r in records
-        ),
-        categories=tuple(LlmCategory(key=str(c.id), path=by_path[c.id], description=c.description) for c in categories),
+def _ordering(quote: str) -> StageResult:
+    return StageResult(
+        stage=Stage.LLM,
+        outcome=Outcome.UNSURE,
+        reason=f"not asked: the record reads like an order to the LLM (“{quote}”)",
     )
 
 
-def _result(answer: LlmAnswer, tenant: Tenant, model: str) -> StageResult:
+def _result(answer: LlmAnswer, tenant: Tenant, model: str, *, cached: bool) -> StageResult:
     threshold = tenant.settings.llm_threshold
     rationale = clean_text(answer.rationale.replace("\x00", ""))[:MAX_RATIONALE]
     if answer.category_key is None:
@@ -98,8 +143,13 @@ def _result(answer: LlmAnswer, tenant: Tenant, model: str) -> StageResult:
         candidates=(candidate,),
         threshold=threshold,
         model=model,
+        evidence=({"measured": answer.measured, "cached": cached},),
     )
 
 
 def _same(records: Sequence[Record], outcome: Outcome, reason: str) -> dict[UUID, StageResult]:
-    return {r.id: StageResult(stage=Stage.LLM, outcome=outcome, reason=reason) for r in records}
+    return _all([r.id for r in records], outcome, reason)
+
+
+def _all(ids: Sequence[UUID], outcome: Outcome, reason: str) -> dict[UUID, StageResult]:
+    return {id: StageResult(stage=Stage.LLM, outcome=outcome, reason=reason) for id in ids}

@@ -25,6 +25,7 @@ from entrypoints.api import (
     idempotency,
     imports,
     jobs,
+    llm,
     metrics,
     records,
     records_export,
@@ -57,6 +58,7 @@ _RESOURCES = (
     rule_proposals,
     rule_runs,
     approvals,
+    llm,
     events,
     jobs,
 )

@@ -23,6 +23,14 @@ class TenantSettingsSchema(Schema):
     similarity_threshold = fields.Float(validate=_SHARE)
     llm_threshold = fields.Float(validate=_SHARE)
     spot_check_share = fields.Float(validate=_SHARE)
+    llm_monthly_cap = fields.Decimal(
+        as_string=True,
+        allow_none=True,
+        metadata={
+            "type": ["string", "null"],
+            "description": "What the LLM may cost in a calendar month (UTC), in US dollars; null is no cap.",
+        },
+    )
 
 
 class TenantSchema(Schema):

@@ -1,0 +1,152 @@
+"""What the LLM took and may take: months, and a plan before a big run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+from core.domain.llm import LlmQuestion
+from core.domain.llm_orders import order_in
+from core.domain.llm_questions import grouped, merged
+from core.domain.llm_spending import LlmMonth, LlmSpend, month_of, months_before
+from core.domain.records import RecordStatus, Snapshot, chunked, normalise
+from core.domain.tenants import Actor, Tenant
+from core.usecases.process import LLM_BATCH
+from core.usecases.shared.llm_calls import KEPT, why_no_call
+from core.usecases.shared.llm_questions import questions_about
+from ports.clock import Clock
+from ports.embedder import Embedder
+from ports.llm import Llm
+from ports.storage import RecordFilter, Transaction, UnitOfWork
+
+OPEN = (RecordStatus.INGESTED.value, RecordStatus.NEEDS_REVIEW.value)
+"""What the LLM could still be asked about: what no stage decided alone, and no person yet."""
+MOST_RECORDS = 50_000
+SAMPLE = 200
+"""Distinct contents that are made ready as if they were to be asked: what is new of them must be embedded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmMeans:
+    """What a tenant may still spend. `off` says why the LLM is not asked at all, None if it is; `left` of the `cap` is
+    None where there is none. In US dollars."""
+
+    model: str | None
+    off: str | None
+    cap: Decimal | None
+    month: LlmMonth
+    left: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmPlan:
+    """What asking about `records` would take, at most: rules and similarity may decide some before.
+
+    The newest of them were `seen`, and `distinct` of their contents differ, of which `cached` are answered already,
+    `refused` are not to be asked since they read like orders, and `asked` would be. These and what follows is scaled up
+    from `sampled` of the distinct contents; it is exact where that is all of them. `cost` is in US dollars, None where
+    no prices are configured; `fits` says whether the LLM is asked at all, and its cap allows the whole.
+    """
+
+    records: int
+    seen: int
+    distinct: int
+    sampled: int
+    cached: int
+    refused: int
+    asked: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal | None
+    fits: bool
+    means: LlmMeans
+
+
+def llm_usage(
+    actor: Actor, *, months: int, uow: UnitOfWork, llm: Llm | None, clock: Clock
+) -> tuple[LlmMeans, Sequence[LlmMonth]]:
+    """What is left this month, and the latest `months` months, this one first."""
+    with uow.begin(actor) as tx:
+        tenant, found = tx.tenants.get(), _months(tx, months, clock)
+    return _means(tenant, found[0], llm), found
+
+
+def plan_llm(
+    actor: Actor, where: RecordFilter, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | None, clock: Clock
+) -> LlmPlan:
+    """What asking the LLM about the records that the filter lets through would take. Asks nothing, and costs nothing.
+
+    Without statuses in the filter, those that are open are meant. Looks at the newest `MOST_RECORDS` of them.
+    """
+    where = where if where.statuses else replace(where, statuses=OPEN)
+    with uow.begin(actor) as tx:
+        tenant, categories = tx.tenants.get(), tx.categories.list()
+        means = _means(tenant, _months(tx, 1, clock)[0], llm)
+        total = tx.records.count(where)
+        seen = tx.records.snapshots(where, before=None, limit=MOST_RECORDS)
+    distinct = list({_content(s): s.id for s in seen}.values())
+    sampled = min(SAMPLE, len(distinct))
+    chosen = [distinct[place * len(distinct) // sampled] for place in range(sampled)]
+    with uow.begin(actor) as tx:
+        sample = tx.records.get_many(chosen)
+    safe = [r for r in sample if order_in([r.text, r.counterparty]) is None]
+    questions = list(
+        questions_about(safe, categories, actor, tenant, uow=uow, embedder=embedder).values() if llm else ()
+    )
+    keys = llm.keys(questions) if llm else ()
+    with uow.begin(actor) as tx:
+        kept = tx.llm_answers.get(list(set(keys)), since=clock.now() - KEPT)
+    fresh = list({key: q for key, q in zip(keys, questions, strict=True) if key not in kept}.values())
+    estimates = [llm.estimate(merged(group)) for group in _calls(fresh)] if llm else []
+    costs = [e.cost for e in estimates if e.cost is not None]
+    scale = Fraction(len(distinct), len(sample)) if sample else Fraction(1)
+    cost = Decimal(ceil(sum(costs, Decimal(0)) * scale.numerator / scale.denominator * 10**8)) / 10**8
+    known = llm is not None and llm.priced
+    return LlmPlan(
+        records=total,
+        seen=len(seen),
+        distinct=len(distinct),
+        sampled=len(sample),
+        cached=round(sum(key in kept for key in keys) * scale),
+        refused=round((len(sample) - len(safe)) * scale),
+        asked=round(len(fresh) * scale),
+        calls=ceil(len(estimates) * scale),
+        prompt_tokens=ceil(sum(e.prompt_tokens for e in estimates) * scale),
+        completion_tokens=ceil(sum(e.completion_tokens for e in estimates) * scale),
+        cost=cost if known else None,
+        fits=means.off is None and (means.left is None or cost <= means.left),
+        means=means,
+    )
+
+
+def _calls(questions: Sequence[LlmQuestion]) -> list[list[LlmQuestion]]:
+    return [group for some in chunked(questions, LLM_BATCH) for group in grouped(some)]
+
+
+def _months(tx: Transaction, count: int, clock: Clock) -> list[LlmMonth]:
+    """This month and those before it, also those in which nothing was spent."""
+    present = month_of(clock.now())
+    wanted = [months_before(present, back) for back in range(count)]
+    stored = {month.month: month for month in tx.llm_usages.since(wanted[-1])}
+    return [stored.get(month) or LlmMonth(month=month, spend=LlmSpend(), reserved=Decimal(0)) for month in wanted]
+
+
+def _content(record: Snapshot) -> tuple[object, ...]:
+    """What two records have in common that are asked about once, but for what masking makes equal."""
+    scale = None if not record.amount else (record.amount < 0, record.amount.adjusted(), record.currency)
+    return normalise(record.text), normalise(record.counterparty), scale
+
+
+def _means(tenant: Tenant, month: LlmMonth, llm: Llm | None) -> LlmMeans:
+    cap = tenant.settings.llm_monthly_cap
+    return LlmMeans(
+        model=None if llm is None else llm.model,
+        off="no LLM is configured" if llm is None else why_no_call(cap, llm),
+        cap=cap,
+        month=month,
+        left=None if cap is None else month.left(cap),
+    )
