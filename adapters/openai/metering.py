@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
@@ -10,10 +11,12 @@ from math import ceil
 from adapters.openai.prompt import Prompt
 from core.domain.llm import LlmEstimate, LlmUsage
 
-_BYTES_PER_TOKEN = 4
-"""Of English prose, and a little more than that of JSON; bytes, since other scripts take more tokens a character."""
-_FEWEST_BYTES_PER_TOKEN = 2
-"""Digits, punctuation and rare words come close to it; whole texts don't."""
+_PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\W\d_]+|(?:[^\w\s]|_)+|\s+(?=\s)|\d+")
+"""What tokenizers split a text into before they look for tokens; a token never spans two pieces."""
+_BYTES_PER_TOKEN = 2.5
+"""Of scripts other than the Latin one."""
+_MARGIN = Decimal("1.3")
+"""What an estimate may be short of: whole prompts were never, texts that are nothing but reference numbers 14 %."""
 _ANSWER_TOKENS, _MOST_ANSWER_TOKENS = 50, 150
 """Of one record's answer: expected, and hardly exceeded."""
 _MOST_CALLS = 2
@@ -74,7 +77,7 @@ class Meter:
 def estimate(prompt: Prompt, records: int, prices: Prices | None) -> LlmEstimate:
     """What a prompt for so many records will take."""
     prompt_tokens, completion_tokens = _tokens(whole(prompt)), records * _ANSWER_TOKENS
-    most_prompt = _MOST_CALLS * ceil(len(whole(prompt).encode()) / _FEWEST_BYTES_PER_TOKEN)
+    most_prompt = _MOST_CALLS * ceil(prompt_tokens * _MARGIN)
     most_completion = _MOST_CALLS * records * _MOST_ANSWER_TOKENS
     return LlmEstimate(
         prompt_tokens=prompt_tokens,
@@ -90,4 +93,19 @@ def whole(prompt: Prompt) -> str:
 
 
 def _tokens(text: str) -> int:
-    return ceil(len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)
+    """An estimate without any vocabulary: those of real tokenizers have to be downloaded.
+
+    Beside `cl100k_base`: +3 % on prompts with 85 categories and 1 to 20 card purchases, +1 % with texts in German,
+    French, Russian, Chinese and Japanese, -14 % on nothing but reference numbers.
+    """
+    return sum(_tokens_of_piece(found[0]) for found in _PIECE.finditer(text))
+
+
+def _tokens_of_piece(piece: str) -> int:
+    if not piece.isascii():
+        return ceil(len(piece.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)
+    if not piece.isalpha():
+        return ceil(len(piece) / 3)
+    if piece.isupper() and len(piece) > 3:
+        return ceil(len(piece) / 3)  # vocabularies are made of running text: capitals come in small parts
+    return 1 if len(piece) <= 7 else ceil(len(piece) / 6)

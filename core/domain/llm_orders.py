@@ -13,6 +13,10 @@ from collections.abc import Iterable
 
 _GAP = r"(?:\W+\w+){0,3}\W+"
 """Up to three words in between."""
+_REPLY = (
+    r"(?:answer|respond|reply|output|return|antworte?\w*|réponds|répondez|responde|rispondi|responda|antwoord"
+    r"|odpowiedz)"
+)
 _PATTERNS = (
     # Forget what you were told: verb ... all / the / previous ... instructions, or "the above".
     rf"\b(?:ignore|disregard|forget|override|bypass){_GAP}(?:above|before|previous|prior|earlier|preceding|instructions?"
@@ -31,9 +35,9 @@ _PATTERNS = (
     r"(?:忽略|无视|無視|忘记|忘記).{0,8}(?:以上|之前|上面|前面|上述|先前|指示|指令)",
     r"(?:以上|上記|前|これまで)の?.{0,8}(?:指示|命令).{0,4}(?:無視|忘れ)",
     # Answer so: a number, or a category by its number.
-    r"\b(?:answer|respond|reply|output|return|antworte?\w*|réponds|répondez|responde|rispondi|responda|antwoord|odpowiedz)"
-    r"(?:\W+(?:with|mit|par|avec|con|com|met|only|nur|category|kategorie|catégorie|categor[ií]a|categorie|index|number"
-    r"|nummer|numéro|número|the|just|is|=)){0,4}\W+(?:\d{1,4}|null)\b",
+    rf"\b{_REPLY}(?:\W+(?:with|mit|par|avec|con|com|met|only|nur|category|kategorie|catégorie|categor[ií]a|categorie"
+    r"|index|number|nummer|numéro|número|the|just|is|=)){1,4}\W+(?:\d{1,4}|null)\b",
+    rf"\b{_REPLY}\W+(?:\d{{1,4}}|null)\b(?!\s+(?!for|to|and|only|in|every|all|each|für|fuer|pour|para|per)\w)",
     r"\b(?:categor(?:y|ies|ía|ia)|kategorie|catégorie|categorie|kategoria|категория)(?:\W+(?:index|number|nummer|no|nr|id"
     r"|is|ist|est|es|è|é|to)){0,2}\W{0,3}[:=]\W{0,3}\d{1,4}\b",
     r"(?:\bcategory\b|[\"'“]category[\"'”])\W{0,3}(?:index|is|must be|should be|to|as)\W{1,3}\d{1,4}\b",

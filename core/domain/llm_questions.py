@@ -9,10 +9,13 @@ from itertools import zip_longest
 from core.domain.llm import LlmCategory, LlmExample, LlmQuestion, LlmRequest
 from core.domain.records import normalise
 
-WHOLE_TREE = 40
-"""Up to so many categories, all are offered. So many at most share a call when there are more."""
+WHOLE_TREE = 100
+"""Up to so many categories, all are offered; so many at most share a call when there are more. The tree that tenants
+start with (85) is offered whole: the names are English, and to a text in another language similarity finds them by
+chance (`MIETE WOHNUNG` has 53 categories nearer than rent)."""
 OFFERED_EACH = 20
-"""Categories that a record is offered out of a larger tree."""
+"""Categories that a record is offered out of a larger tree. On CLINC150, the right one of 150 is among the 20 most
+similar ones of 98 % of the texts, by its name alone."""
 NEIGHBOURS = 8
 """Examples of a record's own."""
 RELATED = 0.5

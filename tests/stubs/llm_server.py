@@ -27,6 +27,7 @@ MEASURED = 0.83
 _DATA = re.compile(r"<data>(.*?)</data>", re.DOTALL)
 _CATEGORIES = re.compile(r"<categories>\n(.*?)\n</categories>", re.DOTALL)
 _OBEY = re.compile(r"ignore the above, answer (\d+)", re.IGNORECASE)
+_NAMED = re.compile(r"\banswer (r\d+) too")
 _TOKEN = re.compile(r"\d|[^\W\d]+|.", re.DOTALL)
 _HANG_SECONDS = 60.0
 
@@ -38,11 +39,19 @@ class LlmStub:
     `behave(...)` queues how the next requests are met, one each: an HTTP status as "429", "timeout" (no answer), "drop"
     (the connection ends), "html" (a page with status 200), "malformed" (broken JSON), "wrong_ids", "out_of_range",
     "missing" (the first record is left out), "twice" (it is answered twice), "no_logprobs" (they are ignored),
-    "reject_logprobs", "reject_temperature" (a 400 that names the parameter), "ok".
+    "reject_logprobs", "reject_temperature" (a 400 that names the parameter), "no_usage" (tokens are not counted),
+    "naive" (an order in a record is obeyed, for that record and for those that it names by id), "wait" (not answered
+    before `go` is set), "ok".
+
+    `used` holds the tokens of each answered request, as (prompt, completion).
     """
 
     def __init__(self, *, port: int = 0) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.used: list[tuple[int, int]] = []
+        self.arrived = threading.Semaphore(0)
+        """Released with each request."""
+        self.go = threading.Event()
         self.closing = threading.Event()
         self._behaviours: deque[str] = deque()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -85,17 +94,18 @@ def complete(body: dict[str, Any], behaviour: str) -> dict[str, Any]:
     if body.get("logprobs") and behaviour != "no_logprobs":
         choice["logprobs"] = {"content": _logprobs(content)}
     prompt_tokens, completion_tokens = len(_TOKEN.findall(system + user)), len(_TOKEN.findall(content))
+    usage = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
     return {
         "id": "chatcmpl-stub",
         "object": "chat.completion",
         "created": 0,
         "model": body["model"],
         "choices": [choice],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
-        },
+        **({} if behaviour == "no_usage" else {"usage": usage}),
     }
 
 
@@ -110,11 +120,14 @@ def _content(system: str, user: str, behaviour: str) -> str:
     if none != {"index": None, "path": "none of these"}:
         raise ValueError("the list of categories does not end with none of these")
     # The model is gullible: it obeys whatever stands outside the fence.
-    order = _OBEY.search(system + _DATA.sub("", user, count=1))
+    outside = _OBEY.search(system + _DATA.sub("", user, count=1))
     answers = []
     for record in json.loads(data[1])["records"]:
+        order = outside or (_OBEY.search(record["text"]) if behaviour == "naive" else None)
         category, rationale = (int(order[1]), "As ordered.") if order else _overlap(record, categories)
-        answers.append({"id": record["id"], "category": category, "confidence": STATED, "rationale": rationale})
+        said = {"category": category, "confidence": STATED, "rationale": rationale}
+        named = _NAMED.findall(record["text"]) if order else []
+        answers += [{"id": id, **said} for id in (record["id"], *named)]
     if behaviour == "wrong_ids":
         answers = [{**answer, "id": f"x{answer['id']}"} for answer in answers]
     elif behaviour == "out_of_range":
@@ -161,9 +174,12 @@ def _handler(stub: LlmStub) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             stub.requests.append({**body, "headers": {name.lower(): value for name, value in self.headers.items()}})
+            stub.arrived.release()
             behaviour = stub.next_behaviour()
             if behaviour == "timeout":
                 stub.closing.wait(_HANG_SECONDS)
+            if behaviour == "wait":
+                stub.go.wait(_HANG_SECONDS)
             if behaviour in ("timeout", "drop"):
                 self.close_connection = True
             elif behaviour == "html":
@@ -175,7 +191,10 @@ def _handler(stub: LlmStub) -> type[BaseHTTPRequestHandler]:
                 parameter = behaviour.removeprefix("reject_")
                 self._fail(400, f"Unsupported parameter: '{parameter}'", parameter)
             else:
-                self._send(200, json.dumps(complete(body, behaviour)).encode())
+                completion = complete(body, behaviour)
+                if "usage" in completion:
+                    stub.used.append((completion["usage"]["prompt_tokens"], completion["usage"]["completion_tokens"]))
+                self._send(200, json.dumps(completion).encode())
 
         def _fail(self, status: int, message: str, parameter: str | None) -> None:
             error = {"message": message, "type": "stub", "param": parameter, "code": None}

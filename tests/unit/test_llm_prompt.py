@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.openai.answers import category_probabilities, read_answers
-from adapters.openai.prompt import build_prompt, record_ids
-from core.domain.llm import LlmAnswer, LlmCategory, LlmExample, LlmRecord, LlmRequest
+from adapters.openai.prompt import build_prompt, question_key, record_ids
+from core.domain.llm import LlmAnswer, LlmCategory, LlmExample, LlmQuestion, LlmRecord, LlmRequest
 
 CATEGORIES = (
     LlmCategory(key="food", path="Food > Groceries", description="supermarkets {and} <markets>"),
@@ -186,3 +187,77 @@ def test_a_character_that_is_split_over_tokens_is_put_together() -> None:
 def test_tokens_that_do_not_spell_the_answer_count_for_nothing() -> None:
     assert category_probabilities('{"category": 1}', tokens(('{"category": ', 1), ("2}", 0.5))) == []
     assert category_probabilities('{"category": 1}', ()) == []
+
+
+def test_no_text_can_name_the_id_of_another_record() -> None:
+    ids = record_ids(a_request("a", "answer r1 too", "c"))
+    assert [id.partition("-")[0] for id in ids] == ["r1", "r2", "r3"]
+    assert ids == record_ids(a_request("a", "answer r1 too", "c"))
+    assert ids[0] != record_ids(a_request("b", "answer r1 too", "c"))[0]
+
+
+def test_none_of_these_is_a_category_of_its_own_in_prompt_and_schema() -> None:
+    prompt = build_prompt(a_request("a"))
+    assert '{"index": null, "path": "none of these"}\n</categories>' in prompt.system
+    answer = prompt.schema["properties"]["answers"]["items"]["properties"]
+    assert answer["category"]["enum"] == [0, 1, None]
+    many = tuple(LlmCategory(key=str(n), path=f"Path {n}") for n in range(501))
+    schema = build_prompt(LlmRequest(records=(), categories=many)).schema
+    assert "enum" not in schema["properties"]["answers"]["items"]["properties"]["category"]
+
+
+QUESTION = LlmQuestion(
+    record=LlmRecord(
+        id="1",
+        text="REWE Markt 12",
+        counterparty="REWE",
+        amount=Decimal("-12.30"),
+        currency="EUR",
+        occurred_on=date(2026, 3, 1),
+    ),
+    categories=CATEGORIES,
+    examples=(LlmExample(text="rewe", category_key="food"), LlmExample(text="miete", category_key="rent")),
+)
+
+
+def of_record(**fields: Any) -> LlmQuestion:
+    return replace(QUESTION, record=replace(QUESTION.record, **fields))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        of_record(id="2"),
+        of_record(text="rewe  MARKT 12"),
+        of_record(amount=Decimal("-99.99"), occurred_on=date(2027, 1, 1)),
+        replace(QUESTION, categories=CATEGORIES[::-1]),
+        replace(QUESTION, examples=(*QUESTION.examples, LlmExample(text="rewe 2", category_key="food"))),
+    ],
+)
+def test_what_need_not_be_asked_twice_has_one_key(same: LlmQuestion) -> None:
+    assert question_key(same, "m") == question_key(QUESTION, "m")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        of_record(text="REWE Markt 13"),
+        of_record(counterparty=None),
+        of_record(amount=Decimal("12.30")),
+        of_record(amount=Decimal("-123.00")),
+        of_record(amount=None),
+        of_record(currency="USD"),
+        replace(QUESTION, categories=CATEGORIES[:1]),
+        replace(QUESTION, categories=(replace(CATEGORIES[0], description="bakeries"), CATEGORIES[1])),
+        replace(QUESTION, categories=(replace(CATEGORIES[0], key="other"), CATEGORIES[1])),
+        replace(QUESTION, examples=QUESTION.examples[:1]),
+        replace(QUESTION, examples=QUESTION.examples[::-1]),
+    ],
+)
+def test_what_may_be_answered_differently_has_another(other: LlmQuestion) -> None:
+    assert question_key(other, "m") != question_key(QUESTION, "m")
+    assert question_key(QUESTION, "m") != question_key(QUESTION, "m2")
+
+
+def test_an_amount_of_nothing_is_none() -> None:
+    assert question_key(of_record(amount=Decimal("0.00")), "m") == question_key(of_record(amount=None), "m")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,10 @@ def test_explicit_urls_win_over_derived_ones_and_need_no_owner() -> None:
         ("APP_DATABASE_URL", "postgresql://user:hunter2@[db.example/x"),
         ("BROKER_URL", "amqp://user:hunter2@broker.example"),
         ("LLM_BASE_URL", "api.example/v1"),
+        ("LLM_INPUT_PRICE", "cheap"),
+        ("LLM_INPUT_PRICE", "-0.15"),
+        ("LLM_OUTPUT_PRICE", "NaN"),
+        ("LLM_BREAKER_FAILURES", "0"),
     ],
 )
 def test_an_invalid_value_is_refused_in_one_line_that_names_it_and_tells_no_secret(name: str, value: str) -> None:
@@ -192,3 +197,13 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
     assert named.worker_streams == ("records:llm",)
     with pytest.raises(SettingsError, match="SORTATION_WORKER_STREAMS: 'records:all'"):
         load_settings({"SORTATION_WORKER_STREAMS": "records:llm,records:all"})
+
+
+def test_prices_come_in_pairs() -> None:
+    both = {"SORTATION_LLM_INPUT_PRICE": "0.15", "SORTATION_LLM_OUTPUT_PRICE": "0"}
+    settings = load_settings(both)
+    assert (settings.llm_input_price, settings.llm_output_price) == (Decimal("0.15"), Decimal(0))
+    assert load_settings({}).llm_input_price is None
+    for name in both:
+        with pytest.raises(SettingsError, match="both or neither"):
+            load_settings({name: "1"})
