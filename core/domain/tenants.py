@@ -15,7 +15,7 @@ from core.errors import Forbidden, Invalid
 
 DEFAULT_SOURCE_AGENT = "balance"
 MAX_CAP = Decimal(10) ** 9
-CAP_DECIMALS = 6
+CAP_DECIMALS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

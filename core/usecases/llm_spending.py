@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from math import ceil
 
-from core.domain.llm import LlmQuestion
 from core.domain.llm_orders import order_in
 from core.domain.llm_questions import grouped, merged
 from core.domain.llm_spending import LlmMonth, LlmSpend, month_of, months_before
@@ -27,6 +26,8 @@ OPEN = (RecordStatus.INGESTED.value, RecordStatus.NEEDS_REVIEW.value)
 MOST_RECORDS = 50_000
 SAMPLE = 200
 """Distinct contents that are made ready as if they were to be asked: what is new of them must be embedded."""
+
+_CENT_MILLIONTH = Decimal("1E-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,43 +89,53 @@ def plan_llm(
         means = _means(tenant, _months(tx, 1, clock)[0], llm)
         total = tx.records.count(where)
         seen = tx.records.snapshots(where, before=None, limit=MOST_RECORDS)
-    distinct = list({_content(s): s.id for s in seen}.values())
-    sampled = min(SAMPLE, len(distinct))
-    chosen = [distinct[place * len(distinct) // sampled] for place in range(sampled)]
-    with uow.begin(actor) as tx:
-        sample = tx.records.get_many(chosen)
+        distinct = list({_content(s): s.id for s in seen}.values())
+        sampled = min(SAMPLE, len(distinct))
+        sample = tx.records.get_many([distinct[place * len(distinct) // sampled] for place in range(sampled)])
     safe = [r for r in sample if order_in([r.text, r.counterparty]) is None]
-    questions = list(
-        questions_about(safe, categories, actor, tenant, uow=uow, embedder=embedder).values() if llm else ()
-    )
-    keys = llm.keys(questions) if llm else ()
-    with uow.begin(actor) as tx:
-        kept = tx.llm_answers.get(list(set(keys)), since=clock.now() - KEPT)
-    fresh = list({key: q for key, q in zip(keys, questions, strict=True) if key not in kept}.values())
-    estimates = [llm.estimate(merged(group)) for group in _calls(fresh)] if llm else []
-    costs = [e.cost for e in estimates if e.cost is not None]
+    fresh, estimates = 0, []
+    if llm is not None:
+        questions = questions_about(safe, categories, actor, tenant, uow=uow, embedder=embedder).values()
+        by_key = dict(zip(llm.keys(list(questions)), questions, strict=True))
+        with uow.begin(actor) as tx:
+            kept = tx.llm_answers.get(list(by_key), since=clock.now() - KEPT)
+        left = [question for key, question in by_key.items() if key not in kept]
+        fresh, a_call = len(left), _fresh_per_call([_content(s) for s in reversed(seen)])
+        groups = [group for some in chunked(left, a_call) for group in grouped(some)]
+        estimates = [llm.estimate(merged(group)) for group in groups]
     scale = Fraction(len(distinct), len(sample)) if sample else Fraction(1)
-    cost = Decimal(ceil(sum(costs, Decimal(0)) * scale.numerator / scale.denominator * 10**8)) / 10**8
-    known = llm is not None and llm.priced
+    cost = _scaled([e.cost or Decimal(0) for e in estimates], scale)
     return LlmPlan(
         records=total,
         seen=len(seen),
         distinct=len(distinct),
         sampled=len(sample),
-        cached=round(sum(key in kept for key in keys) * scale),
+        cached=0 if llm is None else round((len(safe) - fresh) * scale),
         refused=round((len(sample) - len(safe)) * scale),
-        asked=round(len(fresh) * scale),
+        asked=round(fresh * scale),
         calls=ceil(len(estimates) * scale),
         prompt_tokens=ceil(sum(e.prompt_tokens for e in estimates) * scale),
         completion_tokens=ceil(sum(e.completion_tokens for e in estimates) * scale),
-        cost=cost if known else None,
+        cost=cost if llm is not None and llm.priced else None,
         fits=means.off is None and (means.left is None or cost <= means.left),
         means=means,
     )
 
 
-def _calls(questions: Sequence[LlmQuestion]) -> list[list[LlmQuestion]]:
-    return [group for some in chunked(questions, LLM_BATCH) for group in grouped(some)]
+def _scaled(costs: Sequence[Decimal], scale: Fraction) -> Decimal:
+    """Their sum, scaled, and rounded up to 8 decimals."""
+    return (sum(costs, Decimal(0)) * scale.numerator / scale.denominator).quantize(_CENT_MILLIONTH, ROUND_CEILING)
+
+
+def _fresh_per_call(contents: Sequence[Hashable]) -> int:
+    """How many contents that were not asked about before a job brings, of those that bring any: records of equal
+    content are spread over jobs, and every call tells the categories anew."""
+    known: set[Hashable] = set()
+    fresh = []
+    for some in chunked(contents, LLM_BATCH):
+        fresh.append(len(set(some) - known))
+        known |= set(some)
+    return ceil(len(known) / max(1, sum(count > 0 for count in fresh))) or 1
 
 
 def _months(tx: Transaction, count: int, clock: Clock) -> list[LlmMonth]:

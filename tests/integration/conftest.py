@@ -20,7 +20,9 @@ from entrypoints.container import Container
 from entrypoints.settings import load_settings
 from tests.contract.storage import Storage
 from tests.integration.api_support import Api, new_tenant
+from tests.integration.llm_support import PRICES, allow
 from tests.integration.rule_support import SHOPS, bring
+from tests.stubs.llm_server import LlmStub
 
 
 @pytest.fixture
@@ -83,3 +85,30 @@ def filled(api: Api) -> Api:
     """60 records in review, 15 of each shop."""
     bring(api, [f"{SHOPS[n % 4]} {n:03}" for n in range(60)])
     return api
+
+
+@pytest.fixture
+def stub() -> Iterator[LlmStub]:
+    """A language model's server."""
+    with LlmStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def make_llm_api(make_container: Callable[..., Container], stub: LlmStub) -> Callable[..., Api]:
+    """A tenant whose LLM is the stub, sure from 0.6 on; keyword arguments are settings of the installation."""
+
+    def make(**settings: Any) -> Api:
+        given = {
+            "llm_api_key": "any",
+            "llm_base_url": stub.base_url,
+            "job_backoff_seconds": 0.01,
+            "job_max_attempts": 2,
+            **PRICES,
+        }
+        container = make_container(**{**given, **settings})
+        api = new_tenant(container, create_app(container).test_client())
+        allow(api, llm_threshold=0.6)
+        return api
+
+    return make

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from tests.integration.api_support import Api
+from entrypoints.worker.runner import run_job
+from tests.integration.api_support import HEADER, Api
 from tests.integration.rule_support import everything
 from tests.stubs.llm_server import LlmStub
 
@@ -78,3 +79,16 @@ def offered(request: dict[str, Any]) -> list[str]:
 
 def texts_of(request: dict[str, Any]) -> list[str]:
     return [record["text"] for record in data_of(request)["records"]]
+
+
+def bring_again(api: Api, text: str, day: int) -> None:
+    """The same text once more, on another day."""
+    api.upload(HEADER + f"2026-05-{day:02};{text};-1.50;EUR\n", f"{day}.csv")
+
+
+def run_due(api: Api) -> None:
+    """Runs what is due now, but not what that queues."""
+    with api.container.system().take_due(share=10, limit=10) as due:
+        jobs = list(due)
+    for tenant_id, job_id, _, _ in jobs:
+        run_job(api.container, tenant_id, job_id)

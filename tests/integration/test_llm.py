@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -31,12 +30,6 @@ REQUEST = LlmRequest(
     ),
     examples=(LlmExample(text="mail jo@mail.example or +44 20 7946 0958", category_key="fun"),),
 )
-
-
-@pytest.fixture
-def stub() -> Iterator[LlmStub]:
-    with LlmStub() as stub:
-        yield stub
 
 
 @pytest.fixture

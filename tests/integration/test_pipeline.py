@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -264,12 +264,6 @@ def test_what_no_connector_knows_is_refused_at_the_door(container: Container, ac
     with pytest.raises(Invalid):
         container.receive_import(actor, [b"  \n"], filename="x.csv")
     assert container.list_imports(actor, before=None, limit=10) == []
-
-
-@pytest.fixture
-def stub() -> Iterator[LlmStub]:
-    with LlmStub() as stub:
-        yield stub
 
 
 @pytest.fixture
