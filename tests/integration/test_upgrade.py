@@ -101,6 +101,9 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "rule_proposals": 0,
         "rule_runs": 0,
         "rule_run_changes": 0,
+        "llm_answers": 0,
+        "llm_usages": 0,
+        "llm_reservations": 0,
     }
     assert migrate(old.owner, old.app, old.system) == (head(), head())
 
