@@ -160,3 +160,16 @@ class LlmRefused(SortationError):
 
     code = "llm_refused"
     status = 502
+
+
+class EmbeddingsUnavailable(Transient):
+    """What embeds texts cannot be reached now; try again later."""
+
+    code = "embeddings_unavailable"
+
+
+class EmbeddingsRefused(SortationError):
+    """The provider of embeddings refuses this request; check its key, model and settings."""
+
+    code = "embeddings_refused"
+    status = 502

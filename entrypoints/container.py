@@ -8,8 +8,10 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
+from adapters.embedders import Succession
 from adapters.matching.compiled import CompiledMatcher
 from adapters.onnx.embedder import OnnxEmbedder
+from adapters.openai.embedder import OpenAiEmbedder
 from adapters.openai.llm import OpenAiLlm
 from adapters.openai.metering import Prices
 from adapters.postgres import engine
@@ -45,7 +47,31 @@ SYSTEM_POOL = 4
 
 
 def _embedder(settings: Settings) -> Embedder | None:
-    return OnnxEmbedder() if settings.embeddings == "local" else None
+    if settings.embeddings == "off":
+        return None
+    local = OnnxEmbedder()
+
+    def former(model: str) -> Embedder | None:
+        """That of a model whose vectors are stored: local, or one that the present API has under its name."""
+        if model == local.model:
+            return local
+        asked_for, _, _ = model.rpartition("@")
+        remote = _remote_embedder(settings, asked_for.rpartition("/")[2])
+        return remote if remote is not None and remote.model == model else None
+
+    present = local if settings.embeddings == "local" else _remote_embedder(settings, settings.embeddings_model)
+    return None if present is None else Succession(present, former)
+
+
+def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
+    if settings.embeddings_api_key is None:
+        return None
+    return OpenAiEmbedder(
+        api_key=settings.embeddings_api_key,
+        base_url=settings.embeddings_base_url,
+        model=model,
+        timeout=settings.llm_timeout_seconds,
+    )
 
 
 def _llm(settings: Settings) -> Llm | None:
@@ -211,7 +237,8 @@ class Container(containers.DeclarativeContainer):
     ask_llm = providers.Callable(ask_llm.ask_llm, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids)
     run_rules = providers.Callable(rule_runs.run_rules, uow=uow, matcher=matcher, embedder=embedder, clock=clock)
     learn_rules = providers.Callable(proposals.learn_rules, uow=uow, matcher=matcher, clock=clock, ids=ids)
-    embed_examples = providers.Callable(embed.embed_examples, uow=uow, embedder=embedder)
+    embed_examples = providers.Callable(embed.embed_examples, uow=uow, embedder=embedder, ids=ids)
+    start_reembedding = providers.Callable(embed.start_reembedding, system=system, uow=uow, embedder=embedder, ids=ids)
 
     publish_due = providers.Callable(
         relay.publish_due, share=settings.provided.tenant_share, system=system, broker=broker

@@ -33,6 +33,7 @@ FROM_FILE = frozenset(
         "SECRET_KEY",
         "OPERATOR_KEY",
         "LLM_API_KEY",
+        "EMBEDDINGS_API_KEY",
         "DATABASE_URL",
         "APP_DATABASE_URL",
         "SYSTEM_DATABASE_URL",
@@ -86,7 +87,13 @@ class Settings:
     tenant_share: int
     """How many jobs of one tenant may be in flight at once."""
     max_upload_bytes: int
-    embeddings: Literal["local", "off"]
+    embeddings: Literal["local", "openai", "off"]
+    embeddings_model: str
+    """The model that is asked for where embeddings are OpenAI's, or those of an API like it."""
+    embeddings_api_key: str | None = field(repr=False)
+    """The LLM's, unless it is set."""
+    embeddings_base_url: str | None
+    """The LLM's, unless it or a key of its own is set."""
     llm_api_key: str | None = field(repr=False)
     """`None`: the LLM stage is off."""
     llm_base_url: str | None
@@ -137,6 +144,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if database_url:
             app_database_url = app_database_url or role_url(database_url, APP_ROLE, secret_key)
             system_database_url = system_database_url or role_url(database_url, SYSTEM_ROLE, secret_key)
+        llm_api_key = env.str("LLM_API_KEY", None)
+        llm_base_url = env.str("LLM_BASE_URL", None, validate=_url("http", "https"))
+        embeddings_api_key = env.str("EMBEDDINGS_API_KEY", None)
         settings = Settings(
             profile=_choice(env, "PROFILE", "dev", "stage", "prod"),
             data_dir=env.path("DATA_DIR", Path("sortation-data")).absolute(),
@@ -161,9 +171,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             learn_delay_seconds=env.float("LEARN_DELAY_SECONDS", 30.0, validate=validate.Range(0)),
             tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
-            embeddings=_choice(env, "EMBEDDINGS", "local", "off"),
-            llm_api_key=env.str("LLM_API_KEY", None),
-            llm_base_url=env.str("LLM_BASE_URL", None, validate=_url("http", "https")),
+            embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),
+            embeddings_model=env.str("EMBEDDINGS_MODEL", "text-embedding-3-small"),
+            embeddings_api_key=embeddings_api_key or llm_api_key,
+            embeddings_base_url=env.str(
+                "EMBEDDINGS_BASE_URL",
+                None if embeddings_api_key else llm_base_url,
+                validate=_url("http", "https"),
+            ),
+            llm_api_key=llm_api_key,
+            llm_base_url=llm_base_url,
             llm_model=env.str("LLM_MODEL", "gpt-4o-mini"),
             llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=_positive),
             llm_input_price=env.decimal("LLM_INPUT_PRICE", None, validate=_price),
@@ -182,6 +199,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         messages = cast("Mapping[str, list[str]]", error.error_messages)
         faults = (f"{name}: {' '.join(messages[name])}" for name in messages)
         raise SettingsError("; ".join(faults)) from None
+    if settings.embeddings == "openai" and settings.embeddings_api_key is None:
+        raise SettingsError(f"{PREFIX}EMBEDDINGS is openai: set {PREFIX}EMBEDDINGS_API_KEY, or {PREFIX}LLM_API_KEY.")
     _refuse_weak_secrets(settings)
     _refuse_half_a_price(settings)
     return settings

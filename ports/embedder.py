@@ -17,6 +17,10 @@ class Embedder(Protocol):
         """The length of each vector."""
         ...
 
+    def of(self, model: str) -> Embedder | None:
+        """What embeds as vectors of that name: itself, or another that is at hand while its vectors still serve."""
+        ...
+
     def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
         """Return one unit-length vector per text, in the order of the texts (so cosine similarity is the dot product).
 

@@ -42,8 +42,14 @@ class Examples(Protocol):
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
 
-    def any(self) -> bool:
-        """Whether any has an embedding, so that a search can find something."""
+    def serving(self) -> str | None:
+        """The model that a search is to ask by: the first one that any was embedded by, until `serve` names another.
+        None while a search could find nothing."""
+        ...
+
+    def serve(self, model: str) -> bool:
+        """Lets the model serve from the commit on, if no example lacks its vector (and where they are many, its index
+        is there); whether it does."""
         ...
 
     def without_embedding(self, model: str, limit: int) -> Sequence[Example]:
@@ -51,12 +57,16 @@ class Examples(Protocol):
         ...
 
     def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
-        """Of those that still exist."""
+        """Of those that still exist. Vectors of several models stand beside each other."""
+        ...
+
+    def forget_embeddings(self, model: str, limit: int) -> int:
+        """Drops up to `limit` vectors of the model, unless it serves; how many."""
         ...
 
     def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
-        """For each vector the `k` examples of that model nearest by cosine, nearest first, by an exact scan;
-        equally near ones by id."""
+        """For each vector the `k` examples of that model nearest by cosine, nearest first, equally near ones by id.
+        Exact, but for tenants with very many examples, where of a thousand neighbours some few may be missed."""
         ...
 
 
@@ -67,4 +77,8 @@ class Embeddings(Protocol):
 
     def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None:
         """Keeps what is new: the same content has the same vector."""
+        ...
+
+    def forget(self, model: str, limit: int) -> int:
+        """Drops up to `limit` vectors of the model; how many."""
         ...

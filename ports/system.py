@@ -56,6 +56,10 @@ class SystemStorage(Protocol):
         latest after so many seconds."""
         ...
 
+    def served_otherwise(self, model: str) -> Sequence[UUID]:
+        """The tenants whose examples are searched by another model, by id."""
+        ...
+
     def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
         """By rising id."""
         ...

@@ -81,21 +81,44 @@ class MemoryExamples:
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]:
         return [kept.example for kept in page(self._examples, after)[:limit]]
 
-    def any(self) -> bool:
-        return any(kept.model is not None for kept in self._examples.values())
+    def serving(self) -> str | None:
+        model = self._at.state.serving.get(self._at.tenant_id)
+        return model if any(model in kept.vectors for kept in self._examples.values()) else None
+
+    def serve(self, model: str) -> bool:
+        serving = self._at.state.serving
+        if self._at.tenant_id not in serving or any(model not in kept.vectors for kept in self._examples.values()):
+            return False
+        serving[self._at.tenant_id] = model
+        return True
 
     def without_embedding(self, model: str, limit: int) -> Sequence[Example]:
-        return [kept.example for kept in page(self._examples, None) if kept.model != model][:limit]
+        return [kept.example for kept in page(self._examples, None) if model not in kept.vectors][:limit]
 
     def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
+        if vectors:
+            self._at.state.serving.setdefault(self._at.tenant_id, model)
         for id, vector in vectors.items():
             if id in self._examples:
-                self._examples[id] = replace(self._examples[id], model=model, vector=tuple(vector))
+                kept = self._examples[id]
+                self._examples[id] = replace(kept, vectors={**kept.vectors, model: tuple(vector)})
+
+    def forget_embeddings(self, model: str, limit: int) -> int:
+        if self._at.state.serving.get(self._at.tenant_id) == model:
+            return 0
+        embedded = [id for id, kept in self._examples.items() if model in kept.vectors][:limit]
+        for id in embedded:
+            kept = self._examples[id]
+            self._examples[id] = replace(kept, vectors={m: v for m, v in kept.vectors.items() if m != model})
+        return len(embedded)
 
     def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
-        embedded = [kept for kept in self._examples.values() if kept.model == model]
+        embedded = [(kept.example, kept.vectors[model]) for kept in self._examples.values() if model in kept.vectors]
         return [
-            sorted((_neighbour(kept, vector) for kept in embedded), key=lambda n: (-n.similarity, n.example_id))[:k]
+            sorted(
+                (_neighbour(example, stored, vector) for example, stored in embedded),
+                key=lambda n: (-n.similarity, n.example_id),
+            )[:k]
             for vector in vectors
         ]
 
@@ -117,12 +140,18 @@ class MemoryEmbeddings:
         for digest, vector in vectors.items():
             self._embeddings.setdefault((model, digest), tuple(vector))
 
+    def forget(self, model: str, limit: int) -> int:
+        mine = [key for key in self._embeddings if key[0] == model][:limit]
+        for key in mine:
+            del self._embeddings[key]
+        return len(mine)
 
-def _neighbour(kept: KeptExample, vector: Sequence[float]) -> Neighbour:
-    dot = math.fsum(a * b for a, b in zip(kept.vector, vector, strict=True))
+
+def _neighbour(example: Example, stored: Sequence[float], vector: Sequence[float]) -> Neighbour:
+    dot = math.fsum(a * b for a, b in zip(stored, vector, strict=True))
     return Neighbour(
-        example_id=kept.example.id,
-        category_id=kept.example.category_id,
-        text=kept.example.text,
-        similarity=dot / (math.hypot(*kept.vector) * math.hypot(*vector)),
+        example_id=example.id,
+        category_id=example.category_id,
+        text=example.text,
+        similarity=dot / (math.hypot(*stored) * math.hypot(*vector)),
     )

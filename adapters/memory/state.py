@@ -40,9 +40,10 @@ class KeptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptExample:
+    """An example and its vectors by model."""
+
     example: Example
-    model: str | None = None
-    vector: tuple[float, ...] = ()
+    vectors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,8 @@ class TenantState:
     """By the key of their question, with when they were kept."""
     llm_usages: dict[date, LlmSpend] = field(default_factory=dict)
     llm_reservations: dict[UUID, tuple[date, Decimal]] = field(default_factory=dict)
+    serving: dict[UUID, str] = field(default_factory=dict)
+    """The model that a search among the tenant's examples is to ask by; none before the first was embedded."""
     rules: dict[UUID, Rule] = field(default_factory=dict)
     proposals: dict[UUID, Proposal] = field(default_factory=dict)
     runs: dict[UUID, RuleRun] = field(default_factory=dict)

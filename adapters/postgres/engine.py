@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+
+from adapters.postgres.vectors import adapt
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -44,7 +46,7 @@ def _storable(value: Any) -> Any:
 
 def create(url: str, *, pool_size: int) -> Engine:
     """An engine over psycopg 3. A connection that broke, as after a restart of the server, is replaced unseen."""
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=4,
@@ -54,6 +56,8 @@ def create(url: str, *, pool_size: int) -> Engine:
         json_deserializer=orjson.loads,
         connect_args={"options": "-c timezone=UTC", "application_name": "sortation"},
     )
+    event.listen(engine, "connect", adapt)
+    return engine
 
 
 def driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
 from adapters.postgres.tables import daily_counts, event_batches, jobs, tenants
 from adapters.postgres.unit_of_work import passing_faults
+from adapters.postgres.vector_tables import vector_homes
 from core.domain.events import Event, EventFilter
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
@@ -174,6 +175,13 @@ class PostgresSystem:
         listener = psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
         listener.execute("LISTEN sortation")
         return listener
+
+    def served_otherwise(self, model: str) -> Sequence[UUID]:
+        query = (
+            select(vector_homes.c.tenant_id).where(vector_homes.c.serving != model).order_by(vector_homes.c.tenant_id)
+        )
+        with passing_faults(), self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
 
     def tenants(self, *, after: UUID | None, limit: int) -> Sequence[Tenant]:
         query = select(tenants).order_by(tenants.c.tenant_id).limit(limit)

@@ -5,7 +5,6 @@ The migrations make them, with their policies and grants; a test holds the two e
 
 from __future__ import annotations
 
-from pgvector.sqlalchemy import Vector
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -26,11 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from adapters.postgres import llm_tables, rule_tables  # noqa: F401 - their tables are of the same metadata
+from adapters.postgres import llm_tables, rule_tables, vector_tables  # noqa: F401 - their tables are of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
-DIMENSIONS = 384
 GLOBAL_TABLES = ("users",)
 """Tables that no tenant owns."""
 
@@ -226,21 +224,10 @@ examples = Table(
     a_text("text"),
     Column("text_digest", LargeBinary, nullable=False),
     a_uuid("category_id"),
-    a_text("model", null=True),
-    Column("embedding", Vector(DIMENSIONS), nullable=True),
     a_time("created_at"),
     reference("records", "record_id", cascade=True),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "record_id"),
-)
-
-embeddings = Table(
-    "embeddings",
-    metadata,
-    a_uuid("tenant_id", key=True),
-    a_text("model", key=True),
-    Column("text_digest", LargeBinary, primary_key=True),
-    Column("embedding", Vector(DIMENSIONS), nullable=False),
 )
 
 approvals = Table(
@@ -347,5 +334,5 @@ daily_counts = Table(
 )
 
 TENANT_TABLES = tuple(name for name in metadata.tables if name not in GLOBAL_TABLES)
-SYSTEM_MAY_READ = ("tenants", "jobs", "events", "event_batches", "daily_counts")
+SYSTEM_MAY_READ = ("tenants", "jobs", "events", "event_batches", "daily_counts", "vector_homes")
 SYSTEM_MAY_CHANGE = ("jobs", "event_batches")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -53,16 +54,74 @@ def test_examples_wait_for_the_embedding_of_each_model(storage: Storage) -> None
     food = storage.category(actor)
     examples = [an_example(storage.ids.new(), actor, food) for _ in range(3)]
     with storage.writing(actor) as tx:
-        assert not tx.examples.any()
         tx.examples.put(examples)
-        assert not tx.examples.any()  # nothing that a search could find yet
         assert list(tx.examples.without_embedding("m1", 2)) == examples[:2]
         gone = storage.ids.new()
         tx.examples.set_embeddings("m1", {examples[0].id: vector(x=1), examples[2].id: vector(y=1), gone: vector(z=1)})
         tx.examples.set_embeddings("m1", {})
-        assert tx.examples.any()
         assert list(tx.examples.without_embedding("m1", 9)) == [examples[1]]
         assert list(tx.examples.without_embedding("m2", 9)) == examples
+
+
+def test_a_model_serves_until_another_has_every_example(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    one, two = (an_example(storage.ids.new(), actor, food) for _ in range(2))
+    with storage.writing(actor) as tx:
+        tx.examples.put([one, two])
+        assert tx.examples.serving() is None  # nothing that a search could find yet
+        assert not tx.examples.serve("m1")
+        tx.examples.set_embeddings("m1", {one.id: vector(x=1)})
+        assert tx.examples.serving() == "m1"
+        tx.examples.set_embeddings("m2", {one.id: vector(y=1)})
+        assert not tx.examples.serve("m2")
+        assert tx.examples.serving() == "m1"
+    assert storage.system.served_otherwise("m2") == [actor.tenant_id]
+    with storage.writing(actor) as tx:
+        tx.examples.set_embeddings("m2", {two.id: vector(y=1)})
+        assert tx.examples.serve("m2")
+        assert tx.examples.serving() == "m2"
+        (was,), (now,) = (tx.examples.nearest(model, [vector(x=1)], 1) for model in ("m1", "m2"))
+        assert [round(n.similarity, 6) for n in (*was, *now)] == [1, 0]
+    assert storage.system.served_otherwise("m2") == []
+
+
+def test_the_vectors_of_a_model_are_forgotten_unless_it_serves(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    examples = [an_example(storage.ids.new(), actor, food) for _ in range(3)]
+    with storage.writing(actor) as tx:
+        tx.examples.put(examples)
+        for model in ("m1", "m2"):
+            tx.examples.set_embeddings(model, {e.id: vector(x=1) for e in examples})
+            tx.embeddings.put(model, {bytes([n]) * 32: vector(x=1) for n in range(3)})
+        assert tx.examples.forget_embeddings("m1", 9) == 0
+        assert tx.examples.serve("m2")
+        assert [tx.examples.forget_embeddings("m1", 2) for _ in range(3)] == [2, 1, 0]
+        assert [tx.embeddings.forget("m1", 2) for _ in range(3)] == [2, 1, 0]
+        assert list(tx.examples.nearest("m1", [vector(x=1)], 9)) == [[]]
+        assert len(tx.examples.nearest("m2", [vector(x=1)], 9)[0]) == 3
+        assert len(tx.embeddings.get("m2", [bytes([n]) * 32 for n in range(3)])) == 3
+
+
+def test_a_search_finds_the_same_whether_for_few_vectors_or_many(storage: Storage) -> None:
+    chance = random.Random(4)
+    actor = storage.tenant()
+    food = storage.category(actor)
+    examples = [an_example(storage.ids.new(), actor, food) for _ in range(60)]
+    places = [{axis: chance.choice([0.0, 0.5, 1.0]) for axis in "xyz"} for _ in range(30)]
+    stored = {
+        e.id: vector(**{axis: n + 0.01 for axis, n in places[i // 2].items()}) for i, e in enumerate(examples)
+    }  # each place twice
+    asked = [vector(**{axis: chance.uniform(-1, 1) for axis in "xyz"}) for _ in range(40)]
+    with storage.writing(actor) as tx:
+        tx.examples.put(examples)
+        tx.examples.set_embeddings("m1", stored)
+        many = tx.examples.nearest("m1", asked, 5)
+        alone = [tx.examples.nearest("m1", [one], 5)[0] for one in asked]
+    assert [[n.example_id for n in near] for near in many] == [[n.example_id for n in near] for near in alone]
+    for near, same in zip(many, alone, strict=True):
+        assert [n.similarity for n in near] == pytest.approx([n.similarity for n in same], abs=1e-6)
 
 
 def test_the_nearest_by_cosine_come_first_for_each_vector(storage: Storage) -> None:

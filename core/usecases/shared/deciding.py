@@ -26,13 +26,17 @@ def ask_neighbours(
     if embedder is None:
         off = StageResult(stage=Stage.SIMILARITY, outcome=Outcome.OFF, reason="embeddings are switched off")
         return {r.id: off for r in records}
-    threshold, model = tenant.settings.similarity_threshold, embedder.model
+    threshold = tenant.settings.similarity_threshold
     with uow.begin(actor) as tx:
-        anything = tx.examples.any()
-    if not anything:
-        return {r.id: vote([], threshold=threshold, model=model) for r in records}
+        model = tx.examples.serving()
+    if model is None:
+        return {r.id: vote([], threshold=threshold, model=embedder.model) for r in records}
+    serving = embedder.of(model)
+    if serving is None:
+        reason = f"the examples are being embedded anew, by {embedder.model}"
+        return {r.id: StageResult(stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason=reason) for r in records}
     texts = {r.id: similarity_text(r.text, r.counterparty) for r in records}
-    vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=embedder)
+    vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=serving)
     with uow.begin(actor) as tx:
         digests = list(vectors)
         neighbours = dict(
