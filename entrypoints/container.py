@@ -17,6 +17,7 @@ from adapters.openai.metering import Prices
 from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.vector_homes import PostgresVectorHomes
 from adapters.rule_text.parser import LarkRuleText
 from adapters.system import SystemClock, SystemIds
 from core.usecases import (
@@ -37,11 +38,13 @@ from core.usecases import (
     rule_preview,
     rule_runs,
     rules,
+    vectors,
 )
 from entrypoints.settings import Settings
 from plugins.manager import PluginManager
 from ports.embedder import Embedder
 from ports.llm import Llm
+from ports.vector_homes import VectorHomes
 
 SYSTEM_POOL = 4
 
@@ -72,6 +75,10 @@ def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
         model=model,
         timeout=settings.llm_timeout_seconds,
     )
+
+
+def _vector_homes(settings: Settings) -> VectorHomes | None:
+    return None if settings.database_url is None else PostgresVectorHomes(settings.database_url)
 
 
 def _llm(settings: Settings) -> Llm | None:
@@ -106,6 +113,7 @@ class Container(containers.DeclarativeContainer):
     system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
+    vector_homes = providers.Factory(_vector_homes, settings)
     host = providers.Singleton(
         PluginManager,
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
@@ -252,4 +260,6 @@ class Container(containers.DeclarativeContainer):
         job_days=settings.provided.job_retention_days,
         system=system,
     )
+    tend_vectors = providers.Callable(vectors.tend_vectors, homes=vector_homes)
+    list_vector_homes = providers.Callable(vectors.list_vector_homes, homes=vector_homes)
     seal_events = providers.Callable(relay.seal_events, system=system)

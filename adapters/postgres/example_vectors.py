@@ -27,14 +27,14 @@ EF_SEARCH = 200
 _ASKED = f"""
     (SELECT n, {VECTOR_AT.format(n="n")} AS vector FROM generate_series(1, %(count)s) AS n OFFSET 0) AS asked
 """  # noqa: S608 - constants
-_BY_SCAN = f"""
+BY_SCAN = f"""
     SELECT asked.n, uuid_send(near.example_id), near.similarity FROM {_ASKED} CROSS JOIN LATERAL (
         SELECT example_id, 1 - (embedding <=> asked.vector) AS similarity FROM example_vectors
         WHERE tenant_id = %(tenant)s AND model = %(model)s AND home = %(home)s
         ORDER BY embedding <=> asked.vector, example_id LIMIT %(k)s
     ) AS near ORDER BY asked.n, near.similarity DESC, near.example_id
 """  # noqa: S608 - constants
-_BY_INDEX = f"""
+BY_INDEX = f"""
     SELECT n, uuid_send(example_id), similarity FROM {_ASKED} CROSS JOIN LATERAL (
         SELECT example_id, 1 - (embedding <=> asked.vector) AS similarity FROM (
             SELECT example_id, embedding FROM example_vectors
@@ -44,7 +44,7 @@ _BY_INDEX = f"""
         ORDER BY embedding <=> asked.vector, example_id LIMIT %(k)s
     ) AS near ORDER BY n, similarity DESC, example_id
 """  # noqa: S608 - constants
-_EVERYTHING = """
+EVERYTHING = """
     SELECT uuid_send(example_id), vector_send(embedding) FROM example_vectors
     WHERE tenant_id = %(tenant)s AND model = %(model)s AND home = %(home)s
 """
@@ -153,7 +153,7 @@ class ExampleVectors:
         home = self.home()
         asked = {"model": model, "home": home, "k": k}
         if home == SHARED and len(vectors) > FEW:
-            everything = self._run(_EVERYTHING, asked)
+            everything = self._run(EVERYTHING, asked)
             return nearest_rows(
                 [id for id, _ in everything], from_sent([sent for _, sent in everything]), to_matrix(vectors), k
             )
@@ -162,7 +162,7 @@ class ExampleVectors:
             wide = max(EF_SEARCH, k * OVERSAMPLING)
             self._connection.execute(select(func.set_config("hnsw.ef_search", str(min(wide, 1_000)), True)))
         found: list[list[tuple[bytes, float]]] = [[] for _ in vectors]
-        for n, id, similarity in self._run(_BY_SCAN if home == SHARED else _BY_INDEX, asked):
+        for n, id, similarity in self._run(BY_SCAN if home == SHARED else BY_INDEX, asked):
             found[n - 1].append((id, similarity))
         return found
 

@@ -1,7 +1,8 @@
-"""Vectors: the cache by content, and those of examples, which are stored apart since they live where searching is quick.
+"""Vectors: the cache by content, and those of examples, which stand apart since they live where searching is quick.
 
-`home` says where a tenant's vectors live: together with others' (`SHARED`), or, under the tenant's own id, in a partition
-that `vector_homes.py` makes when they are many. A move copies them first: what counts is the home in `vector_homes`.
+`home` says where a tenant's vectors live: together with others' (`SHARED`), or, under the tenant's own id, in a
+partition that `vector_homes.py` makes when they are many. A move copies them first: the home that counts is the one in
+`vector_homes`.
 """
 
 from __future__ import annotations

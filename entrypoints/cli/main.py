@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from core.errors import SortationError
-from entrypoints.cli import classify, files, jobs, services, stopping, up
+from entrypoints.cli import classify, files, jobs, services, stopping, up, vectors
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -41,6 +41,7 @@ app.command(epilog=classify.EXAMPLES)(classify.classify)
 app.command(epilog=files.EXAMPLES)(files.parse)
 app.command(epilog=up.EXAMPLES)(up.up)
 app.add_typer(jobs.app, name="jobs")
+app.command(epilog=vectors.EXAMPLES)(vectors.vectors)
 app.command(epilog=services.MIGRATE_EXAMPLES)(services.migrate)
 app.command(epilog=services.API_EXAMPLES)(services.api)
 app.command(epilog=services.WORKER_EXAMPLES)(services.worker)

@@ -57,14 +57,16 @@ def connected(settings: Settings, *, owner: bool = False, broker: bool = False) 
     return settings
 
 
-def child_environment(settings: Settings) -> Mapping[str, str]:
-    """The environment of a process that serves: ours, with the URLs of its two roles, and without the owner's."""
+def child_environment(settings: Settings, *, owner: bool = False) -> Mapping[str, str]:
+    """The environment of a process that serves: ours, with the URLs of its two roles, and without the owner's unless
+    it is one that makes tables."""
     ours = {
         name: value
         for name, value in os.environ.items()
         if name.removesuffix("_FILE") not in {f"{PREFIX}{known.upper()}" for known in _NAMES}
     }
-    urls = {f"{PREFIX}{name.upper()}": getattr(settings, name) or "" for name in _NAMES if name != "database_url"}
+    names = [name for name in _NAMES if owner or name != "database_url"]
+    urls = {f"{PREFIX}{name.upper()}": getattr(settings, name) or "" for name in names}
     return {**ours, **urls, f"{PREFIX}DATA_DIR": str(settings.data_dir)}
 
 

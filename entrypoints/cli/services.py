@@ -91,7 +91,10 @@ def worker() -> None:
 
 
 def relay() -> None:
-    """Publish jobs to the broker, bring back those of lost workers, seal events. Several may run."""
+    """Publish jobs to the broker, bring back those of lost workers, seal events. Several may run.
+
+    With the owner's URL (SORTATION_DATABASE_URL) it also does what `sortation vectors` does, every ten minutes.
+    """
     from entrypoints.container import Container
     from entrypoints.observability import set_up_logging, set_up_tracing
     from entrypoints.worker.relay import run_relay

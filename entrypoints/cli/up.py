@@ -124,10 +124,10 @@ def _services(settings: Settings) -> Iterator[Sequence[str]]:
         running.note(settings)
         stack.callback(running.forget, settings)
         typer.echo(f"Starting {', '.join(PARTS)} ... (logs in {settings.data_dir / 'logs'})")
-        environment = running.child_environment(settings)
         with deferred():
             for part in PARTS:
                 # -P, or packages in the present directory would stand in for ours.
+                environment = running.child_environment(settings, owner=part == "relay")
                 supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", part], environment)
         yield events
 

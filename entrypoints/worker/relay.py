@@ -1,9 +1,9 @@
-"""The relay process: publish, seal, reap, until told to stop."""
+"""The relay process: publish, seal, reap, until told to stop; and beside that, tend where vectors live."""
 
 from __future__ import annotations
 
 import time
-from threading import Event
+from threading import Event, Thread
 
 import structlog
 
@@ -17,12 +17,18 @@ IDLE_SECONDS = 1.0
 SWEEP_SECONDS = 3_600.0
 PAUSE_SECONDS = 1.0
 """After a fault of the database or the broker."""
+MODELS_SECONDS = 60.0
+"""How often it looks whether another model is to take over."""
+TEND_SECONDS = 600.0
+"""How often it looks whose vectors live in the wrong place."""
 
 
 def run_relay(container: Container, stop: Event) -> None:
     """Returns when `stop` is set. A database or broker that is away is waited for."""
+    # Beside the rest, since an index takes minutes; whatever is cut off at the end is carried on by the next.
+    Thread(target=_tend, args=(container, stop), name="vectors", daemon=True).start()
     reap_every = min(container.settings().lease_seconds, container.settings().republish_after_seconds) / 3
-    next_reap = next_sweep = 0.0
+    next_reap = next_sweep = next_models = 0.0
     while not stop.is_set():
         try:
             busy = _turn(container, reap=time.monotonic() >= next_reap)
@@ -31,6 +37,10 @@ def run_relay(container: Container, stop: Event) -> None:
             if time.monotonic() >= next_sweep:
                 log.info("swept", rows=container.sweep())
                 next_sweep = time.monotonic() + SWEEP_SECONDS
+            if time.monotonic() >= next_models:
+                if tenants := container.start_reembedding():
+                    log.info("another model takes over", tenants=tenants)
+                next_models = time.monotonic() + MODELS_SECONDS
             if not busy:
                 container.system().wait(min(IDLE_SECONDS, reap_every))
         except Transient as error:
@@ -39,6 +49,25 @@ def run_relay(container: Container, stop: Event) -> None:
         except Exception:  # one bad batch must not keep the others from being published
             log.exception("relay failed")
             stop.wait(PAUSE_SECONDS)
+
+
+def _tend(container: Container, stop: Event) -> None:
+    while not stop.is_set():
+        try:
+            for moved in container.tend_vectors():
+                log.info(
+                    "vectors moved",
+                    tenant_id=str(moved.tenant_id),
+                    own=moved.own,
+                    vectors=moved.vectors,
+                    seconds=round(moved.seconds, 3),
+                    held_seconds=round(moved.held_seconds, 3),
+                )
+        except Transient as error:
+            log.warning("vectors wait", error=str(error))
+        except Exception:
+            log.exception("vectors could not be tended")
+        stop.wait(TEND_SECONDS)
 
 
 def _turn(container: Container, *, reap: bool) -> bool:

@@ -109,10 +109,8 @@ def test_a_search_finds_the_same_whether_for_few_vectors_or_many(storage: Storag
     actor = storage.tenant()
     food = storage.category(actor)
     examples = [an_example(storage.ids.new(), actor, food) for _ in range(60)]
-    places = [{axis: chance.choice([0.0, 0.5, 1.0]) for axis in "xyz"} for _ in range(30)]
-    stored = {
-        e.id: vector(**{axis: n + 0.01 for axis, n in places[i // 2].items()}) for i, e in enumerate(examples)
-    }  # each place twice
+    places = [{axis: chance.choice([0.01, 0.5, 1.0]) for axis in "xyz"} for _ in range(30)]
+    stored = {e.id: vector(**places[i // 2]) for i, e in enumerate(examples)}  # so that some are equally near
     asked = [vector(**{axis: chance.uniform(-1, 1) for axis in "xyz"}) for _ in range(40)]
     with storage.writing(actor) as tx:
         tx.examples.put(examples)

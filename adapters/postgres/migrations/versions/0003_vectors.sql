@@ -61,6 +61,9 @@ BEGIN
     END LOOP;
 END $$;
 
+-- And locks their examples meanwhile, so that none goes while its vector is copied.
+CREATE POLICY owned ON examples TO CURRENT_USER USING (true);
+
 -- The relay asks whose vectors of another model serve.
 CREATE POLICY system_read ON vector_homes FOR SELECT TO sortation_system USING (true);
 GRANT SELECT ON vector_homes TO sortation_system;
