@@ -64,7 +64,11 @@ class OpenAiEmbedder:
     def _ask(self, texts: Sequence[str]) -> list[Sequence[float]]:
         try:
             response = self._client.embeddings.create(
-                model=self._asked_for, input=list(texts), dimensions=DIMENSIONS, timeout=self._timeout
+                model=self._asked_for,
+                input=list(texts),
+                dimensions=DIMENSIONS,
+                encoding_format="float",  # not every server that is like OpenAI's knows base64
+                timeout=self._timeout,
             )
         except openai.APITimeoutError as error:
             raise EmbeddingsUnavailable(f"The embeddings did not come within {self._timeout:g} s.") from error
@@ -74,10 +78,8 @@ class OpenAiEmbedder:
             raise self._status_error(error) from error
         except (openai.APIError, json.JSONDecodeError) as error:
             raise EmbeddingsUnavailable("The embeddings' server sent what is no valid response.") from error
-        except ValueError as error:  # the SDK's own word for a response without data
-            raise EmbeddingsRefused("The embeddings' server sent no embeddings.") from error
-        # With another content type, the SDK passes on what came.
-        if not isinstance(response, CreateEmbeddingResponse):
+        # With another content type, or fields left out, the SDK passes on what came.
+        if not isinstance(response, CreateEmbeddingResponse) or not response.data:
             raise EmbeddingsRefused(f"What answers at {self._client.base_url} is no embeddings API.")
         given = sorted(response.data, key=lambda one: one.index)
         if [one.index for one in given] != list(range(len(texts))):

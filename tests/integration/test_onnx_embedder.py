@@ -1,3 +1,5 @@
+"""What the local embedder promises beyond `test_embedders.py`."""
+
 from __future__ import annotations
 
 import os
@@ -7,62 +9,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from adapters.onnx.embedder import OnnxEmbedder
 
-TEXTS = [
-    "TESCO STORES 3214 LONDON",
-    "SAINSBURYS SUPERMARKET",
-    "monthly rent for the flat",
-    "SHELL PETROL STATION",
-    "Netflix subscription",
-    "a much longer description of a payment " * 20,
-    "",
-]
+TEXTS = ["TESCO STORES 3214 LONDON", "SAINSBURYS SUPERMARKET", "a much longer description of a payment " * 20, ""]
 
 
-@pytest.fixture(scope="module")
-def embedder() -> OnnxEmbedder:
-    return OnnxEmbedder()
-
-
-def cosine(left: Sequence[float], right: Sequence[float]) -> float:
-    return float(np.dot(left, right))
-
-
-def test_vectors_are_of_unit_length_in_order_and_repeatable(embedder: OnnxEmbedder) -> None:
-    vectors = embedder.embed([*TEXTS, *reversed(TEXTS)])
-    assert {len(vector) for vector in vectors} == {embedder.dimensions}
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(vectors)), abs=1e-5)
-    assert vectors == vectors[::-1]
-    assert vectors[: len(TEXTS)] == embedder.embed(TEXTS)
-    assert embedder.embed([]) == []
-
-
-def test_a_vector_does_not_depend_on_what_it_is_embedded_with(embedder: OnnxEmbedder) -> None:
-    together = embedder.embed([*TEXTS, *(f"filler {number} " * (number % 40) for number in range(200))])
-    alone = [embedder.embed([text])[0] for text in TEXTS]
-    assert np.abs(np.array(together[: len(TEXTS)]) - np.array(alone)).max() < 1e-5
-
-
-@pytest.mark.parametrize(
-    ("text", "close", "far"),
-    [
-        ("The cat sits outside", "A feline is outdoors", "The stock market fell"),
-        ("supermarket groceries", "food shopping", "monthly rent for the flat"),
-        ("petrol station", "fuel for the car", "Netflix subscription"),
-        ("I lost my card", "my bank card has gone missing", "what is the exchange rate"),
-        ("TESCO STORES 3214 LONDON", "TESCO STORES 9911 LEEDS", "SHELL PETROL STATION"),
-    ],
-)
-def test_like_meaning_lies_closer(embedder: OnnxEmbedder, text: str, close: str, far: str) -> None:
-    vector, near, away = embedder.embed([text, close, far])
-    assert cosine(vector, near) > cosine(vector, away) + 0.2
-
-
-def test_threads_that_meet_at_the_first_use_agree() -> None:
+def test_threads_that_meet_while_it_loads_agree() -> None:
     embedder = OnnxEmbedder()
     results: list[list[Sequence[float]]] = []
     threads = [threading.Thread(target=lambda: results.append(embedder.embed(TEXTS))) for _ in range(4)]
