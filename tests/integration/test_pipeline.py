@@ -22,6 +22,7 @@ from core.domain.tenants import Actor, TenantSettings
 from core.errors import AlreadyDecided, Conflict, Invalid, UnknownFormat
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
+from ports.embedder import Embedder
 from ports.storage import RecordFilter
 from tests.stubs.llm_server import LlmStub
 
@@ -367,6 +368,9 @@ class AbsentModel:
     model = "absent"
     dimensions = 384
 
+    def of(self, model: str) -> Embedder | None:
+        return self if model == self.model else None
+
     def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
         raise OSError("the model can't be loaded")
 
@@ -386,9 +390,10 @@ def test_a_fault_that_every_record_shares_is_the_jobs_and_is_cured_by_a_replay(
     )
     real = container.embedder()
     container.embedder.override(AbsentModel())
-    with container.uow().begin(actor) as tx:  # what is approved has a vector of this model too
+    with container.uow().begin(actor) as tx:  # what is approved has a vector of this model, which serves
         [example] = tx.examples.list(after=None, limit=5)
         tx.examples.set_embeddings("absent", {example.id: [1.0] + [0.0] * 383})
+        assert tx.examples.serve("absent")
         tx.commit()
     bring(container, actor, "2026-02-03;QORBEL TWO;-7.00;EUR", "2026-02-04;QORBEL THREE;-8.00;EUR")
     assert {r.status for r in records_of(container, actor).values()} == {RecordStatus.APPROVED, RecordStatus.INGESTED}

@@ -94,6 +94,10 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
     assert {name: len(before[name]) for name in NOTED} == NOTED
     migrate(old.owner, old.app, old.system)
     after = content(old)
+    moved = [(row["id"], row.pop("model"), row.pop("embedding")) for row in before["examples"]]
+    vectors = [(row["example_id"], row["model"], row["embedding"]) for row in after["example_vectors"]]
+    assert sorted(vectors) == sorted(row for row in moved if row[1] is not None)
+    assert [(row["tenant_id"], row["serving"]) for row in after["vector_homes"]] == [(str(TENANT), vectors[0][1])]
     for table, rows in before.items():
         kept = [{name: row[name] for name in rows[0]} for row in after[table]] if rows else after[table]
         assert sorted(kept, key=str) == sorted(rows, key=str), table
@@ -104,6 +108,9 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "llm_answers": 0,
         "llm_usages": 0,
         "llm_reservations": 0,
+        "vector_homes": 1,
+        "example_vectors": len(vectors),
+        "example_vectors_shared": len(vectors),
     }
     assert migrate(old.owner, old.app, old.system) == (head(), head())
 

@@ -54,6 +54,24 @@ def test_values_are_parsed() -> None:
     assert not settings.embedded_broker
 
 
+def test_embeddings_share_the_llms_key_and_url_unless_they_have_their_own() -> None:
+    llm = {"SORTATION_LLM_API_KEY": "sk-llm", "SORTATION_LLM_BASE_URL": "http://llm.example/v1"}
+    chosen = {"SORTATION_EMBEDDINGS": "openai"}
+    own_key = {"SORTATION_EMBEDDINGS_API_KEY": "sk-own"}
+    own_url = {"SORTATION_EMBEDDINGS_BASE_URL": "http://own.example/v1"}
+
+    def of(*given: dict[str, str]) -> tuple[str | None, str | None]:
+        settings = load_settings({name: value for one in (chosen, *given) for name, value in one.items()})
+        return settings.embeddings_api_key, settings.embeddings_base_url
+
+    assert of(llm) == ("sk-llm", "http://llm.example/v1")
+    assert of(llm, own_key) == ("sk-own", None)
+    assert of(llm, own_url) == ("sk-llm", "http://own.example/v1")
+    assert of(own_key, own_url) == ("sk-own", "http://own.example/v1")
+    with pytest.raises(SettingsError, match="SORTATION_EMBEDDINGS_API_KEY"):
+        of()
+
+
 def test_the_other_roles_urls_are_derived_from_the_owners() -> None:
     settings = load_settings({**STRONG, "SORTATION_DATABASE_URL": OWNER_URL})
 
