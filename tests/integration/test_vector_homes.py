@@ -19,6 +19,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from adapters.embedded import OWNER_ROLE
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.postgres import example_vectors
 from adapters.postgres.engine import driver
 from adapters.postgres.example_vectors import BY_INDEX, BY_SCAN, EVERYTHING, home_name, index_name
 from adapters.postgres.unit_of_work import set_tenant
@@ -151,6 +152,13 @@ def test_many_vectors_get_a_home_of_their_own_and_few_go_back(
     assert [m.own for m in tend_vectors(homes=homes, **LIMITS)] == [False]
     assert not stands(superuser, own)
     assert rows(superuser, "example_vectors_shared", crowd.actor) == len(keep)
+    assert found(storage, crowd) == truth(crowd)
+
+
+def test_many_that_were_never_moved_are_compared_block_by_block(
+    storage: Storage, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example_vectors, "BLOCK", 999)
     assert found(storage, crowd) == truth(crowd)
 
 
