@@ -48,10 +48,11 @@ _LIST = """
     GROUP BY h.tenant_id ORDER BY h.tenant_id
 """
 _COUNT = "SELECT count(*) FROM example_vectors WHERE tenant_id = %s AND home = %s"
-# An example that is being deleted is waited for, and then passed over.
+# What is missing is found by the keys alone, since a switch holds up others while it looks. An example that is being
+# deleted is waited for, and then passed over.
 _COPY = """
     WITH batch AS (
-        SELECT example_id, model, embedding FROM example_vectors AS here
+        SELECT example_id, model FROM example_vectors AS here
         WHERE tenant_id = %(tenant)s AND home = %(at)s AND NOT EXISTS (
             SELECT FROM example_vectors AS there
             WHERE there.tenant_id = %(tenant)s AND there.home = %(to)s
@@ -63,7 +64,9 @@ _COPY = """
         ORDER BY id FOR KEY SHARE
     ), copied AS (
         INSERT INTO example_vectors (tenant_id, example_id, model, home, embedding)
-        SELECT %(tenant)s, example_id, model, %(to)s, embedding FROM batch JOIN still ON still.id = batch.example_id
+        SELECT %(tenant)s, example_id, model, %(to)s, here.embedding
+        FROM batch JOIN still ON still.id = example_id JOIN example_vectors AS here USING (example_id, model)
+        WHERE here.tenant_id = %(tenant)s AND here.home = %(at)s
     )
     SELECT count(*) FROM batch
 """
