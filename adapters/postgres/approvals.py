@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    RowMapping,
+    Select,
+    and_,
+    column,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
 
 from adapters.postgres.guards import conflicts
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import approvals, records
-from core.domain.approvals import Approval, ApprovalReason, Verdict
+from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict
 from core.domain.records import Record
-from core.errors import AlreadyDecided, NotFound
+from core.errors import AlreadyDecided, Conflict, NotFound
 
 _DECIDE = text("""
     UPDATE approvals a SET
@@ -23,6 +38,37 @@ _DECIDE = text("""
         CAST(:times AS timestamptz[])
     ) AS d(id, verdict, category_id, decided_by, decided_at)
     WHERE a.tenant_id = :tenant AND a.id = d.id AND a.verdict IS NULL
+""")
+
+# `core.domain.approvals.of_group`, and the most urgent item, then the oldest, of each group.
+_GROUPS = text("""
+    WITH sized AS (
+        SELECT group_key, count(*) AS size, max(urgency) AS highest FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NULL GROUP BY group_key
+    ), ordered AS (
+        SELECT group_key, size, CAST(round(
+            CAST(1 - (1 - highest) / (1 + CAST(:gain AS float8) * ln(size) / ln(2.0::float8)) AS numeric), :decimals
+        ) AS float8) AS urgency FROM sized
+    ), page AS (
+        SELECT * FROM ordered
+        WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
+        ORDER BY urgency DESC, group_key LIMIT :limit
+    )
+    SELECT page.size, page.urgency, first.id, (
+        SELECT count(*) FROM approvals a
+        WHERE a.tenant_id = :tenant AND a.group_key = page.group_key AND a.verdict IS NULL
+          AND a.suggested_id IS NOT DISTINCT FROM first.suggested_id
+    ) AS agreeing
+    FROM page CROSS JOIN LATERAL (
+        SELECT id, suggested_id FROM approvals a
+        WHERE a.tenant_id = :tenant AND a.group_key = page.group_key AND a.verdict IS NULL
+        ORDER BY urgency DESC, id LIMIT 1
+    ) first
+""").columns(column("size", Integer), column("urgency", Double), column("id", approvals.c.id.type), column("agreeing"))
+
+_WITHDRAW = text("""
+    UPDATE approvals SET withdrawn_by = :by, withdrawn_at = :at
+    WHERE tenant_id = :tenant AND id = ANY(:ids) AND verdict IS NOT NULL AND withdrawn_at IS NULL
 """)
 
 
@@ -44,9 +90,8 @@ class PostgresApprovals:
         self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
     ) -> Sequence[tuple[Approval, Record]]:
         query = (
-            select(*(c.label(f"approval_{c.name}") for c in approvals.c), *RECORD_COLUMNS)
-            .join(records, and_(records.c.tenant_id == approvals.c.tenant_id, records.c.id == approvals.c.record_id))
-            .where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
+            self._with_records()
+            .where(approvals.c.verdict.is_(None))
             .order_by(approvals.c.urgency.desc(), approvals.c.id)
             .limit(limit)
         )
@@ -55,8 +100,56 @@ class PostgresApprovals:
             query = query.where(approvals.c.urgency <= urgency, or_(approvals.c.urgency < urgency, approvals.c.id > id))
         if group_key is not None:
             query = query.where(approvals.c.group_key == group_key)
-        rows = self._connection.execute(query).mappings()
-        return [(_to_approval(row, "approval_"), to_record(row)) for row in rows]
+        return self._read_with_records(query)
+
+    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
+        urgency, key = after or (None, None)
+        asked = {"tenant": self._tenant_id, "urgency": urgency, "key": key, "limit": limit}
+        g = _GROUPS.subquery("groups")
+        query = (
+            self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
+            .join(g, g.c.id == approvals.c.id)
+            .order_by(g.c.urgency.desc(), approvals.c.group_key)
+        )
+        rows = self._connection.execute(query, asked | {"gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}).mappings()
+        return [
+            Group(
+                group_key=row["approval_group_key"],
+                size=row["size"],
+                agreeing=row["agreeing"],
+                urgency=row["group_urgency"],
+                first=_to_approval(row, "approval_"),
+                record=to_record(row),
+            )
+            for row in rows
+        ]
+
+    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
+        query = self._open(select(approvals.c.id), group_key).order_by(approvals.c.id).limit(limit)
+        return self._connection.execute(query).scalars().all()
+
+    def decided(
+        self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[tuple[Approval, Record]]:
+        c = approvals.c
+        query = (
+            self._with_records()
+            .where(c.verdict.is_not(None), c.withdrawn_at.is_not(None) if withdrawn else c.withdrawn_at.is_(None))
+            .order_by(c.decided_at.desc(), c.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            at, id = before
+            query = query.where(c.decided_at <= at, or_(c.decided_at < at, c.id < id))
+        return self._read_with_records(query)
+
+    def standing(self, record_id: UUID) -> Sequence[Approval]:
+        c = approvals.c
+        query = select(approvals).where(
+            c.tenant_id == self._tenant_id, c.record_id == record_id, c.verdict.is_not(None), c.withdrawn_at.is_(None)
+        )
+        rows = self._connection.execute(query.order_by(c.id).with_for_update()).mappings()
+        return [_to_approval(row) for row in rows]
 
     def open_of(self, record_id: UUID) -> Approval | None:
         query = select(approvals).where(
@@ -88,9 +181,28 @@ class PostgresApprovals:
             self.get_many([a.id for a in decided])
             raise AlreadyDecided
 
-    def count_open(self) -> int:
-        query = select(func.count()).where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
-        return self._connection.execute(query).scalar_one()
+    def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
+        given = {"tenant": self._tenant_id, "ids": list(ids), "by": by, "at": at}
+        if self._connection.execute(_WITHDRAW, given).rowcount != len(ids):
+            self.get_many(ids)
+            raise Conflict("nothing stands here that could be withdrawn")
+
+    def count_open(self, group_key: str | None = None) -> int:
+        found: int = self._connection.execute(self._open(select(func.count()), group_key)).scalar_one()
+        return found
+
+    def _open(self, query: Select[Any], group_key: str | None) -> Select[Any]:
+        query = query.where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
+        return query if group_key is None else query.where(approvals.c.group_key == group_key)
+
+    def _with_records(self, *more: ColumnElement[Any]) -> Select[Any]:
+        of_record = and_(records.c.tenant_id == approvals.c.tenant_id, records.c.id == approvals.c.record_id)
+        query = select(*(c.label(f"approval_{c.name}") for c in approvals.c), *RECORD_COLUMNS, *more)
+        return query.join(records, of_record).where(approvals.c.tenant_id == self._tenant_id)
+
+    def _read_with_records(self, query: Select[Any]) -> Sequence[tuple[Approval, Record]]:
+        rows = self._connection.execute(query).mappings()
+        return [(_to_approval(row, "approval_"), to_record(row)) for row in rows]
 
 
 def _values(approval: Approval) -> dict[str, Any]:

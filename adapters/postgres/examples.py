@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, RowMapping, Text, cast, or_, select, text
+from sqlalchemy import Connection, RowMapping, Text, cast, delete, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.guards import conflicts
@@ -61,6 +61,11 @@ class PostgresExamples:
                     for example in new
                 ],
             )
+
+    def forget(self, record_ids: Sequence[UUID]) -> None:
+        self._connection.execute(
+            delete(examples).where(examples.c.tenant_id == self._tenant_id, examples.c.record_id.in_(record_ids))
+        )
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]:
         query = select(examples).where(examples.c.tenant_id == self._tenant_id).order_by(examples.c.id).limit(limit)

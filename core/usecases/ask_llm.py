@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from core.domain.approvals import group_key
 from core.domain.categories import Category, paths
-from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results
+from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results, mix_in
 from core.domain.jobs import Job
 from core.domain.llm import LlmAnswer, LlmCategory, LlmRecord, LlmRequest
-from core.domain.records import Record, clean_text, occurred_on, text_digest
+from core.domain.records import Record, clean_text, occurred_on
 from core.domain.tenants import Tenant, worker_actor
 from core.errors import LlmRefused
+from core.usecases.shared.present import present_decisions
 from ports.llm import Llm
 from ports.storage import UnitOfWork
 
@@ -44,8 +46,8 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None) -> None:
             results = _same(records, Outcome.FAILED, f"the LLM was not to be had: {error}")
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        there = {c.id for c in tx.categories.list()}
-        tx.records.decide([_decision(r, _still_there(results[r.id], there), tenant) for r in records])
+        decisions = mix_in([_decision(r, results[r.id], tenant) for r in records])
+        tx.records.decide(present_decisions(tx, decisions, records))
         tx.jobs.finish(job)
         tx.commit()
 
@@ -53,15 +55,7 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None) -> None:
 def _decision(record: Record, result: StageResult, tenant: Tenant) -> Decision:
     trace = [*earlier_results(record.reasoning_trace), result]
     decision = decide(record.id, trace, spot_check_share=tenant.settings.spot_check_share)
-    group_key = text_digest(record.text).hex()[:32] if decision.approval else ""
-    return replace(decision, group_key=group_key)
-
-
-def _still_there(result: StageResult, there: set[UUID]) -> StageResult:
-    """A category may go while the LLM thinks."""
-    if all(c.category_id in there for c in result.candidates):
-        return result
-    return replace(result, outcome=Outcome.UNSURE, reason="its category was deleted meanwhile", candidates=())
+    return replace(decision, group_key=group_key(record)) if decision.approval else decision
 
 
 def _request(records: Sequence[Record], categories: Sequence[Category], tenant: Tenant) -> LlmRequest:

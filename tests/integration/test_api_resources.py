@@ -17,7 +17,7 @@ from core.domain.tenants import TenantSettings
 from core.errors import Invalid
 from entrypoints.api import events as events_module
 from entrypoints.api.app import create_app
-from entrypoints.api.approvals import read_cursor, write_cursor
+from entrypoints.api.cursors import read_cursor, write_cursor
 from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, add_rule, new_tenant
 
