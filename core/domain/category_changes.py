@@ -14,7 +14,7 @@ from core.domain.records import Record, RecordStatus
 
 MAX_ALIAS_BYTES = 2_000
 """An index entry of PostgreSQL has room for 2,704 bytes; longer ones, paths of very deep trees, are forgotten."""
-REMOVED = "review: its category was deleted meanwhile"
+REMOVED = "its category was deleted meanwhile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def with_present_categories(decision: Decision, record: Record, now: Mapping[UUI
             stage=None,
             confidence=0.0,
             selection_probability=1.0,
-            trace={**decision.trace, "reason": REMOVED},
+            trace=_without_its_category(decision.trace),
             approval=ApprovalReason.UNSURE,
             suggested_id=None,
             suggested_confidence=0.0,
@@ -84,6 +84,13 @@ def with_present_categories(decision: Decision, record: Record, now: Mapping[UUI
     if decision.suggested_id is not None and decision.suggested_id not in now:
         decision = replace(decision, suggested_id=None, suggested_confidence=0.0)
     return with_moved_categories(decision, now)
+
+
+def _without_its_category(trace: Mapping[str, Any]) -> dict[str, Any]:
+    """The trace of a decision whose last stage had decided."""
+    *before, last = trace["stages"] or [{}]
+    unsure = {**last, "outcome": Outcome.UNSURE.value, "reason": REMOVED}
+    return {**trace, "reason": f"review: {REMOVED}", "stages": [*before, unsure] if last else []}
 
 
 def with_moved_categories(decision: Decision, now: Mapping[UUID, UUID]) -> Decision:
