@@ -126,7 +126,7 @@ class MemoryCategories:
     def delete(self, id: UUID, version: int | None) -> None:
         check_version(self.get(id).version, version)
         if used := str(self.belongings(id)):
-            raise Conflict(f"{used} still use this category")
+            raise Conflict(f"{used} still use this category: merge it into another, or unsort it")
         self._unsuggest(id)
         self._drop(id)
 

@@ -146,7 +146,7 @@ class PostgresCategories:
     def delete(self, id: UUID, version: int | None) -> None:
         self._take(id, version)
         if used := str(self.belongings(id)):
-            raise Conflict(f"{used} still use this category")
+            raise Conflict(f"{used} still use this category: merge it into another, or unsort it")
         of_category = {"tenant": self._tenant_id, "id": id}
         self._connection.execute(sql.LOCK_APPROVALS, of_category)
         self._connection.execute(sql.UNSUGGEST, of_category)
