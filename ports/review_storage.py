@@ -53,6 +53,12 @@ class Approvals(Protocol):
         """Writes verdict, category, who and when, if all are still open; raises `AlreadyDecided` or `NotFound`."""
         ...
 
+    def rank(self, urgencies: Mapping[str, float]) -> None:
+        """Gives the open questions of these groups (by `group_key`) new urgencies, but for what somebody holds locked
+        just now. Open spot checks then stand where they stood among all questions: each at the share of the way that
+        was drawn for it (`core.domain.approvals.place_of`)."""
+        ...
+
     def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
         """Notes who withdrew these answers and when; raises `Conflict` when one is open or was withdrawn before, and
         `NotFound`."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.state import KeptExample, Workspace, many, page
-from core.domain.approvals import Approval, Example, Group, of_group
+from core.domain.approvals import Approval, ApprovalReason, Example, Group, of_group, place_of, quantile
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
 from core.errors import AlreadyDecided, Conflict, Invalid
@@ -87,6 +87,15 @@ class MemoryApprovals:
                 decided_by=now.decided_by,
                 decided_at=now.decided_at,
             )
+
+    def rank(self, urgencies: Mapping[str, float]) -> None:
+        checks = [a for a in self._open(None) if a.reason is ApprovalReason.SPOT_CHECK]
+        for a in self._open(None):
+            if a.reason is not ApprovalReason.SPOT_CHECK and a.group_key in urgencies:
+                self._approvals[a.id] = replace(a, urgency=urgencies[a.group_key])
+        asked = sorted(a.urgency for a in self._open(None) if a.reason is not ApprovalReason.SPOT_CHECK)
+        for a in checks if asked else ():
+            self._approvals[a.id] = replace(a, urgency=quantile(asked, place_of(a.record_id)))
 
     def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
         stored = self.get_many(ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from adapters.postgres.guards import conflicts
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import approvals, records
-from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict
+from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict, place_of
 from core.domain.records import Record
 from core.errors import AlreadyDecided, Conflict, NotFound
 
@@ -65,6 +65,33 @@ _GROUPS = text("""
         ORDER BY urgency DESC, id LIMIT 1
     ) first
 """).columns(column("size", Integer), column("urgency", Double), column("id", approvals.c.id.type), column("agreeing"))
+
+# What a person is about to answer is skipped: waiting for them would be waiting in no common order.
+_RANK_QUESTIONS = text("""
+    WITH wanted AS (
+        SELECT a.id, g.urgency FROM approvals a
+        JOIN unnest(CAST(:keys AS text[]), CAST(:urgencies AS float8[])) AS g(group_key, urgency) USING (group_key)
+        WHERE a.tenant_id = :tenant AND a.verdict IS NULL AND a.reason <> 'spot_check' AND a.urgency <> g.urgency
+        ORDER BY a.id FOR UPDATE OF a SKIP LOCKED
+    )
+    UPDATE approvals a SET urgency = wanted.urgency FROM wanted WHERE a.tenant_id = :tenant AND a.id = wanted.id
+""")
+
+# As `core.domain.approvals.quantile` has it.
+_PLACE_SPOT_CHECKS = text("""
+    WITH asked AS (
+        SELECT percentile_cont(CAST(:places AS float8[])) WITHIN GROUP (ORDER BY urgency) AS urgencies FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NULL AND reason <> 'spot_check'
+    ), wanted AS (
+        SELECT a.id, p.urgency FROM asked
+        CROSS JOIN unnest(CAST(:ids AS uuid[]), asked.urgencies) AS p(id, urgency)
+        JOIN approvals a ON a.tenant_id = :tenant AND a.id = p.id AND a.verdict IS NULL
+        WHERE p.urgency IS NOT NULL
+        ORDER BY a.id FOR UPDATE OF a SKIP LOCKED
+    )
+    UPDATE approvals a SET urgency = CAST(round(CAST(wanted.urgency AS numeric), :decimals) AS float8)
+    FROM wanted WHERE a.tenant_id = :tenant AND a.id = wanted.id
+""")
 
 _WITHDRAW = text("""
     UPDATE approvals SET withdrawn_by = :by, withdrawn_at = :at
@@ -180,6 +207,16 @@ class PostgresApprovals:
         if changed.rowcount != len(decided):
             self.get_many([a.id for a in decided])
             raise AlreadyDecided
+
+    def rank(self, urgencies: Mapping[str, float]) -> None:
+        of_tenant = {"tenant": self._tenant_id}
+        keyed = {"keys": list(urgencies), "urgencies": list(urgencies.values())}
+        self._connection.execute(_RANK_QUESTIONS, of_tenant | keyed)
+        query = self._open(select(approvals.c.id, approvals.c.record_id), None)
+        checks = self._connection.execute(query.where(approvals.c.reason == ApprovalReason.SPOT_CHECK.value)).all()
+        if checks:
+            places = {"ids": [row.id for row in checks], "places": [place_of(row.record_id) for row in checks]}
+            self._connection.execute(_PLACE_SPOT_CHECKS, of_tenant | places | {"decimals": URGENCY_DECIMALS})
 
     def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
         given = {"tenant": self._tenant_id, "ids": list(ids), "by": by, "at": at}

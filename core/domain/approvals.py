@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -154,6 +154,19 @@ def group_key(record: Groupable) -> str:
     flow = "" if record.amount is None else "-" if record.amount < 0 else "+"
     text = _DIGITS.sub("#", normalise(similarity_text(record.text, record.counterparty)))
     return text_digest(f"{record.kind}\x1f{flow}\x1f{text}").hex()[:32]
+
+
+def place_of(record_id: UUID) -> float:
+    """The share of the way through the queue's questions, from the least urgent up, at which a spot check stands."""
+    return draw(record_id, "place")
+
+
+def quantile(rising: Sequence[float], at: float) -> float:
+    """The urgency at the share `at` (0 to 1) of the way through urgencies, interpolated."""
+    place = at * (len(rising) - 1)
+    low = int(place)
+    high = min(low + 1, len(rising) - 1)
+    return round(rising[low] + (rising[high] - rising[low]) * (place - low), URGENCY_DECIMALS)
 
 
 def draw(id: UUID, purpose: str) -> float:

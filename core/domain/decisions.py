@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from core.domain.approvals import URGENCY_DECIMALS, ApprovalReason, draw, margin, urgency
+from core.domain.approvals import ApprovalReason, draw, margin, place_of, quantile, urgency
 from core.domain.records import RecordStatus
 
 
@@ -249,19 +249,9 @@ def mix_in(decisions: Sequence[Decision]) -> list[Decision]:
     if not asked:
         return list(decisions)
     return [
-        replace(d, urgency=_between(asked, draw(d.record_id, "place")))
-        if d.approval is ApprovalReason.SPOT_CHECK
-        else d
+        replace(d, urgency=quantile(asked, place_of(d.record_id))) if d.approval is ApprovalReason.SPOT_CHECK else d
         for d in decisions
     ]
-
-
-def _between(rising: Sequence[float], at: float) -> float:
-    """The quantile `at` (0 to 1), interpolated."""
-    place = at * (len(rising) - 1)
-    low = int(place)
-    high = min(low + 1, len(rising) - 1)
-    return round(rising[low] + (rising[high] - rising[low]) * (place - low), URGENCY_DECIMALS)
 
 
 def failed(record_id: UUID, reason: str) -> Decision:

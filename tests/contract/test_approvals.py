@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from core.domain.approvals import Verdict, of_group
+from core.domain.approvals import ApprovalReason, Verdict, of_group, place_of, quantile
 from core.errors import AlreadyDecided, Conflict, Invalid, NotFound
-from tests.contract.storage import START, Storage, a_draft, answered, asked
+from tests.contract.storage import START, Storage, a_draft, answered, asked, decided
 
 
 def test_the_queue_is_most_urgent_first_then_oldest(storage: Storage) -> None:
@@ -189,3 +189,21 @@ def test_only_an_answer_that_stands_is_withdrawn(storage: Storage) -> None:
             "somebody",
             None,
         ]
+
+
+def test_a_new_rank_moves_questions_and_spot_checks_stay_among_them(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    ids = storage.store(actor, [a_draft(f"{n}") for n in range(12)]).inserted
+    with storage.writing(actor) as tx:
+        tx.records.decide([asked(id, confidence=0.5, group_key=f"g{n}") for n, id in enumerate(ids[:8])])
+        check = {"approval": ApprovalReason.SPOT_CHECK, "suggested_id": food, "group_key": "g0", "urgency": 0.9}
+        tx.records.decide([decided(id, food, **check) for id in ids[8:]])
+        tx.approvals.rank({})
+        tx.approvals.rank({f"g{n}": n / 10 for n in range(6)} | {"nobody's": 1.0})
+    with storage.reading(actor) as tx:
+        found = {a.record_id: a.urgency for a, _ in tx.approvals.queue(after=None, limit=99)}
+        asked_now = [found[id] for id in ids[:8]]
+        assert asked_now == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5]
+        for id in ids[8:]:
+            assert found[id] == pytest.approx(quantile(asked_now, place_of(id)), abs=1e-4)

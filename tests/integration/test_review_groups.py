@@ -90,3 +90,20 @@ def test_what_is_far_from_what_is_known_is_asked_before_what_is_near(api: Api) -
     found = [g["record"]["text"] for g in api.get("/approvals/groups")["items"]]
     assert found == ["ZZYX SEGELSCHULE OSTSEE", "QORBEL KIOSK IM MARKT"]
     assert [i["record"]["text"] for i in api.get("/approvals")["items"]] == found
+
+
+def test_the_order_follows_what_was_learned(api: Api) -> None:
+    """After an answer its likes are no longer urgent: a program that answers the first, again and again, meets all."""
+    assert api.call("PATCH", "/tenant", {"settings": {"similarity_threshold": 1.0}}).status_code == 200
+    kinds = ("QORBEL KIOSK AM MARKT", "ZZYX SEGELSCHULE OSTSEE", "VUMBA WERKE LICHT STROM")
+    bring(api, [f"{kind} {word}" for kind in kinds for word in ("NORD", "OST", "WEST", "MITTE")])
+    met = []
+    for _ in kinds:
+        first = api.get("/approvals/groups?limit=1")["items"][0]
+        met.append(next(kind for kind in kinds if first["record"]["text"].startswith(kind)))
+        api.post(f"/approvals/groups/{first['group_key']}", override(api, "food.groceries"))
+        api.drain()
+    assert set(met) == set(kinds)
+    groups = api.get("/approvals/groups")["items"]
+    assert len(groups) == 9
+    assert max(g["urgency"] for g in groups) < 0.5, "all that is left is near to what is known"
