@@ -18,9 +18,11 @@ from core.errors import Invalid
 
 UNKNOWN_NOVELTY = 0.5
 """Of a text whose nearest example is not known: neither near nor far."""
-FARTHEST = 0.5
-"""From this novelty on a text is as far from what is known as can be: texts about other things have cosines near 0.5
-and below."""
+FARTHEST = 0.8
+"""From this novelty on a text is as far from what is known as can be."""
+UNKNOWN_TYPICALITY = 0.5
+"""Of a question that was not compared with others yet: less than that of the best of those that were, so that what is
+not known to be worth an answer does not stand before what is."""
 NOVELTY_WEIGHT = 0.5
 """How much of its urgency an item loses when it is next to what is known."""
 GROUP_GAIN = 0.25
@@ -121,13 +123,13 @@ def margin(confidences: Iterable[tuple[UUID, float]]) -> float:
     return min(1.0, max(0.0, first - second))
 
 
-def urgency(margin: float, novelty: float | None, group_size: int = 1) -> float:
+def urgency(margin: float, novelty: float | None, group_size: int = 1, *, typicality: float | None = None) -> float:
     """How much an answer is worth (0 to 1): most where the stages waver (`margin` between the best two categories),
-    far from what is known (`novelty`, one minus the similarity of the nearest example; None where none was looked
-    for), and where it settles `group_size` items at once."""
+    far from what is known (`novelty`, one minus the similarity of the nearest example), where many other questions are
+    like it (`typicality`), and where it settles `group_size` items at once. None stands for what is not known."""
     far = UNKNOWN_NOVELTY if novelty is None else min(1.0, max(0.0, novelty) / FARTHEST)
-    alone = (1 - margin) * (1 - NOVELTY_WEIGHT * (1 - far))
-    return of_group(alone, group_size)
+    like = UNKNOWN_TYPICALITY if typicality is None else typicality
+    return of_group((1 - margin) * (1 - NOVELTY_WEIGHT * (1 - far)) * like, group_size)
 
 
 def of_group(urgency: float, group_size: int) -> float:

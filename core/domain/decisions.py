@@ -230,11 +230,16 @@ def decide(
 
 
 def urgency_of(results: Sequence[StageResult]) -> float:
-    """How urgent the stages' results make a question to a person. The similarity of the nearest example, where one was
+    """How urgent the stages' results make a question to a person."""
+    return urgency(*doubt_of(results))
+
+
+def doubt_of(results: Sequence[StageResult]) -> tuple[float, float | None]:
+    """The margin between the best two categories, and the novelty. The similarity of the nearest example, where one was
     looked for, stands in the evidence as `nearest`."""
     nearest = [said["nearest"] for result in results for said in result.evidence if "nearest" in said]
     said = margin((c.category_id, c.confidence) for result in results for c in result.candidates)
-    return urgency(said, 1 - max(nearest) if nearest else None)
+    return said, 1 - max(nearest) if nearest else None
 
 
 def mix_in(decisions: Sequence[Decision]) -> list[Decision]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from core.domain.decisions import Stage, StageResult, earlier_results, urgency_of
+from collections.abc import Sequence
+
+from core.domain.decisions import Stage, StageResult, doubt_of, earlier_results
 from core.domain.jobs import Job
-from core.domain.records import Record
+from core.domain.ranking import Question, rank
+from core.domain.records import Record, similarity_text, text_digest
 from core.domain.tenants import Actor
 from core.usecases.shared.deciding import ask_neighbours
+from core.usecases.shared.vectors import cached_vectors
 from ports.embedder import Embedder
 from ports.storage import UnitOfWork
 
 FIRST = 50
 """Groups at the head of the queue whose place is to be right: the next that people look at."""
-PAGE = 200
-MAX_GROUPS = 1_000
+PAGE = 400
+"""Groups that are weighed against each other."""
+MAX_GROUPS = 1_200
 """What is looked at in one go. The more is known, the less urgent a question mostly is; so what stands further down can
 wait until what stood before it has moved behind it."""
 
@@ -30,15 +35,22 @@ def rank_questions(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) 
         stale = [g for g in groups if g.group_key not in ranked]
         if all(g.group_key in ranked for g in groups[:FIRST]):
             return
+        texts = [similarity_text(g.record.text, g.record.counterparty) for g in stale]
+        vectors = cached_vectors(texts, actor, uow=uow, embedder=embedder)
         said = ask_neighbours([g.record for g in stale], actor, tenant, uow, embedder)
+        questions = [
+            _question(g.record, said[g.record.id], vectors[text_digest(text)])
+            for g, text in zip(stale, texts, strict=True)
+        ]
         with uow.begin(actor) as tx:
             tx.jobs.hold(job)
-            tx.approvals.rank({g.group_key: _urgency(g.record, said[g.record.id]) for g in stale})
+            tx.approvals.rank({g.group_key: value for g, value in zip(stale, rank(questions), strict=True)})
             tx.commit()
         ranked |= {g.group_key for g in stale}
 
 
-def _urgency(record: Record, similarity: StageResult) -> float:
-    """What the question is worth, given what similarity says of it now."""
+def _question(record: Record, similarity: StageResult, vector: Sequence[float]) -> Question:
+    """The question by what the other stages said, and what similarity says now."""
     stages = [r for r in earlier_results(record.reasoning_trace) if r.stage not in (Stage.SIMILARITY, Stage.HUMAN)]
-    return urgency_of([*stages, similarity])
+    margin, novelty = doubt_of([*stages, similarity])
+    return Question(margin=margin, novelty=novelty, vector=vector)
