@@ -28,7 +28,7 @@ class Question:
 def rank(questions: Sequence[Question]) -> list[float]:
     """The urgency of each. The most urgent is taken first, and counts as known from then on: so of many that are alike
     one stands in front, and what nothing is like, from which nothing else can be learned, stands behind. Takes time by
-    the square of their number: some two seconds for 500 of 384 dimensions."""
+    the square of their number: 0.6 CPU seconds for 300 of 384 dimensions."""
     alike = _cosines([q.vector for q in questions])
     typical = [_typical(alike[i], i) for i in range(len(questions))]
     margins = [q.margin for q in questions]

@@ -16,9 +16,9 @@ from ports.storage import UnitOfWork
 
 FIRST = 50
 """Groups at the head of the queue whose place is to be right: the next that people look at."""
-PAGE = 400
+PAGE = 300
 """Groups that are weighed against each other."""
-MAX_GROUPS = 1_200
+MAX_GROUPS = 600
 """What is looked at in one go. The more is known, the less urgent a question mostly is; so what stands further down can
 wait until what stood before it has moved behind it."""
 
