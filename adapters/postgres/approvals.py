@@ -40,7 +40,8 @@ _DECIDE = text("""
     WHERE a.tenant_id = :tenant AND a.id = d.id AND a.verdict IS NULL
 """)
 
-# `core.domain.approvals.of_group`, and the most urgent item, then the oldest, of each group.
+# `core.domain.approvals.of_group`, and the most urgent item, then the oldest, of each group. The items of all groups of
+# a page are looked for at once: for each by itself, an index that does not lead to them may be taken.
 _GROUPS = text("""
     WITH sized AS (
         SELECT group_key, count(*) AS size, max(urgency) AS highest FROM approvals
@@ -49,21 +50,22 @@ _GROUPS = text("""
         SELECT group_key, size, CAST(round(
             CAST(1 - (1 - highest) / (1 + CAST(:gain AS float8) * ln(size) / ln(2.0::float8)) AS numeric), :decimals
         ) AS float8) AS urgency FROM sized
-    ), page AS (
+    ), page AS MATERIALIZED (
         SELECT * FROM ordered
         WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
         ORDER BY urgency DESC, group_key LIMIT :limit
+    ), placed AS (
+        SELECT group_key, id, suggested_id, row_number() OVER of_group AS place,
+               first_value(suggested_id) OVER of_group AS suggestion
+        FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NULL AND group_key = ANY(ARRAY(SELECT group_key FROM page))
+        WINDOW of_group AS (PARTITION BY group_key ORDER BY urgency DESC, id)
+    ), headed AS (
+        SELECT group_key, (array_agg(id) FILTER (WHERE place = 1))[1] AS id,
+               count(*) FILTER (WHERE suggested_id IS NOT DISTINCT FROM suggestion) AS agreeing
+        FROM placed GROUP BY group_key
     )
-    SELECT page.size, page.urgency, first.id, (
-        SELECT count(*) FROM approvals a
-        WHERE a.tenant_id = :tenant AND a.group_key = page.group_key AND a.verdict IS NULL
-          AND a.suggested_id IS NOT DISTINCT FROM first.suggested_id
-    ) AS agreeing
-    FROM page CROSS JOIN LATERAL (
-        SELECT id, suggested_id FROM approvals a
-        WHERE a.tenant_id = :tenant AND a.group_key = page.group_key AND a.verdict IS NULL
-        ORDER BY urgency DESC, id LIMIT 1
-    ) first
+    SELECT page.size, page.urgency, headed.id, headed.agreeing FROM page JOIN headed USING (group_key)
 """).columns(column("size", Integer), column("urgency", Double), column("id", approvals.c.id.type), column("agreeing"))
 
 # What a person is about to answer is skipped: waiting for them would be waiting in no common order.
