@@ -39,6 +39,7 @@ from core.usecases import (
     rule_runs,
     rules,
     vectors,
+    withdraw,
 )
 from entrypoints.settings import Settings
 from plugins.manager import PluginManager
@@ -142,7 +143,13 @@ class Container(containers.DeclarativeContainer):
     get_category = providers.Callable(catalog.get_category, uow=uow)
     create_category = providers.Callable(catalog.create_category, uow=uow, clock=clock, ids=ids)
     change_category = providers.Callable(catalog.change_category, uow=uow)
+    merge_category = providers.Callable(
+        catalog.merge_category, learn_delay=settings.provided.learn_delay, uow=uow, ids=ids
+    )
     delete_category = providers.Callable(catalog.delete_category, uow=uow)
+    unsort_category = providers.Callable(
+        catalog.unsort_category, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+    )
     list_connections = providers.Callable(catalog.list_connections, uow=uow)
     get_connection = providers.Callable(catalog.get_connection, uow=uow)
     create_connection = providers.Callable(catalog.create_connection, uow=uow, host=host, clock=clock, ids=ids)
@@ -169,10 +176,21 @@ class Container(containers.DeclarativeContainer):
     change_record = providers.Callable(
         review.change_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
     )
+    withdraw_record = providers.Callable(
+        withdraw.withdraw_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+    )
 
     list_queue = providers.Callable(review.list_queue, uow=uow)
+    list_decided = providers.Callable(review.list_decided, uow=uow)
+    list_groups = providers.Callable(review.list_groups, uow=uow)
     decide_approvals = providers.Callable(
         review.decide_approvals, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+    )
+    decide_group = providers.Callable(
+        review.decide_group, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+    )
+    withdraw_approval = providers.Callable(
+        withdraw.withdraw_approval, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
     )
 
     list_rules = providers.Callable(rules.list_rules, uow=uow)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.approvals import Approval, Example
+from core.domain.approvals import Approval, Example, Group
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
 
@@ -22,6 +23,26 @@ class Approvals(Protocol):
         """Open items, most urgent first, then oldest; `after` is (urgency, id) of the last one of the page before."""
         ...
 
+    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
+        """Open items by their `group_key`: the most urgent group (`core.domain.approvals.of_group`) first, then by key;
+        `after` is (urgency, key) of the last one of the page before. Locks nothing, and looks at all open items."""
+        ...
+
+    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
+        """The ids of open items of the group, rising."""
+        ...
+
+    def decided(
+        self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[tuple[Approval, Record]]:
+        """Decided items that stand (or those that were `withdrawn`) with their records, the latest decided first, then
+        by falling id; `before` is (decided_at, id) of the last one of the page before."""
+        ...
+
+    def standing(self, record_id: UUID) -> Sequence[Approval]:
+        """The record's decided items that nobody withdrew, by id, locked."""
+        ...
+
     def open_of(self, record_id: UUID) -> Approval | None: ...
 
     def add(self, approvals: Sequence[Approval]) -> None:
@@ -32,12 +53,27 @@ class Approvals(Protocol):
         """Writes verdict, category, who and when, if all are still open; raises `AlreadyDecided` or `NotFound`."""
         ...
 
-    def count_open(self) -> int: ...
+    def rank(self, urgencies: Mapping[str, float]) -> None:
+        """Gives the open questions of these groups (by `group_key`) new urgencies, but for what somebody holds locked
+        just now. Open spot checks then stand where they stood among all questions: each at the share of the way that
+        was drawn for it (`core.domain.approvals.place_of`)."""
+        ...
+
+    def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
+        """Notes who withdrew these answers and when; raises `Conflict` when one is open or was withdrawn before, and
+        `NotFound`."""
+        ...
+
+    def count_open(self, group_key: str | None = None) -> int: ...
 
 
 class Examples(Protocol):
     def put(self, examples: Sequence[Example]) -> None:
         """Adds examples, without an embedding yet; one of the same record replaces the former, and keeps its id."""
+        ...
+
+    def forget(self, record_ids: Sequence[UUID]) -> None:
+        """Removes the examples of these records, with what was made of them: they stop teaching."""
         ...
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...

@@ -29,8 +29,8 @@ class Rules(Protocol):
         ...
 
     def count_answers(self, answers: Mapping[UUID, tuple[int, int, int]]) -> Sequence[Rule]:
-        """Adds (confirmed, overridden, corrected) to the rules that still exist, leaving their versions alone; returns
-        those as they are now, by id."""
+        """Adds (confirmed, overridden, corrected) to the rules that still exist, or takes back (negative numbers, never
+        below 0), leaving their versions alone; returns those as they are now, by id."""
         ...
 
     def set_standing(self, id: UUID, *, demoted: bool, proved: bool) -> None:

@@ -16,7 +16,6 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
-from core.domain.categories import Category
 from core.domain.connections import Connection, Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
@@ -24,6 +23,7 @@ from core.domain.jobs import Job, NewJob
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from ports.category_storage import Categories
 from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
@@ -107,26 +107,6 @@ class ApiKeys(Protocol):
 
     def touch(self, id: UUID, now: datetime) -> None:
         """Notes the use of a key, at most once a minute."""
-        ...
-
-
-class Categories(Protocol):
-    def list(self) -> Sequence[Category]:
-        """All of them, by key."""
-        ...
-
-    def get(self, id: UUID) -> Category: ...
-
-    def add(self, categories: Sequence[Category]) -> None:
-        """Parents before children. Raises `Conflict` when a key is taken, `Invalid` when a parent does not exist."""
-        ...
-
-    def update(self, category: Category) -> None:
-        """Guarded by version, which then rises; raises `VersionMismatch` or `Conflict` (key taken)."""
-        ...
-
-    def delete(self, id: UUID, version: int | None) -> None:
-        """Raises `Conflict` while records, rules, examples or child categories use it."""
         ...
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.state import KeptExample, Workspace, many, page
-from core.domain.approvals import Approval, Example
+from core.domain.approvals import Approval, ApprovalReason, Example, Group, of_group, place_of, quantile
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
 from core.errors import AlreadyDecided, Conflict, Invalid
@@ -31,7 +33,33 @@ class MemoryApprovals:
         found = [self._approvals[id] for _, id in waiting]
         if group_key is not None:
             found = [a for a in found if a.group_key == group_key]
-        return [(a, self._state.records[a.record_id].record) for a in found[:limit]]
+        return [self._with_record(a) for a in found[:limit]]
+
+    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
+        open_ones: dict[str, list[Approval]] = defaultdict(list)
+        for approval in sorted(self._open(None), key=lambda a: (-a.urgency, a.id)):
+            open_ones[approval.group_key].append(approval)
+        groups = sorted(map(self._group, open_ones.values()), key=lambda g: (-g.urgency, g.group_key))
+        if after is not None:
+            groups = [g for g in groups if (-g.urgency, g.group_key) > (-after[0], after[1])]
+        return groups[:limit]
+
+    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
+        return sorted(a.id for a in self._open(group_key))[:limit]
+
+    def decided(
+        self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[tuple[Approval, Record]]:
+        found = {
+            (a.decided_at, a.id): a
+            for a in self._approvals.values()
+            if a.decided_at is not None and (a.withdrawn_at is not None) == withdrawn
+        }
+        latest_first = [found[place] for place in sorted(found, reverse=True) if before is None or place < before]
+        return [self._with_record(a) for a in latest_first[:limit]]
+
+    def standing(self, record_id: UUID) -> Sequence[Approval]:
+        return [a for a in page(self._approvals, None) if a.record_id == record_id and a.verdict and not a.withdrawn_at]
 
     def open_of(self, record_id: UUID) -> Approval | None:
         for approval in self._approvals.values():
@@ -60,8 +88,42 @@ class MemoryApprovals:
                 decided_at=now.decided_at,
             )
 
-    def count_open(self) -> int:
-        return sum(a.verdict is None for a in self._approvals.values())
+    def rank(self, urgencies: Mapping[str, float]) -> None:
+        checks = [a for a in self._open(None) if a.reason is ApprovalReason.SPOT_CHECK]
+        for a in self._open(None):
+            if a.reason is not ApprovalReason.SPOT_CHECK and a.group_key in urgencies:
+                self._approvals[a.id] = replace(a, urgency=urgencies[a.group_key])
+        asked = sorted(a.urgency for a in self._open(None) if a.reason is not ApprovalReason.SPOT_CHECK)
+        for a in checks if asked else ():
+            self._approvals[a.id] = replace(a, urgency=quantile(asked, place_of(a.record_id)))
+
+    def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
+        stored = self.get_many(ids)
+        if any(a.verdict is None or a.withdrawn_at is not None for a in stored):
+            raise Conflict("nothing stands here that could be withdrawn")
+        for was in stored:
+            self._approvals[was.id] = replace(was, withdrawn_by=by, withdrawn_at=at)
+
+    def count_open(self, group_key: str | None = None) -> int:
+        return len(self._open(group_key))
+
+    def _open(self, group_key: str | None) -> list[Approval]:
+        return [a for a in self._approvals.values() if a.verdict is None and group_key in (None, a.group_key)]
+
+    def _group(self, items: Sequence[Approval]) -> Group:
+        """A group of its items, the most urgent first."""
+        first, record = self._with_record(items[0])
+        return Group(
+            group_key=first.group_key,
+            size=len(items),
+            agreeing=sum(a.suggested_id == first.suggested_id for a in items),
+            urgency=of_group(first.urgency, len(items)),
+            first=first,
+            record=record,
+        )
+
+    def _with_record(self, approval: Approval) -> tuple[Approval, Record]:
+        return approval, self._state.records[approval.record_id].record
 
 
 class MemoryExamples:
@@ -77,6 +139,11 @@ class MemoryExamples:
             former = self._of_record(example.record_id)
             id = example.id if former is None else former
             self._examples[id] = KeptExample(example=replace(example, id=id))
+
+    def forget(self, record_ids: Sequence[UUID]) -> None:
+        for record_id in record_ids:
+            if (id := self._of_record(record_id)) is not None:
+                del self._examples[id]
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]:
         return [kept.example for kept in page(self._examples, after)[:limit]]

@@ -1,4 +1,4 @@
-"""Categories, connections and imports."""
+"""Connections and imports."""
 
 from __future__ import annotations
 
@@ -10,61 +10,8 @@ from typing import BinaryIO
 from uuid import UUID
 
 from adapters.memory.state import Workspace, as_json, check_version, one
-from core.domain.categories import Category
 from core.domain.connections import Connection, Import, ImportStatus
 from core.errors import Conflict, Invalid, NotFound
-
-
-class MemoryCategories:
-    def __init__(self, workspace: Workspace) -> None:
-        self._state = workspace.state
-        self._categories = workspace.state.categories
-
-    def list(self) -> Sequence[Category]:
-        return sorted(self._categories.values(), key=lambda category: category.key)
-
-    def get(self, id: UUID) -> Category:
-        return one(self._categories, id, "category")
-
-    def add(self, categories: Sequence[Category]) -> None:
-        for category in categories:
-            if category.id in self._categories:
-                raise Conflict("a category with this key exists")
-            self._check(category)
-            self._categories[category.id] = category
-
-    def update(self, category: Category) -> None:
-        stored = self.get(category.id)
-        check_version(stored.version, category.version)
-        self._check(category)
-        self._categories[category.id] = replace(
-            stored,
-            parent_id=category.parent_id,
-            key=category.key,
-            name=category.name,
-            description=category.description,
-            version=stored.version + 1,
-        )
-
-    def delete(self, id: UUID, version: int | None) -> None:
-        check_version(self.get(id).version, version)
-        users = (
-            *(kept.record.category_id for kept in self._state.records.values()),
-            *(rule.then.category_id for rule in self._state.rules.values()),
-            *(kept.example.category_id for kept in self._state.examples.values()),
-            *(category.parent_id for category in self._categories.values()),
-        )
-        if id in users:
-            raise Conflict("records, rules, examples or other categories still use this category")
-        for proposal in [p for p in self._state.proposals.values() if p.category_id == id]:
-            del self._state.proposals[proposal.id]
-        del self._categories[id]
-
-    def _check(self, category: Category) -> None:
-        if any(c.key == category.key and c.id != category.id for c in self._categories.values()):
-            raise Conflict("a category with this key exists")
-        if category.parent_id is not None and category.parent_id not in self._categories:
-            raise Invalid("the parent category does not exist")
 
 
 class MemoryConnections:

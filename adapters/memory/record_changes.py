@@ -57,7 +57,7 @@ def tell_decided(at: Workspace, decision: Decision, **more: Any) -> None:
             reason=decision.approval,
             suggested_id=decision.suggested_id,
             confidence=decision.suggested_confidence,
-            urgency=1 - decision.suggested_confidence,
+            urgency=decision.urgency,
             group_key=decision.group_key,
             verdict=None,
             category_id=None,

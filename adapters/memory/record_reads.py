@@ -38,6 +38,7 @@ def past(state: TenantState, asked: Sequence[tuple[UUID, str, date]], limit: int
 
 def amounts(state: TenantState, category: str, currency: str, limit: int) -> Sequence[Decimal]:
     ids = {c.id for c in state.categories.values() if c.key == category}
+    ids = ids or {id for alias, id in state.aliases.items() if alias == category}
     latest_first = sorted(state.records.values(), key=_recency, reverse=True)
     found = [
         kept.record.amount

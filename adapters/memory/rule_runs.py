@@ -116,13 +116,16 @@ def _note(at: Workspace, run_id: UUID, before: Record, approval: Approval | None
 def _put_back(at: Workspace, run_id: UUID, record_id: UUID) -> bool:
     kept = at.state.changes[run_id, record_id]
     now, before = at.state.records[record_id].record, kept.before
-    restored = now.version == kept.after_version and before.category_id in (None, *at.state.categories)
+    category_id = at.category_now(before.category_id)
+    restored = now.version == kept.after_version and (before.category_id is None or category_id is not None)
     if restored:
         _take_approval(at, record_id)
-        write(at, replace(now, **{name: getattr(before, name) for name in (*_SHOWN, *_MARKS)}))
+        former = {name: getattr(before, name) for name in (*_SHOWN, *_MARKS)}
+        write(at, replace(now, **former | {"category_id": category_id}))
         _continue(at, run_id, record_id, before.version)
         if kept.approval is not None:
-            MemoryApprovals(at).add([kept.approval])
+            suggested_id = at.category_now(kept.approval.suggested_id)
+            MemoryApprovals(at).add([replace(kept.approval, suggested_id=suggested_id)])
         about = {"change": "undone", "run_id": run_id}
         at.tell(NewEvent(type=EventType.UPDATED, subject_id=record_id, payload=about))
     at.state.changes[run_id, record_id] = replace(kept, change=replace(kept.change, undone=restored))

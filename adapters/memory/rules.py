@@ -57,9 +57,9 @@ class MemoryRules:
             rule, (confirmed, overridden, corrected) = self._rules[id], answers[id]
             self._rules[id] = replace(
                 rule,
-                confirmed=rule.confirmed + confirmed,
-                overridden=rule.overridden + overridden,
-                corrected=rule.corrected + corrected,
+                confirmed=max(rule.confirmed + confirmed, 0),
+                overridden=max(rule.overridden + overridden, 0),
+                corrected=max(rule.corrected + corrected, 0),
             )
         return [self.get(id) for id in there]
 

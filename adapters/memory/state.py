@@ -93,6 +93,8 @@ class TenantState:
     memberships: dict[UUID, Membership] = field(default_factory=dict)
     api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
     categories: dict[UUID, Category] = field(default_factory=dict)
+    aliases: dict[str, UUID] = field(default_factory=dict)
+    """What categories were known by before."""
     connections: dict[UUID, Connection] = field(default_factory=dict)
     imports: dict[UUID, Import] = field(default_factory=dict)
     payloads: dict[UUID, bytes] = field(default_factory=dict)
@@ -183,6 +185,10 @@ class Workspace:
     def tell(self, event: NewEvent) -> None:
         payload = as_json(event.payload)
         self.told.append(NewEvent(type=event.type, subject_id=event.subject_id, payload=payload))
+
+    def category_now(self, id: UUID | None) -> UUID | None:
+        """The category that it is by now: itself, what it was merged into, or None."""
+        return id if id in self.state.categories else self.state.aliases.get(str(id))
 
     def check_category(self, id: UUID | None) -> None:
         if id is not None and id not in self.state.categories:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
 from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
-from adapters.memory.catalog import MemoryCategories, MemoryConnections, MemoryImports
+from adapters.memory.catalog import MemoryConnections, MemoryImports
+from adapters.memory.categories import MemoryCategories
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns

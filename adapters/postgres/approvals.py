@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    RowMapping,
+    Select,
+    and_,
+    column,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
 
 from adapters.postgres.guards import conflicts
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import approvals, records
-from core.domain.approvals import Approval, ApprovalReason, Verdict
+from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict, place_of
 from core.domain.records import Record
-from core.errors import AlreadyDecided, NotFound
+from core.errors import AlreadyDecided, Conflict, NotFound
 
 _DECIDE = text("""
     UPDATE approvals a SET
@@ -23,6 +38,66 @@ _DECIDE = text("""
         CAST(:times AS timestamptz[])
     ) AS d(id, verdict, category_id, decided_by, decided_at)
     WHERE a.tenant_id = :tenant AND a.id = d.id AND a.verdict IS NULL
+""")
+
+# `core.domain.approvals.of_group`, and the most urgent item, then the oldest, of each group. The items of all groups of
+# a page are looked for at once: for each by itself, an index that does not lead to them may be taken.
+_GROUPS = text("""
+    WITH sized AS (
+        SELECT group_key, count(*) AS size, max(urgency) AS highest FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NULL GROUP BY group_key
+    ), ordered AS (
+        SELECT group_key, size, CAST(round(
+            CAST(1 - (1 - highest) / (1 + CAST(:gain AS float8) * ln(size) / ln(2.0::float8)) AS numeric), :decimals
+        ) AS float8) AS urgency FROM sized
+    ), page AS MATERIALIZED (
+        SELECT * FROM ordered
+        WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
+        ORDER BY urgency DESC, group_key LIMIT :limit
+    ), placed AS (
+        SELECT group_key, id, suggested_id, row_number() OVER of_group AS place,
+               first_value(suggested_id) OVER of_group AS suggestion
+        FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NULL AND group_key = ANY(ARRAY(SELECT group_key FROM page))
+        WINDOW of_group AS (PARTITION BY group_key ORDER BY urgency DESC, id)
+    ), headed AS (
+        SELECT group_key, (array_agg(id) FILTER (WHERE place = 1))[1] AS id,
+               count(*) FILTER (WHERE suggested_id IS NOT DISTINCT FROM suggestion) AS agreeing
+        FROM placed GROUP BY group_key
+    )
+    SELECT page.size, page.urgency, headed.id, headed.agreeing FROM page JOIN headed USING (group_key)
+""").columns(column("size", Integer), column("urgency", Double), column("id", approvals.c.id.type), column("agreeing"))
+
+# What a person is about to answer is skipped: waiting for them would be waiting in no common order.
+_RANK_QUESTIONS = text("""
+    WITH wanted AS (
+        SELECT a.id, g.urgency FROM approvals a
+        JOIN unnest(CAST(:keys AS text[]), CAST(:urgencies AS float8[])) AS g(group_key, urgency) USING (group_key)
+        WHERE a.tenant_id = :tenant AND a.verdict IS NULL AND a.reason <> 'spot_check' AND a.urgency <> g.urgency
+        ORDER BY a.id FOR UPDATE OF a SKIP LOCKED
+    )
+    UPDATE approvals a SET urgency = wanted.urgency FROM wanted WHERE a.tenant_id = :tenant AND a.id = wanted.id
+""")
+
+# As `core.domain.approvals.quantile` has it.
+_PLACE_SPOT_CHECKS = text("""
+    WITH asked AS (
+        SELECT percentile_cont(CAST(:places AS float8[])) WITHIN GROUP (ORDER BY urgency) AS urgencies FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NULL AND reason <> 'spot_check'
+    ), wanted AS (
+        SELECT a.id, p.urgency FROM asked
+        CROSS JOIN unnest(CAST(:ids AS uuid[]), asked.urgencies) AS p(id, urgency)
+        JOIN approvals a ON a.tenant_id = :tenant AND a.id = p.id AND a.verdict IS NULL
+        WHERE p.urgency IS NOT NULL
+        ORDER BY a.id FOR UPDATE OF a SKIP LOCKED
+    )
+    UPDATE approvals a SET urgency = CAST(round(CAST(wanted.urgency AS numeric), :decimals) AS float8)
+    FROM wanted WHERE a.tenant_id = :tenant AND a.id = wanted.id
+""")
+
+_WITHDRAW = text("""
+    UPDATE approvals SET withdrawn_by = :by, withdrawn_at = :at
+    WHERE tenant_id = :tenant AND id = ANY(:ids) AND verdict IS NOT NULL AND withdrawn_at IS NULL
 """)
 
 
@@ -44,9 +119,8 @@ class PostgresApprovals:
         self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
     ) -> Sequence[tuple[Approval, Record]]:
         query = (
-            select(*(c.label(f"approval_{c.name}") for c in approvals.c), *RECORD_COLUMNS)
-            .join(records, and_(records.c.tenant_id == approvals.c.tenant_id, records.c.id == approvals.c.record_id))
-            .where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
+            self._with_records()
+            .where(approvals.c.verdict.is_(None))
             .order_by(approvals.c.urgency.desc(), approvals.c.id)
             .limit(limit)
         )
@@ -55,8 +129,56 @@ class PostgresApprovals:
             query = query.where(approvals.c.urgency <= urgency, or_(approvals.c.urgency < urgency, approvals.c.id > id))
         if group_key is not None:
             query = query.where(approvals.c.group_key == group_key)
-        rows = self._connection.execute(query).mappings()
-        return [(_to_approval(row, "approval_"), to_record(row)) for row in rows]
+        return self._read_with_records(query)
+
+    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
+        urgency, key = after or (None, None)
+        asked = {"tenant": self._tenant_id, "urgency": urgency, "key": key, "limit": limit}
+        g = _GROUPS.subquery("groups")
+        query = (
+            self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
+            .join(g, g.c.id == approvals.c.id)
+            .order_by(g.c.urgency.desc(), approvals.c.group_key)
+        )
+        rows = self._connection.execute(query, asked | {"gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}).mappings()
+        return [
+            Group(
+                group_key=row["approval_group_key"],
+                size=row["size"],
+                agreeing=row["agreeing"],
+                urgency=row["group_urgency"],
+                first=_to_approval(row, "approval_"),
+                record=to_record(row),
+            )
+            for row in rows
+        ]
+
+    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
+        query = self._open(select(approvals.c.id), group_key).order_by(approvals.c.id).limit(limit)
+        return self._connection.execute(query).scalars().all()
+
+    def decided(
+        self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[tuple[Approval, Record]]:
+        c = approvals.c
+        query = (
+            self._with_records()
+            .where(c.verdict.is_not(None), c.withdrawn_at.is_not(None) if withdrawn else c.withdrawn_at.is_(None))
+            .order_by(c.decided_at.desc(), c.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            at, id = before
+            query = query.where(c.decided_at <= at, or_(c.decided_at < at, c.id < id))
+        return self._read_with_records(query)
+
+    def standing(self, record_id: UUID) -> Sequence[Approval]:
+        c = approvals.c
+        query = select(approvals).where(
+            c.tenant_id == self._tenant_id, c.record_id == record_id, c.verdict.is_not(None), c.withdrawn_at.is_(None)
+        )
+        rows = self._connection.execute(query.order_by(c.id).with_for_update()).mappings()
+        return [_to_approval(row) for row in rows]
 
     def open_of(self, record_id: UUID) -> Approval | None:
         query = select(approvals).where(
@@ -88,9 +210,38 @@ class PostgresApprovals:
             self.get_many([a.id for a in decided])
             raise AlreadyDecided
 
-    def count_open(self) -> int:
-        query = select(func.count()).where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
-        return self._connection.execute(query).scalar_one()
+    def rank(self, urgencies: Mapping[str, float]) -> None:
+        of_tenant = {"tenant": self._tenant_id}
+        keyed = {"keys": list(urgencies), "urgencies": list(urgencies.values())}
+        self._connection.execute(_RANK_QUESTIONS, of_tenant | keyed)
+        query = self._open(select(approvals.c.id, approvals.c.record_id), None)
+        checks = self._connection.execute(query.where(approvals.c.reason == ApprovalReason.SPOT_CHECK.value)).all()
+        if checks:
+            places = {"ids": [row.id for row in checks], "places": [place_of(row.record_id) for row in checks]}
+            self._connection.execute(_PLACE_SPOT_CHECKS, of_tenant | places | {"decimals": URGENCY_DECIMALS})
+
+    def withdraw(self, ids: Sequence[UUID], *, by: str, at: datetime) -> None:
+        given = {"tenant": self._tenant_id, "ids": list(ids), "by": by, "at": at}
+        if self._connection.execute(_WITHDRAW, given).rowcount != len(ids):
+            self.get_many(ids)
+            raise Conflict("nothing stands here that could be withdrawn")
+
+    def count_open(self, group_key: str | None = None) -> int:
+        found: int = self._connection.execute(self._open(select(func.count()), group_key)).scalar_one()
+        return found
+
+    def _open(self, query: Select[Any], group_key: str | None) -> Select[Any]:
+        query = query.where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
+        return query if group_key is None else query.where(approvals.c.group_key == group_key)
+
+    def _with_records(self, *more: ColumnElement[Any]) -> Select[Any]:
+        of_record = and_(records.c.tenant_id == approvals.c.tenant_id, records.c.id == approvals.c.record_id)
+        query = select(*(c.label(f"approval_{c.name}") for c in approvals.c), *RECORD_COLUMNS, *more)
+        return query.join(records, of_record).where(approvals.c.tenant_id == self._tenant_id)
+
+    def _read_with_records(self, query: Select[Any]) -> Sequence[tuple[Approval, Record]]:
+        rows = self._connection.execute(query).mappings()
+        return [(_to_approval(row, "approval_"), to_record(row)) for row in rows]
 
 
 def _values(approval: Approval) -> dict[str, Any]:

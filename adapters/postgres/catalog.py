@@ -1,4 +1,4 @@
-"""Categories and connections."""
+"""Connections."""
 
 from __future__ import annotations
 
@@ -11,47 +11,11 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
-from adapters.postgres.tables import categories, connections
-from core.domain.categories import Category
+from adapters.postgres.tables import connections
 from core.domain.connections import Connection
 from core.errors import NotFound
 
-_KEY_TAKEN = "a category with this key exists"
 _NAME_TAKEN = "this connector has a connection of that name"
-
-
-class PostgresCategories:
-    def __init__(self, connection: SqlConnection, tenant_id: UUID) -> None:
-        self._connection = connection
-        self._tenant_id = tenant_id
-
-    def list(self) -> Sequence[Category]:
-        rows = self._connection.execute(
-            select(categories).where(categories.c.tenant_id == self._tenant_id).order_by(categories.c.key)
-        ).mappings()
-        return [_to_category(row) for row in rows]
-
-    def get(self, id: UUID) -> Category:
-        row = self._connection.execute(select(categories).where(at(categories, self._tenant_id, id))).mappings().first()
-        if row is None:
-            raise NotFound("this category does not exist")
-        return _to_category(row)
-
-    def add(self, categories_: Sequence[Category]) -> None:
-        if categories_:
-            with conflicts(taken=_KEY_TAKEN, unknown="the parent category does not exist"):
-                self._connection.execute(categories.insert(), [_values(c) for c in categories_])
-
-    def update(self, category: Category) -> None:
-        values = {name: getattr(category, name) for name in ("parent_id", "key", "name", "description")}
-        with conflicts(taken=_KEY_TAKEN, unknown="the parent category does not exist"):
-            update_versioned(
-                self._connection, categories, at(categories, self._tenant_id, category.id), category.version, values
-            )
-
-    def delete(self, id: UUID, version: int | None) -> None:
-        with conflicts(used="records, rules, examples or other categories still use this category"):
-            delete_versioned(self._connection, categories, at(categories, self._tenant_id, id), version)
 
 
 class PostgresConnections:
@@ -99,17 +63,9 @@ class PostgresConnections:
             delete_versioned(self._connection, connections, at(connections, self._tenant_id, id), version)
 
 
-def _to_category(row: RowMapping) -> Category:
-    return Category(**{name: row[name] for name in Category.__slots__})
-
-
 def _to_connection(row: RowMapping) -> Connection:
     return Connection(**{name: row[name] for name in Connection.__slots__})
 
 
 def _connection_values(connection: Connection) -> dict[str, Any]:
     return {name: getattr(connection, name) for name in Connection.__slots__}
-
-
-def _values(category: Category) -> dict[str, Any]:
-    return {name: getattr(category, name) for name in Category.__slots__}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, select, text
+from sqlalchemy import Connection, RowMapping, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.engine import driver
@@ -46,6 +46,11 @@ class PostgresExamples:
                 ],
             )
         self._vectors.drop([example.record_id for example in new if example.record_id is not None])
+
+    def forget(self, record_ids: Sequence[UUID]) -> None:
+        self._connection.execute(
+            delete(examples).where(examples.c.tenant_id == self._tenant_id, examples.c.record_id.in_(record_ids))
+        )
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]:
         query = select(examples).where(examples.c.tenant_id == self._tenant_id).order_by(examples.c.id).limit(limit)

@@ -39,8 +39,12 @@ _PAST = """
 """
 
 _AMOUNTS = """
-    SELECT r.amount FROM records r JOIN categories c ON c.tenant_id = r.tenant_id AND c.id = r.category_id
-    WHERE r.tenant_id = %(tenant)s AND c.key = %(category)s AND r.currency = %(currency)s AND r.amount IS NOT NULL
+    SELECT r.amount FROM records r
+    WHERE r.tenant_id = %(tenant)s AND r.currency = %(currency)s AND r.amount IS NOT NULL
+      AND r.category_id = coalesce(
+          (SELECT id FROM categories WHERE tenant_id = %(tenant)s AND key = %(category)s),
+          (SELECT category_id FROM category_aliases WHERE tenant_id = %(tenant)s AND alias = %(category)s)
+      )
       AND r.status IN ('approved', 'overridden')
     ORDER BY r.occurred_on DESC, r.id DESC
     LIMIT %(limit)s

@@ -118,7 +118,7 @@ STAGED_DECISIONS = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_decisions (
         id uuid, status text, category_id uuid, stage text, confidence float8, threshold float8, model_version text,
         selection_probability float8, trace jsonb, failure text, tags text[], attributes jsonb, rule_id uuid,
-        approval_id uuid, reason text, suggested_id uuid, suggested_confidence float8, group_key text,
+        approval_id uuid, reason text, suggested_id uuid, suggested_confidence float8, urgency float8, group_key text,
         version integer, before jsonb
     ) ON COMMIT DELETE ROWS
 """
@@ -150,7 +150,7 @@ DECIDE = text("""
             tenant_id, id, record_id, reason, suggested_id, confidence, urgency, group_key, created_at
         )
         SELECT :tenant, s.approval_id, s.id, s.reason, s.suggested_id, s.suggested_confidence,
-               1 - s.suggested_confidence, s.group_key, now()
+               s.urgency, s.group_key, now()
         FROM staged_decisions s JOIN final USING (id)
         WHERE s.approval_id IS NOT NULL
     ), counted AS (

@@ -293,6 +293,7 @@ def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = N
         d.approval.value if d.approval else None,
         d.suggested_id,
         d.suggested_confidence,
+        d.urgency,
         d.group_key,
         version,
         None,

@@ -83,7 +83,7 @@ REDECIDE = text("""
             tenant_id, id, record_id, reason, suggested_id, confidence, urgency, group_key, created_at
         )
         SELECT :tenant, s.approval_id, s.id, s.reason, s.suggested_id, s.suggested_confidence,
-               1 - s.suggested_confidence, s.group_key, now()
+               s.urgency, s.group_key, now()
         FROM staged_decisions s JOIN changed USING (id)
         WHERE s.approval_id IS NOT NULL
     )
@@ -100,8 +100,9 @@ NEXT_CHANGES = text("""
 LOCK_FORMER_CATEGORIES = text("""
     SELECT id FROM categories
     WHERE tenant_id = :tenant AND id IN (
-        SELECT CAST(before ->> 'category_id' AS uuid) FROM rule_run_changes
-        WHERE tenant_id = :tenant AND run_id = :run AND record_id = ANY(:ids)
+        SELECT coalesce(m.category_id, CAST(c.before ->> 'category_id' AS uuid)) FROM rule_run_changes c
+        LEFT JOIN category_aliases m ON m.tenant_id = :tenant AND m.alias = c.before ->> 'category_id'
+        WHERE c.tenant_id = :tenant AND c.run_id = :run AND c.record_id = ANY(:ids)
     )
     ORDER BY id FOR KEY SHARE
 """)
@@ -116,19 +117,20 @@ LOCK_RECORDS = text("""
     SELECT id FROM records WHERE tenant_id = :tenant AND id = ANY(:ids) ORDER BY id FOR UPDATE
 """)
 
-# A person's decision raises the version, as any change does. A record whose former category is gone stays as it is.
+# A person's decision raises the version, as any change does. A record whose former category is gone stays as it is; one
+# whose former category was merged gets what that became.
 # Where the former state was an earlier run's result, the record is that again, under a new version.
 # `loses` and `regains` are the rules that the record counts as a hit of no longer, and again.
 RESTORE = text("""
     WITH unchanged AS (
-        SELECT r.id, c.before, c.after, c.before_version
+        SELECT r.id, c.after, c.before_version,
+               c.before || jsonb_build_object('category_id', coalesce(k.id, m.category_id)) AS before
         FROM unnest(CAST(:ids AS uuid[])) AS n(id)
         JOIN rule_run_changes c ON c.tenant_id = :tenant AND c.run_id = :run AND c.record_id = n.id
         JOIN records r ON r.tenant_id = :tenant AND r.id = n.id AND r.version = c.after_version
-        WHERE c.before ->> 'category_id' IS NULL OR EXISTS (
-            SELECT 1 FROM categories k
-            WHERE k.tenant_id = :tenant AND k.id = CAST(c.before ->> 'category_id' AS uuid)
-        )
+        LEFT JOIN categories k ON k.tenant_id = :tenant AND k.id = CAST(c.before ->> 'category_id' AS uuid)
+        LEFT JOIN category_aliases m ON m.tenant_id = :tenant AND m.alias = c.before ->> 'category_id'
+        WHERE c.before ->> 'category_id' IS NULL OR coalesce(k.id, m.category_id) IS NOT NULL
     ), gone AS (
         DELETE FROM approvals a USING unchanged
         WHERE a.tenant_id = :tenant AND a.record_id = unchanged.id AND a.verdict IS NULL
@@ -162,7 +164,14 @@ RESTORE = text("""
 
 REOPEN = text("""
     INSERT INTO approvals
-    SELECT a.* FROM rule_run_changes c, jsonb_populate_record(NULL::approvals, c.before -> 'approval') a
+    SELECT a.* FROM rule_run_changes c
+    LEFT JOIN categories k
+        ON k.tenant_id = :tenant AND k.id = CAST(c.before -> 'approval' ->> 'suggested_id' AS uuid)
+    LEFT JOIN category_aliases m ON m.tenant_id = :tenant AND m.alias = c.before -> 'approval' ->> 'suggested_id',
+    jsonb_populate_record(
+        NULL::approvals,
+        c.before -> 'approval' || jsonb_build_object('suggested_id', coalesce(k.id, m.category_id))
+    ) a
     WHERE c.tenant_id = :tenant AND c.run_id = :run AND c.record_id = ANY(:ids)
       AND jsonb_typeof(c.before -> 'approval') = 'object'
 """)

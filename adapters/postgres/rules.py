@@ -54,8 +54,9 @@ _COUNT_ANSWERS = text("""
         SELECT id FROM rules WHERE tenant_id = :tenant AND id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE rules SET
-        confirmed = rules.confirmed + a.confirmed, overridden = rules.overridden + a.overridden,
-        corrected = rules.corrected + a.corrected
+        confirmed = greatest(rules.confirmed + a.confirmed, 0),
+        overridden = greatest(rules.overridden + a.overridden, 0),
+        corrected = greatest(rules.corrected + a.corrected, 0)
     FROM locked JOIN unnest(
         CAST(:ids AS uuid[]), CAST(:confirmed AS bigint[]), CAST(:overridden AS bigint[]), CAST(:corrected AS bigint[])
     ) AS a(id, confirmed, overridden, corrected) USING (id)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from adapters.postgres import llm_tables, rule_tables, vector_tables  # noqa: F401 - their tables are of the same metadata
+from adapters.postgres import category_tables, llm_tables, rule_tables, vector_tables  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
@@ -246,11 +246,20 @@ approvals = Table(
     a_text("decided_by", null=True),
     a_time("decided_at", null=True),
     a_time("created_at"),
+    a_text("withdrawn_by", null=True),
+    a_time("withdrawn_at", null=True),
     reference("records", "record_id", cascade=True),
     Index("approvals_of_record", "tenant_id", "record_id", unique=True, postgresql_where=text("verdict IS NULL")),
     Index("approvals_history", "tenant_id", "record_id"),
     Index("approvals_queue", "tenant_id", text("urgency DESC"), "id", postgresql_where=text("verdict IS NULL")),
     Index("approvals_groups", "tenant_id", "group_key", postgresql_where=text("verdict IS NULL")),
+    Index(
+        "approvals_decided",
+        "tenant_id",
+        text("decided_at DESC"),
+        text("id DESC"),
+        postgresql_where=text("verdict IS NOT NULL"),
+    ),
 )
 
 jobs = Table(

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
 from adapters.postgres.accounts import PostgresApiKeys, PostgresTenants
 from adapters.postgres.approvals import PostgresApprovals
-from adapters.postgres.catalog import PostgresCategories, PostgresConnections
+from adapters.postgres.catalog import PostgresConnections
+from adapters.postgres.categories import PostgresCategories
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
 from adapters.postgres.imports import PostgresImports
@@ -37,7 +38,7 @@ class PostgresTransaction:
         self.events = PostgresEvents(connection, actor, ids)
         self.tenants = PostgresTenants(connection, tenant_id)
         self.api_keys = PostgresApiKeys(connection, tenant_id)
-        self.categories = PostgresCategories(connection, tenant_id)
+        self.categories = PostgresCategories(connection, tenant_id, ids)
         self.connections = PostgresConnections(connection, tenant_id)
         self.imports = PostgresImports(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from core.domain.records import normalise
@@ -84,8 +85,9 @@ def check_parent(category_id: UUID, parent_id: UUID | None, parents: Mapping[UUI
         seen = parents[seen]
 
 
-def resolver(categories: Iterable[Category]) -> dict[str, UUID]:
-    """What people may write for a category → its id: key, path and (where unambiguous) name, all normalised."""
+def resolver(categories: Iterable[Category], aliases: Mapping[str, UUID] = MappingProxyType({})) -> dict[str, UUID]:
+    """What people may write for a category → its id: key, path and (where unambiguous) name, all normalised; where none
+    has that name, what a category was known by before (`aliases`, which also hold the ids of merged ones as texts)."""
     everything = list(categories)
     by_path = paths(everything)
     names: dict[str, UUID | None] = {}
@@ -95,4 +97,5 @@ def resolver(categories: Iterable[Category]) -> dict[str, UUID]:
     found = {name: id_ for name, id_ in names.items() if id_ is not None}
     found |= {normalise(by_path[c.id]): c.id for c in everything}
     found |= {c.key: c.id for c in everything}
-    return found
+    former = {alias: id for alias, id in aliases.items() if alias not in names}
+    return former | found

@@ -5,14 +5,13 @@ Each stage returns a `Verdict` for each record. The first that is sure decides; 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from core.domain.approvals import ApprovalReason
+from core.domain.approvals import ApprovalReason, draw, margin, place_of, quantile, urgency
 from core.domain.records import RecordStatus
 
 
@@ -32,6 +31,8 @@ class Outcome(StrEnum):
     """A rule said that this record is not to be sorted."""
     OFF = "off"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    """A person took a person's word back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +86,10 @@ class Decision:
     suggested_confidence: float = 0.0
     rule_id: UUID | None = None
     """The rule that won, where one did."""
+    urgency: float = 0.0
+    """Of the approval item; also where a stage is still to be asked: the urgency so far."""
     group_key: str = ""
-    """Equal for identical texts, so that the queue can group them; given with an approval."""
+    """Equal for records that one answer may settle; given with an approval."""
     open_stage: Stage | None = None
 
 
@@ -151,13 +154,9 @@ def earlier_results(trace: Mapping[str, Any] | None) -> tuple[StageResult, ...]:
 def drawn(record_id: UUID, share: float) -> bool:
     """Whether a record belongs to the random `share` that is spot-checked.
 
-    The draw is a hash of the random id: uniform, independent of the record's content, and the same when a job is
-    repeated after a kill.
+    The draw is independent of the record's content, and the same when a job is repeated after a kill.
     """
-    if share <= 0:
-        return False
-    digest = hashlib.blake2b(record_id.bytes, digest_size=8, person=b"spot-check").digest()
-    return int.from_bytes(digest, "big") < share * 2**64
+    return draw(record_id, "spot-check") < share
 
 
 def decide(
@@ -190,6 +189,7 @@ def decide(
             approval=ApprovalReason.SPOT_CHECK if checked else None,
             suggested_id=best.category_id,
             suggested_confidence=best.confidence,
+            urgency=urgency(draw(record_id, "margin"), draw(record_id, "novelty")) if checked else 0.0,
         )
     if last.outcome is Outcome.SKIPPED:
         return Decision(
@@ -208,6 +208,7 @@ def decide(
             status=RecordStatus.INGESTED,
             trace=trace_of(results, f"waits for {more.value}", write),
             open_stage=more,
+            urgency=urgency_of(results),
         )
     candidates = [(c, r) for r in results for c in r.candidates]
     best_of_all, proposer = max(candidates, key=lambda pair: pair[0].confidence, default=(None, None))
@@ -224,7 +225,38 @@ def decide(
         approval=ApprovalReason.RULE if asked else ApprovalReason.UNSURE,
         suggested_id=best_of_all.category_id if best_of_all else None,
         suggested_confidence=best_of_all.confidence if best_of_all else 0.0,
+        urgency=urgency_of(results),
     )
+
+
+def urgency_of(results: Sequence[StageResult]) -> float:
+    """How urgent the stages' results make a question to a person."""
+    return urgency(*doubt_of(results))
+
+
+def doubt_of(results: Sequence[StageResult]) -> tuple[float, float | None]:
+    """The margin between the best two categories, and the novelty. The similarity of the nearest example, where one was
+    looked for, stands in the evidence as `nearest`."""
+    nearest = [said["nearest"] for result in results for said in result.evidence if "nearest" in said]
+    said = margin((c.category_id, c.confidence) for result in results for c in result.candidates)
+    return said, 1 - max(nearest) if nearest else None
+
+
+def mix_in(decisions: Sequence[Decision]) -> list[Decision]:
+    """The decisions of a chunk, in which the urgencies of spot checks are drawn from those of the chunk's questions, so
+    that their place in the queue does not tell what they are. Where there is no question to draw from, a spot check
+    keeps the urgency that was drawn for it alone."""
+    asked = sorted(
+        d.urgency
+        for d in decisions
+        if d.approval is not ApprovalReason.SPOT_CHECK and (d.approval is not None or d.open_stage is not None)
+    )
+    if not asked:
+        return list(decisions)
+    return [
+        replace(d, urgency=quantile(asked, place_of(d.record_id))) if d.approval is ApprovalReason.SPOT_CHECK else d
+        for d in decisions
+    ]
 
 
 def failed(record_id: UUID, reason: str) -> Decision:

@@ -98,7 +98,8 @@ def parse_action(value: Any, resolve: Mapping[str, UUID] | None = None, path: st
     """The action that a JSON value describes: `{"category", "tags", "fields", "review", "skip"}`, all optional.
 
     `category` is an id, or anything `resolve` knows (`core.domain.categories.resolver`: key, path, name); its ids are
-    the ones that exist. Without `resolve` (reading back what was stored) an id is taken as it is.
+    the ones that exist, and ids that it has as texts are former ones. Without `resolve` (reading back what was stored)
+    an id is taken as it is.
     Raises `RuleInvalid` whose message begins with the place (`then.tags[1]: ...`).
     """
     if not isinstance(value, Mapping):
@@ -148,7 +149,8 @@ def _category(value: Any, resolve: Mapping[str, UUID] | None, path: str) -> UUID
     except ValueError:
         found = (resolve or {}).get(value) or (resolve or {}).get(normalise(value))
     else:
-        found = category_id if resolve is None or category_id in resolve.values() else None
+        known = resolve is None or category_id in resolve.values()
+        found = category_id if known else (resolve or {}).get(str(category_id))
     if found is None:
         raise RuleInvalid(f"{path}: there is no category {value[:120]!r}")
     return found

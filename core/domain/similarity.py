@@ -71,6 +71,7 @@ def vote(neighbours: Sequence[Neighbour], *, threshold: float, model: str) -> St
         candidates=tuple(candidates),
         threshold=threshold,
         model=model,
+        evidence=({"nearest": round(max(n.similarity for n in neighbours), 4)},),
     )
 
 

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results
+from core.domain.approvals import group_key
+from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results, mix_in
 from core.domain.jobs import Job
 from core.domain.llm import LlmAnswer, LlmQuestion
 from core.domain.llm_orders import order_in
 from core.domain.llm_questions import grouped
 from core.domain.llm_spending import LlmSpend, month_of
-from core.domain.records import Record, clean_text, text_digest
+from core.domain.records import Record, clean_text
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import LlmCapReached, LlmRefused
 from core.usecases.shared.llm_calls import KEPT, call
 from core.usecases.shared.llm_questions import questions_about
+from core.usecases.shared.present import present_decisions
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
 from ports.llm import Llm
@@ -49,8 +51,8 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | 
             results |= _same(safe, Outcome.FAILED, f"the LLM was not to be had: {error}")
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        there = {c.id for c in tx.categories.list()}
-        tx.records.decide([_decision(r, _still_there(results[r.id], there), tenant) for r in records])
+        decisions = mix_in([_decision(r, results[r.id], tenant) for r in records])
+        tx.records.decide(present_decisions(tx, decisions, records))
         if cached:
             tx.llm_usages.settle(None, month_of(clock.now()), LlmSpend(cached=cached))
         tx.jobs.finish(job)
@@ -108,15 +110,7 @@ def _ask(
 def _decision(record: Record, result: StageResult, tenant: Tenant) -> Decision:
     trace = [*earlier_results(record.reasoning_trace), result]
     decision = decide(record.id, trace, spot_check_share=tenant.settings.spot_check_share)
-    group_key = text_digest(record.text).hex()[:32] if decision.approval else ""
-    return replace(decision, group_key=group_key)
-
-
-def _still_there(result: StageResult, there: set[UUID]) -> StageResult:
-    """A category may go while the LLM thinks."""
-    if all(c.category_id in there for c in result.candidates):
-        return result
-    return replace(result, outcome=Outcome.UNSURE, reason="its category was deleted meanwhile", candidates=())
+    return replace(decision, group_key=group_key(record)) if decision.approval else decision
 
 
 def _ordering(quote: str) -> StageResult:

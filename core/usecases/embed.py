@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.domain.records import text_digest
 from core.domain.tenants import Actor, worker_actor
+from core.usecases.shared.ranking import rank_questions
 from core.usecases.shared.vectors import cached_vectors
 from ports.clock import Ids
 from ports.embedder import Embedder
@@ -57,7 +58,8 @@ def _embed(job: Job, actor: Actor, forget_seconds: float, uow: UnitOfWork, embed
         serving = tx.examples.serving()
     if serving is not None and "model" not in job.payload:
         embedder = embedder.of(serving) or embedder
-    _fill(job, actor, uow, embedder)
+    if _fill(job, actor, uow, embedder) and serving == embedder.model:
+        rank_questions(job, actor, uow, embedder)
     if serving == embedder.model:
         return
     with uow.begin(actor) as tx:
@@ -70,17 +72,20 @@ def _embed(job: Job, actor: Actor, forget_seconds: float, uow: UnitOfWork, embed
         tx.commit()
 
 
-def _fill(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) -> None:
+def _fill(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) -> bool:
+    """Whether there was anything to embed."""
+    learned = False
     while True:
         with uow.begin(actor) as tx:
             examples = tx.examples.without_embedding(embedder.model, BATCH)
         if not examples:
-            return
+            return learned
         vectors = cached_vectors([e.text for e in examples], actor, uow=uow, embedder=embedder)
         with uow.begin(actor) as tx:
             tx.jobs.hold(job)
             tx.examples.set_embeddings(embedder.model, {e.id: vectors[text_digest(e.text)] for e in examples})
             tx.commit()
+        learned = True
 
 
 def _forget(job: Job, actor: Actor, model: str, uow: UnitOfWork) -> None:

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from core.domain.categories import Category, key_from_name, resolver
+from core.domain.categories import Category, key_from_name
 from core.domain.connections import MAX_REFUSALS, Connection, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.records import Draft, Refusal, check_draft, clean_text, identify, normalise, occurred_on
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import Invalid, LeaseLost, Transient
+from core.usecases.shared.present import known_categories
 from ports.clock import Clock, Ids
 from ports.connectors import Context, PluginHost, ReadRequest
 from ports.storage import Transaction, UnitOfWork
@@ -168,7 +169,7 @@ def _categories(
     tx: Transaction, delivery: _Delivery, drafts: Sequence[Draft], clock: Clock, ids: Ids
 ) -> dict[str, UUID]:
     """What the history calls its categories → their ids; names that the tenant doesn't have yet are added."""
-    known = resolver(tx.categories.list())
+    known = known_categories(tx)
     missing = {normalise(d.category): clean_text(d.category) for d in drafts if d.category}
     missing = {normal: name for normal, name in missing.items() if normal and normal not in known}
     taken = set(known)
@@ -192,7 +193,9 @@ def _categories(
         known[normal] = category.id
     tx.categories.add(new)
     tx.events.append([NewEvent(type=EventType.CATEGORY_CREATED, subject_id=c.id, payload={"key": c.key}) for c in new])
-    return known
+    # Held before records are touched, so that none is merged or deleted until they are stored.
+    held = tx.categories.hold({id for d in drafts if d.category and (id := known.get(normalise(d.category)))})
+    return {name: held[id] for name, id in known.items() if id in held}
 
 
 def _so_far(imported: Import, progress: Progress) -> Import:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from core.domain.decisions import Decision, Outcome, Stage, failed
+from core.domain.decisions import Decision, Outcome, Stage, failed, mix_in
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.records import Record, chunked
 from core.domain.rule_evaluation import RuleOutcome
@@ -14,6 +14,7 @@ from core.domain.tenants import Actor, worker_actor
 from core.errors import LeaseLost, Transient
 from core.usecases.shared.deciding import ask_neighbours, decision_on, remembering
 from core.usecases.shared.history import TenantHistory
+from core.usecases.shared.present import present_decisions
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
 from ports.matching import RuleMatcher
@@ -62,7 +63,7 @@ def process_records(
             write = remembering()
             no_llm = "no LLM is configured" if llm_model is None else None
             decisions = [decision_on(r, results[r.id], outcomes[r.id], tenant, no_llm, write) for r in records]
-            _write(job, actor, decisions, outcomes, uow, clock, ids)
+            _write(job, actor, records, mix_in(decisions), outcomes, uow, clock, ids)
         except (Transient, LeaseLost):
             raise
         except Exception as error:
@@ -91,6 +92,7 @@ def _first_line(error: Exception) -> str:
 def _write(
     job: Job,
     actor: Actor,
+    records: Sequence[Record],
     decisions: Sequence[Decision],
     outcomes: Mapping[UUID, RuleOutcome],
     uow: UnitOfWork,
@@ -99,6 +101,7 @@ def _write(
 ) -> None:
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
+        decisions = present_decisions(tx, decisions, records)
         changed = set(tx.records.decide(decisions))
         open_ids = [d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed]
         tx.jobs.add(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from core.domain.categories import resolver
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.proposals import Proposal, ProposalStatus, proposal_key
@@ -18,6 +17,7 @@ from core.domain.tenants import Actor, worker_actor
 from core.errors import AlreadyDecided, VersionMismatch
 from core.usecases.shared.effects import chain_of
 from core.usecases.shared.history import TenantHistory
+from core.usecases.shared.present import known_categories
 from core.usecases.shared.rule_drafts import changed_rule, check_servable
 from core.usecases.shared.weighing import ask_to_confirm
 from ports.clock import Clock, Ids
@@ -133,7 +133,7 @@ def accept_proposal(
             proposal_id=proposal.id,
         )
         tenant = tx.tenants.get()
-        rule = changed_rule(proposed, edits, tenant=tenant, resolve=resolver(tx.categories.list()), text=text)
+        rule = changed_rule(proposed, edits, tenant=tenant, resolve=known_categories(tx), text=text)
         check_servable(rule, edits.get("when"), matcher, text)
         if not confirm and (rule.when, rule.then) != (proposed.when, proposed.then):
             chain = chain_of(tx, actor, uow, matcher)

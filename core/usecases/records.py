@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from core.domain.category_changes import with_living_categories
 from core.domain.records import Record
 from core.domain.tenants import Actor
+from core.usecases.shared.present import present_filter
 from ports.storage import RecordFilter, UnitOfWork
 
 EXPORT_PAGE = 2_000
@@ -18,7 +21,11 @@ def list_records(
 ) -> Sequence[Mapping[str, Any]]:
     """A page as `ports.storage.Records.page` gives it."""
     with uow.begin(actor) as tx:
-        return tx.records.page(where, after=after, limit=limit)
+        aliases = tx.categories.aliases()
+        rows = tx.records.page(present_filter(tx, where), after=after, limit=limit)
+    if not aliases:
+        return rows
+    return [{**row, "reasoning_trace": with_living_categories(row["reasoning_trace"], aliases)} for row in rows]
 
 
 def export_records(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Iterator[Sequence[Mapping[str, Any]]]:
@@ -31,7 +38,8 @@ def export_records(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Ite
 
 def get_record(actor: Actor, record_id: UUID, *, uow: UnitOfWork) -> Record:
     with uow.begin(actor) as tx:
-        return tx.records.get(record_id)
+        record, aliases = tx.records.get(record_id), tx.categories.aliases()
+    return replace(record, reasoning_trace=with_living_categories(record.reasoning_trace, aliases))
 
 
 def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:

@@ -9,14 +9,15 @@ from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from core.domain.approvals import Answer, Approval, Example, Verdict, settle
+from core.domain.approvals import Answer, Approval, Example, Group, Verdict, settle
 from core.domain.decisions import Stage
 from core.domain.events import EventType, NewEvent
-from core.domain.jobs import NewJob, Stream
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
 from core.domain.tenants import Actor
-from core.errors import AlreadyDecided, Invalid, VersionMismatch
+from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
+from core.usecases.shared.present import hold_categories
 from core.usecases.shared.standing import count_answers
+from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
@@ -31,6 +32,22 @@ class QueueItem:
     record: Record
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAnswer:
+    """A person's answer to a group; an override names its category."""
+
+    verdict: Verdict
+    category_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDecided:
+    """How many items were decided, and how many of the group wait still."""
+
+    decided: int
+    remaining: int
+
+
 def list_queue(
     actor: Actor, *, uow: UnitOfWork, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
 ) -> Sequence[QueueItem]:
@@ -38,6 +55,21 @@ def list_queue(
     with uow.begin(actor) as tx:
         rows = tx.approvals.queue(after=after, limit=limit, group_key=group_key)
     return [QueueItem(approval=approval, record=record) for approval, record in rows]
+
+
+def list_decided(
+    actor: Actor, *, uow: UnitOfWork, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[QueueItem]:
+    """Decided approvals that stand, or those that were withdrawn, with their records; the latest decided first."""
+    with uow.begin(actor) as tx:
+        rows = tx.approvals.decided(withdrawn=withdrawn, before=before, limit=limit)
+    return [QueueItem(approval=approval, record=record) for approval, record in rows]
+
+
+def list_groups(actor: Actor, *, uow: UnitOfWork, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
+    """Open approvals by what one answer may settle, the most urgent group first."""
+    with uow.begin(actor) as tx:
+        return tx.approvals.groups(after=after, limit=limit)
 
 
 def decide_approvals(
@@ -58,27 +90,84 @@ def decide_approvals(
         raise Invalid("an approval is answered once in a request")
     if not 0 < len(answers) <= MAX_ANSWERS:
         raise Invalid(f"1 to {MAX_ANSWERS} answers go in a request")
-    now = clock.now()
     with uow.begin(actor) as tx:
-        approvals = tx.approvals.get_many([a.approval_id for a in answers], lock=True)
-        if any(a.verdict is not None for a in approvals):
-            raise AlreadyDecided
-        records = tx.records.get_many([a.record_id for a in approvals])
-        if any(r.status in DECIDED_BY_PERSON for r in records):
-            raise AlreadyDecided
-        chosen = [settle(approval, answer) for approval, answer in zip(approvals, answers, strict=True)]
-        _check_categories(tx, set(chosen))
-        verdicts = [answer.verdict for answer in answers]
-        decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
-        tx.approvals.decide(
-            [
-                replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
-                for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
-            ]
-        )
-        count_answers(tx, zip(records, chosen, repeat(True)))
+        decided = _decide(tx, actor, answers, clock.now(), learn_delay, ids)
         tx.commit()
     return decided
+
+
+def decide_group(
+    actor: Actor,
+    group_key: str,
+    answer: GroupAnswer,
+    *,
+    learn_delay: float | None = None,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> GroupDecided:
+    """Gives the same answer to open approvals of the group, the oldest `MAX_ANSWERS` of them, all or none. An override
+    that names what was suggested to an item approves it.
+
+    Raises `NotFound` (none is open), `AlreadyDecided` (somebody answered one at the same moment) or `Invalid` (no such
+    category; to approve, where not all have the same suggestion).
+    """
+    with uow.begin(actor) as tx:
+        approvals = tx.approvals.get_many(tx.approvals.of_group(group_key, MAX_ANSWERS))
+        if not approvals:
+            raise NotFound("nothing of this group waits for a person")
+        suggested = {a.suggested_id for a in approvals}
+        if answer.verdict is Verdict.APPROVE and len(suggested) > 1:
+            raise Invalid("these items have different suggestions: override with a category_id")
+        answers = [_answer_of(answer, a) for a in approvals]
+        decided = _decide(tx, actor, answers, clock.now(), learn_delay, ids)
+        remaining = tx.approvals.count_open(group_key)
+        tx.commit()
+    return GroupDecided(decided=len(decided), remaining=remaining)
+
+
+def _answer_of(answer: GroupAnswer, approval: Approval) -> Answer:
+    same = answer.category_id is not None and answer.category_id == approval.suggested_id
+    verdict = Verdict.APPROVE if same else answer.verdict
+    return Answer(approval_id=approval.id, verdict=verdict, category_id=answer.category_id)
+
+
+def _decide(
+    tx: Transaction, actor: Actor, answers: Sequence[Answer], now: datetime, learn_delay: float | None, ids: Ids
+) -> list[Record]:
+    """Categories are held before approvals are locked: who merges or deletes one does it in this order, too."""
+    wanted = [a.approval_id for a in answers]
+    approvals = _open_ones(tx.approvals.get_many(wanted))
+    held = hold_categories(tx, {settle(approval, a) for approval, a in zip(approvals, answers, strict=True)})
+    approvals = _open_ones(tx.approvals.get_many(wanted, lock=True))
+    records = tx.records.get_many([a.record_id for a in approvals])
+    if any(r.status in DECIDED_BY_PERSON for r in records):
+        raise AlreadyDecided
+    chosen = [_chosen(approval, answer, held) for approval, answer in zip(approvals, answers, strict=True)]
+    verdicts = [answer.verdict for answer in answers]
+    decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
+    tx.approvals.decide(
+        [
+            replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
+            for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
+        ]
+    )
+    count_answers(tx, zip(records, chosen, repeat(True)))
+    return decided
+
+
+def _open_ones(approvals: Sequence[Approval]) -> Sequence[Approval]:
+    if any(a.verdict is not None for a in approvals):
+        raise AlreadyDecided
+    return approvals
+
+
+def _chosen(approval: Approval, answer: Answer, held: Mapping[UUID, UUID]) -> UUID:
+    """The category, by now, that the answer gives: it may have been merged since the question was read."""
+    named = answer.category_id if answer.verdict is Verdict.OVERRIDE else approval.suggested_id
+    if named is None:
+        raise AlreadyDecided("what was suggested here was deleted")
+    return held.get(named, named)
 
 
 def change_record(
@@ -123,6 +212,8 @@ def _change_record(
 ) -> Record:
     with uow.begin(actor) as tx:
         record = tx.records.get(record_id)
+        if category_id is not None:
+            category_id = hold_categories(tx, {category_id})[category_id]
         if version is not None and record.version != version:
             raise VersionMismatch
         if tags is not None or attributes is not None:
@@ -132,7 +223,6 @@ def _change_record(
                 attributes=attributes if attributes is not None else record.attributes,
             )
         if category_id is not None:
-            _check_categories(tx, {category_id})
             verdict = Verdict.APPROVE if category_id == record.category_id else Verdict.OVERRIDE
             approval = tx.approvals.open_of(record_id)
             if approval is not None:
@@ -155,11 +245,6 @@ def _change_record(
             record = replace(record, version=record.version + 1, updated_at=now)
         tx.commit()
     return record
-
-
-def _check_categories(tx: Transaction, chosen: set[UUID]) -> None:
-    if unknown := chosen - {c.id for c in tx.categories.list()}:
-        raise Invalid(f"category {next(iter(unknown))} does not exist")
 
 
 def _settle(
@@ -198,14 +283,8 @@ def _settle(
             for r, category, verdict in zip(records, chosen, verdicts, strict=True)
         ]
     )
-    tx.jobs.add([_job(Stream.EMBED, actor, ids)])
-    if learn_delay is not None and not tx.jobs.waiting(Stream.LEARN):
-        tx.jobs.add([replace(_job(Stream.LEARN, actor, ids), delay_seconds=learn_delay)])
+    queue_learning(tx, actor, learn_delay, ids, embed=True)
     return [replace(r, version=r.version + 1, updated_at=now) for r in settled]
-
-
-def _job(stream: Stream, actor: Actor, ids: Ids) -> NewJob:
-    return NewJob(id=ids.new(), stream=stream, payload={}, request_id=actor.request_id, source_agent=actor.source_agent)
 
 
 def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, now: datetime) -> Record:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from core.domain.categories import resolver
 from core.domain.records import Draft, RecordStatus, Snapshot, check_draft
 from core.domain.rule_conflicts import Pairs, RuleConflict, add_conflicts
 from core.domain.rule_effects import MAX_SAMPLES, Effects, Shadows, shadows_of
@@ -16,6 +15,7 @@ from core.domain.rules import Action, Rule
 from core.domain.tenants import Actor
 from core.errors import Invalid
 from core.usecases.shared.effects import MAX_TEXTS, Chain, alone, chain_of, effects_on, pages
+from core.usecases.shared.present import known_categories
 from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_rule
 from core.usecases.shared.weighing import weigh
 from ports.clock import Clock, Ids
@@ -141,7 +141,7 @@ def list_conflicts(
 def _draft(
     tx: Transaction, written: Mapping[str, Any], matcher: RuleMatcher, text: RuleTextParser, clock: Clock, ids: Ids
 ) -> Rule:
-    tenant, resolve = tx.tenants.get(), resolver(tx.categories.list())
+    tenant, resolve = tx.tenants.get(), known_categories(tx)
     given = {name: value for name, value in written.items() if name != "id"}
     if "id" in written:
         draft = changed_rule(tx.rules.get(written["id"]), given, tenant=tenant, resolve=resolve, text=text)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from core.domain.decisions import Stage
+from core.domain.decisions import Stage, mix_in
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.rule_effects import Effect
@@ -18,6 +18,7 @@ from core.domain.rule_runs import RuleRun, RunChange, RunCounts, RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.errors import Conflict, Invalid
 from core.usecases.shared.effects import Chain, alone, effects_on, touched_by, within_reach
+from core.usecases.shared.present import moved_decisions, present_filter
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
 from ports.matching import RuleMatcher
@@ -46,7 +47,7 @@ def start_run(
         rules = [tx.rules.get(rule_id) for rule_id in rule_ids or ()]
         if rules and not any(rule.then.decides for rule in rules):
             raise Invalid("none of these rules decides what becomes of a record, so there is nothing to apply")
-        reach = within_reach(where)
+        reach = within_reach(present_filter(tx, where))
         run = RuleRun(
             id=ids.new(),
             tenant_id=actor.tenant_id,
@@ -133,7 +134,7 @@ def _apply(
         with uow.begin(actor) as tx:
             tenant = tx.tenants.get()
             rules = matcher.ruleset(tenant.id, tenant.rules_version, tx.rules.list)
-            page = tx.records.snapshots(where, before=before, limit=PAGE)
+            page = tx.records.snapshots(present_filter(tx, where), before=before, limit=PAGE)
         if not page:
             break
         chain = Chain(actor=actor, tenant=tenant, uow=uow, matcher=matcher, embedder=embedder)
@@ -145,7 +146,10 @@ def _apply(
         before = page[-1].id
         with uow.begin(actor) as tx:
             tx.jobs.hold(job, {"before": str(before)})
-            written = [(decision, record.version) for record, decision, _ in found.redecided]
+            decisions = moved_decisions(tx, mix_in([decision for _, decision, _ in found.redecided]))
+            written = [
+                (decision, record.version) for decision, (record, _, _) in zip(decisions, found.redecided, strict=True)
+            ]
             changed = set(tx.records.redecide(run.id, written))
             effects = [change.effect for record, _, change in found.redecided if record.id in changed]
             run = replace(

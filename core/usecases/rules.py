@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from core.domain.categories import resolver
 from core.domain.events import EventType, NewEvent
 from core.domain.rules import Rule
 from core.domain.tenants import Actor
 from core.errors import Invalid, VersionMismatch
 from core.usecases.shared.effects import chain_of
+from core.usecases.shared.present import known_categories
 from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_rule
 from core.usecases.shared.weighing import ask_to_confirm
 from ports.clock import Clock, Ids
@@ -51,7 +51,7 @@ def create_rules(
     `ConfirmNeeded` unless `confirm`."""
     now = clock.now()
     with uow.begin(actor) as tx:
-        tenant, resolve = tx.tenants.get(), resolver(tx.categories.list())
+        tenant, resolve = tx.tenants.get(), known_categories(tx)
         rules = [new_rule(one, id=ids.new(), tenant=tenant, now=now, resolve=resolve, text=text) for one in written]
         for rule, one in zip(rules, written, strict=True):
             check_servable(rule, one.get("when"), matcher, text)
@@ -83,7 +83,7 @@ def change_rule(
         if version is not None and rule.version != version:
             raise VersionMismatch
         tenant = tx.tenants.get()
-        changed = changed_rule(rule, changes, tenant=tenant, resolve=resolver(tx.categories.list()), text=text)
+        changed = changed_rule(rule, changes, tenant=tenant, resolve=known_categories(tx), text=text)
         check_servable(changed, changes.get("when"), matcher, text)
         if not confirm and any(getattr(changed, name) != getattr(rule, name) for name in _ACTS):
             ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=chain_of(tx, actor, uow, matcher))

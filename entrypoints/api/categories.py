@@ -7,12 +7,20 @@ from uuid import UUID
 
 from core.domain.categories import Category, paths
 from core.domain.permissions import Permission
+from core.errors import Invalid
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
 from entrypoints.api.responses import fields_of, if_match, part, versioned
 from entrypoints.api.schemas.base import WholeListSchema, page_of
-from entrypoints.api.schemas.catalog import CategoryChangeSchema, CategorySchema, NewCategorySchema
+from entrypoints.api.schemas.catalog import (
+    CategoryChangeSchema,
+    CategoryDeleteSchema,
+    CategorySchema,
+    MergedSchema,
+    MergeSchema,
+    NewCategorySchema,
+)
 from entrypoints.api.state import actor, container
 
 blp = Blueprint("categories", "What records are sorted into.", "/categories")
@@ -56,12 +64,32 @@ def change_category(changes: dict[str, Any], category_id: UUID) -> dict[str, Any
     return _shown(container().change_category(actor(), category_id, changes, version=if_match()))
 
 
+@blp.route("/<uuid:category_id>/merge", "POST")
+@needs(Permission.CATEGORIES_WRITE)
+@blp.body(MergeSchema)
+@blp.answer(200, MergedSchema)
+def merge_category(body: dict[str, Any], category_id: UUID) -> dict[str, Any]:
+    """Moves records, examples, rules, proposals, review items and child categories into another category, and removes
+    this one. Its id, key and name stand for the other from then on. Nothing undoes it."""
+    merged = container().merge_category(posting(), category_id, body["into"], version=if_match())
+    return {"category": _shown(merged.into), "moved": merged.moved}
+
+
 @blp.route("/<uuid:category_id>", "DELETE")
 @needs(Permission.CATEGORIES_WRITE)
+@blp.query(CategoryDeleteSchema)
 @blp.answer(204)
-def delete_category(category_id: UUID) -> None:
-    """Removes a category that nothing uses."""
-    container().delete_category(actor(), category_id, version=if_match())
+def delete_category(query: dict[str, Any], category_id: UUID) -> None:
+    """Removes a category that nothing uses; with `into`, merges it; with `unsort=true`, takes apart what uses it: its
+    records go back to review, whoever decided them, its examples go, its rules are disabled. Nothing undoes it."""
+    if query["into"] is not None and query["unsort"]:
+        raise Invalid("into keeps the records sorted, unsort does not: send one of them")
+    if query["into"] is not None:
+        container().merge_category(actor(), category_id, query["into"], version=if_match())
+    elif query["unsort"]:
+        container().unsort_category(actor(), category_id, version=if_match())
+    else:
+        container().delete_category(actor(), category_id, version=if_match())
 
 
 def _shown(category: Category) -> dict[str, Any]:

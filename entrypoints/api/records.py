@@ -143,6 +143,17 @@ def change_record(changes: dict[str, Any], record_id: UUID) -> Record:
     return record
 
 
+@blp.route("/<uuid:record_id>/withdraw", "POST")
+@needs(Permission.RECORDS_WRITE)
+@blp.answer(200, WholeRecordSchema)
+def withdraw_record(record_id: UUID) -> Record:
+    """Takes back what people said of a record, in review, by changing it, or before it was imported: it stops teaching,
+    and the record waits for a person again."""
+    record = container().withdraw_record(posting(), record_id, version=if_match())
+    tagged(record.version)
+    return record
+
+
 @blp.route("/<uuid:record_id>", "DELETE")
 @needs(Permission.RECORDS_WRITE)
 @blp.answer(204)

@@ -68,6 +68,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         approval = tx.approvals.open_of(record)
         assert approval is not None
         tx.records.delete(deleted, None)
+        tx.categories.add_aliases({"meals": category})
     with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
         pass
     job = storage.job(actor)

@@ -219,6 +219,7 @@ def asked(record_id: UUID, *, confidence: float = 0.4, group_key: str = "", **fi
         "stage": None,
         "confidence": confidence,
         "suggested_confidence": confidence,
+        "urgency": 1 - confidence,
         "approval": ApprovalReason.UNSURE,
         "group_key": group_key,
         "trace": {"reason": "review: no stage is sure", "stages": []},

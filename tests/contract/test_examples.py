@@ -169,3 +169,19 @@ def test_embeddings_are_cached_by_model_and_content(storage: Storage) -> None:
         assert {digest: list(v) for digest, v in found.items()} == {one: vector(x=0.25), two: vector(y=-1)}
         assert tx.embeddings.get("m2", [one]) == {}
         assert tx.embeddings.get("m1", []) == {}
+
+
+def test_a_forgotten_example_is_found_no_longer(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    gone, kept = storage.record(actor, "1"), storage.record(actor, "2")
+    examples = [an_example(storage.ids.new(), actor, food, id) for id in (gone, kept)]
+    with storage.writing(actor) as tx:
+        tx.examples.put(examples)
+        tx.examples.set_embeddings("m1", {e.id: vector(x=1) for e in examples})
+        tx.examples.forget([gone, storage.ids.new()])
+        tx.examples.forget([])
+    with storage.reading(actor) as tx:
+        assert list(tx.examples.list(after=None, limit=9)) == examples[1:]
+        (found,) = tx.examples.nearest("m1", [vector(x=1)], 9)
+        assert [n.example_id for n in found] == [examples[1].id]

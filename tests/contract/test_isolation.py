@@ -49,6 +49,16 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
     "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
     "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
+    "groups": lambda tx, their: tx.approvals.groups(after=None, limit=9),
+    "of_group": lambda tx, their: tx.approvals.of_group("rewe", 9),
+    "decided items": lambda tx, their: tx.approvals.decided(withdrawn=False, before=None, limit=9),
+    "standing": lambda tx, their: tx.approvals.standing(their.record),
+    "count_open of group": lambda tx, their: tx.approvals.count_open("rewe"),
+    "hold": lambda tx, their: tx.categories.hold([their.category]),
+    "aliases": lambda tx, their: tx.categories.aliases(),
+    "belongings": lambda tx, their: (
+        tx.categories.belongings(their.category).records + tx.categories.belongings(their.category).rules
+    ),
     "open_of": lambda tx, their: tx.approvals.open_of(their.record),
     "count_open": lambda tx, their: tx.approvals.count_open(),
     "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
@@ -77,6 +87,11 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "api_keys.revoke": lambda tx, their: tx.api_keys.revoke(their.key, START),
     "categories.get": lambda tx, their: tx.categories.get(their.category),
     "categories.delete": lambda tx, their: tx.categories.delete(their.category, None),
+    "categories.merge": lambda tx, their: tx.categories.merge(their.category, their.category, version=None, parents={}),
+    "categories.unsort": lambda tx, their: tx.categories.unsort(
+        their.category, version=None, parents={}, by="a thief", why=""
+    ),
+    "approvals.withdraw": lambda tx, their: tx.approvals.withdraw([their.approval], by="a thief", at=START),
     "connections.get": lambda tx, their: tx.connections.get(their.connection),
     "connections.delete": lambda tx, their: tx.connections.delete(their.connection, None),
     "imports.get": lambda tx, their: tx.imports.get(their.imported),
@@ -139,6 +154,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.rules.count_hits({their.rule: 9}, START)
         tx.rules.count_answers({their.rule: (9, 9, 9)})
         tx.proposals.replace_open([])
+        tx.examples.forget([their.record])
         tx.examples.set_embeddings("m2", {their.example: vector(y=1)})
         tx.api_keys.touch(their.key, START)
     job = storage.claim(their.actor, their.job)
@@ -163,6 +179,7 @@ def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
         lambda tx: tx.rules.add([a_rule(storage.ids.new(), mine, their.category)]),
         lambda tx: tx.records.redecide(their.run, [(decided(sorted_before), 2)]),
         lambda tx: tx.examples.put([an_example(storage.ids.new(), mine, their.category)]),
+        lambda tx: tx.categories.add_aliases({"x": their.category}),
         lambda tx: tx.imports.add(an_import(storage.ids.new(), mine, their.connection), []),
     ]
     for link in links:

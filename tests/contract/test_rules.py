@@ -112,6 +112,7 @@ def test_answers_add_up_until_the_rule_begins_anew(storage: Storage) -> None:
         now = replace(b, confirmed=7, overridden=1, corrected=6)
         assert list(tx.rules.count_answers({b.id: (4, 0, 1)})) == [now]
         tx.rules.count_hits({b.id: 2}, START)
+        assert list(tx.rules.count_answers({a.id: (-1, -1, 0)})) == [replace(a, overridden=1)], "never below 0"
         assert list(tx.rules.count_answers({})) == []
         assert tx.tenants.get().rules_version == before
     with storage.writing(actor) as tx:

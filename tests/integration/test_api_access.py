@@ -28,6 +28,8 @@ BODIES: dict[str, Any] = {
     "change_record": {"tags": ["x"]},
     "change_rule": {"name": "Other"},
     "decide": {"verdict": "override", "category_id": NOBODY},
+    "decide_group": {"verdict": "override", "category_id": NOBODY},
+    "merge_category": {"into": NOBODY},
 }
 
 
@@ -58,7 +60,8 @@ def protected(app: Flask) -> list[tuple[Rule, str]]:
 def url_of(rule: Rule, **ids: str) -> str:
     url = rule.rule
     for argument in rule.arguments:
-        url = url.replace(f"<uuid:{argument}>", ids.get(argument, NOBODY))
+        for kind in ("uuid", "string"):
+            url = url.replace(f"<{kind}:{argument}>", ids.get(argument, NOBODY))
     return url
 
 
@@ -141,6 +144,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         "record_id": other.get("/records")["items"][0]["id"],
         "rule_id": add_rule(other, category)["id"],
         "approval_id": other.get("/approvals")["items"][0]["id"],
+        "group_key": other.get("/approvals/groups")["items"][0]["group_key"],
         "job_id": imported["job_id"],
         "tenant_id": str(other.tenant_id),
         "run_id": other.post("/rules/runs", {}, 202)["id"],
@@ -157,7 +161,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 25
+    assert tried == 29
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),

@@ -77,7 +77,7 @@ def test_the_openapi_document_describes_every_route(app: Flask) -> None:
     }
     described = {(path, method) for path, operations in paths.items() for method in operations}
     served = {
-        (re.sub(r"<uuid:(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:uuid|string):(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD"}
         if rule.rule.startswith("/api/v1")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from core.domain.approvals import group_key
 from core.domain.decisions import Decision, Outcome, Stage, StageResult, Write, decide, write_result
 from core.domain.records import Sortable, similarity_text, text_digest
 from core.domain.rule_evaluation import RuleOutcome
@@ -79,7 +80,7 @@ def decision_on(
         write=write,
     )
     if decision.approval is not None:
-        decision = replace(decision, group_key=text_digest(record.text).hex()[:32])
+        decision = replace(decision, group_key=group_key(record))
     if outcome.winner is not None:
         decision = replace(decision, rule_id=outcome.winner.rule.id)
     if outcome.tags or outcome.fields:

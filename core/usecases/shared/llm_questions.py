@@ -32,8 +32,12 @@ def questions_about(
     by_path = paths(categories)
     tree = [LlmCategory(key=str(c.id), path=by_path[c.id], description=c.description) for c in categories]
     texts = {r.id: similarity_text(r.text, r.counterparty) for r in records}
-    vectors = _vectors(list(texts.values()), tree, actor, uow, embedder)
-    neighbours = _neighbours(list(texts.values()), vectors, actor, uow, embedder)
+    with uow.begin(actor) as tx:
+        model = tx.examples.serving()
+    if embedder is not None and model is not None:
+        embedder = embedder.of(model)
+    vectors = _vectors(list(texts.values()), tree, model is not None, actor, uow, embedder)
+    neighbours = _neighbours(list(texts.values()), vectors, actor, uow, embedder) if model is not None else {}
     of_tree = {c.key: vectors[digest] for c in tree if (digest := text_digest(category_text(c))) in vectors}
     found = {}
     for record in records:
@@ -52,15 +56,16 @@ def questions_about(
 
 
 def _vectors(
-    texts: Sequence[str], tree: Sequence[LlmCategory], actor: Actor, uow: UnitOfWork, embedder: Embedder | None
+    texts: Sequence[str],
+    tree: Sequence[LlmCategory],
+    searched: bool,
+    actor: Actor,
+    uow: UnitOfWork,
+    embedder: Embedder | None,
 ) -> Mapping[bytes, Sequence[float]]:
     large = len(tree) > WHOLE_TREE
-    if embedder is None or not texts:
+    if embedder is None or not texts or not (large or searched):
         return {}
-    if not large:
-        with uow.begin(actor) as tx:
-            if not tx.examples.any():
-                return {}
     of_tree = [category_text(c) for c in tree] if large else []
     return cached_vectors([*texts, *of_tree], actor, uow=uow, embedder=embedder)
 

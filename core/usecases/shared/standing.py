@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from core.domain.decisions import Stage
+from core.domain.decisions import Outcome, Stage
 from core.domain.events import EventType, NewEvent
 from core.domain.records import DECIDED_BY_PERSON, Record
 from core.domain.rule_stage import version_of
@@ -15,11 +16,27 @@ from core.errors import NotFound
 from ports.storage import Transaction
 
 
+def take_back_answer(tx: Transaction, record: Record, asked: bool) -> None:
+    """What the first answer to a record counted for or against a rule counts no longer. The record is as it was before
+    the answer is withdrawn; `asked` says that it was an answer to an item of the review queue."""
+    stages = (record.reasoning_trace or {}).get("stages", ())
+    aliases = tx.categories.aliases()
+    rule = _rule(tx, record.rule_id) if record.rule_id is not None else None
+    said, chosen = _said_by_rule(record, rule, aliases), _first_word(stages, aliases)
+    if rule is None or said is None or chosen is None:
+        return
+    if asked:
+        _count(tx, {rule.id: (-(said == chosen), -(said != chosen), 0)})
+    elif any(s["stage"] == Stage.RULES and s["outcome"] == Outcome.DECIDED for s in stages):
+        _count(tx, {rule.id: (0, 0, -(said != chosen))})
+
+
 def count_answers(tx: Transaction, answers: Iterable[tuple[Record, UUID, bool]]) -> None:
     """Each answer is a record as it was before, the category that a person gives it, and whether it was asked for (by
     an item of the review queue). Only a record's first answer counts: later ones are about people's words. What a rule
     did before it last changed says nothing of it. To be called after the records were written: rules are locked last.
     """
+    aliases: Mapping[str, UUID] | None = None
     rules: dict[UUID, Rule | None] = {}
     counts: dict[UUID, tuple[int, int, int]] = {}
     for record, chosen, asked in answers:
@@ -27,7 +44,9 @@ def count_answers(tx: Transaction, answers: Iterable[tuple[Record, UUID, bool]])
             continue
         if record.rule_id not in rules:
             rules[record.rule_id] = _rule(tx, record.rule_id)
-        said = _said_by_rule(record, rules[record.rule_id])
+        if aliases is None:
+            aliases = tx.categories.aliases()
+        said = _said_by_rule(record, rules[record.rule_id], aliases)
         if said is None:
             continue
         confirmed, overridden, corrected = counts.get(record.rule_id, (0, 0, 0))
@@ -36,6 +55,10 @@ def count_answers(tx: Transaction, answers: Iterable[tuple[Record, UUID, bool]])
         elif record.stage == Stage.RULES and said != chosen:
             corrected += 1
         counts[record.rule_id] = confirmed, overridden, corrected
+    _count(tx, counts)
+
+
+def _count(tx: Transaction, counts: Mapping[UUID, tuple[int, int, int]]) -> None:
     if not any(map(any, counts.values())):
         return
     settings = tx.tenants.get().settings
@@ -58,8 +81,8 @@ def _rule(tx: Transaction, rule_id: UUID) -> Rule | None:
         return None
 
 
-def _said_by_rule(record: Record, rule: Rule | None) -> UUID | None:
-    """The category that the rule, as it is now, gave or suggested, as the record's trace tells."""
+def _said_by_rule(record: Record, rule: Rule | None, aliases: Mapping[str, UUID]) -> UUID | None:
+    """The category (by now) that the rule, as it is now, gave or suggested, as the record's trace tells."""
     if rule is None:
         return None
     for stage in (record.reasoning_trace or {}).get("stages", ()):
@@ -67,8 +90,23 @@ def _said_by_rule(record: Record, rule: Rule | None) -> UUID | None:
             return None
         for candidate in stage["candidates"]:
             if candidate["source"] == f"rule:{rule.id}":
-                return UUID(candidate["category_id"])
+                return _by_now(candidate["category_id"], aliases)
     return None
+
+
+def _first_word(stages: Sequence[Mapping[str, Any]], aliases: Mapping[str, UUID]) -> UUID | None:
+    """The category (by now) that a person gave first, after what was withdrawn before."""
+    found: UUID | None = None
+    for stage in stages:
+        if stage["stage"] == Stage.HUMAN and stage["outcome"] == Outcome.WITHDRAWN:
+            found = None
+        elif stage["stage"] == Stage.HUMAN and found is None and stage["candidates"]:
+            found = _by_now(stage["candidates"][0]["category_id"], aliases)
+    return found
+
+
+def _by_now(category_id: str, aliases: Mapping[str, UUID]) -> UUID:
+    return aliases.get(category_id) or UUID(category_id)
 
 
 def _evidence(rule: Rule, promise: float) -> dict[str, object]:

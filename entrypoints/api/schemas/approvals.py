@@ -6,6 +6,7 @@ from core.domain.approvals import Verdict
 from core.usecases.review import MAX_ANSWERS
 from entrypoints.api.schemas.base import LimitSchema, Moment
 
+_DECIDED = {"description": "Only of decided items."}
 _VERDICT = validate.OneOf([v.value for v in Verdict])
 
 
@@ -27,18 +28,50 @@ class ReviewRecordSchema(Schema):
 
 
 class QueueItemSchema(Schema):
+    """Of an open item neither confidence nor reason is told: spot checks must look like any other item."""
+
     id = fields.UUID()
     suggested_id = fields.UUID(allow_none=True, metadata={"description": "The category that `approve` gives."})
-    confidence = fields.Float()
-    urgency = fields.Float()
-    group_key = fields.String(metadata={"description": "Equal for identical texts."})
+    urgency = fields.Float(metadata={"description": "How much an answer is worth: 0 to 1."})
+    group_key = fields.String(metadata={"description": "Equal for items that one answer may settle."})
     created_at = fields.DateTime()
     record = fields.Nested(ReviewRecordSchema)
+    confidence = fields.Float(metadata=_DECIDED)
+    verdict = fields.String(validate=_VERDICT, metadata=_DECIDED)
+    category_id = fields.UUID(metadata={"description": "The category that was given; only of decided items."})
+    decided_by = fields.String(metadata=_DECIDED)
+    decided_at = fields.DateTime(metadata=_DECIDED)
+    withdrawn_by = fields.String(allow_none=True, metadata=_DECIDED)
+    withdrawn_at = fields.DateTime(allow_none=True, metadata=_DECIDED)
 
 
 class QueueQuerySchema(LimitSchema):
     after = fields.String(load_default=None, metadata={"description": "`next` of the page before."})
     group_key = fields.String(load_default=None, validate=validate.Length(1, 64))
+    status = fields.String(
+        load_default="open",
+        validate=validate.OneOf(["open", "decided", "withdrawn"]),
+        metadata={"description": "What waits, the most urgent first; or what was decided, the latest first."},
+    )
+
+
+class GroupSchema(Schema):
+    group_key = fields.String()
+    size = fields.Integer(metadata={"description": "Open items."})
+    agreeing = fields.Integer(metadata={"description": "How many of them have this suggestion."})
+    suggested_id = fields.UUID(allow_none=True)
+    urgency = fields.Float(metadata={"description": "How much an answer is worth: 0 to 1."})
+    approval_id = fields.UUID(metadata={"description": "The most urgent item."})
+    record = fields.Nested(ReviewRecordSchema, metadata={"description": "Of the most urgent item."})
+
+
+class GroupsQuerySchema(LimitSchema):
+    after = fields.String(load_default=None, metadata={"description": "`next` of the page before."})
+
+
+class GroupDecidedSchema(Schema):
+    decided = fields.Integer()
+    remaining = fields.Integer(metadata={"description": "Items of the group that wait still: send the answer again."})
 
 
 class AnswerSchema(Schema):

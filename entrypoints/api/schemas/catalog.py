@@ -36,6 +36,34 @@ class CategoryChangeSchema(ChangeSchema):
     description = fields.String(validate=_DESCRIPTION)
 
 
+class MergeSchema(Schema):
+    into = fields.UUID(required=True, metadata={"description": "The category that remains."})
+
+
+class BelongingsSchema(Schema):
+    records = fields.Integer()
+    examples = fields.Integer()
+    rules = fields.Integer()
+    proposals = fields.Integer()
+    approvals = fields.Integer(metadata={"description": "Open items of the review queue that suggest it."})
+    children = fields.Integer()
+
+
+class MergedSchema(Schema):
+    category = fields.Nested(CategorySchema, metadata={"description": "The category that remains."})
+    moved = fields.Nested(BelongingsSchema)
+
+
+class CategoryDeleteSchema(Schema):
+    into = fields.UUID(load_default=None, metadata={"description": "Merges it into this category."})
+    unsort = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "Deletes it though it is used: its records go back to review, and it teaches no more."
+        },
+    )
+
+
 class ConnectorSchema(Schema):
     key = fields.String()
     version = fields.String()
