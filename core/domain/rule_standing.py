@@ -29,7 +29,7 @@ class Verdict(StrEnum):
     PROVE = "prove"
 
 
-def wilson(right: int, answers: int, z: float = CONFIDENCE_Z) -> tuple[float, float]:
+def wilson(right: float, answers: float, z: float = CONFIDENCE_Z) -> tuple[float, float]:
     """The score interval of a share: `right` of `answers` (Wilson 1927). (0, 1) without an answer."""
     if answers == 0:
         return 0.0, 1.0

@@ -1,0 +1,128 @@
+"""How candidates are found among all categories, and what the members say of each, as the stacker sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.learning.features import Features
+from adapters.learning.memory import LabelMemory
+from adapters.learning.softmax import Floats, Softmax, probabilities
+
+CANDIDATES = 6
+"""Proposed of a record: the correct one is among them for 94 % of card purchases, and more cost more than they bring."""
+SHARPEN = 4.0
+"""Unit vectors have components near 0.05: scaled, the head over embeddings learns as fast as the other."""
+SHARED, OWN = 5, 8
+"""Features of the record, which its candidates share, and of each candidate; then four of each key of the memory."""
+MEANING_COLUMNS = (3, SHARED + 3)
+"""Those that come of the embedding: NaN where there is none. Two more are changed by it, `joint` and the top logit."""
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What proposes: classifiers over n-grams and over embeddings, the memory, and how often each class came and was
+    right. `there` (classes) tells which categories still are."""
+
+    grams: Softmax
+    meaning: Softmax | None
+    memory: LabelMemory
+    prior: npt.NDArray[np.float64]
+    hits: npt.NDArray[np.float64]
+    there: npt.NDArray[np.bool_]
+    arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Of n records: `places` (n, c) are the candidates' classes, `pairs` (n, c, features) what the stacker sees, `cold`
+    (n, c) how sure the members are without a stacker; and of the memory's keys (n, k): `rows`, 0 for unknown ones,
+    `share` (n, c, k) of each candidate, `support` and `age`."""
+
+    places: Array
+    pairs: Array
+    cold: Array
+    scope: Floats
+    rows: Array
+    share: Array
+    support: Array
+    age: Array
+
+
+def propose(features: Features, vectors: Floats, members: Members) -> Said:
+    """`vectors` (n, dimensions) of the records' texts, NaN where they are not embedded."""
+    n, classes = len(features.amounts), len(members.there)
+    memory, there = members.memory, members.there
+    logits = members.grams.logits(features.grams, there)
+    shares = probabilities(logits)
+    agreement, scope = np.log(shares + 1e-6), logits.max(1)
+    meaning = np.full((n, classes), np.nan, np.float32)
+    embedded = ~np.isnan(vectors[:, 0]) & (members.meaning is not None)
+    if members.meaning is not None and embedded.any():
+        said = members.meaning.logits(vectors[embedded] * SHARPEN, there)
+        meaning[embedded] = probabilities(said)
+        agreement[embedded] += np.log(meaning[embedded] + 1e-6)
+        scope[embedded] = (logits[embedded] + said).max(1)
+    joint = probabilities(agreement)
+
+    rows = memory.rows(features.keys)
+    labels, support = memory.labels[rows], memory.support[rows]
+    part = memory.weights[rows] / np.maximum(memory.weights[rows].sum(2), 1e-9)[..., None]
+    remembered = _remembered(labels, part * (support / (support + 1))[..., None], classes)
+    standing = np.where(there, joint + remembered, -1)
+    count = min(CANDIDATES, int(there.sum()))
+    places = np.argsort(-standing, 1, kind="stable")[:, :count]
+
+    def of(values: Array) -> Array:
+        return np.take_along_axis(values, places, 1)
+
+    share = np.where(rows[:, None] > 0, (part[:, None] * (labels[:, None] == places[:, :, None, None])).sum(3), -1)
+    streak = memory.streak[rows][:, None] * np.where(memory.last[rows][:, None] == places[..., None], 1, -1)
+    age = np.where(rows > 0, members.arrived - memory.at[rows], -1)
+    agreed = of(remembered)
+    surest = -np.sort(-joint, 1)[:, :2]
+    first = np.where(embedded, np.nan_to_num(meaning, nan=-1).max(1), np.nan)
+    amounts = np.sign(features.amounts) * np.log1p(np.abs(features.amounts))
+    shared = np.stack([amounts, surest[:, 0], surest[:, 0] - surest[:, 1:].sum(1), first, scope], 1)
+    prior, precision = members.prior / max(members.prior.sum(), 1e-9), members.hits[:, 0] / members.hits[:, 1]
+    own = [of(shares), of(logits), of(joint), of(meaning), prior[places], precision[places], agreed, _lead(agreed)]
+
+    def spread(values: Array) -> Array:
+        return np.broadcast_to(values[:, None], (n, count, values.shape[1]))
+
+    pairs = np.concatenate([spread(shared), np.stack(own, 2), share, spread(support), streak, spread(age)], 2)
+    known = np.maximum((rows > 0).sum(1), 1)[:, None]
+    return Said(
+        places=places,
+        # As it is stored, so that what is learned from later is what was asked.
+        pairs=np.clip(pairs, -6e4, 6e4).astype(np.float16),
+        cold=0.5 * of(joint) + 0.5 * agreed * rows.shape[1] / known,
+        scope=scope,
+        rows=rows,
+        share=share,
+        support=support,
+        age=age,
+    )
+
+
+def _remembered(labels: Array, weights: Array, classes: int) -> Array:
+    """(n, classes): the mean over the keys of what each says of a class."""
+    n, keys = labels.shape[:2]
+    held = labels >= 0
+    place = np.arange(n)[:, None, None] * classes + np.maximum(labels, 0)
+    found: Array = np.bincount(place[held], weights[held], n * classes).reshape(n, classes) / keys
+    return found
+
+
+def _lead(agreed: Array) -> Array:
+    """By how much each candidate is ahead of the best of the others."""
+    if agreed.shape[1] < 2:
+        return agreed
+    best = -np.sort(-agreed, 1)
+    found: Array = agreed - np.where(agreed == best[:, :1], best[:, 1:2], best[:, :1])
+    return found

@@ -1,0 +1,93 @@
+"""What the learner is told and what it says: lessons, and the scores of records on arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.domain.records import Sortable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """A category that the learner proposes: its P(correct) as estimated, and how often people gave it to what is most
+    like the record, of how many times (`alike` names in what: text, counterparty with context, …)."""
+
+    category_id: UUID
+    probability: float
+    approved: int
+    of: int
+    alike: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What the learner says of one record, candidates best first.
+
+    `score` ranks records by how sure it is (0 to 1, no probability yet: see `core.domain.gate`); `stacked` says whether
+    a stacker made it, or, before there is one, memory and classifier alone. `scope` is high for what is like anything
+    known. `staleness` is how many records arrived since the last label of the like. `features` are what the stacker
+    learns from, in the learner's own form, about the candidates in the order of `asked`; and `arrived` the learner's count of arrivals.
+    """
+
+    candidates: tuple[Proposed, ...]
+    asked: tuple[UUID, ...]
+    score: float
+    stacked: bool
+    scope: float
+    staleness: float
+    features: bytes
+    arrived: int
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What was said of a record on its arrival, as it is stored: the candidates in the order of their features."""
+
+    candidates: tuple[UUID, ...]
+    features: bytes
+    score: float
+    stacked: bool
+    scope: float
+    predicted: UUID | None
+    arrived: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """A record whose category a person gave. `weight` is the inverse of the chance with which a person was asked (1 for
+    all that goes to review), None where nobody asked: then it teaches and calibrates nothing. `vector` is the
+    embedding of its text, if there is one; `arrival` what was said before the person spoke, None for history that was
+    imported as approved."""
+
+    record: Sortable
+    category_id: UUID
+    weight: float | None
+    vector: Sequence[float] | None
+    arrival: Arrival | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """What came of scores: columns of equal length, oldest first. `arrived` is the learner's count of arrivals."""
+
+    score: Sequence[float]
+    correct: Sequence[bool]
+    weight: Sequence[float]
+    arrived: Sequence[float]
+    stacked: Sequence[bool]
+    scope: Sequence[float]
+
+
+def arrival_of(scored: Scored, arrived: int | None = None) -> Arrival:
+    return Arrival(
+        candidates=scored.asked,
+        features=scored.features,
+        score=scored.score,
+        stacked=scored.stacked,
+        scope=scored.scope,
+        predicted=scored.candidates[0].category_id if scored.candidates else None,
+        arrived=scored.arrived if arrived is None else arrived,
+    )

@@ -1,0 +1,68 @@
+"""The learner: what is made of a tenant's approved records, and says of new ones what they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.learning import Arrival, Lesson, Observations, Scored
+from core.domain.records import Sortable
+
+
+class Ensemble(Protocol):
+    """What was learned until one moment. Scoring changes nothing and may be shared by threads."""
+
+    @property
+    def taught(self) -> int:
+        """How many lessons it had."""
+        ...
+
+    @property
+    def arrived(self) -> int:
+        """How many records had arrived when it was made."""
+        ...
+
+    def score(
+        self, records: Sequence[Sortable], vectors: Mapping[UUID, Sequence[float]] | None = None
+    ) -> Sequence[Scored]:
+        """What it says of each record, in order: without `vectors` (by record id) by memory and n-grams alone, quickly;
+        with them better. What is said of a record does not depend on which others are asked about."""
+        ...
+
+    def learn(
+        self, lessons: Sequence[Lesson], earlier: Callable[[int, int], Sequence[Lesson]], *, arrived: int
+    ) -> Mapping[UUID, Arrival]:
+        """Learns from new lessons, in the order of their arrival; before it does, it scores those that have no arrival
+        of their own. `earlier(n, of)` gives n of the latest `of` lessons that it had (drawn at random, where n is less), oldest first; `arrived` is how many records
+        have arrived by now. Changes the ensemble: only the one who loaded it may call this. Returns the arrivals that it
+        made, by record, to be kept."""
+        ...
+
+    def observations(self) -> Observations:
+        """What came of the scores of the latest lessons, as they were on arrival."""
+        ...
+
+    def dump(self) -> bytes:
+        """All of it, as arrays (never pickled objects)."""
+        ...
+
+
+class Learner(Protocol):
+    @property
+    def version(self) -> str:
+        """Rises when what `dump` made before can no longer be loaded: then all is learned anew."""
+        ...
+
+    def fresh(self) -> Ensemble: ...
+
+    def load(self, data: bytes, categories: Mapping[UUID, UUID | None]) -> Ensemble:
+        """The ensemble that was dumped, to be taught; `categories` says what became of those that were merged into
+        others (the other) or deleted (None) since."""
+        ...
+
+    def at_hand(
+        self, tenant_id: UUID, version: int, fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID | None]]]
+    ) -> Ensemble:
+        """The tenant's ensemble of that version, to ask: kept from the last time, or loaded from what `fetch` gives."""
+        ...
