@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
 from adapters.embedders import Succession
+from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.embedder import OpenAiEmbedder
@@ -33,6 +34,7 @@ from core.usecases import (
     process,
     proposals,
     records,
+    refit,
     relay,
     review,
     rule_preview,
@@ -123,6 +125,7 @@ class Container(containers.DeclarativeContainer):
     matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)
     embedder = providers.Singleton(_embedder, settings)
+    learner = providers.Singleton(EnsembleLearner)
     llm = providers.Singleton(_llm, settings)
     llm_model = providers.Callable(_model, llm)
     celery = providers.Singleton(make_celery, settings.provided.broker_url)
@@ -210,6 +213,7 @@ class Container(containers.DeclarativeContainer):
         matcher=matcher,
         text=rule_text,
         embedder=embedder,
+        learner=learner,
         clock=clock,
         ids=ids,
     )
@@ -256,14 +260,24 @@ class Container(containers.DeclarativeContainer):
         uow=uow,
         matcher=matcher,
         embedder=embedder,
+        learner=learner,
         llm_model=llm_model,
         clock=clock,
         ids=ids,
     )
     ask_llm = providers.Callable(ask_llm.ask_llm, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids)
-    run_rules = providers.Callable(rule_runs.run_rules, uow=uow, matcher=matcher, embedder=embedder, clock=clock)
+    run_rules = providers.Callable(
+        rule_runs.run_rules, uow=uow, matcher=matcher, embedder=embedder, learner=learner, clock=clock
+    )
     learn_rules = providers.Callable(proposals.learn_rules, uow=uow, matcher=matcher, clock=clock, ids=ids)
-    embed_examples = providers.Callable(embed.embed_examples, uow=uow, embedder=embedder, ids=ids)
+    embed_examples = providers.Callable(
+        embed.embed_examples,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        embedder=embedder,
+        ids=ids,
+    )
+    refit = providers.Callable(refit.refit, uow=uow, learner=learner, embedder=embedder)
     start_reembedding = providers.Callable(embed.start_reembedding, system=system, uow=uow, embedder=embedder, ids=ids)
 
     publish_due = providers.Callable(

@@ -84,6 +84,8 @@ class Settings:
     rule_proposals: Literal["on", "off"]
     learn_delay_seconds: float
     """How long after a person's decision rules are proposed out of it: what is decided meanwhile is learned with it."""
+    refit_delay_seconds: float
+    """How long after a person's decision the ensemble learns of it: what is decided meanwhile is learned with it."""
     tenant_share: int
     """How many jobs of one tenant may be in flight at once."""
     max_upload_bytes: int
@@ -169,6 +171,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=_positive),
             rule_proposals=_choice(env, "RULE_PROPOSALS", "on", "off"),
             learn_delay_seconds=env.float("LEARN_DELAY_SECONDS", 30.0, validate=validate.Range(0)),
+            refit_delay_seconds=env.float("REFIT_DELAY_SECONDS", 5.0, validate=validate.Range(0)),
             tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),

@@ -34,9 +34,9 @@ class Ensemble(Protocol):
         self, lessons: Sequence[Lesson], earlier: Callable[[int, int], Sequence[Lesson]], *, arrived: int
     ) -> Mapping[UUID, Arrival]:
         """Learns from new lessons, in the order of their arrival; before it does, it scores those that have no arrival
-        of their own. `earlier(n, of)` gives n of the latest `of` lessons that it had (drawn at random, where n is less), oldest first; `arrived` is how many records
-        have arrived by now. Changes the ensemble: only the one who loaded it may call this. Returns the arrivals that it
-        made, by record, to be kept."""
+        of their own, and returns these arrivals, by record, to be kept. `earlier(n, of)` gives n of the latest `of`
+        lessons that it had, oldest first, drawn at random where n is less; `arrived` is how many records have arrived
+        by now. Changes the ensemble: only the one who loaded it may call this."""
         ...
 
     def observations(self) -> Observations:
@@ -62,7 +62,12 @@ class Learner(Protocol):
         ...
 
     def at_hand(
-        self, tenant_id: UUID, version: int, fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID | None]]]
+        self,
+        tenant_id: UUID,
+        version: int,
+        moves: int,
+        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID | None]]],
     ) -> Ensemble:
-        """The tenant's ensemble of that version, to ask: kept from the last time, or loaded from what `fetch` gives."""
+        """The tenant's ensemble of that version, to ask: kept from the last time, or loaded from what `fetch` gives.
+        `moves` counts the categories that were merged or deleted by now: with another count it is loaded anew."""
         ...

@@ -24,6 +24,7 @@ from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from ports.category_storage import Categories
+from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
@@ -323,6 +324,10 @@ class Transaction(Protocol):
     def llm_answers(self) -> LlmAnswers: ...
     @property
     def llm_usages(self) -> LlmUsages: ...
+    @property
+    def ensembles(self) -> Ensembles: ...
+    @property
+    def lessons(self) -> Lessons: ...
     @property
     def rules(self) -> Rules: ...
     @property

@@ -32,8 +32,8 @@ _OBSERVED = 40_000
 _PRIOR_DECAY, _HIT_DECAY = 0.98, 0.94
 """What a category's frequency and precision so far keep of their weight in 1,000 lessons."""
 _FIELDS_AT, _FIELDS_SETTLED = 50, 800
-"""Lessons from which on one can see which context fields tell something, and from which on it stays as it is; in between
-it is looked at again whenever they have doubled."""
+"""Lessons from which on one can see which context fields tell something, and from which on it stays as it is; in
+between it is looked at again whenever they have doubled."""
 _NEVER = 1 << 62
 _COLUMNS = ("score", "correct", "weight", "arrived", "stacked", "scope")
 
@@ -57,9 +57,7 @@ class LearnedEnsemble:
         self._next_stacker = stacker.FIRST_AT
         self._observed: dict[str, list[float]] = {name: [] for name in _COLUMNS}
 
-    def score(
-        self, records: Sequence[Sortable], vectors: Mapping[UUID, Sequence[float]] | None = None
-    ) -> list[Scored]:
+    def score(self, records: Sequence[Sortable], vectors: Mapping[UUID, Sequence[float]] | None = None) -> list[Scored]:
         if not records or not any(self.categories):
             return [_nothing(self.arrived)] * len(records)
         return self._score(self._space.of(records), _matrix([(vectors or {}).get(r.id) for r in records]))
@@ -130,8 +128,8 @@ class LearnedEnsemble:
         return told
 
     def _look_at_fields(self, lessons: Sequence[Lesson], earlier: Earlier) -> Sequence[Lesson]:
-        """Chooses the context fields; where others tell more than the present ones, all is learned anew. Returns what is
-        to be learned now."""
+        """Chooses the context fields; where others tell more than the present ones, all is learned anew. Returns what
+        is to be learned now."""
         whole = [*(earlier(self.taught, self.taught) if self.taught else ()), *lessons]
         fields = telling_fields([context_of(one.record) for one in whole])
         if fields != self._space.fields:
@@ -254,9 +252,7 @@ class LearnedEnsemble:
     def dump(self) -> bytes:
         arrays: dict[str, npt.NDArray[Any]] = {
             "fields": np.array(self._space.fields, np.str_),
-            "counts": np.array(
-                [self.taught, self.arrived, self._embedded, self._next_stacker, self._look_at]
-            ),
+            "counts": np.array([self.taught, self.arrived, self._embedded, self._next_stacker, self._look_at]),
             "categories": np.array([c.bytes if c else bytes(16) for c in self.categories], "V16"),
             "prior": self._prior,
             "hits": self._hits,
@@ -268,7 +264,7 @@ class LearnedEnsemble:
         if self._booster is not None:
             arrays["stacker"] = stacker.dump(self._booster)
         out = io.BytesIO()
-        np.savez(out, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(out, allow_pickle=False, **arrays)
         return out.getvalue()
 
     @classmethod

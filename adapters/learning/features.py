@@ -1,8 +1,8 @@
 """Records as numbers: hashed n-grams and crosses for the classifier, 64-bit keys for the memory.
 
-A text has three forms: whole, without numbers and what companies are called by, and its first word. Each is crossed with
-each context field, so that "this shop on this card" can mean something else than the shop alone. Nothing is fitted:
-equal records have equal numbers in every process and release.
+A text has three forms: whole, without numbers and what companies are called by, and its first word. Each is crossed
+with each context field, so that "this shop on this card" can mean something else than the shop alone. Nothing is
+fitted: equal records have equal numbers in every process and release.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from core.domain.categories import Category
 from core.domain.connections import Connection, Import
 from core.domain.events import NewEvent
 from core.domain.jobs import Job
+from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
 from core.domain.proposals import Proposal
@@ -25,6 +26,7 @@ from core.domain.rules import Rule
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
 from ports.clock import Clock, Ids
+from ports.learning_storage import StoredEnsemble
 
 V = TypeVar("V")
 
@@ -44,6 +46,8 @@ class KeptExample:
 
     example: Example
     vectors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    learned: bool = False
+    """Whether the ensemble had it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,10 @@ class TenantState:
     """By the key of their question, with when they were kept."""
     llm_usages: dict[date, LlmSpend] = field(default_factory=dict)
     llm_reservations: dict[UUID, tuple[date, Decimal]] = field(default_factory=dict)
+    arrivals: dict[UUID, tuple[Arrival, int]] = field(default_factory=dict)
+    """By record, with the version of the ensemble that said it."""
+    ensembles: dict[UUID, tuple[StoredEnsemble, bytes]] = field(default_factory=dict)
+    """The tenant's one, by the tenant's id."""
     serving: dict[UUID, str] = field(default_factory=dict)
     """The model that a search among the tenant's examples is to ask by; none before the first was embedded."""
     rules: dict[UUID, Rule] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
 from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
 from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
+from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
@@ -38,6 +39,8 @@ class MemoryTransaction:
         self.embeddings = MemoryEmbeddings(at)
         self.llm_answers = MemoryLlmAnswers(at)
         self.llm_usages = MemoryLlmUsages(at)
+        self.ensembles = MemoryEnsembles(at)
+        self.lessons = MemoryLessons(at)
         self.rules = MemoryRules(at)
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)

@@ -28,7 +28,9 @@ class PostgresExamples:
         if not new:
             return
         statement = insert(examples)
-        replaced = {name: statement.excluded[name] for name in ("text", "text_digest", "category_id", "created_at")}
+        replaced = {
+            name: statement.excluded[name] for name in ("text", "text_digest", "category_id", "created_at", "learned")
+        }
         with conflicts(unknown="the category or the record does not exist"):
             self._connection.execute(
                 statement.on_conflict_do_update(index_elements=["tenant_id", "record_id"], set_=replaced),
@@ -41,6 +43,7 @@ class PostgresExamples:
                         "text_digest": text_digest(example.text),
                         "category_id": example.category_id,
                         "created_at": example.created_at,
+                        "learned": False,
                     }
                     for example in new
                 ],

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from adapters.postgres import category_tables, llm_tables, rule_tables, vector_tables  # noqa: F401 - of the same metadata
+from adapters.postgres import category_tables, learning_tables, llm_tables, rule_tables, vector_tables  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
@@ -225,9 +225,12 @@ examples = Table(
     Column("text_digest", LargeBinary, nullable=False),
     a_uuid("category_id"),
     a_time("created_at"),
+    Column("learned", Boolean, nullable=False, server_default=text("false")),
     reference("records", "record_id", cascade=True),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "record_id"),
+    Index("examples_to_learn", "tenant_id", "record_id", postgresql_where=text("NOT learned")),
+    Index("examples_learned", "tenant_id", "record_id", postgresql_where=text("learned")),
 )
 
 approvals = Table(

@@ -19,6 +19,7 @@ from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
 from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
+from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.rule_learning import PostgresProposals
@@ -47,6 +48,8 @@ class PostgresTransaction:
         self.embeddings = PostgresEmbeddings(connection, tenant_id)
         self.llm_answers = PostgresLlmAnswers(connection, tenant_id)
         self.llm_usages = PostgresLlmUsages(connection, tenant_id)
+        self.ensembles = PostgresEnsembles(connection, tenant_id)
+        self.lessons = PostgresLessons(connection, tenant_id)
         self.rules = PostgresRules(connection, tenant_id, memo)
         self.proposals = PostgresProposals(connection, tenant_id)
         self.runs = PostgresRuleRuns(connection, tenant_id)

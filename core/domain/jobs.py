@@ -17,6 +17,7 @@ class Stream(StrEnum):
     PROCESS = "records:process"
     LLM = "records:llm"
     EMBED = "examples:embed"
+    REFIT = "models:refit"
     LEARN = "rules:learn"
     RUN = "rules:run"
 

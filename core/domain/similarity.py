@@ -29,11 +29,11 @@ class Neighbour:
     similarity: float
 
 
-def vote(neighbours: Sequence[Neighbour], *, threshold: float, model: str) -> StageResult:
+def vote(neighbours: Sequence[Neighbour], *, threshold: float | None, model: str) -> StageResult:
     """Lets neighbours vote, weighted by `exp(SHARPNESS * similarity)`.
 
     A category's confidence is its share of the votes, scaled by how near its nearest example is; so a lone example
-    far away never decides, however unanimous it is.
+    far away never decides, however unanimous it is. Without a `threshold` they only suggest.
     """
     if not neighbours:
         return StageResult(
@@ -63,11 +63,12 @@ def vote(neighbours: Sequence[Neighbour], *, threshold: float, model: str) -> St
         ),
         key=lambda c: (-c.confidence, str(c.category_id)),
     )
-    sure = candidates[0].confidence >= threshold
+    best = candidates[0].confidence
+    needed = "too little is known yet of how often that is right" if threshold is None else f"{threshold:.2f} is needed"
     return StageResult(
         stage=Stage.SIMILARITY,
-        outcome=Outcome.DECIDED if sure else Outcome.UNSURE,
-        reason=f"the best candidate has {candidates[0].confidence:.2f}, {threshold:.2f} is needed",
+        outcome=Outcome.DECIDED if threshold is not None and best >= threshold else Outcome.UNSURE,
+        reason=f"the best candidate has {best:.2f}, {needed}",
         candidates=tuple(candidates),
         threshold=threshold,
         model=model,

@@ -14,6 +14,8 @@ from core.domain.permissions import GRANTABLE, Permission, Role
 from core.errors import Forbidden, Invalid
 
 DEFAULT_SOURCE_AGENT = "balance"
+STAGES = ("rules", "similarity", "llm")
+"""Those that may decide without a person."""
 MAX_CAP = Decimal(10) ** 9
 CAP_DECIMALS = 8
 
@@ -23,17 +25,19 @@ class TenantSettings:
     """What a tenant tunes. Probabilities are 0 to 1.
 
     `promise` is the share of what is decided alone that must be right: a rule that people's answers show to be below it
-    is demoted, and rules are proposed only where they keep it. `similarity_threshold` and `llm_threshold` are the
-    confidence from which those stages decide alone; `spot_check_share` is the random share of what was decided alone
-    that goes to a person all the same. `llm_monthly_cap` is what the LLM may cost in a calendar month (UTC), in US
-    dollars; None is no cap.
+    is demoted, rules are proposed only where they keep it, and similarity decides alone only where it does.
+    `similarity_threshold` fixes the confidence from which that stage decides instead, whatever becomes of the promise;
+    `llm_threshold` is that of the LLM. `alone` are the stages that may decide without a person. `spot_check_share` is
+    the random share of what was decided alone that goes to a person all the same. `llm_monthly_cap` is what the LLM may
+    cost in a calendar month (UTC), in US dollars; None is no cap.
     """
 
     default_currency: str = "EUR"
     trusted_packs: tuple[str, ...] = ()
     promise: float = 0.95
-    similarity_threshold: float = 0.9
+    similarity_threshold: float | None = None
     llm_threshold: float = 0.85
+    alone: tuple[str, ...] = STAGES
     spot_check_share: float = 0.02
     llm_monthly_cap: Decimal | None = None
 
@@ -112,8 +116,11 @@ def check_tenant(name: str, time_zone: str) -> None:
 
 def check_settings(settings: TenantSettings) -> TenantSettings:
     for name in ("promise", "similarity_threshold", "llm_threshold", "spot_check_share"):
-        if not 0 <= getattr(settings, name) <= 1:
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value <= 1:
             raise Invalid(f"{name} lies between 0 and 1")
+    if unknown := set(settings.alone) - set(STAGES):
+        raise Invalid(f"alone names stages: {min(unknown)!r} is none of {', '.join(STAGES)}")
     if len(settings.default_currency) != 3 or not settings.default_currency.isupper():
         raise Invalid("default_currency is an ISO 4217 code such as EUR")
     return replace(settings, llm_monthly_cap=_check_cap(settings.llm_monthly_cap))
@@ -162,6 +169,7 @@ def check_scopes(scopes: frozenset[str]) -> frozenset[Permission]:
 def settings_from(stored: Mapping[str, Any]) -> TenantSettings:
     cap = stored.get("llm_monthly_cap")
     typed = {
+        "alone": tuple(stored.get("alone", STAGES)),
         "trusted_packs": tuple(stored.get("trusted_packs", ())),
         "llm_monthly_cap": None if cap is None else Decimal(cap),
     }

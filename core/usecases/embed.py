@@ -1,11 +1,11 @@
-"""examples:embed: approved examples get their vectors, and so begin to vote; and how another model takes over."""
+"""examples:embed: approved examples get their vectors, then the ensemble learns; and how another model takes over."""
 
 from __future__ import annotations
 
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.domain.records import text_digest
 from core.domain.tenants import Actor, worker_actor
-from core.usecases.shared.ranking import rank_questions
+from core.usecases.shared.teaching import REFIT_SECONDS, queue_refit
 from core.usecases.shared.vectors import cached_vectors
 from ports.clock import Ids
 from ports.embedder import Embedder
@@ -19,7 +19,13 @@ FORGET_SECONDS = 900.0
 
 
 def embed_examples(
-    job: Job, *, forget_seconds: float = FORGET_SECONDS, uow: UnitOfWork, embedder: Embedder | None, ids: Ids
+    job: Job,
+    *,
+    forget_seconds: float = FORGET_SECONDS,
+    refit_delay: float = REFIT_SECONDS,
+    uow: UnitOfWork,
+    embedder: Embedder | None,
+    ids: Ids,
 ) -> None:
     """Embeds all of the tenant's examples that lack a vector of the model that serves.
 
@@ -34,6 +40,8 @@ def embed_examples(
         elif job.payload.get("model", embedder.model) == embedder.model:
             _embed(job, actor, forget_seconds, uow, embedder, ids)
     with uow.begin(actor) as tx:
+        if "forget" not in job.payload:
+            queue_refit(tx, actor, ids, refit_delay)
         tx.jobs.finish(job)
         tx.commit()
 
@@ -58,8 +66,7 @@ def _embed(job: Job, actor: Actor, forget_seconds: float, uow: UnitOfWork, embed
         serving = tx.examples.serving()
     if serving is not None and "model" not in job.payload:
         embedder = embedder.of(serving) or embedder
-    if _fill(job, actor, uow, embedder) and serving == embedder.model:
-        rank_questions(job, actor, uow, embedder)
+    _fill(job, actor, uow, embedder)
     if serving == embedder.model:
         return
     with uow.begin(actor) as tx:
@@ -72,20 +79,17 @@ def _embed(job: Job, actor: Actor, forget_seconds: float, uow: UnitOfWork, embed
         tx.commit()
 
 
-def _fill(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) -> bool:
-    """Whether there was anything to embed."""
-    learned = False
+def _fill(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) -> None:
     while True:
         with uow.begin(actor) as tx:
             examples = tx.examples.without_embedding(embedder.model, BATCH)
         if not examples:
-            return learned
+            return
         vectors = cached_vectors([e.text for e in examples], actor, uow=uow, embedder=embedder)
         with uow.begin(actor) as tx:
             tx.jobs.hold(job)
             tx.examples.set_embeddings(embedder.model, {e.id: vectors[text_digest(e.text)] for e in examples})
             tx.commit()
-        learned = True
 
 
 def _forget(job: Job, actor: Actor, model: str, uow: UnitOfWork) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from core.domain.decisions import Decision, Outcome, Stage, failed, mix_in
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.learning import Arrival, arrival_of
 from core.domain.records import Record, chunked
 from core.domain.rule_evaluation import RuleOutcome
 from core.domain.rule_stage import hits, rules_result
-from core.domain.tenants import Actor, worker_actor
+from core.domain.spot_checks import check_shares
+from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import LeaseLost, Transient
-from core.usecases.shared.deciding import ask_neighbours, decision_on, remembering
+from core.usecases.shared.deciding import decision_on, remembering
 from core.usecases.shared.history import TenantHistory
 from core.usecases.shared.present import present_decisions
+from core.usecases.shared.similarity import Similarity, ask_similarity
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
+from ports.learner import Learner
 from ports.matching import RuleMatcher
 from ports.storage import UnitOfWork
 
@@ -30,6 +35,7 @@ def process_records(
     uow: UnitOfWork,
     matcher: RuleMatcher,
     embedder: Embedder | None,
+    learner: Learner | None,
     llm_model: str | None,
     clock: Clock,
     ids: Ids,
@@ -58,12 +64,16 @@ def process_records(
             verdicts = {key: rules_result(outcome, tenant.rules_version) for key, outcome in said.items()}
             results = {record_id: [verdicts[id(outcome)]] for record_id, outcome in outcomes.items()}
             unsure = [r for r in records if results[r.id][-1].outcome is Outcome.UNSURE]
-            for record_id, result in ask_neighbours(unsure, actor, tenant, uow, embedder).items():
+            alike = ask_similarity(unsure, actor, tenant, uow=uow, embedder=embedder, learner=learner)
+            for record_id, result in alike.results.items():
                 results[record_id].append(result)
+            shares = _check_shares(alike, tenant)
             write = remembering()
             no_llm = "no LLM is configured" if llm_model is None else None
-            decisions = [decision_on(r, results[r.id], outcomes[r.id], tenant, no_llm, write) for r in records]
-            _write(job, actor, records, mix_in(decisions), outcomes, uow, clock, ids)
+            decisions = [
+                decision_on(r, results[r.id], outcomes[r.id], tenant, no_llm, write, shares.get(r.id)) for r in records
+            ]
+            _write(job, actor, records, mix_in(decisions), outcomes, alike, uow, clock, ids)
         except (Transient, LeaseLost):
             raise
         except Exception as error:
@@ -85,6 +95,26 @@ def process_records(
         tx.commit()
 
 
+def _check_shares(alike: Similarity, tenant: Tenant) -> dict[UUID, float]:
+    """The chances of a spot check of what similarity decided alone by what was learned."""
+    alone = [id for id, r in alike.results.items() if r.outcome is Outcome.DECIDED and id in alike.scored]
+    probabilities = [alike.probability(id) for id in alone]
+    stalenesses = [alike.scored[id].staleness for id in alone]
+    return dict(zip(alone, check_shares(probabilities, stalenesses, tenant.settings.spot_check_share), strict=True))
+
+
+def _arrivals(decisions: Sequence[Decision], changed: set[UUID], alike: Similarity) -> dict[UUID, Arrival]:
+    """What is to be kept of what similarity said. Of records about which nobody is asked, no more than the score."""
+    found = {}
+    for decision in decisions:
+        id = decision.record_id
+        if id in alike.scored and id in changed:
+            arrival = arrival_of(alike.scored[id])
+            asked = decision.approval is not None or decision.open_stage is not None
+            found[id] = arrival if asked else replace(arrival, features=b"", candidates=())
+    return found
+
+
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)[:300]
 
@@ -95,6 +125,7 @@ def _write(
     records: Sequence[Record],
     decisions: Sequence[Decision],
     outcomes: Mapping[UUID, RuleOutcome],
+    alike: Similarity,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -103,6 +134,7 @@ def _write(
         tx.jobs.hold(job)
         decisions = present_decisions(tx, decisions, records)
         changed = set(tx.records.decide(decisions))
+        tx.lessons.arrive(_arrivals(decisions, changed, alike), alike.version)
         open_ids = [d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed]
         tx.jobs.add(
             [

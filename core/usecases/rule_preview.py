@@ -20,6 +20,7 @@ from core.usecases.shared.rule_drafts import changed_rule, check_servable, new_r
 from core.usecases.shared.weighing import weigh
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
+from ports.learner import Learner
 from ports.matching import RuleMatcher
 from ports.rule_text import RuleTextParser
 from ports.storage import RecordFilter, Transaction, UnitOfWork
@@ -89,6 +90,7 @@ def preview_rules(
     matcher: RuleMatcher,
     text: RuleTextParser,
     embedder: Embedder | None,
+    learner: Learner | None,
     clock: Clock,
     ids: Ids,
 ) -> Preview:
@@ -100,7 +102,7 @@ def preview_rules(
     if len(written) > MAX_DRAFTS:
         raise Invalid(f"at most {MAX_DRAFTS} rules go in a preview")
     with uow.begin(actor) as tx:
-        chain = chain_of(tx, actor, uow, matcher, embedder)
+        chain = chain_of(tx, actor, uow, matcher, embedder, learner)
         rules = tx.rules.list()
         by_id = {rule.id: rule for rule in rules}
         drafts = [_draft(tx, one, matcher, text, clock, ids) for one in written]

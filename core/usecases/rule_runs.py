@@ -21,6 +21,7 @@ from core.usecases.shared.effects import Chain, alone, effects_on, touched_by, w
 from core.usecases.shared.present import moved_decisions, present_filter
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
+from ports.learner import Learner
 from ports.matching import RuleMatcher
 from ports.storage import RecordFilter, Transaction, UnitOfWork
 
@@ -98,7 +99,15 @@ def list_run_changes(
         return tx.runs.changes(run_id, after=after, limit=limit)
 
 
-def run_rules(job: Job, *, uow: UnitOfWork, matcher: RuleMatcher, embedder: Embedder | None, clock: Clock) -> None:
+def run_rules(
+    job: Job,
+    *,
+    uow: UnitOfWork,
+    matcher: RuleMatcher,
+    embedder: Embedder | None,
+    learner: Learner | None,
+    clock: Clock,
+) -> None:
     """Carries out a run or its undoing, page by page, going on where a killed worker stopped. Raises `LeaseLost`."""
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     expected = (RunStatus.UNDOING,) if job.payload["undo"] else (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -114,7 +123,7 @@ def run_rules(job: Job, *, uow: UnitOfWork, matcher: RuleMatcher, embedder: Embe
     if job.payload["undo"]:
         _undo(job, run, actor, uow, clock)
     else:
-        _apply(job, run, actor, uow, matcher, embedder, clock)
+        _apply(job, run, actor, uow, matcher, embedder, learner, clock)
 
 
 def _apply(
@@ -124,6 +133,7 @@ def _apply(
     uow: UnitOfWork,
     matcher: RuleMatcher,
     embedder: Embedder | None,
+    learner: Learner | None,
     clock: Clock,
 ) -> None:
     """The newest first: what comes in meanwhile is decided by the rules anyway."""
@@ -137,7 +147,7 @@ def _apply(
             page = tx.records.snapshots(present_filter(tx, where), before=before, limit=PAGE)
         if not page:
             break
-        chain = Chain(actor=actor, tenant=tenant, uow=uow, matcher=matcher, embedder=embedder)
+        chain = Chain(actor=actor, tenant=tenant, uow=uow, matcher=matcher, embedder=embedder, learner=learner)
         records = page
         if scope is not None:
             by_itself = alone([rule for rule in rules.rules if rule.id in scope], chain)

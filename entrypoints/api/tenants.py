@@ -120,6 +120,4 @@ def get_tenant(tenant_id: UUID) -> Tenant:
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:
-    if "trusted_packs" in given:
-        return {**given, "trusted_packs": tuple(given["trusted_packs"])}
-    return given
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,8 +37,7 @@ from entrypoints.cli.files import (
     tell_refusals,
     write_json,
 )
-from entrypoints.cli.stopping import deferred
-from entrypoints.settings import Settings
+from entrypoints.cli.scratch import scratch
 from plugins.manager import PluginManager
 from ports.storage import RecordFilter
 
@@ -116,7 +114,7 @@ def classify(
     written = _read_rules(rules) if rules else []
     examples_payload = _read_examples(examples, host) if examples else None
     console = Console(stderr=True)
-    with console.status("starting a database") as status, _stack(settings) as container:
+    with console.status("starting a database") as status, scratch(settings) as container:
         tenant, _ = container.create_tenant(TENANT, settings=tenant_settings)
         actor = Actor(tenant_id=tenant.id, name="classify")
         if examples and examples_payload:
@@ -131,33 +129,6 @@ def classify(
         rows = list(_rows(container, actor, imported.id))
     _deliver(rows, json_out, csv_out, file.name)
     tell_refusals(imported.refused, imported.refusals)
-
-
-@contextmanager
-def _stack(settings: Settings) -> Iterator[Container]:
-    """The container on a database of its own, which is removed at the end, however that comes."""
-    from adapters.embedded.postgres import EmbeddedPostgres
-
-    with tempfile.TemporaryDirectory(prefix="sortation-", ignore_cleanup_errors=True) as folder:
-        postgres = EmbeddedPostgres(Path(folder))
-        try:
-            with deferred():
-                urls = postgres.start()
-            from adapters.postgres.migrate import migrate
-            from entrypoints.container import Container
-            from entrypoints.observability import set_up_logging
-
-            settings = replace(
-                settings, database_url=urls.owner, app_database_url=urls.app, system_database_url=urls.system
-            )
-            set_up_logging(settings)
-            migrate(urls.owner, urls.app, urls.system)
-            container = Container(settings=settings)
-            yield container
-            container.app_engine().dispose()
-            container.system_engine().dispose()
-        finally:
-            postgres.stop()
 
 
 def _import(

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from core.errors import SortationError
-from entrypoints.cli import classify, files, jobs, services, stopping, up, vectors
+from entrypoints.cli import classify, evaluation, files, jobs, services, stopping, up, vectors
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -39,6 +39,8 @@ app = typer.Typer(
 )
 app.command(epilog=classify.EXAMPLES)(classify.classify)
 app.command(epilog=files.EXAMPLES)(files.parse)
+app.command(epilog=evaluation.EVALUATE_EXAMPLES)(evaluation.evaluate)
+app.command(epilog=evaluation.REPLAY_EXAMPLES)(evaluation.replay)
 app.command(epilog=up.EXAMPLES)(up.up)
 app.add_typer(jobs.app, name="jobs")
 app.command(epilog=vectors.EXAMPLES)(vectors.vectors)

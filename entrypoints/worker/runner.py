@@ -47,6 +47,7 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.PROCESS: container.process_records,
         Stream.LLM: container.ask_llm,
         Stream.EMBED: container.embed_examples,
+        Stream.REFIT: container.refit,
         Stream.LEARN: container.learn_rules,
         Stream.RUN: container.run_rules,
     }

@@ -13,9 +13,11 @@ from core.domain.rule_history import History
 from core.domain.rule_stage import rules_result
 from core.domain.rules import Action, Rule
 from core.domain.tenants import Actor, Tenant
-from core.usecases.shared.deciding import ask_neighbours, decision_on, remembering
+from core.usecases.shared.deciding import decision_on, remembering
 from core.usecases.shared.history import TenantHistory
+from core.usecases.shared.similarity import ask_similarity
 from ports.embedder import Embedder
+from ports.learner import Learner
 from ports.matching import RuleMatcher, RuleSet
 from ports.storage import RecordFilter, Transaction, UnitOfWork
 
@@ -35,6 +37,7 @@ class Chain:
     uow: UnitOfWork
     matcher: RuleMatcher
     embedder: Embedder | None = None
+    learner: Learner | None = None
 
     @property
     def history(self) -> History:
@@ -42,11 +45,16 @@ class Chain:
 
 
 def chain_of(
-    tx: Transaction, actor: Actor, uow: UnitOfWork, matcher: RuleMatcher, embedder: Embedder | None = None
+    tx: Transaction,
+    actor: Actor,
+    uow: UnitOfWork,
+    matcher: RuleMatcher,
+    embedder: Embedder | None = None,
+    learner: Learner | None = None,
 ) -> Chain:
     """The stages of the actor's tenant; an Idempotency-Key stays with the transaction that claimed it."""
     keyless = replace(actor, idempotency=None)
-    return Chain(actor=keyless, tenant=tx.tenants.get(), uow=uow, matcher=matcher, embedder=embedder)
+    return Chain(actor=keyless, tenant=tx.tenants.get(), uow=uow, matcher=matcher, embedder=embedder, learner=learner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +114,9 @@ def effects_on(
     untold, later = len(later) - len(told), told
     touched = [*(record for record, _ in found[Step.RULES_SETTLE]), *later]
     outcomes = rules.evaluate(touched, tenant.zone, history)
-    neighbours = ask_neighbours(later, chain.actor, tenant, chain.uow, chain.embedder)
+    neighbours = ask_similarity(
+        later, chain.actor, tenant, uow=chain.uow, embedder=chain.embedder, learner=chain.learner
+    ).results
     said = {id(outcome): rules_result(outcome, tenant.rules_version) for outcome in outcomes}
     write = remembering()
     redecided: list[tuple[Snapshot, Decision, Change]] = []

@@ -9,9 +9,10 @@ from core.domain.jobs import Job
 from core.domain.ranking import Question, rank
 from core.domain.records import Record, similarity_text, text_digest
 from core.domain.tenants import Actor
-from core.usecases.shared.deciding import ask_neighbours
+from core.usecases.shared.similarity import ask_similarity
 from core.usecases.shared.vectors import cached_vectors
 from ports.embedder import Embedder
+from ports.learner import Learner
 from ports.storage import UnitOfWork
 
 FIRST = 50
@@ -23,7 +24,7 @@ MAX_GROUPS = 600
 wait until what stood before it has moved behind it."""
 
 
-def rank_questions(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) -> None:
+def rank_questions(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder, learner: Learner | None) -> None:
     """Asks similarity again about the most urgent groups, until those at the head of the queue were asked about. Their
     suggestions stay: only the order is new. Raises `LeaseLost`."""
     with uow.begin(actor) as tx:
@@ -37,7 +38,9 @@ def rank_questions(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) 
             return
         texts = [similarity_text(g.record.text, g.record.counterparty) for g in stale]
         vectors = cached_vectors(texts, actor, uow=uow, embedder=embedder)
-        said = ask_neighbours([g.record for g in stale], actor, tenant, uow, embedder)
+        said = ask_similarity(
+            [g.record for g in stale], actor, tenant, uow=uow, embedder=embedder, learner=learner
+        ).results
         questions = [
             _question(g.record, said[g.record.id], vectors[text_digest(text)])
             for g, text in zip(stale, texts, strict=True)

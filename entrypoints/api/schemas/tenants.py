@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
+from core.domain.tenants import STAGES
 from entrypoints.api.schemas.base import ChangeSchema
 
 _SHARE = validate.Range(0, 1)
@@ -20,8 +21,19 @@ class TenantSettingsSchema(Schema):
     promise = fields.Float(
         validate=_SHARE, metadata={"description": "The share of what is decided alone that must be right."}
     )
-    similarity_threshold = fields.Float(validate=_SHARE)
+    similarity_threshold = fields.Float(
+        validate=_SHARE,
+        allow_none=True,
+        metadata={
+            "type": ["number", "null"],
+            "description": "Fixes from which confidence on similarity decides alone; null lets the promise decide.",
+        },
+    )
     llm_threshold = fields.Float(validate=_SHARE)
+    alone = fields.List(
+        fields.String(validate=validate.OneOf(STAGES)),
+        metadata={"description": "The stages that may decide without a person; the others only suggest."},
+    )
     spot_check_share = fields.Float(validate=_SHARE)
     llm_monthly_cap = fields.Decimal(
         as_string=True,

@@ -1,0 +1,130 @@
+"""What is learned from, and what was learned."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from adapters.memory.state import KeptExample, Workspace
+from core.domain.learning import Arrival, Lesson
+from core.domain.records import RecordStatus, text_digest
+from core.errors import NotFound, Transient
+from ports.learning_storage import StoredEnsemble
+
+_IMPORTED = "human: imported as approved"
+
+
+class MemoryEnsembles:
+    def __init__(self, workspace: Workspace) -> None:
+        self._tenant_id = workspace.actor.tenant_id
+        self._state = workspace.state
+
+    def stored(self) -> StoredEnsemble | None:
+        kept = self._state.ensembles.get(self._tenant_id)
+        return None if kept is None else kept[0]
+
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
+        kept = self._state.ensembles.get(self._tenant_id)
+        if kept is None:
+            raise NotFound("nothing was learned yet")
+        moved: dict[UUID, UUID | None] = {}
+        for alias, into in self._state.aliases.items():
+            try:
+                moved[UUID(alias)] = into
+            except ValueError:
+                continue
+        return kept[1], moved
+
+    def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:
+        stored = self.stored()
+        if (stored.version if stored else ensemble.version - 1) != ensemble.version - 1:
+            raise Transient("another worker learned meanwhile")
+        self._state.ensembles[self._tenant_id] = ensemble, arrays
+
+
+class MemoryLessons:
+    def __init__(self, workspace: Workspace) -> None:
+        self._state = workspace.state
+
+    def fresh(self, limit: int) -> Sequence[Lesson]:
+        return [self._lesson(kept) for kept in self._kept(learned=False)[:limit]]
+
+    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
+        latest = self._kept(learned=True)[-of:] if of else []
+        if count < len(latest):
+            chosen = sorted(random.sample(range(len(latest)), count))
+            latest = [latest[i] for i in chosen]
+        return [self._lesson(kept) for kept in latest]
+
+    def had(self) -> int:
+        return len(self._kept(learned=True))
+
+    def mark(self, record_ids: Sequence[UUID]) -> None:
+        self._set(set(record_ids), learned=True)
+
+    def unmark(self) -> None:
+        self._set({kept.example.record_id for kept in self._state.examples.values()}, learned=False)
+
+    def arrive(self, arrivals: Mapping[UUID, Arrival], version: int) -> None:
+        self._state.arrivals |= {
+            id: (arrival, version) for id, arrival in arrivals.items() if id in self._state.records
+        }
+
+    def arrived(self, version: int) -> int:
+        return sum(1 for _, of in self._state.arrivals.values() if of == version)
+
+    def latest_scores(self, limit: int) -> Sequence[float]:
+        latest = (self._state.arrivals[id][0] for id in sorted(self._state.arrivals, reverse=True))
+        return [arrival.score for arrival in latest if arrival.stacked][:limit]
+
+    def prune(self, keep: int, window: int) -> None:
+        asked = {a.record_id for a in self._state.approvals.values()}
+        asked |= {k.example.record_id for k in self._state.examples.values() if k.example.record_id is not None}
+        for id in sorted(self._state.arrivals, reverse=True)[keep + 1 :]:
+            if id not in asked:
+                del self._state.arrivals[id]
+        learned = [k.example.record_id for k in self._kept(learned=True) if k.example.record_id is not None]
+        if len(learned) > window:
+            for id, (arrival, version) in self._state.arrivals.items():
+                if id < learned[-window - 1]:
+                    self._state.arrivals[id] = replace(arrival, features=b""), version
+
+    def _kept(self, *, learned: bool) -> list[KeptExample]:
+        """By record, which is in the order of arrival."""
+        found = {
+            kept.example.record_id: kept
+            for kept in self._state.examples.values()
+            if kept.learned == learned and kept.example.record_id is not None
+        }
+        return [found[id] for id in sorted(found)]
+
+    def _set(self, record_ids: set[UUID | None], *, learned: bool) -> None:
+        for id, kept in self._state.examples.items():
+            if kept.example.record_id in record_ids:
+                self._state.examples[id] = replace(kept, learned=learned)
+
+    def _lesson(self, kept: KeptExample) -> Lesson:
+        assert kept.example.record_id is not None  # noqa: S101 - those alone are lessons
+        record = self._state.records[kept.example.record_id].record
+        noted = self._state.arrivals.get(record.id)
+        answered = any(
+            a.record_id == record.id and a.verdict is not None and a.withdrawn_at is None
+            for a in self._state.approvals.values()
+        )
+        imported = (record.reasoning_trace or {}).get("reason") == _IMPORTED
+        weight = None
+        if imported and record.status is RecordStatus.APPROVED:
+            weight = 1.0
+        elif noted is not None and answered and record.selection_probability:
+            weight = 1 / record.selection_probability
+        digest = text_digest(kept.example.text)
+        vector = self._state.embeddings.get((next(iter(self._state.serving.values()), ""), digest))
+        return Lesson(
+            record=replace(record, raw={}, reasoning_trace=None),
+            category_id=kept.example.category_id,
+            weight=weight,
+            vector=vector,
+            arrival=None if noted is None else noted[0],
+        )

@@ -1,0 +1,84 @@
+"""models:refit: the tenant's ensemble learns what people decided since, and its gate follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.domain.gate import RECENT, SHUT, gate_of
+from core.domain.jobs import Job
+from core.domain.learning import Lesson
+from core.domain.tenants import Actor, worker_actor
+from core.usecases.shared.ranking import rank_questions
+from ports.embedder import Embedder
+from ports.learner import Ensemble, Learner
+from ports.learning_storage import StoredEnsemble
+from ports.storage import UnitOfWork
+
+SESSION = 20_000
+"""Lessons learned at once: what comes after them waits for the next round."""
+KEEP = 8_000
+"""Arrivals of which nobody was asked that are kept, for the threshold."""
+WINDOW = 20_000
+"""Answered arrivals whose features are kept, for the stacker."""
+
+
+def refit(job: Job, *, uow: UnitOfWork, learner: Learner, embedder: Embedder | None) -> None:
+    """Learns from the examples that the ensemble has not had, and all anew where some were changed or taken back.
+
+    Workers go on asking the former ensemble until the new one is committed, whole. Raises `Transient` when another
+    worker learned meanwhile, and `LeaseLost`.
+    """
+    actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
+    learned = False
+    while _session(job, actor, uow, learner):
+        learned = True
+    if learned and embedder is not None:
+        rank_questions(job, actor, uow, embedder, learner)
+    with uow.begin(actor) as tx:
+        tx.jobs.finish(job)
+        tx.commit()
+
+
+def _session(job: Job, actor: Actor, uow: UnitOfWork, learner: Learner) -> bool:
+    """One round; whether there was anything to learn."""
+    with uow.begin(actor) as tx:
+        tenant, stored = tx.tenants.get(), tx.ensembles.stored()
+        anew = stored is None or stored.learner != learner.version or tx.lessons.had() < stored.taught
+        if anew:
+            tx.jobs.hold(job)
+            tx.lessons.unmark()
+            tx.commit()
+    with uow.begin(actor) as tx:
+        lessons = tx.lessons.fresh(SESSION)
+        if not lessons and not (anew and stored is not None):
+            return False
+        version = stored.version if stored else 0
+        ensemble: Ensemble = learner.fresh() if anew else learner.load(*tx.ensembles.arrays())
+        arrived = (stored.arrived if stored else 0) + (tx.lessons.arrived(version) if version else 0)
+
+    def earlier(count: int, of: int) -> Sequence[Lesson]:
+        with uow.begin(actor) as tx:
+            return tx.lessons.earlier(count, of)
+
+    arrivals = ensemble.learn(lessons, earlier, arrived=arrived)
+    with uow.begin(actor) as tx:
+        tx.jobs.hold(job)
+        tx.lessons.mark([lesson.record.id for lesson in lessons])
+        tx.lessons.arrive(arrivals, 0)
+        gate = SHUT
+        if lessons or not anew:
+            scores = tx.lessons.latest_scores(RECENT)
+            gate = gate_of(ensemble.observations(), scores, ensemble.arrived, tenant.settings.promise)
+        tx.ensembles.put(
+            StoredEnsemble(
+                version=version + 1,
+                learner=learner.version,
+                taught=tx.lessons.had(),
+                arrived=ensemble.arrived,
+                gate=gate,
+            ),
+            ensemble.dump(),
+        )
+        tx.lessons.prune(KEEP, WINDOW)
+        tx.commit()
+    return bool(lessons)

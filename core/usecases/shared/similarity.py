@@ -1,0 +1,190 @@
+"""The similarity stage: what was learned from people's decisions says of records.
+
+Memory and n-grams speak first, at tens of thousands of records a second; only what they are not sure of is embedded and
+searched for, at hundreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from core.domain.decisions import Candidate, Outcome, Stage, StageResult
+from core.domain.gate import Gate
+from core.domain.learning import Scored
+from core.domain.records import Sortable, similarity_text, text_digest
+from core.domain.similarity import NEIGHBOURS, Neighbour, vote
+from core.domain.tenants import Actor, Tenant
+from core.usecases.shared.vectors import cached_vectors
+from ports.embedder import Embedder
+from ports.learner import Ensemble, Learner
+from ports.learning_storage import StoredEnsemble
+from ports.storage import UnitOfWork
+
+FEW = 50
+"""Lessons below which the neighbours' vote makes better suggestions than what was learned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similarity:
+    """What the stage says: a result for each record; and where an ensemble was asked, what it said, its version (0 for
+    none) and the probability that it is right."""
+
+    results: Mapping[UUID, StageResult]
+    scored: Mapping[UUID, Scored]
+    version: int
+    gate: Gate | None = None
+
+    def probability(self, id: UUID) -> float:
+        return self.gate.probability(self.scored[id].score) if self.gate and id in self.scored else 0.0
+
+
+def ask_similarity(
+    records: Sequence[Sortable],
+    actor: Actor,
+    tenant: Tenant,
+    *,
+    uow: UnitOfWork,
+    embedder: Embedder | None,
+    learner: Learner | None,
+) -> Similarity:
+    """What similarity says of each record. The ensemble is the same for all of them, whatever is learned meanwhile."""
+    if not records:
+        return Similarity(results={}, scored={}, version=0)
+    if embedder is None:
+        off = StageResult(stage=Stage.SIMILARITY, outcome=Outcome.OFF, reason="embeddings are switched off")
+        return Similarity(results={r.id: off for r in records}, scored={}, version=0)
+    with uow.begin(actor) as tx:
+        model = tx.examples.serving()
+        stored = tx.ensembles.stored() if learner is not None else None
+        moves = len(tx.categories.aliases()) if stored is not None else 0
+    serving = None if model is None else embedder.of(model)
+    if learner is None or stored is None or stored.learner != learner.version:
+        found = _neighbours(records, actor, uow, serving)
+        votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
+        return Similarity(results=votes, scored={}, version=0)
+
+    def fetch() -> tuple[bytes, Mapping[UUID, UUID | None]]:
+        with uow.begin(actor) as tx:
+            return tx.ensembles.arrays()
+
+    ensemble = learner.at_hand(tenant.id, stored.version, moves, fetch)
+    return _ask(records, actor, tenant, stored, ensemble, uow, serving, model or embedder.model)
+
+
+def _ask(
+    records: Sequence[Sortable],
+    actor: Actor,
+    tenant: Tenant,
+    stored: StoredEnsemble,
+    ensemble: Ensemble,
+    uow: UnitOfWork,
+    serving: Embedder | None,
+    model: str,
+) -> Similarity:
+    fixed = tenant.settings.similarity_threshold
+    gate = stored.gate if fixed is None else Gate(threshold=fixed, stacked=True)
+    scored = dict(zip((r.id for r in records), ensemble.score(records), strict=True))
+    unsure = [r for r in records if not _opens(gate, scored[r.id])]
+    near: Mapping[bytes, Sequence[Neighbour]] = {}
+    vectors: Mapping[bytes, Sequence[float]] = {}
+    if serving is not None and unsure:
+        texts = {r.id: similarity_text(r.text, r.counterparty) for r in unsure}
+        vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=serving)
+        near = _nearest(vectors, actor, uow, serving.model)
+        by_record = {id: vectors[text_digest(text)] for id, text in texts.items()}
+        scored |= dict(zip((r.id for r in unsure), ensemble.score(unsure, by_record), strict=True))
+    named = f"{stored.learner}.{stored.version}"
+    results = {}
+    for record in records:
+        neighbours = near.get(text_digest(similarity_text(record.text, record.counterparty)), ()) if near else ()
+        said = scored[record.id]
+        if not said.stacked and (fixed is not None or stored.taught < FEW):
+            results[record.id] = vote(neighbours, threshold=fixed, model=model)
+        else:
+            results[record.id] = _result(said, gate, neighbours, named)
+    return Similarity(results=results, scored=scored, version=stored.version, gate=gate)
+
+
+def _opens(gate: Gate, said: Scored) -> bool:
+    return bool(said.candidates) and gate.opens(said.score, said.scope, stacked=said.stacked)
+
+
+def _result(said: Scored, gate: Gate, neighbours: Sequence[Neighbour], model: str) -> StageResult:
+    sure = _opens(gate, said)
+    candidates = tuple(
+        Candidate(
+            category_id=c.category_id,
+            confidence=gate.probability(c.probability),
+            source=f"ensemble:{model}",
+            rationale=f"{c.approved} of {c.of} alike in {c.alike} were approved as this"
+            if c.of
+            else "like what was approved as this",
+        )
+        for c in said.candidates
+    )
+    threshold = None if gate.threshold is None else gate.probability(gate.threshold)
+    best = candidates[0].confidence if candidates else 0.0
+    if threshold is None:
+        reason = f"the best candidate has {best:.2f}; too little is known yet of how often that is right"
+    elif said.scope < gate.scope:
+        reason = "it is like nothing that was approved"
+    else:
+        reason = f"the best candidate has {best:.2f}, {threshold:.2f} is needed"
+    return StageResult(
+        stage=Stage.SIMILARITY,
+        outcome=Outcome.DECIDED if sure else Outcome.UNSURE,
+        reason=reason,
+        candidates=candidates,
+        threshold=threshold,
+        model=model,
+        evidence=_evidence(said, neighbours),
+    )
+
+
+def _evidence(said: Scored, neighbours: Sequence[Neighbour]) -> tuple[Mapping[str, object], ...]:
+    found: dict[str, object] = {"scope": round(said.scope, 3)}
+    if neighbours:
+        nearest = max(neighbours, key=lambda n: n.similarity)
+        found |= {"nearest": round(nearest.similarity, 4), "text": nearest.text[:80]}
+    return (found,)
+
+
+def _neighbours(
+    records: Sequence[Sortable], actor: Actor, uow: UnitOfWork, serving: Embedder | None
+) -> Mapping[bytes, Sequence[Neighbour]]:
+    if serving is None:
+        return {}
+    texts = [similarity_text(r.text, r.counterparty) for r in records]
+    return _nearest(cached_vectors(texts, actor, uow=uow, embedder=serving), actor, uow, serving.model)
+
+
+def _nearest(
+    vectors: Mapping[bytes, Sequence[float]], actor: Actor, uow: UnitOfWork, model: str
+) -> Mapping[bytes, Sequence[Neighbour]]:
+    with uow.begin(actor) as tx:
+        found = tx.examples.nearest(model, list(vectors.values()), NEIGHBOURS)
+    return dict(zip(vectors, found, strict=True))
+
+
+def _votes(
+    records: Sequence[Sortable],
+    near: Mapping[bytes, Sequence[Neighbour]],
+    model: str | None,
+    embedder: Embedder,
+    threshold: float | None,
+) -> dict[UUID, StageResult]:
+    if model is not None and embedder.of(model) is None:
+        reason = f"the examples are being embedded anew, by {embedder.model}"
+        return {r.id: StageResult(stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason=reason) for r in records}
+    votes = {digest: vote(found, threshold=threshold, model=model or embedder.model) for digest, found in near.items()}
+    nothing = vote((), threshold=threshold, model=embedder.model)
+    return {r.id: votes.get(text_digest(similarity_text(r.text, r.counterparty)), nothing) for r in records}
+
+
+def without(result: StageResult, reason: str) -> StageResult:
+    """A result of a stage that may not decide alone."""
+    if result.outcome is not Outcome.DECIDED:
+        return result
+    return replace(result, outcome=Outcome.UNSURE, reason=reason)
