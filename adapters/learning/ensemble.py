@@ -26,7 +26,7 @@ VERSION = "ensemble-1"
 VECTOR = 384
 _BLOCK, _SMALL_BLOCK = 1_000, 200
 """Lessons that are scored, then learned, at once; less while there are few."""
-_POLISH_FROM, _POLISH = 2_000, 4
+_POLISH_FROM, _POLISH = 2_000, 8
 """How often the lessons of a session are gone through again at its end, where they are many."""
 _OBSERVED = 40_000
 _PRIOR_DECAY, _HIT_DECAY = 0.98, 0.94
@@ -68,10 +68,9 @@ class LearnedEnsemble:
         if self._booster is not None:
             flat = said.pairs.reshape(-1, said.pairs.shape[2]).astype(np.float32)
             sureness = stacker.predict(self._booster, flat).reshape(sureness.shape)
-        embedded = ~np.isnan(vectors[:, 0])
-        return [self._scored(j, said, sureness[j], bool(embedded[j])) for j in range(len(vectors))]
+        return [self._scored(j, said, sureness[j]) for j in range(len(vectors))]
 
-    def _scored(self, j: int, said: Said, sureness: npt.NDArray[Any], embedded: bool) -> Scored:
+    def _scored(self, j: int, said: Said, sureness: npt.NDArray[Any]) -> Scored:
         asked = [category for place in said.places[j] if (category := self.categories[place]) is not None]
         order = np.argsort(-sureness, kind="stable").tolist()
         known = np.flatnonzero(said.rows[j] > 0)
@@ -96,7 +95,7 @@ class LearnedEnsemble:
             staleness=float(said.age[j][known].min()) if len(known) else math.inf,
             features=self._layout + said.pairs[j].tobytes(),
             arrived=self.arrived,
-            embedded=embedded and self._embedded > 0,
+            known=bool((said.rows[j, :2] > 0).any()),
         )
 
     def _members(self) -> Members:
@@ -297,7 +296,7 @@ def _nothing(arrived: int) -> Scored:
         staleness=math.inf,
         features=b"",
         arrived=arrived,
-        embedded=False,
+        known=False,
     )
 
 

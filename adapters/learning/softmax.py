@@ -13,7 +13,7 @@ from scipy import sparse
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-_RATE = 0.5
+_RATE = 1.0
 _BATCH = 64
 _START = 1e-3
 _UNKNOWN = -30.0

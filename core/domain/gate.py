@@ -34,9 +34,9 @@ PRIOR = 100.0
 DRIFT = 0.18
 """Standard deviation in log-odds by which a quarter's precision differed from what was expected of it: measured at
 promises of 90, 95 and 98 % on three years of card purchases."""
-DRIFT_Z, TOLERANCE = 1.6, 0.01
+DRIFT_Z, TOLERANCE = 1.2, 0.01
 """A promise counts as kept where a period's precision is at most a point below: what drift beyond that may cost is kept
-as a distance, with a chance of 95 %."""
+as a distance, with a chance of nearly 90 %."""
 _CLIP = 1e-4
 
 
@@ -154,7 +154,7 @@ def shift_of(scores: Sequence[float], correct: Sequence[bool], weights: Sequence
     return shift
 
 
-SCOPE_SHARE = 0.01
+SCOPE_SHARE = 0.03
 """Of what people sorted like the machine did, this share looks less familiar than what may be decided alone."""
 
 

@@ -86,7 +86,7 @@ def _ask(
     fixed = tenant.settings.similarity_threshold
     gate = stored.gate if fixed is None else Gate(threshold=fixed, stacked=True)
     scored = dict(zip((r.id for r in records), ensemble.score(records), strict=True))
-    unsure = [r for r in records if not _opens(gate, scored[r.id])]
+    unsure = [r for r in records if not (scored[r.id].known and _opens(gate, scored[r.id]))]
     near: Mapping[bytes, Sequence[Neighbour]] = {}
     vectors: Mapping[bytes, Sequence[float]] = {}
     if serving is not None and unsure:
