@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 TENANT = "classify"
 TRUSTED_PACKS = ("bank",)
+SIMILAR = 0.9
+"""Nobody answers here, so nothing could show from which confidence on a promise is kept."""
 PIECE_BYTES = 1 << 20
 WIDE = 120
 """Columns of a terminal that has room for the reasons."""
@@ -108,7 +110,9 @@ def classify(
     `needs_review`, with a suggestion if there is one.
     """
     settings = replace(quiet_settings(), rule_proposals="off")
-    tenant_settings = check_settings(TenantSettings(default_currency=currency, trusted_packs=TRUSTED_PACKS))
+    tenant_settings = check_settings(
+        TenantSettings(default_currency=currency, trusted_packs=TRUSTED_PACKS, similarity_threshold=SIMILAR)
+    )
     host = PluginManager(allow=frozenset(settings.plugins_allow), block=frozenset(settings.plugins_block))
     connector = detect(host, file)
     written = _read_rules(rules) if rules else []

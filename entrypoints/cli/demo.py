@@ -26,7 +26,12 @@ from core.errors import SortationError, StartFailed
 from entrypoints.cli import stopping
 from entrypoints.cli.files import new_table
 
-TENANT = {"name": "Demo", "time_zone": "Europe/Berlin", "settings": {"trusted_packs": ["bank"]}}
+# A few records of history are no evidence for a promise: the demo fixes from where on similarity decides.
+TENANT = {
+    "name": "Demo",
+    "time_zone": "Europe/Berlin",
+    "settings": {"trusted_packs": ["bank"], "similarity_threshold": 0.9},
+}
 PAGE = 500
 TIMEOUT_SECONDS = 30
 POLL_SECONDS = 0.2

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
+from core.domain.gate import SHUT
+from core.domain.learning import Arrival
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Idempotency, Membership, User
+from ports.learning_storage import StoredEnsemble
 from tests.contract.storage import (
     START,
     Storage,
@@ -59,6 +62,11 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.examples.put([an_example(example, actor, category, record)])
         tx.examples.set_embeddings("m1", {example: vector(x=1)})
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
+        arrival = Arrival(
+            candidates=(category,), features=b"f", score=0.5, stacked=True, scope=1.0, predicted=category, arrived=1
+        )
+        tx.lessons.arrive({record: arrival}, 1)
+        tx.ensembles.put(StoredEnsemble(version=1, learner="l1", taught=1, arrived=1, gate=SHUT), b"arrays")
         tx.llm_answers.put({b"key": an_answer(category)})
         tx.llm_usages.reserve(key, START.date(), Decimal(1), None)
         tx.rules.add([a_rule(rule, actor, category)])

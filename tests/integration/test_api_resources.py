@@ -61,6 +61,7 @@ def test_the_own_tenant(api: Api) -> None:
         "similarity_threshold": TenantSettings().similarity_threshold,
         "llm_threshold": 0.9,
         "llm_monthly_cap": None,
+        "alone": ["rules", "similarity", "llm"],
         "spot_check_share": 0.0,
     }
     assert changed.json["time_zone"] == "Europe/Berlin"

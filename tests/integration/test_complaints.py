@@ -161,7 +161,7 @@ def test_only_what_matches_is_shown(api: Api) -> None:
 
 
 def test_silent_learning(api: Api) -> None:
-    """What people teach shows: similarity's candidates name the example, proposals their evidence."""
+    """What people teach shows: similarity's candidates tell what was approved alike, proposals their evidence."""
     for record in bring(api, *(f"ZQX QORBEL {n:03}" for n in range(60))):
         decide(api, record, "food.groceries")
     api.drain()
@@ -170,4 +170,5 @@ def test_silent_learning(api: Api) -> None:
     assert api.get("/events?type=RULE_PROPOSED")["items"]
     [alike] = bring(api, "ZQX QORBEL 999")
     similarity = next(s for s in alike["reasoning_trace"]["stages"] if s["stage"] == "similarity")
-    assert similarity["candidates"][0]["source"].startswith("example:")
+    assert "60 of 60 alike" in similarity["candidates"][0]["rationale"]
+    assert similarity["evidence"][0]["text"].startswith("ZQX QORBEL")

@@ -31,7 +31,7 @@ HEADER = "Date;Description;Amount;Currency\n"
 
 @pytest.fixture
 def actor(container: Container) -> Actor:
-    settings = TenantSettings(trusted_packs=("bank",), spot_check_share=0.0)
+    settings = TenantSettings(trusted_packs=("bank",), spot_check_share=0.0, similarity_threshold=0.9)
     tenant, _ = container.create_tenant("Pipeline", time_zone="Europe/Berlin", settings=settings)
     return Actor(tenant_id=tenant.id, name="a tester", permissions=GRANTABLE)
 

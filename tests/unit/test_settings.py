@@ -208,6 +208,7 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "records:process",
         "records:llm",
         "examples:embed",
+        "models:refit",
         "rules:learn",
         "rules:run",
     }
