@@ -18,7 +18,7 @@ from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, Idempotency
 from core.errors import IdempotencyReplay
 from ports.storage import Transaction
-from tests.contract.storage import Storage, a_draft, a_proposal, a_rule, an_example, answered, asked, decided
+from tests.contract.storage import Storage, a_draft, a_proposal, a_rule, an_example, answered, asked, decided, vector
 
 
 def until_waiting(superuser: psycopg.Connection, other: Future[object]) -> None:
@@ -114,6 +114,45 @@ def test_a_job_that_is_being_claimed_is_not_counted_on(storage: Storage) -> None
     with storage.uow.begin(actor) as worker, storage.uow.begin(actor) as tx:
         assert worker.jobs.claim(id, storage.ids.new(), 60) is not None
         assert not tx.jobs.waiting(Stream.EMBED, {})
+
+
+def test_a_text_that_is_replaced_meanwhile_keeps_no_vector_of_the_former(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    food, record_id = storage.category(actor), storage.record(actor)
+    former = an_example(storage.ids.new(), actor, food, record_id)
+    latter = replace(former, text="shell")
+    with storage.writing(actor) as tx:
+        tx.examples.put([former])
+
+    def put() -> None:
+        with storage.writing(actor) as other:
+            other.examples.put([latter])
+
+    with storage.uow.begin(actor) as worker:
+        worker.examples.set_embeddings("m1", {former: vector(x=1)})
+        person = meanwhile.submit(put)
+        until_waiting(superuser, person)
+        worker.commit()
+    person.result()
+    with storage.reading(actor) as tx:
+        assert list(tx.examples.without_embedding("m1", 9)) == [latter]
+
+
+def test_a_text_that_is_being_replaced_gets_no_vector_and_holds_nobody_up(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, record_id = storage.category(actor), storage.record(actor)
+    former = an_example(storage.ids.new(), actor, food, record_id)
+    with storage.writing(actor) as tx:
+        tx.examples.put([former])
+    with storage.uow.begin(actor) as person:
+        person.examples.put([replace(former, text="shell")])
+        with storage.writing(actor) as worker:
+            worker.examples.set_embeddings("m1", {former: vector(x=1)})
+        person.commit()
+    with storage.reading(actor) as tx:
+        assert [e.text for e in tx.examples.without_embedding("m1", 9)] == ["shell"]
 
 
 def test_a_run_waits_for_a_person_who_answers_and_leaves_the_record_to_them(
