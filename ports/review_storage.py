@@ -92,8 +92,9 @@ class Examples(Protocol):
         """Those that have none of that model, by id."""
         ...
 
-    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
-        """Of those that still exist. Vectors of several models stand beside each other."""
+    def set_embeddings(self, model: str, vectors: Mapping[Example, Sequence[float]]) -> None:
+        """Of those that still say the same: one that was replaced or forgotten since it was read, or is being so now,
+        is passed over. Vectors of several models stand beside each other."""
         ...
 
     def forget_embeddings(self, model: str, limit: int) -> int:

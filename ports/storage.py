@@ -253,8 +253,9 @@ class Jobs(Protocol):
         """Queues jobs; they are published after the commit, and due after their `delay_seconds`."""
         ...
 
-    def waiting(self, stream: str) -> bool:
-        """Whether a job of the stream is queued that no worker has begun, so that it will see what is committed now."""
+    def waiting(self, stream: str, payload: Mapping[str, Any] | None = None) -> bool:
+        """Whether a job of the stream (with just this payload, if one is given) is queued that no worker has begun.
+        None begins it before this transaction ends, so that it will see what is committed now."""
         ...
 
     def get(self, id: UUID) -> Job: ...

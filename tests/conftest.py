@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
@@ -22,6 +23,11 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
+
+# How long an example takes, or is in the making, tells of the machine and what else it does. What must be fast has a
+# test of its own.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
 """What a server need not do whose data may be lost."""

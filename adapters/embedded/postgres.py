@@ -27,7 +27,7 @@ import psutil
 import psycopg
 
 from adapters.embedded import APP_ROLE, OWNER_ROLE, SYSTEM_ROLE
-from adapters.embedded.processes import die_with_parent, open_log
+from adapters.embedded.processes import die_with_parent, open_log, runs
 from core.errors import StartFailed
 
 DATABASE = "sortation"
@@ -106,16 +106,19 @@ class EmbeddedPostgres:
 
     def running(self) -> bool:
         """Whether a server runs on this data directory."""
-        return bool(self._pids())
+        return bool(self._servers())
 
     def stop(self) -> None:
-        """Stop whatever server runs on this data directory, cutting open connections."""
+        """Stop whatever server runs on this data directory, cutting open connections; returns when it has ended."""
+        # Remembered: a server takes its pid file away some time before it ends, and then no longer names itself.
+        ending: set[psutil.Process] = set()
         for stop_signal, patience in _STOP_SIGNALS:
-            for pid in self._pids():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, stop_signal)
+            ending |= self._servers()
+            for server in ending:
+                with suppress(psutil.NoSuchProcess):
+                    server.send_signal(stop_signal)
             deadline = time.monotonic() + patience
-            while self._pids() and time.monotonic() < deadline:
+            while (ending := set(filter(runs, ending)) | self._servers()) and time.monotonic() < deadline:
                 time.sleep(0.01)
         if self._socket_dir != self._cluster:
             with suppress(OSError):
@@ -244,16 +247,17 @@ class EmbeddedPostgres:
                 extra_groups=account.groups,
             )
 
-    def _pids(self) -> set[int]:
+    def _servers(self) -> set[psutil.Process]:
         """The servers on this cluster: the one its pid file names, and our child, which may not be there yet."""
-        pids = set()
-        if self._process is not None and self._process.poll() is None:
-            pids.add(self._process.pid)
+        servers = set()
+        with suppress(psutil.NoSuchProcess):
+            if self._process is not None and self._process.poll() is None:
+                servers.add(psutil.Process(self._process.pid))
         with suppress(FileNotFoundError, ValueError, psutil.Error):
-            pid = int((self._cluster / "postmaster.pid").read_text().partition("\n")[0])
-            if str(self._cluster) in psutil.Process(pid).cmdline():
-                pids.add(pid)
-        return pids
+            named = psutil.Process(int((self._cluster / "postmaster.pid").read_text().partition("\n")[0]))
+            if str(self._cluster) in named.cmdline():
+                servers.add(named)
+        return servers
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(self._url(SUPERUSER, database), autocommit=True)

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
+
+import psutil
 
 from core.errors import AlreadyRunning
 
@@ -27,6 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 _logger = logging.getLogger(__name__)
 _LOG_KEPT_BYTES = 16 * 1024 * 1024
+_KILL_SECONDS = 15.0
 
 
 def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
@@ -37,6 +40,14 @@ def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether the process has not ended; one that its parent has not asked after yet has."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def open_log(data_dir: Path, name: str) -> IO[bytes]:
@@ -127,8 +138,22 @@ class Command:
 
     @staticmethod
     def _kill_group(pid: int) -> None:
-        with suppress(ProcessLookupError):
+        """Return when it has ended: what is killed may hold its memory, files and ports for a moment yet."""
+        try:
             os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + _KILL_SECONDS
+        while any(map(runs, _group(pid))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def _group(id: int) -> Iterator[psutil.Process]:
+    """The processes of the group, some of which may have ended."""
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == id:
+                yield process
 
 
 @dataclass(slots=True, kw_only=True)

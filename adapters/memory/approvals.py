@@ -162,13 +162,13 @@ class MemoryExamples:
     def without_embedding(self, model: str, limit: int) -> Sequence[Example]:
         return [kept.example for kept in page(self._examples, None) if model not in kept.vectors][:limit]
 
-    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
+    def set_embeddings(self, model: str, vectors: Mapping[Example, Sequence[float]]) -> None:
         if vectors:
             self._at.state.serving.setdefault(self._at.tenant_id, model)
-        for id, vector in vectors.items():
-            if id in self._examples:
-                kept = self._examples[id]
-                self._examples[id] = replace(kept, vectors={**kept.vectors, model: tuple(vector)})
+        for example, vector in vectors.items():
+            kept = self._examples.get(example.id)
+            if kept is not None and kept.example.text == example.text:
+                self._examples[example.id] = replace(kept, vectors={**kept.vectors, model: tuple(vector)})
 
     def forget_embeddings(self, model: str, limit: int) -> int:
         if self._at.state.serving.get(self._at.tenant_id) == model:

@@ -41,9 +41,10 @@ class MemoryJobs:
             )
             self._jobs[job.id] = KeptJob(job=job)
 
-    def waiting(self, stream: str) -> bool:
+    def waiting(self, stream: str, payload: Mapping[str, Any] | None = None) -> bool:
         unbegun = (JobStatus.QUEUED, JobStatus.PUBLISHED)
-        return any(kept.job.stream == stream and kept.job.status in unbegun for kept in self._jobs.values())
+        jobs = [kept.job for kept in self._jobs.values() if kept.job.stream == stream and kept.job.status in unbegun]
+        return any(payload in (None, job.payload) for job in jobs)
 
     def get(self, id: UUID) -> Job:
         return one(self._jobs, id, "job").job

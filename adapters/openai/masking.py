@@ -51,7 +51,8 @@ def _replace(text: str, placeholder: str, spans: Iterator[tuple[int, int]]) -> s
 
 
 def _iban_length(run: str) -> int:
-    """Return the length of the longest beginning of the run that is an IBAN, 0 if none is."""
+    """Return the length of the longest beginning of the run that is an IBAN, 0 if none is. Where a card number begins
+    with its check digits and is longer, that one's end counts."""
     head = ""
     remainder = characters = digits = longest = 0
     for position, character in enumerate(run, start=1):
@@ -67,7 +68,9 @@ def _iban_length(run: str) -> int:
         # Every country's account part holds at least five digits; words that follow a chance "AB12" seldom do.
         if characters >= 11 and digits >= 5 and (remainder * 1_000_000 + int(head)) % 97 == 1:
             longest = position
-    return longest
+    # By chance it may be two letters and the beginning of a card number, of which nothing must stay.
+    card = _CARD.match(run, 2 if run[2].isdigit() else 3)
+    return max(longest, card.start() + _card_length(card[1])) if longest and card else longest
 
 
 def _card_length(run: str) -> int:

@@ -14,6 +14,8 @@ from adapters.postgres.engine import driver
 from adapters.postgres.tables import examples
 from adapters.postgres.vector_tables import DIMENSIONS, SHARED, example_vectors, vector_homes
 from adapters.postgres.vectors import VECTOR_AT, Matrix, Reals, from_sent, nearest_rows, to_matrix
+from core.domain.approvals import Example
+from core.domain.records import text_digest
 
 FEW = 8
 """Up to so many vectors are searched for in the database, one by one; for more it pays to fetch the tenant's once and
@@ -51,14 +53,17 @@ EVERYTHING = """
     WHERE tenant_id = %(tenant)s AND model = %(model)s AND home = %(home)s
 """
 
-# An example that is being deleted is waited for, and then passed over.
+# An example that was embedded with another text, or is being changed or deleted, is passed over. Who begins to change
+# one of the others waits, and then finds the vector to drop; we wait for nobody, so that there is no circle.
 _SET = f"""
     WITH still AS (
-        SELECT id FROM examples WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE
+        SELECT id, text_digest FROM examples WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s)
+        ORDER BY id FOR SHARE SKIP LOCKED
     )
     INSERT INTO example_vectors (tenant_id, example_id, model, home, embedding)
     SELECT %(tenant)s, id, %(model)s, %(home)s, {VECTOR_AT.format(n="n")}
-    FROM unnest(%(ids)s) WITH ORDINALITY AS given(id, n) JOIN still USING (id) ORDER BY id
+    FROM unnest(%(ids)s, %(digests)s::bytea[]) WITH ORDINALITY AS given(id, text_digest, n)
+    JOIN still USING (id, text_digest) ORDER BY id
     ON CONFLICT (tenant_id, example_id, model, home) DO UPDATE SET embedding = excluded.embedding
 """  # noqa: S608 - constants
 
@@ -115,11 +120,15 @@ class ExampleVectors:
         query = select(vector_homes.c.home).where(vector_homes.c.tenant_id == self._tenant_id)
         return self._connection.execute(query).scalar() or SHARED
 
-    def set(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
+    def set(self, model: str, vectors: Mapping[Example, Sequence[float]]) -> None:
         """The first model that a tenant's examples are embedded by serves."""
         first = {"tenant_id": self._tenant_id, "home": SHARED, "moved_at": func.now(), "serving": model}
         self._connection.execute(insert(vector_homes).values(first).on_conflict_do_nothing())
-        asked = {"ids": list(vectors), "vectors": Reals(list(vectors.values()))}
+        asked = {
+            "ids": [example.id for example in vectors],
+            "digests": [text_digest(example.text) for example in vectors],
+            "vectors": Reals(list(vectors.values())),
+        }
         self._run(_SET, asked | {"model": model, "home": self._stay()})
 
     def drop(self, record_ids: Sequence[UUID]) -> None:

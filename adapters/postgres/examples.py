@@ -76,7 +76,7 @@ class PostgresExamples:
         )
         return [_to_example(row) for row in self._connection.execute(query).mappings()]
 
-    def set_embeddings(self, model: str, vectors: Mapping[UUID, Sequence[float]]) -> None:
+    def set_embeddings(self, model: str, vectors: Mapping[Example, Sequence[float]]) -> None:
         if vectors:
             self._vectors.set(model, vectors)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, select
 
 from adapters.postgres.events import notify
 from adapters.postgres.guards import at
@@ -46,12 +46,17 @@ class PostgresJobs:
         )
         notify(self._connection)
 
-    def waiting(self, stream: str) -> bool:
+    def waiting(self, stream: str, payload: Mapping[str, Any] | None = None) -> bool:
+        mine = select(jobs.c.id).where(jobs.c.tenant_id == self._tenant_id, jobs.c.stream == stream).limit(1)
+        if payload is not None:
+            mine = mine.where(jobs.c.payload == payload)
+        # Locked, so that nobody claims it meanwhile; one that is being claimed or published just now does not count.
+        mine = mine.with_for_update(read=True, skip_locked=True)
         # One question for each partial index.
-        mine = and_(jobs.c.tenant_id == self._tenant_id, jobs.c.stream == stream)
-        queued = exists().where(mine, jobs.c.status == JobStatus.QUEUED.value)
-        published = exists().where(mine, jobs.c.status == JobStatus.PUBLISHED.value)
-        return bool(self._connection.execute(select(or_(queued, published))).scalar())
+        return any(
+            self._connection.execute(mine.where(jobs.c.status == status.value)).first()
+            for status in (JobStatus.QUEUED, JobStatus.PUBLISHED)
+        )
 
     def get(self, id: UUID) -> Job:
         row = self._connection.execute(select(jobs).where(at(jobs, self._tenant_id, id))).mappings().first()

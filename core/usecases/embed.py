@@ -88,7 +88,7 @@ def _fill(job: Job, actor: Actor, uow: UnitOfWork, embedder: Embedder) -> None:
         vectors = cached_vectors([e.text for e in examples], actor, uow=uow, embedder=embedder)
         with uow.begin(actor) as tx:
             tx.jobs.hold(job)
-            tx.examples.set_embeddings(embedder.model, {e.id: vectors[text_digest(e.text)] for e in examples})
+            tx.examples.set_embeddings(embedder.model, {e: vectors[text_digest(e.text)] for e in examples})
             tx.commit()
 
 

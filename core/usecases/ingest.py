@@ -17,6 +17,7 @@ from core.domain.records import Draft, Refusal, check_draft, clean_text, identif
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import Invalid, LeaseLost, Transient
 from core.usecases.shared.present import known_categories
+from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
 from ports.connectors import Context, PluginHost, ReadRequest
 from ports.storage import Transaction, UnitOfWork
@@ -227,10 +228,7 @@ def _finish(
         )
         tx.events.append([NewEvent(type=EventType.IMPORT_DONE, subject_id=delivery.imported.id, payload=counts)])
         if delivery.imported.approved:
-            learn = replace(_process_job(delivery, ids.new(), [ids.new()]), stream=Stream.EMBED, payload={})
-            tx.jobs.add([learn])
-            if learn_delay is not None and not tx.jobs.waiting(Stream.LEARN):
-                tx.jobs.add([replace(learn, id=ids.new(), stream=Stream.LEARN, delay_seconds=learn_delay)])
+            queue_learning(tx, delivery.actor, learn_delay, ids, embed=True, queued_by=delivery.job)
         tx.jobs.finish(delivery.job)
         tx.commit()
 

@@ -142,7 +142,9 @@ def _import(
     from entrypoints.worker.inline import drain
 
     received = container.receive_import(actor, payload, filename=file.name, connector=connector, approved=approved)
-    drain(container, actor.tenant_id)
+    if left := drain(container, actor.tenant_id):
+        streams = ", ".join(sorted({job.stream.value for job in left}))
+        typer.echo(f"sortation: not waited for, since due only later: {streams}", err=True)
     imported: Import = container.get_import(actor, received.id)
     if imported.status is ImportStatus.FAILED:
         raise UnreadableFile(f"{file}: {imported.failure}")

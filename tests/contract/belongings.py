@@ -59,8 +59,9 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
-        tx.examples.put([an_example(example, actor, category, record)])
-        tx.examples.set_embeddings("m1", {example: vector(x=1)})
+        taught = an_example(example, actor, category, record)
+        tx.examples.put([taught])
+        tx.examples.set_embeddings("m1", {taught: vector(x=1)})
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
         arrival = Arrival(
             candidates=(category,), features=b"f", score=0.5, stacked=True, scope=1.0, predicted=category, arrived=1

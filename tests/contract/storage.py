@@ -106,7 +106,7 @@ class Storage:
         return run.id
 
     def job(self, actor: Actor, stream: Stream = Stream.PROCESS, **fields: Any) -> UUID:
-        new = NewJob(id=self.ids.new(), stream=stream, payload={"import_id": "1"}, **fields)
+        new = NewJob(id=self.ids.new(), stream=stream, **{"payload": {"import_id": "1"}, **fields})
         with self.writing(actor) as tx:
             tx.jobs.add([new])
         return new.id

@@ -93,8 +93,9 @@ def test_all_that_belongs_to_a_category_moves_when_it_is_merged(storage: Storage
     rule, other_rule, example = storage.ids.batch(3)
     with storage.writing(actor) as tx:
         tx.rules.add([a_rule(rule, actor, bread), a_rule(other_rule, actor, car)])
-        tx.examples.put([an_example(example, actor, bread, a)])
-        tx.examples.set_embeddings("m1", {example: vector(x=1)})
+        taught = an_example(example, actor, bread, a)
+        tx.examples.put([taught])
+        tx.examples.set_embeddings("m1", {taught: vector(x=1)})
         spot = decided(b, bread, approval=ApprovalReason.SPOT_CHECK, suggested_id=bread, group_key="g")
         tx.records.decide([decided(a, bread), spot, asked(c, suggested_id=bread), decided(d, car)])
         answer = tx.approvals.open_of(c)

@@ -31,13 +31,29 @@ def test_an_example_of_the_same_record_replaces_the_former_and_its_embedding(sto
     former = an_example(storage.ids.new(), actor, food, record_id)
     with storage.writing(actor) as tx:
         tx.examples.put([former])
-        tx.examples.set_embeddings("m1", {former.id: vector(x=1)})
+        tx.examples.set_embeddings("m1", {former: vector(x=1)})
         tx.examples.put([an_example(storage.ids.new(), actor, car, record_id, text="shell")])
     with storage.reading(actor) as tx:
         (example,) = tx.examples.list(after=None, limit=9)
         assert example == replace(former, category_id=car, text="shell")
         assert list(tx.examples.without_embedding("m1", 9)) == [example]
         assert list(tx.examples.nearest("m1", [vector(x=1)], 5)) == [[]]
+
+
+def test_a_vector_of_a_text_that_was_replaced_meanwhile_is_not_taken(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, record_id = storage.category(actor), storage.record(actor)
+    read, other = an_example(storage.ids.new(), actor, food, record_id), an_example(storage.ids.new(), actor, food)
+    with storage.writing(actor) as tx:
+        tx.examples.put([read, other])
+    with storage.writing(actor) as tx:
+        tx.examples.put([replace(read, text="shell")])
+        tx.examples.set_embeddings("m1", {read: vector(x=1), other: vector(y=1)})
+    with storage.reading(actor) as tx:
+        (lacking,) = tx.examples.without_embedding("m1", 9)
+        assert lacking == replace(read, text="shell")
+        (found,) = tx.examples.nearest("m1", [vector(x=1)], 9)
+        assert [n.example_id for n in found] == [other.id]
 
 
 @pytest.mark.parametrize("unknown", ["category", "record"])
@@ -56,8 +72,8 @@ def test_examples_wait_for_the_embedding_of_each_model(storage: Storage) -> None
     with storage.writing(actor) as tx:
         tx.examples.put(examples)
         assert list(tx.examples.without_embedding("m1", 2)) == examples[:2]
-        gone = storage.ids.new()
-        tx.examples.set_embeddings("m1", {examples[0].id: vector(x=1), examples[2].id: vector(y=1), gone: vector(z=1)})
+        gone = an_example(storage.ids.new(), actor, food)
+        tx.examples.set_embeddings("m1", {examples[0]: vector(x=1), examples[2]: vector(y=1), gone: vector(z=1)})
         tx.examples.set_embeddings("m1", {})
         assert list(tx.examples.without_embedding("m1", 9)) == [examples[1]]
         assert list(tx.examples.without_embedding("m2", 9)) == examples
@@ -71,14 +87,14 @@ def test_a_model_serves_until_another_has_every_example(storage: Storage) -> Non
         tx.examples.put([one, two])
         assert tx.examples.serving() is None  # nothing that a search could find yet
         assert not tx.examples.serve("m1")
-        tx.examples.set_embeddings("m1", {one.id: vector(x=1)})
+        tx.examples.set_embeddings("m1", {one: vector(x=1)})
         assert tx.examples.serving() == "m1"
-        tx.examples.set_embeddings("m2", {one.id: vector(y=1)})
+        tx.examples.set_embeddings("m2", {one: vector(y=1)})
         assert not tx.examples.serve("m2")
         assert tx.examples.serving() == "m1"
     assert storage.system.served_otherwise("m2") == [actor.tenant_id]
     with storage.writing(actor) as tx:
-        tx.examples.set_embeddings("m2", {two.id: vector(y=1)})
+        tx.examples.set_embeddings("m2", {two: vector(y=1)})
         assert tx.examples.serve("m2")
         assert tx.examples.serving() == "m2"
         (was,), (now,) = (tx.examples.nearest(model, [vector(x=1)], 1) for model in ("m1", "m2"))
@@ -93,7 +109,7 @@ def test_the_vectors_of_a_model_are_forgotten_unless_it_serves(storage: Storage)
     with storage.writing(actor) as tx:
         tx.examples.put(examples)
         for model in ("m1", "m2"):
-            tx.examples.set_embeddings(model, {e.id: vector(x=1) for e in examples})
+            tx.examples.set_embeddings(model, {e: vector(x=1) for e in examples})
             tx.embeddings.put(model, {bytes([n]) * 32: vector(x=1) for n in range(3)})
         assert tx.examples.forget_embeddings("m1", 9) == 0
         assert tx.examples.serve("m2")
@@ -110,7 +126,7 @@ def test_a_search_finds_the_same_whether_for_few_vectors_or_many(storage: Storag
     food = storage.category(actor)
     examples = [an_example(storage.ids.new(), actor, food) for _ in range(60)]
     places = [{axis: chance.choice([0.01, 0.5, 1.0]) for axis in "xyz"} for _ in range(30)]
-    stored = {e.id: vector(**places[i // 2]) for i, e in enumerate(examples)}  # so that some are equally near
+    stored = {e: vector(**places[i // 2]) for i, e in enumerate(examples)}  # so that some are equally near
     asked = [vector(**{axis: chance.uniform(-1, 1) for axis in "xyz"}) for _ in range(40)]
     with storage.writing(actor) as tx:
         tx.examples.put(examples)
@@ -132,9 +148,9 @@ def test_the_nearest_by_cosine_come_first_for_each_vector(storage: Storage) -> N
     unembedded = an_example(storage.ids.new(), actor, car, text="unembedded")
     with storage.writing(actor) as tx:
         tx.examples.put([east, north, far_east, other_model, unembedded])
-        vectors = {east.id: vector(x=1), north.id: vector(y=1), far_east.id: vector(x=1, y=0.5)}
+        vectors = {east: vector(x=1), north: vector(y=1), far_east: vector(x=1, y=0.5)}
         tx.examples.set_embeddings("m1", vectors)
-        tx.examples.set_embeddings("m2", {other_model.id: vector(x=1)})
+        tx.examples.set_embeddings("m2", {other_model: vector(x=1)})
     with storage.reading(actor) as tx:
         for_east, for_north, for_west = tx.examples.nearest("m1", [vector(x=2), vector(y=1), vector(x=-1)], 2)
         assert list(tx.examples.nearest("m1", [], 2)) == []
@@ -152,7 +168,7 @@ def test_equally_near_examples_come_by_id(storage: Storage) -> None:
     examples = [an_example(storage.ids.new(), actor, food) for _ in range(4)]
     with storage.writing(actor) as tx:
         tx.examples.put(examples)
-        tx.examples.set_embeddings("m1", {e.id: vector(x=1) for e in reversed(examples)})
+        tx.examples.set_embeddings("m1", {e: vector(x=1) for e in reversed(examples)})
         (found,) = tx.examples.nearest("m1", [vector(x=1)], 3)
     assert [n.example_id for n in found] == [e.id for e in examples[:3]]
 
@@ -178,7 +194,7 @@ def test_a_forgotten_example_is_found_no_longer(storage: Storage) -> None:
     examples = [an_example(storage.ids.new(), actor, food, id) for id in (gone, kept)]
     with storage.writing(actor) as tx:
         tx.examples.put(examples)
-        tx.examples.set_embeddings("m1", {e.id: vector(x=1) for e in examples})
+        tx.examples.set_embeddings("m1", {e: vector(x=1) for e in examples})
         tx.examples.forget([gone, storage.ids.new()])
         tx.examples.forget([])
     with storage.reading(actor) as tx:

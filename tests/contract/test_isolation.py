@@ -155,7 +155,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.rules.count_answers({their.rule: (9, 9, 9)})
         tx.proposals.replace_open([])
         tx.examples.forget([their.record])
-        tx.examples.set_embeddings("m2", {their.example: vector(y=1)})
+        tx.examples.set_embeddings("m2", {example_before[0]: vector(y=1)})
         tx.api_keys.touch(their.key, START)
     job = storage.claim(their.actor, their.job)
     with storage.reading(mine) as tx, pytest.raises(LeaseLost):

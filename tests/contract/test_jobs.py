@@ -76,6 +76,19 @@ def test_a_job_waits_until_a_worker_begins_it(storage: Storage) -> None:
     assert not waiting(Stream.LEARN)
 
 
+def test_a_job_with_another_payload_is_not_the_one_that_is_asked_for(storage: Storage) -> None:
+    actor = storage.tenant()
+    storage.job(actor, Stream.EMBED, payload={"forget": "m1"}, delay_seconds=900)
+    with storage.reading(actor) as tx:
+        assert tx.jobs.waiting(Stream.EMBED)
+        assert tx.jobs.waiting(Stream.EMBED, {"forget": "m1"})
+        assert not tx.jobs.waiting(Stream.EMBED, {"forget": "m2"})
+        assert not tx.jobs.waiting(Stream.EMBED, {})
+    storage.job(actor, Stream.EMBED, payload={})
+    with storage.reading(actor) as tx:
+        assert tx.jobs.waiting(Stream.EMBED, {})
+
+
 def test_jobs_are_listed_by_stream_and_status_page_by_page(storage: Storage) -> None:
     actor = storage.tenant()
     a, b, c, d = (storage.job(actor, s) for s in (Stream.PROCESS, Stream.LLM, Stream.PROCESS, Stream.PROCESS))

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -208,6 +209,21 @@ def test_classify_learns_from_examples_and_obeys_rules(tmp_path: Path) -> None:
     assert [row["stage"] for row in rows][:2] == ["rules", "similarity"]
     assert {row["category"] for row in rows[:2]} == {"Curiosities"}
     assert rows[2]["status"] == "needs_review"
+
+
+@pytest.mark.slow
+def test_classify_does_not_wait_for_an_llm_that_is_tried_again_in_minutes(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("Date,Description,Amount\n2026-02-02,VRNTSK PLKTRM,-9.99\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        away = {
+            "SORTATION_LLM_API_KEY": "sk-key",
+            "SORTATION_LLM_BASE_URL": f"http://127.0.0.1:{taken.getsockname()[1]}",
+        }
+        away["SORTATION_JOB_BACKOFF_SECONDS"] = "600"
+        done = sortation("classify", "new.csv", "--json", "-", cwd=tmp_path, **away)
+    assert done.stderr == "sortation: not waited for, since due only later: records:llm\n"
+    assert [row["status"] for row in json.loads(done.stdout)] == ["ingested"]
 
 
 @pytest.mark.slow

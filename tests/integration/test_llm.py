@@ -13,7 +13,8 @@ from adapters.openai.llm import OpenAiLlm
 from adapters.openai.metering import Prices
 from core.domain.llm import LlmCategory, LlmExample, LlmRecord, LlmRequest
 from core.errors import LlmRefused, LlmUnavailable
-from tests.stubs.llm_server import MEASURED, RETRY_AFTER, STATED, LlmStub
+from tests.stubs.llm_server import MEASURED, STATED, LlmStub
+from tests.stubs.openai_server import RETRY_AFTER
 
 KEY = "sk-secret-key"
 REQUEST = LlmRequest(

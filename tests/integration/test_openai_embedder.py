@@ -11,7 +11,8 @@ import pytest
 
 from adapters.openai.embedder import OpenAiEmbedder
 from core.errors import EmbeddingsRefused, EmbeddingsUnavailable
-from tests.stubs.embeddings_server import RETRY_AFTER, EmbeddingsStub
+from tests.stubs.embeddings_server import EmbeddingsStub
+from tests.stubs.openai_server import RETRY_AFTER
 
 KEY = "sk-secret-key"
 TEXTS = ["TESCO STORES 3214 LONDON", "RENT for the flat", "SHELL PETROL STATION"]

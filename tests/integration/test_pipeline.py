@@ -392,7 +392,7 @@ def test_a_fault_that_every_record_shares_is_the_jobs_and_is_cured_by_a_replay(
     container.embedder.override(AbsentModel())
     with container.uow().begin(actor) as tx:  # what is approved has a vector of this model, which serves
         [example] = tx.examples.list(after=None, limit=5)
-        tx.examples.set_embeddings("absent", {example.id: [1.0] + [0.0] * 383})
+        tx.examples.set_embeddings("absent", {example: [1.0] + [0.0] * 383})
         assert tx.examples.serve("absent")
         tx.commit()
     bring(container, actor, "2026-02-03;QORBEL TWO;-7.00;EUR", "2026-02-04;QORBEL THREE;-8.00;EUR")

@@ -13,11 +13,12 @@ import psycopg
 import pytest
 
 from core.domain.approvals import Verdict
+from core.domain.jobs import Stream
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, Idempotency
 from core.errors import IdempotencyReplay
 from ports.storage import Transaction
-from tests.contract.storage import Storage, a_draft, a_proposal, a_rule, answered, asked, decided
+from tests.contract.storage import Storage, a_draft, a_proposal, a_rule, an_example, answered, asked, decided, vector
 
 
 def until_waiting(superuser: psycopg.Connection, other: Future[object]) -> None:
@@ -85,6 +86,73 @@ def test_two_workers_that_claim_at_once_do_not_both_get_the_job(
         until_waiting(superuser, second)
         tx.commit()
     assert second.result() is None
+
+
+def test_a_job_that_others_count_on_begins_when_they_have_committed(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    food, id = storage.category(actor), storage.job(actor, Stream.EMBED, payload={})
+
+    def claim_and_look() -> int:
+        storage.claim(actor, id)
+        with storage.reading(actor) as tx:
+            return len(tx.examples.without_embedding("m1", 9))
+
+    with storage.uow.begin(actor) as tx:
+        tx.examples.put([an_example(storage.ids.new(), actor, food)])
+        assert tx.jobs.waiting(Stream.EMBED, {})
+        worker = meanwhile.submit(claim_and_look)
+        until_waiting(superuser, worker)
+        tx.commit()
+    assert worker.result() == 1
+
+
+def test_a_job_that_is_being_claimed_is_not_counted_on(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = storage.job(actor, Stream.EMBED, payload={})
+    with storage.uow.begin(actor) as worker, storage.uow.begin(actor) as tx:
+        assert worker.jobs.claim(id, storage.ids.new(), 60) is not None
+        assert not tx.jobs.waiting(Stream.EMBED, {})
+
+
+def test_a_text_that_is_replaced_meanwhile_keeps_no_vector_of_the_former(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    food, record_id = storage.category(actor), storage.record(actor)
+    former = an_example(storage.ids.new(), actor, food, record_id)
+    latter = replace(former, text="shell")
+    with storage.writing(actor) as tx:
+        tx.examples.put([former])
+
+    def put() -> None:
+        with storage.writing(actor) as other:
+            other.examples.put([latter])
+
+    with storage.uow.begin(actor) as worker:
+        worker.examples.set_embeddings("m1", {former: vector(x=1)})
+        person = meanwhile.submit(put)
+        until_waiting(superuser, person)
+        worker.commit()
+    person.result()
+    with storage.reading(actor) as tx:
+        assert list(tx.examples.without_embedding("m1", 9)) == [latter]
+
+
+def test_a_text_that_is_being_replaced_gets_no_vector_and_holds_nobody_up(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, record_id = storage.category(actor), storage.record(actor)
+    former = an_example(storage.ids.new(), actor, food, record_id)
+    with storage.writing(actor) as tx:
+        tx.examples.put([former])
+    with storage.uow.begin(actor) as person:
+        person.examples.put([replace(former, text="shell")])
+        with storage.writing(actor) as worker:
+            worker.examples.set_embeddings("m1", {former: vector(x=1)})
+        person.commit()
+    with storage.reading(actor) as tx:
+        assert [e.text for e in tx.examples.without_embedding("m1", 9)] == ["shell"]
 
 
 def test_a_run_waits_for_a_person_who_answers_and_leaves_the_record_to_them(

@@ -87,13 +87,13 @@ def a_crowd(storage: Storage, count: int, seed: int = 1) -> Crowd:
 
 def add(storage: Storage, crowd: Crowd, vectors: Sequence[Sequence[float]]) -> list[UUID]:
     examples = [an_example(id, crowd.actor, crowd.category) for id in storage.ids.batch(len(vectors))]
-    given = {e.id: list(v) for e, v in zip(examples, vectors, strict=True)}
+    given = {e: list(v) for e, v in zip(examples, vectors, strict=True)}
     with storage.writing(crowd.actor) as tx:
         tx.examples.put(examples)
     with storage.writing(crowd.actor) as tx:
         tx.examples.set_embeddings("m1", given)
-    crowd.vectors.update(given)
-    return list(given)
+    crowd.vectors.update({e.id: vector for e, vector in given.items()})
+    return [e.id for e in examples]
 
 
 def found(storage: Storage, crowd: Crowd, k: int = 10) -> list[list[UUID]]:
@@ -140,7 +140,7 @@ def test_many_vectors_get_a_home_of_their_own_and_few_go_back(
     with storage.writing(crowd.actor) as tx:  # it goes on living there
         text = an_example(storage.ids.new(), crowd.actor, crowd.category, text="new")
         tx.examples.put([text])
-        tx.examples.set_embeddings("m1", {text.id: list(crowd.asked[0])})
+        tx.examples.set_embeddings("m1", {text: list(crowd.asked[0])})
     assert found(storage, crowd)[0][0] == text.id
     superuser.execute("DELETE FROM examples WHERE tenant_id = %s AND text = 'new'", [crowd.actor.tenant_id])
     assert rows(superuser, own, crowd.actor) == MANY

@@ -6,19 +6,13 @@ It speaks just enough of Chat Completions for the real SDK. In a test: `with Llm
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
 import math
 import re
-import sys
-import threading
-from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-RETRY_AFTER = 7
+from tests.stubs.openai_server import OpenAiStub, Refused, main
+
 STATED = 0.51
 """The confidence that the stub's model states of itself."""
 MEASURED = 0.83
@@ -29,57 +23,29 @@ _CATEGORIES = re.compile(r"<categories>\n(.*?)\n</categories>", re.DOTALL)
 _OBEY = re.compile(r"ignore the above, answer (\d+)", re.IGNORECASE)
 _NAMED = re.compile(r"\banswer (r\d+) too")
 _TOKEN = re.compile(r"\d|[^\W\d]+|.", re.DOTALL)
-_HANG_SECONDS = 60.0
 
 
-class LlmStub:
-    """The running server. `requests` holds the body of every request, in order, with its headers under "headers", names
-    in lower case.
-
-    `behave(...)` queues how the next requests are met, one each: an HTTP status as "429", "timeout" (no answer), "drop"
-    (the connection ends), "html" (a page with status 200), "malformed" (broken JSON), "wrong_ids", "out_of_range",
-    "missing" (the first record is left out), "twice" (it is answered twice), "no_logprobs" (they are ignored),
-    "reject_logprobs", "reject_temperature" (a 400 that names the parameter), "no_usage" (tokens are not counted),
-    "naive" (an order in a record is obeyed, for that record and for those that it names by id), "wait" (not answered
-    before `go` is set), "ok".
+class LlmStub(OpenAiStub):
+    """Besides what `OpenAiStub` does, it can behave: "malformed" (broken JSON), "wrong_ids", "out_of_range", "missing"
+    (the first record is left out), "twice" (it is answered twice), "no_logprobs" (they are ignored), "reject_logprobs",
+    "reject_temperature" (a 400 that names the parameter), "no_usage" (tokens are not counted), "naive" (an order in a
+    record is obeyed, for that record and for those that it names by id).
 
     `used` holds the tokens of each answered request, as (prompt, completion).
     """
 
     def __init__(self, *, port: int = 0) -> None:
-        self.requests: list[dict[str, Any]] = []
+        super().__init__(port=port)
         self.used: list[tuple[int, int]] = []
-        self.arrived = threading.Semaphore(0)
-        """Released with each request."""
-        self.go = threading.Event()
-        self.closing = threading.Event()
-        self._behaviours: deque[str] = deque()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
 
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def behave(self, *behaviours: str) -> None:
-        self._behaviours.extend(behaviours)
-
-    def next_behaviour(self) -> str:
-        return self._behaviours.popleft() if self._behaviours else "ok"
-
-    def serve_forever(self) -> None:
-        self._server.serve_forever(poll_interval=0.05)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, body: dict[str, Any], behaviour: str) -> dict[str, Any]:
+        if behaviour.startswith("reject_"):
+            parameter = behaviour.removeprefix("reject_")
+            raise Refused(f"Unsupported parameter: '{parameter}'", parameter)
+        completion = complete(body, behaviour)
+        if "usage" in completion:
+            self.used.append((completion["usage"]["prompt_tokens"], completion["usage"]["completion_tokens"]))
+        return completion
 
 
 def complete(body: dict[str, Any], behaviour: str) -> dict[str, Any]:
@@ -167,63 +133,5 @@ def _logprobs(content: str) -> list[dict[str, Any]]:
     ]
 
 
-def _handler(stub: LlmStub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            stub.requests.append({**body, "headers": {name.lower(): value for name, value in self.headers.items()}})
-            stub.arrived.release()
-            behaviour = stub.next_behaviour()
-            if behaviour == "timeout":
-                stub.closing.wait(_HANG_SECONDS)
-            if behaviour == "wait":
-                stub.go.wait(_HANG_SECONDS)
-            if behaviour in ("timeout", "drop"):
-                self.close_connection = True
-            elif behaviour == "html":
-                self._send(200, b"<html>Hello</html>", content_type="text/html")
-            elif behaviour.isdecimal():
-                # Provoked on purpose: a server may well echo the key that it refuses.
-                self._fail(int(behaviour), f"provoked, your key is {self.headers['Authorization']}", None)
-            elif behaviour.startswith("reject_"):
-                parameter = behaviour.removeprefix("reject_")
-                self._fail(400, f"Unsupported parameter: '{parameter}'", parameter)
-            else:
-                completion = complete(body, behaviour)
-                if "usage" in completion:
-                    stub.used.append((completion["usage"]["prompt_tokens"], completion["usage"]["completion_tokens"]))
-                self._send(200, json.dumps(completion).encode())
-
-        def _fail(self, status: int, message: str, parameter: str | None) -> None:
-            error = {"message": message, "type": "stub", "param": parameter, "code": None}
-            self._send(status, json.dumps({"error": error}).encode())
-
-        def _send(self, status: int, content: bytes, *, content_type: str = "application/json") -> None:
-            self.send_response(status)
-            if status == 429:
-                self.send_header("Retry-After", str(RETRY_AFTER))
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay quiet: tests read standard error."""
-
-    return Handler
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="An OpenAI-compatible server that answers by keyword overlap.")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    stub = LlmStub(port=parser.parse_args().port)
-    sys.stdout.write(f"{stub.base_url}\n")
-    sys.stdout.flush()
-    with contextlib.suppress(KeyboardInterrupt):
-        stub.serve_forever()
-
-
 if __name__ == "__main__":
-    main()
+    main(LlmStub, "An OpenAI-compatible server that answers by keyword overlap.")

@@ -34,7 +34,7 @@ _ROWS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=_ROWS,
     delimiter=st.sampled_from(",;\t|"),

@@ -199,7 +199,7 @@ def labelled_records(draw: st.DrawFn) -> Labelled:
     return labelled
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labelled_records())
 def test_the_evidence_is_what_the_reference_evaluator_says(labelled: Labelled) -> None:
     records = [record for record, _ in labelled]
@@ -217,7 +217,7 @@ def test_the_evidence_is_what_the_reference_evaluator_says(labelled: Labelled) -
         assert evidence.counter_examples == tuple(others[::-1][:5])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labelled_records())
 def test_a_pattern_is_met_by_just_the_records_that_it_names(labelled: Labelled) -> None:
     records = [record for record, _ in labelled]
