@@ -17,6 +17,8 @@ from tests.contract.storage import (
     a_rule,
     a_run,
     an_answer,
+    an_arrival,
+    an_ensemble,
     an_example,
     an_import,
     asked,
@@ -49,14 +51,17 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, key, person, proposal, run = storage.ids.batch(6)
+    rule, example, another, key, person, proposal, run = storage.ids.batch(7)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
-        tx.examples.put([an_example(example, actor, category, record)])
+        tx.examples.put([an_example(example, actor, category, record), an_example(another, actor, category, undecided)])
+        tx.lessons.mark([record])
+        tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)
+        tx.ensembles.put(an_ensemble(), b"arrays")
         tx.examples.set_embeddings("m1", {example: vector(x=1)})
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
         tx.llm_answers.put({b"key": an_answer(category)})
