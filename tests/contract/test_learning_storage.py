@@ -224,6 +224,31 @@ def test_an_example_that_is_overridden_is_learned_again(storage: Storage) -> Non
         assert tx.lessons.had() == 1
 
 
+def test_a_record_takes_its_example_and_its_arrival_along(storage: Storage) -> None:
+    actor = storage.tenant()
+    gone, kept = taught(storage, actor, storage.category(actor), 2)
+    with storage.writing(actor) as tx:
+        tx.lessons.mark([gone, kept])
+        tx.lessons.arrive({gone: an_arrival(score=0.25), kept: an_arrival()}, 2)
+        tx.records.delete(gone, None)
+    with storage.reading(actor) as tx:
+        assert learned_from(tx.lessons.earlier(9, 9)) == [kept]
+        assert tx.lessons.had() == 1
+        assert tx.lessons.arrived(2) == 1
+        assert list(tx.lessons.latest_scores(9)) == [0.5]
+
+
+def test_an_undone_import_takes_its_arrivals_along(storage: Storage) -> None:
+    actor, imported = storage.tenant(), storage.ids.new()
+    [gone] = storage.store(actor, [a_draft("1")], import_id=imported).inserted
+    kept = storage.record(actor, "2")
+    with storage.writing(actor) as tx:
+        tx.lessons.arrive({gone: an_arrival(), kept: an_arrival()}, 1)
+        tx.records.undo_import(imported)
+    with storage.reading(actor) as tx:
+        assert tx.lessons.arrived(1) == 1
+
+
 def test_the_latest_scores_are_the_stackers(storage: Storage) -> None:
     actor = storage.tenant()
     ids = storage.store(actor, [a_draft(f"{n}") for n in range(4)]).inserted
