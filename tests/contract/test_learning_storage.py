@@ -265,6 +265,37 @@ def test_the_latest_scores_are_the_stackers(storage: Storage) -> None:
         assert list(tx.lessons.latest_scores(2)) == [0.75, 0.5]
 
 
+def test_old_arrivals_about_which_nobody_was_asked_are_forgotten(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    ids = storage.store(actor, [a_draft(f"{n}") for n in range(8)]).inserted
+    with storage.writing(actor) as tx:
+        tx.records.decide([asked(ids[0])])
+        tx.examples.put([an_example(storage.ids.new(), actor, food, ids[2])])
+        tx.lessons.arrive({id: an_arrival(score=n / 8) for n, id in enumerate(ids)}, 1)
+        tx.lessons.prune(3, 9)
+    with storage.reading(actor) as tx:
+        # 0 waits for an answer and 2 is an example: both are kept, beside the latest three.
+        assert list(tx.lessons.latest_scores(9)) == [n / 8 for n in (7, 6, 5, 2, 0)]
+
+
+def test_the_features_of_old_lessons_are_forgotten(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    waiting = storage.record(actor, "waits for an answer")
+    ids = taught(storage, actor, food, 5)
+    with storage.writing(actor) as tx:
+        tx.records.decide([asked(waiting)])
+        tx.lessons.mark(ids[:4])
+        tx.lessons.arrive({id: an_arrival() for id in [waiting, *ids[1:]]}, 1)
+        tx.lessons.prune(9, 2)
+    settle(storage, actor, waiting, food)
+    with storage.reading(actor) as tx:
+        found = {one.record.id: one.arrival for one in [*tx.lessons.earlier(9, 9), *tx.lessons.fresh(9)]}
+    assert found.pop(waiting) == an_arrival(), "what may be answered yet is kept as it was said"
+    assert [found[id] for id in ids] == [None, an_arrival(features=b""), *[an_arrival()] * 3]
+
+
 def test_an_ensemble_is_stored_and_replaced_by_its_successor_alone(storage: Storage) -> None:
     actor = storage.tenant()
     with storage.writing(actor) as tx:
