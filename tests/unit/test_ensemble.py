@@ -252,6 +252,22 @@ def test_vectors_tell_what_texts_do_not(count: int) -> None:
     assert said[40:] == alone[40:], "what has no vector is judged as without"
 
 
+def test_a_merged_category_is_the_other_one(stacked: LearnedEnsemble) -> None:
+    merged = LearnedEnsemble.load(stacked.dump(), {category(3): category(5)})
+    asked = [record(9_000 + n, f"{text} {n}") for n, text in enumerate(SHOPS)]
+    said = merged.score(asked)
+    assert best(said)[list(SHOPS.values()).index(3)] == category(5)
+    assert best(said)[list(SHOPS.values()).index(5)] == category(5)
+    for one in said:
+        proposed = [c.category_id for c in one.candidates]
+        assert category(3) not in proposed
+        assert len(set(proposed)) == len(proposed), "the other one is proposed once"
+        assert len(one.asked) * 2 <= len(one.features), "each candidate that was asked has its features"
+    more = [lesson(record(9_500 + n, f"PLIRT WERKE {n}"), 5) for n in range(30)]
+    merged.learn(more, storage_of(lessons(stacked.taught)), arrived=9_999)
+    assert best(LearnedEnsemble.load(merged.dump(), {}).score([asked[2]])) == [category(5)]
+
+
 def test_a_deleted_category_is_proposed_no_more(stacked: LearnedEnsemble) -> None:
     deleted = LearnedEnsemble.load(stacked.dump(), {category(3): None})
     asked = [record(9_000 + n, f"{text} {n}") for n, text in enumerate(SHOPS)]
