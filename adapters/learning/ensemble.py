@@ -73,6 +73,8 @@ class LearnedEnsemble:
     def _scored(self, j: int, said: Said, sureness: npt.NDArray[Any]) -> Scored:
         asked = [category for place in said.places[j] if (category := self.categories[place]) is not None]
         order = np.argsort(-sureness, kind="stable").tolist()
+        # A category that another was merged into stands at two places: its better one counts.
+        once = {asked[i]: i for i in reversed(order)}
         known = np.flatnonzero(said.rows[j] > 0)
         told, of, alike = np.zeros(len(asked)), 0, ""
         if len(known):
@@ -87,6 +89,7 @@ class LearnedEnsemble:
                     category_id=asked[i], probability=float(sureness[i]), approved=int(told[i]), of=of, alike=alike
                 )
                 for i in order
+                if once[asked[i]] == i
             ),
             asked=tuple(asked),
             score=float(sureness[order[0]]),

@@ -82,14 +82,14 @@ class MemoryLessons:
     def prune(self, keep: int, window: int) -> None:
         asked = {a.record_id for a in self._state.approvals.values()}
         asked |= {k.example.record_id for k in self._state.examples.values() if k.example.record_id is not None}
-        for id in sorted(self._state.arrivals, reverse=True)[keep + 1 :]:
+        for id in sorted(self._state.arrivals, reverse=True)[keep:]:
             if id not in asked:
                 del self._state.arrivals[id]
         learned = [k.example.record_id for k in self._kept(learned=True) if k.example.record_id is not None]
-        if len(learned) > window:
-            for id, (arrival, version) in self._state.arrivals.items():
-                if id < learned[-window - 1]:
-                    self._state.arrivals[id] = replace(arrival, features=b""), version
+        for id in learned[: max(0, len(learned) - window)]:
+            if id in self._state.arrivals:
+                arrival, version = self._state.arrivals[id]
+                self._state.arrivals[id] = replace(arrival, features=b""), version
 
     def _kept(self, *, learned: bool) -> list[KeptExample]:
         """By record, which is in the order of arrival."""

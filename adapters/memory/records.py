@@ -296,6 +296,7 @@ class MemoryRecords:
             del self._state.approvals[approval.id]
         for kept in [k for k in self._state.examples.values() if k.example.record_id == id]:
             del self._state.examples[kept.example.id]
+        self._state.arrivals.pop(id, None)
         for key in [key for key in self._state.changes if key[1] == id]:
             del self._state.changes[key]
         self._at.tell(NewEvent(type=EventType.DELETED, subject_id=id, payload=about))

@@ -71,15 +71,15 @@ _ARRIVE = text("""
 """)
 _PRUNE = text("""
     DELETE FROM arrivals a WHERE tenant_id = :tenant
-      AND record_id < (SELECT record_id FROM arrivals WHERE tenant_id = :tenant
-                       ORDER BY record_id DESC OFFSET :keep LIMIT 1)
+      AND record_id <= (SELECT record_id FROM arrivals WHERE tenant_id = :tenant
+                        ORDER BY record_id DESC OFFSET :keep LIMIT 1)
       AND NOT EXISTS (SELECT 1 FROM approvals p WHERE p.tenant_id = a.tenant_id AND p.record_id = a.record_id)
       AND NOT EXISTS (SELECT 1 FROM examples e WHERE e.tenant_id = a.tenant_id AND e.record_id = a.record_id)
 """)
 _PRUNE_FEATURES = text("""
     UPDATE arrivals a SET features = '' WHERE tenant_id = :tenant AND features <> ''
-      AND record_id < (SELECT record_id FROM examples WHERE tenant_id = :tenant AND learned
-                       ORDER BY record_id DESC OFFSET :window LIMIT 1)
+      AND record_id IN (SELECT record_id FROM examples WHERE tenant_id = :tenant AND learned
+                        ORDER BY record_id DESC OFFSET :window)
 """)
 
 

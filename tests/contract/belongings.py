@@ -6,11 +6,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
-from core.domain.gate import SHUT
-from core.domain.learning import Arrival
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Idempotency, Membership, User
-from ports.learning_storage import StoredEnsemble
 from tests.contract.storage import (
     START,
     Storage,
@@ -20,6 +17,8 @@ from tests.contract.storage import (
     a_rule,
     a_run,
     an_answer,
+    an_arrival,
+    an_ensemble,
     an_example,
     an_import,
     asked,
@@ -52,7 +51,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, key, person, proposal, run = storage.ids.batch(6)
+    rule, example, another, key, person, proposal, run = storage.ids.batch(7)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
@@ -60,14 +59,12 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
         taught = an_example(example, actor, category, record)
-        tx.examples.put([taught])
+        tx.examples.put([taught, an_example(another, actor, category, undecided)])
+        tx.lessons.mark([record])
+        tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)
+        tx.ensembles.put(an_ensemble(), b"arrays")
         tx.examples.set_embeddings("m1", {taught: vector(x=1)})
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
-        arrival = Arrival(
-            candidates=(category,), features=b"f", score=0.5, stacked=True, scope=1.0, predicted=category, arrived=1
-        )
-        tx.lessons.arrive({record: arrival}, 1)
-        tx.ensembles.put(StoredEnsemble(version=1, learner="l1", taught=1, arrived=1, gate=SHUT), b"arrays")
         tx.llm_answers.put({b"key": an_answer(category)})
         tx.llm_usages.reserve(key, START.date(), Decimal(1), None)
         tx.rules.add([a_rule(rule, actor, category)])

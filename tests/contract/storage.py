@@ -18,13 +18,16 @@ from core.domain.conditions import parse_condition
 from core.domain.connections import Connection, Import, ImportStatus
 from core.domain.decisions import Decision, Stage
 from core.domain.events import Event, EventFilter
+from core.domain.gate import Gate
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
+from ports.learning_storage import StoredEnsemble
 from ports.storage import Stored, Transaction, UnitOfWork
 from ports.system import SystemStorage
 
@@ -235,6 +238,24 @@ def an_example(id: UUID, actor: Actor, category_id: UUID, record_id: UUID | None
     return Example(
         id=id, tenant_id=actor.tenant_id, record_id=record_id, text=text, category_id=category_id, created_at=START
     )
+
+
+def an_arrival(**fields: Any) -> Arrival:
+    standard: dict[str, Any] = {
+        "candidates": (UUID(int=1), UUID(int=2)),
+        "features": b"\x00features\xff",
+        "score": 0.5,
+        "stacked": True,
+        "scope": -1.25,
+        "predicted": UUID(int=1),
+        "arrived": 7,
+    }
+    return Arrival(**{**standard, **fields})
+
+
+def an_ensemble(version: int = 1, **fields: Any) -> StoredEnsemble:
+    standard: dict[str, Any] = {"learner": "l-1", "taught": 3, "arrived": 9, "gate": Gate(threshold=0.75, scope=0.5)}
+    return StoredEnsemble(version=version, **{**standard, **fields})
 
 
 def an_answer(category_id: UUID | None, **fields: Any) -> LlmAnswer:

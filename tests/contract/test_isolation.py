@@ -22,6 +22,8 @@ from tests.contract.storage import (
     a_proposal,
     a_rule,
     a_run,
+    an_arrival,
+    an_ensemble,
     an_example,
     an_import,
     answered,
@@ -68,6 +70,12 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "without_embedding": lambda tx, their: tx.examples.without_embedding("m2", 9),
     "nearest": lambda tx, their: tx.examples.nearest("m1", [vector(x=1)], 9)[0],
     "embeddings": lambda tx, their: tx.embeddings.get("m1", [b"digest"]),
+    "fresh lessons": lambda tx, their: tx.lessons.fresh(9),
+    "earlier lessons": lambda tx, their: [*tx.lessons.earlier(9, 9), *tx.lessons.earlier(1, 9)],
+    "lessons had": lambda tx, their: tx.lessons.had(),
+    "arrived": lambda tx, their: tx.lessons.arrived(1),
+    "latest_scores": lambda tx, their: tx.lessons.latest_scores(9),
+    "ensemble": lambda tx, their: tx.ensembles.stored(),
     "llm_answers": lambda tx, their: tx.llm_answers.get([b"key"], since=datetime(2000, 1, 1, tzinfo=UTC)),
     "llm_usages": lambda tx, their: tx.llm_usages.since(date(2000, 1, 1)),
     "rules": lambda tx, their: tx.rules.list(),
@@ -92,6 +100,7 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
         their.category, version=None, parents={}, by="a thief", why=""
     ),
     "approvals.withdraw": lambda tx, their: tx.approvals.withdraw([their.approval], by="a thief", at=START),
+    "ensembles.arrays": lambda tx, their: tx.ensembles.arrays(),
     "connections.get": lambda tx, their: tx.connections.get(their.connection),
     "connections.delete": lambda tx, their: tx.connections.delete(their.connection, None),
     "imports.get": lambda tx, their: tx.imports.get(their.imported),
@@ -141,6 +150,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         record, category = tx.records.get(their.record), tx.categories.get(their.category)
         connection, (approval,) = tx.connections.get(their.connection), tx.approvals.get_many([their.approval])
         example_before = tx.examples.list(after=None, limit=9)
+        learned_before = _learned(tx)
     changes: list[Callable[[Transaction], Any]] = [
         lambda tx: tx.records.update([record]),
         lambda tx: tx.categories.update(category),
@@ -157,6 +167,11 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.examples.forget([their.record])
         tx.examples.set_embeddings("m2", {example_before[0]: vector(y=1)})
         tx.api_keys.touch(their.key, START)
+        tx.lessons.mark([their.undecided])
+        tx.lessons.arrive({their.record: an_arrival(score=1.0)}, 2)
+        tx.lessons.prune(0, 0)
+        tx.lessons.unmark()
+        tx.ensembles.put(an_ensemble(), b"mine")
     job = storage.claim(their.actor, their.job)
     with storage.reading(mine) as tx, pytest.raises(LeaseLost):
         tx.jobs.finish(job)
@@ -164,8 +179,14 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         assert (tx.rules.get(their.rule).hits, tx.rules.get(their.rule).confirmed) == (0, 0)
         assert tx.api_keys.get(their.key).last_used_at is None
         assert tx.examples.without_embedding("m2", 9) == example_before
+        assert _learned(tx) == learned_before
         assert tx.approvals.count_open() == 1
         assert [p.id for p in tx.proposals.list(status="open", after=None, limit=9)] == [their.proposal]
+
+
+def _learned(tx: Transaction) -> list[Any]:
+    lessons = [tx.lessons.fresh(9), tx.lessons.earlier(9, 9), tx.lessons.latest_scores(9)]
+    return [*map(list, lessons), tx.ensembles.stored(), tx.ensembles.arrays()]
 
 
 def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
