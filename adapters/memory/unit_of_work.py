@@ -11,6 +11,7 @@ from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryE
 from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
+from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
@@ -41,6 +42,7 @@ class MemoryTransaction:
         self.rules = MemoryRules(at)
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)
+        self.promises = MemoryPromises(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 
