@@ -19,7 +19,7 @@ FRESH = Watch(stage=Stage.LLM, promise=0.95)
 
 
 def answers(seed: int, precision: float, *, risky: bool = False) -> Iterator[Check]:
-    """Checks as they come in. Where `risky`, records are checked up to 10 times as often, as they are wrong more often."""
+    """Checks as they come in. Where `risky`, records are checked up to 10 times as often, as they are wrong more."""
     chance = random.Random(seed)
     while True:
         often, wrong = 1.0, 1 - precision
