@@ -32,6 +32,7 @@ from core.usecases import (
     jobs,
     llm_spending,
     process,
+    promise,
     proposals,
     records,
     refit,
@@ -232,6 +233,9 @@ class Container(containers.DeclarativeContainer):
         proposals.accept_proposal, uow=uow, matcher=matcher, text=rule_text, clock=clock, ids=ids
     )
     reject_proposal = providers.Callable(proposals.reject_proposal, uow=uow, clock=clock)
+
+    show_promise = providers.Callable(promise.show_promise, uow=uow, clock=clock)
+    reset_promise = providers.Callable(promise.reset_promise, uow=uow, clock=clock)
 
     llm_usage = providers.Callable(llm_spending.llm_usage, uow=uow, llm=llm, clock=clock)
     plan_llm = providers.Callable(llm_spending.plan_llm, uow=uow, llm=llm, embedder=embedder, clock=clock)

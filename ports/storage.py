@@ -26,6 +26,7 @@ from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from ports.category_storage import Categories
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
+from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
 
@@ -335,6 +336,8 @@ class Transaction(Protocol):
     def proposals(self) -> Proposals: ...
     @property
     def runs(self) -> RuleRuns: ...
+    @property
+    def promises(self) -> Promises: ...
     @property
     def jobs(self) -> Jobs: ...
     @property

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from adapters.memory import record_reads, rule_runs
 from adapters.memory.approvals import MemoryExamples
@@ -88,7 +89,9 @@ class MemoryRecords:
             changed.append(decision.record_id)
             if decision.status is not RecordStatus.INGESTED:
                 tell_decided(self._at, decision)
-                self._count(decision.stage.value if decision.stage else "", decision.status.value)
+                skipped = decision.status is RecordStatus.PROCESSED and decision.category_id is None
+                stage = decision.stage.value if decision.stage else ""
+                self._count(stage, "skipped" if skipped else decision.status.value)
         return changed
 
     def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
@@ -288,7 +291,8 @@ class MemoryRecords:
                 yield replace(record, raw={})
 
     def _count(self, stage: str, status: str) -> None:
-        self._state.counts[stage, status] = self._state.counts.get((stage, status), 0) + 1
+        day = self._at.now.astimezone(ZoneInfo(self._at.time_zone)).date()
+        self._state.counts[day, stage, status] = self._state.counts.get((day, stage, status), 0) + 1
 
     def _remove(self, id: UUID, about: Mapping[str, Any]) -> None:
         del self._records[id]

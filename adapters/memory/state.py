@@ -14,6 +14,8 @@ from uuid import UUID
 from core.domain.approvals import Approval, Example
 from core.domain.categories import Category
 from core.domain.connections import Connection, Import
+from core.domain.decisions import Stage
+from core.domain.drift import Watch
 from core.domain.events import NewEvent
 from core.domain.jobs import Job
 from core.domain.learning import Arrival
@@ -126,8 +128,9 @@ class TenantState:
     jobs: dict[UUID, KeptJob] = field(default_factory=dict)
     batches: dict[UUID, EventBatch] = field(default_factory=dict)
     responses: dict[str, KeptResponse] = field(default_factory=dict)
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Records by (stage, status) that they were decided with."""
+    counts: dict[tuple[date, str, str], int] = field(default_factory=dict)
+    """Records by day (in the tenant's time zone), stage and status that they were decided with."""
+    watches: dict[Stage, Watch] = field(default_factory=dict)
 
     def copy(self) -> TenantState:
         return TenantState(**{f.name: dict(getattr(self, f.name)) for f in fields(self)})
@@ -189,6 +192,11 @@ class Workspace:
     @property
     def tenant_id(self) -> UUID:
         return self.actor.tenant_id
+
+    @property
+    def time_zone(self) -> str:
+        """The tenant's."""
+        return self.state.tenants[self.tenant_id].time_zone
 
     def tell(self, event: NewEvent) -> None:
         payload = as_json(event.payload)

@@ -171,7 +171,8 @@ class MemorySystem:
         total: Counter[tuple[str, str]] = Counter()
         with self._store.lock:
             for state in self._store.tenants.values():
-                total.update(state.counts)
+                for (_, stage, status), records in state.counts.items():
+                    total[stage, status] += records
         return [(stage, status, records) for (stage, status), records in total.items()]
 
     def ready(self) -> bool:

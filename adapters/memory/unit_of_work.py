@@ -12,6 +12,7 @@ from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
+from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
@@ -44,6 +45,7 @@ class MemoryTransaction:
         self.rules = MemoryRules(at)
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)
+        self.promises = MemoryPromises(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 

@@ -102,7 +102,9 @@ TEACH_HISTORY = text("""
         SELECT :tenant, id, id, example, digest, category_id, now() FROM approved
     ), counted AS (
         INSERT INTO daily_counts (tenant_id, day, stage, status, records)
-        SELECT :tenant, current_date, 'human', 'approved', count(*) FROM approved HAVING count(*) > 0
+        SELECT :tenant, (SELECT CAST(now() AT TIME ZONE time_zone AS date) FROM tenants WHERE tenant_id = :tenant),
+               'human', 'approved', count(*)
+        FROM approved HAVING count(*) > 0
         ON CONFLICT (tenant_id, day, stage, status)
         DO UPDATE SET records = daily_counts.records + excluded.records
     ), told AS (
@@ -155,8 +157,14 @@ DECIDE = text("""
         WHERE s.approval_id IS NOT NULL
     ), counted AS (
         INSERT INTO daily_counts (tenant_id, day, stage, status, records)
-        SELECT :tenant, current_date, coalesce(stage, ''), status, count(*) FROM final
-        GROUP BY coalesce(stage, ''), status ORDER BY coalesce(stage, ''), status
+        SELECT :tenant, (SELECT CAST(now() AT TIME ZONE time_zone AS date) FROM tenants WHERE tenant_id = :tenant),
+               stage, status, count(*)
+        FROM (
+            SELECT coalesce(stage, '') AS stage,
+                   CASE WHEN status = 'processed' AND category_id IS NULL THEN 'skipped' ELSE status END AS status
+            FROM final
+        ) counts
+        GROUP BY stage, status ORDER BY stage, status
         ON CONFLICT (tenant_id, day, stage, status) DO UPDATE SET records = daily_counts.records + excluded.records
     )
     SELECT id, status <> 'ingested' AS final FROM changed ORDER BY id

@@ -25,7 +25,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from adapters.postgres import category_tables, learning_tables, llm_tables, rule_tables, vector_tables  # noqa: F401 - of the same metadata
+from adapters.postgres import (  # noqa: F401 - of the same metadata
+    category_tables,
+    learning_tables,
+    llm_tables,
+    promise_tables,
+    rule_tables,
+    vector_tables,
+)
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
@@ -262,6 +269,12 @@ approvals = Table(
         text("decided_at DESC"),
         text("id DESC"),
         postgresql_where=text("verdict IS NOT NULL"),
+    ),
+    Index(
+        "approvals_checks",
+        "tenant_id",
+        "created_at",
+        postgresql_where=text("reason = 'spot_check' AND verdict IS NOT NULL AND withdrawn_at IS NULL"),
     ),
 )
 

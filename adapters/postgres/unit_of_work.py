@@ -21,6 +21,7 @@ from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
+from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.rule_learning import PostgresProposals
 from adapters.postgres.rule_memo import RuleMemo
@@ -53,6 +54,7 @@ class PostgresTransaction:
         self.rules = PostgresRules(connection, tenant_id, memo)
         self.proposals = PostgresProposals(connection, tenant_id)
         self.runs = PostgresRuleRuns(connection, tenant_id)
+        self.promises = PostgresPromises(connection, tenant_id)
         self.jobs = PostgresJobs(connection, tenant_id)
 
     def commit(self) -> None:

@@ -16,6 +16,7 @@ from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similar
 from core.domain.tenants import Actor
 from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
 from core.usecases.shared.present import hold_categories
+from core.usecases.shared.promise import count_checks
 from core.usecases.shared.standing import count_answers
 from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
@@ -146,13 +147,13 @@ def _decide(
     chosen = [_chosen(approval, answer, held) for approval, answer in zip(approvals, answers, strict=True)]
     verdicts = [answer.verdict for answer in answers]
     decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
-    tx.approvals.decide(
-        [
-            replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
-            for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
-        ]
-    )
+    answered = [
+        replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
+        for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
+    ]
+    tx.approvals.decide(answered)
     count_answers(tx, zip(records, chosen, repeat(True)))
+    count_checks(tx, zip(answered, records, strict=True), now)
     return decided
 
 
@@ -225,6 +226,7 @@ def _change_record(
         if category_id is not None:
             verdict = Verdict.APPROVE if category_id == record.category_id else Verdict.OVERRIDE
             approval = tx.approvals.open_of(record_id)
+            answered = []
             if approval is not None:
                 approve = category_id == approval.suggested_id
                 decided = replace(
@@ -235,10 +237,12 @@ def _change_record(
                     decided_at=now,
                 )
                 verdict = decided.verdict or verdict
+                answered.append((decided, record))
                 tx.approvals.decide([decided])
             before = record
             [record] = _settle(tx, actor, [record], [category_id], [verdict], now, learn_delay, ids)
             count_answers(tx, [(before, category_id, approval is not None)])
+            count_checks(tx, answered, now)
         else:
             tx.records.update([record])
             tx.events.append([NewEvent(type=EventType.UPDATED, subject_id=record_id, payload={"change": "edited"})])

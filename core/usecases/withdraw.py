@@ -14,6 +14,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus
 from core.domain.tenants import Actor
 from core.errors import Conflict, VersionMismatch
+from core.usecases.shared.promise import take_back_checks
 from core.usecases.shared.standing import take_back_answer
 from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
@@ -94,6 +95,7 @@ def _withdraw(
     tx.events.append([NewEvent(type=EventType.APPROVAL_WITHDRAWN, subject_id=record_id, payload=was)])
     queue_learning(tx, actor, learn_delay, ids)
     take_back_answer(tx, record, bool(answers))
+    take_back_checks(tx, answers, record)
     return replace(reopened, version=record.version + 1, updated_at=now)
 
 

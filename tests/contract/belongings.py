@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
+from core.domain.decisions import Stage
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Idempotency, Membership, User
 from tests.contract.storage import (
@@ -67,6 +68,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.embeddings.put("m1", {b"digest": vector(x=1)})
         tx.llm_answers.put({b"key": an_answer(category)})
         tx.llm_usages.reserve(key, START.date(), Decimal(1), None)
+        watch = tx.promises.hold([Stage.RULES], 0.95)[Stage.RULES]
+        tx.promises.put([replace(watch, strictness=1)])
         tx.rules.add([a_rule(rule, actor, category)])
         tx.proposals.replace_open([a_proposal(proposal, actor, category)])
         tx.runs.add(a_run(run, actor))

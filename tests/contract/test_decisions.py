@@ -125,11 +125,12 @@ def test_a_failed_record_says_why(storage: Storage) -> None:
 def test_decisions_are_counted_by_stage_and_status_over_all_tenants(storage: Storage) -> None:
     for _ in range(2):
         actor = storage.tenant()
+        food = storage.category(actor)
         a, b, c = storage.store(actor, [a_draft(n) for n in "abc"]).inserted
         with storage.writing(actor) as tx:
-            tx.records.decide([decided(a), decided(b), asked(c)])
+            tx.records.decide([decided(a, food), decided(b), asked(c)])
     counts = {(stage, status): n for stage, status, n in storage.system.stage_counts()}
-    assert counts == {("rules", "processed"): 4, ("", "needs_review"): 2}
+    assert counts == {("rules", "processed"): 2, ("rules", "skipped"): 2, ("", "needs_review"): 2}
 
 
 def test_a_rollback_loses_decisions_approvals_events_and_counts(storage: Storage) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.domain.approvals import Verdict
+from core.domain.decisions import Stage
 from core.domain.events import EventFilter
 from core.domain.proposals import ProposalStatus
 from core.errors import Invalid, LeaseLost, NotFound
@@ -83,6 +84,9 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
+    "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
+    "checks": lambda tx, their: tx.promises.checks(Stage.RULES, since=None, limit=9),
+    "strictness": lambda tx, their: sum(tx.promises.strictness().values()),
     "waiting": lambda tx, their: tx.jobs.waiting("records:process"),
     "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
     "claim": lambda tx, their: tx.jobs.claim(their.job, their.key, 60),

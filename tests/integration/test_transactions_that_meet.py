@@ -13,7 +13,10 @@ import psycopg
 import pytest
 
 from core.domain.approvals import Verdict
+from core.domain.decisions import Stage
+from core.domain.drift import watched
 from core.domain.jobs import Stream
+from core.domain.promise import Check
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, Idempotency
 from core.errors import IdempotencyReplay
@@ -337,3 +340,26 @@ def test_rules_are_reordered_and_counted_in_one_order(
     second.result()
     with storage.reading(actor) as tx:
         assert [(r.id, r.priority, r.hits) for r in tx.rules.list()] == [(low, 1, 1), (high, 2, 1)]
+
+
+def test_answers_to_checks_of_a_stage_wait_for_each_other_and_count_both(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    check = Check(stage=Stage.LLM, probability=0.02, right=True)
+
+    def answer() -> None:
+        with storage.writing(actor) as tx:
+            held = tx.promises.hold([Stage.LLM], 0.95)
+            tx.promises.put([watched(held[Stage.LLM], [check])[0]])
+
+    for _ in range(2):  # the second time the test is there already
+        with storage.uow.begin(actor) as tx:
+            held = tx.promises.hold([Stage.LLM], 0.95)
+            second = meanwhile.submit(answer)
+            until_waiting(superuser, second)
+            tx.promises.put([watched(held[Stage.LLM], [check])[0]])
+            tx.commit()
+        second.result()
+    with storage.reading(actor) as tx:
+        assert tx.promises.hold([Stage.LLM], 0.95)[Stage.LLM].checks.checked == 4

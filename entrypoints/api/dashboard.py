@@ -1,0 +1,60 @@
+"""How well it goes: what is decided alone, and whether that keeps the promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.domain.decisions import Stage
+from core.domain.permissions import Permission
+from core.domain.promise import Figures
+from core.errors import NotFound
+from entrypoints.api.auth import needs
+from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.idempotency import posting
+from entrypoints.api.responses import fields_of
+from entrypoints.api.schemas.dashboard import PromiseQuerySchema, PromiseSchema, StandingSchema
+from entrypoints.api.state import actor, container
+
+blp = Blueprint("dashboard", "How well it goes.", "/dashboard")
+
+
+@blp.route("/promise")
+@needs(Permission.TENANT_READ)
+@blp.query(PromiseQuerySchema)
+@blp.answer(200, PromiseSchema)
+def show_promise(query: dict[str, Any]) -> dict[str, Any]:
+    """What share is decided alone, and how right that is by people's spot checks: in all, by stage, and by month. An
+    estimate with its interval is evidence, never proof."""
+    shown = container().show_promise(actor(), months=query["months"])
+    return {
+        "promised": shown.promised,
+        "since": shown.since,
+        "overall": _figures(shown.overall),
+        "stages": [fields_of(standing) | _figures(figures) for standing, figures in shown.stages],
+        "months": [{"month": f"{month:%Y-%m}"} | _figures(figures) for month, figures in shown.months],
+    }
+
+
+@blp.route("/promise/<string:stage>/reset", "POST")
+@needs(Permission.TENANT_WRITE)
+@blp.answer(200, StandingSchema)
+def reset_promise(stage: str) -> dict[str, Any]:
+    """Lets a stage that was tightened decide as before, and begins its test anew."""
+    if stage not in list(Stage):
+        raise NotFound("no such stage decides alone")
+    return fields_of(container().reset_promise(posting(), Stage(stage)))
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    found = figures.estimate
+    return {
+        "decided": figures.decided,
+        "automated": figures.automated,
+        "automation": figures.automation,
+        "checked": found.checked if found else 0,
+        "precision": found.precision if found else None,
+        "interval": [found.low, found.high] if found else None,
+        "status": figures.keeping,
+        "words": figures.words,
+        "to_tell": figures.to_tell,
+    }
