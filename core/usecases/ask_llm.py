@@ -16,6 +16,7 @@ from core.domain.llm_spending import LlmSpend, month_of
 from core.domain.records import Record, clean_text
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import LlmCapReached, LlmRefused
+from core.usecases.shared.acting import acting_tenant, held_back
 from core.usecases.shared.llm_calls import KEPT, call
 from core.usecases.shared.llm_questions import questions_about
 from core.usecases.shared.present import present_decisions
@@ -36,7 +37,7 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | 
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
-        tenant = tx.tenants.get()
+        tenant = acting_tenant(tx)
         records = tx.records.open_among([UUID(id) for id in job.payload["records"]])
     results, cached = _same(records, Outcome.OFF, "no LLM is configured"), 0
     if llm is not None and records:
@@ -108,7 +109,7 @@ def _ask(
 
 
 def _decision(record: Record, result: StageResult, tenant: Tenant) -> Decision:
-    trace = [*earlier_results(record.reasoning_trace), result]
+    trace = [*earlier_results(record.reasoning_trace), held_back(result, tenant)]
     decision = decide(record.id, trace, spot_check_share=tenant.settings.spot_check_share)
     return replace(decision, group_key=group_key(record)) if decision.approval else decision
 

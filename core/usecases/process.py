@@ -15,6 +15,7 @@ from core.domain.rule_stage import hits, rules_result
 from core.domain.spot_checks import check_shares
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import LeaseLost, Transient
+from core.usecases.shared.acting import acting_tenant
 from core.usecases.shared.deciding import decision_on, remembering
 from core.usecases.shared.history import TenantHistory
 from core.usecases.shared.present import present_decisions
@@ -47,7 +48,7 @@ def process_records(
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
-        tenant = tx.tenants.get()
+        tenant = acting_tenant(tx)
         rules = matcher.ruleset(tenant.id, tenant.rules_version, tx.rules.list)
         payload = job.payload
         records = tx.records.open_between(UUID(payload["import_id"]), UUID(payload["first"]), UUID(payload["last"]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.domain.decisions import Stage
+from core.domain.drift import wanted
 from core.domain.gate import RECENT, SHUT, gate_of
 from core.domain.jobs import Job
 from core.domain.learning import Lesson
@@ -68,7 +70,9 @@ def _session(job: Job, actor: Actor, uow: UnitOfWork, learner: Learner) -> bool:
         gate = SHUT
         if lessons or not anew:
             scores = tx.lessons.latest_scores(RECENT)
-            gate = gate_of(ensemble.observations(), scores, ensemble.arrived, tenant.settings.promise)
+            strict = wanted(tenant.settings.promise, tx.promises.strictness().get(Stage.SIMILARITY, 0))
+            if strict is not None:
+                gate = gate_of(ensemble.observations(), scores, ensemble.arrived, strict)
         tx.ensembles.put(
             StoredEnsemble(
                 version=version + 1,

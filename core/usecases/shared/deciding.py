@@ -11,9 +11,7 @@ from core.domain.decisions import Decision, Outcome, Stage, StageResult, Write, 
 from core.domain.records import Sortable
 from core.domain.rule_evaluation import RuleOutcome
 from core.domain.tenants import Tenant
-from core.usecases.shared.similarity import without
-
-NOT_ALONE = "this stage only suggests here: it may not decide alone"
+from core.usecases.shared.acting import held_back
 
 
 def remembering() -> Write:
@@ -41,7 +39,7 @@ def decision_on(
     """The decision that rules (`outcome`) and the other results add up to. `no_llm` says why the LLM is not asked about
     what is still open, None where it is asked next. `check_share` is the chance of a spot check where it is not the
     tenant's."""
-    results = [r if r.stage in tenant.settings.alone else without(r, NOT_ALONE) for r in results]
+    results = [held_back(r, tenant) for r in results]
     if no_llm is not None and results[-1].outcome in (Outcome.UNSURE, Outcome.OFF):
         results = [*results, StageResult(stage=Stage.LLM, outcome=Outcome.OFF, reason=no_llm)]
     decision = decide(

@@ -7,7 +7,7 @@ searched for, at hundreds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from core.domain.decisions import Candidate, Outcome, Stage, StageResult
@@ -181,10 +181,3 @@ def _votes(
     votes = {digest: vote(found, threshold=threshold, model=model or embedder.model) for digest, found in near.items()}
     nothing = vote((), threshold=threshold, model=embedder.model)
     return {r.id: votes.get(text_digest(similarity_text(r.text, r.counterparty)), nothing) for r in records}
-
-
-def without(result: StageResult, reason: str) -> StageResult:
-    """A result of a stage that may not decide alone."""
-    if result.outcome is not Outcome.DECIDED:
-        return result
-    return replace(result, outcome=Outcome.UNSURE, reason=reason)
