@@ -152,7 +152,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
     }
     tried = 0
     for rule, method in protected(app):
-        if not rule.arguments:
+        if not rule.arguments - {"stage"}:  # each tenant has all stages
             continue
         assert rule.arguments <= ids.keys(), f"no id for {rule}"
         url, body = f"/{url_of(rule, **ids)}", BODIES.get(rule.endpoint.partition(".")[2])
