@@ -199,7 +199,7 @@ def test_a_lesson_has_the_vector_of_the_model_that_serves(storage: Storage) -> N
         tx.embeddings.put("m2", {digests[0]: vector(z=1), digests[1]: vector(z=1)})
         assert [one.vector for one in tx.lessons.fresh(9)] == [None] * 3, "no model serves yet"
         tx.embeddings.put("m1", {digests[0]: vector(x=0.25), digests[2]: vector(y=-1)})
-        tx.examples.set_embeddings("m1", {example.id: vector(x=1) for example in examples})
+        tx.examples.set_embeddings("m1", {example: vector(x=1) for example in examples})
         assert tx.examples.serve("m1")
         tx.lessons.mark([ids[2]])
     with storage.reading(actor) as tx:

@@ -83,7 +83,7 @@ def test_a_stated_confidence_is_told_apart(api: Api, stub: LlmStub) -> None:
 def test_every_fault_ends_in_a_decision_or_in_review_and_is_accounted(
     api: Api, stub: LlmStub, monkeypatch: pytest.MonkeyPatch, behaviours: list[str], first: str, reason: str
 ) -> None:
-    monkeypatch.setattr("tests.stubs.llm_server.RETRY_AFTER", 0)
+    monkeypatch.setattr("tests.stubs.openai_server.RETRY_AFTER", 0)
     stub.behave(*behaviours)
     found = sort(api, [SHOP, OTHER])
     stage = stage_of(found[SHOP])
