@@ -27,9 +27,9 @@ class Scored:
 
     `score` ranks records by how sure it is (0 to 1, no probability yet: see `core.domain.gate`); `stacked` says whether
     a stacker made it, or, before there is one, memory and classifier alone. `scope` is high for what is like anything
-    known. `known` says that its text was approved before, numbers aside. `staleness` is how many records arrived since the last label of the like. `features` are what the stacker
-    learns from, in the learner's own form, about the candidates in the order of `asked`; and `arrived` is the learner's
-    count of arrivals.
+    known. `known` says that its text was approved before, numbers aside. `staleness` is how many records arrived since
+    the last label of the like. `features` are what the stacker learns from, in the learner's own form, about the
+    candidates in the order of `asked`; and `arrived` is the learner's count of arrivals.
     """
 
     candidates: tuple[Proposed, ...]
