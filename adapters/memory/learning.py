@@ -61,8 +61,10 @@ class MemoryLessons:
     def had(self) -> int:
         return len(self._kept(learned=True))
 
-    def mark(self, record_ids: Sequence[UUID]) -> None:
-        self._set(set(record_ids), learned=True)
+    def mark(self, learned: Mapping[UUID, UUID]) -> None:
+        examples = (kept.example for kept in self._state.examples.values())
+        same = {e.record_id for e in examples if e.record_id and learned.get(e.record_id) == e.category_id}
+        self._set(same, learned=True)
 
     def unmark(self) -> None:
         self._set({kept.example.record_id for kept in self._state.examples.values()}, learned=False)

@@ -59,7 +59,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
         tx.examples.put([an_example(example, actor, category, record), an_example(another, actor, category, undecided)])
-        tx.lessons.mark([record])
+        tx.lessons.mark({record: category})
         tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)
         tx.ensembles.put(an_ensemble(), b"arrays")
         tx.examples.set_embeddings("m1", {example: vector(x=1)})

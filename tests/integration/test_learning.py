@@ -291,6 +291,36 @@ def test_a_withdrawn_answer_is_unlearned(sorted_books: Books) -> None:
     assert again.status is RecordStatus.NEEDS_REVIEW
 
 
+@pytest.mark.parametrize("how", ["withdrawn", "changed"])
+@pytest.mark.parametrize("when", ["as it is learned", "learned before"])
+def test_what_a_person_takes_back_while_it_is_learned_is_unlearned(sorted_books: Books, how: str, when: str) -> None:
+    books = sorted_books
+    imported = books.bring([UNHEARD_OF], ["housing.rent"], run=when == "learned before")
+    if when == "learned before":
+        books.bring(shops(1, seed=8), keys(shops(1, seed=8)), run=False)
+    books.run(Stream.INGEST)
+    [wrong] = books.records(imported)
+
+    def take_back() -> None:
+        if how == "withdrawn":
+            books.container.withdraw_record(books.actor, wrong.id, version=None)
+        else:
+            books.change(wrong.id, "transport.fuel")
+
+    books.learner.after_learning.append(take_back)
+    books.drain()
+    assert not books.learner.after_learning
+    assert books.ensemble().taught == books.had()
+    with books.container.uow().begin(books.actor) as tx:
+        assert list(tx.lessons.fresh(9)) == []
+        [said] = LearnedEnsemble.load(*tx.ensembles.arrays()).score([wrong])
+    if how == "withdrawn":
+        assert not said.known
+    else:
+        [best, *_] = said.candidates
+        assert (best.category_id, best.approved, best.of) == (books.category["transport.fuel"], 1, 1)
+
+
 def test_merged_categories_are_one_at_once(sorted_books: Books) -> None:
     books = sorted_books
     before = books.ensemble().version
