@@ -274,6 +274,26 @@ def test_a_chunk_is_judged_by_one_version_whatever_is_learned_meanwhile(sorted_b
     books.drain()
 
 
+def test_a_gate_is_used_with_the_ensemble_that_it_was_made_for(sorted_books: Books) -> None:
+    """Another version is stored between the two looks into the storage."""
+    books = sorted_books
+    before = books.ensemble()
+    books.bring(more := shops(30, seed=6), keys(more), run=False)
+    books.run(Stream.INGEST)
+    books.run(Stream.EMBED)
+    books.learner.before_loading.append(lambda: books.run(Stream.REFIT))
+    books.learner.forget()
+    books.learner.asked.clear()
+    asked = books.bring(shops(20, seed=7), run=False)
+    books.run(Stream.INGEST)
+    books.run(Stream.PROCESS)
+    assert not books.learner.before_loading
+    books.drain()
+    assert set(books.learner.asked) <= {(before.version, 120), (before.version + 1, 150)}
+    assert all(r.status is not RecordStatus.FAILED for r in books.records(asked))
+    assert {j.status for j in books.container.list_jobs(books.actor, limit=500)} == {JobStatus.DONE}
+
+
 def test_a_withdrawn_answer_is_unlearned(sorted_books: Books) -> None:
     books = sorted_books
     [wrong] = books.records(books.bring([UNHEARD_OF], ["housing.rent"]))
