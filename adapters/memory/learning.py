@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -102,7 +102,7 @@ class MemoryLessons:
         }
         return [found[id] for id in sorted(found)]
 
-    def _set(self, record_ids: set[UUID | None], *, learned: bool) -> None:
+    def _set(self, record_ids: Collection[UUID | None], *, learned: bool) -> None:
         for id, kept in self._state.examples.items():
             if kept.example.record_id in record_ids:
                 self._state.examples[id] = replace(kept, learned=learned)
