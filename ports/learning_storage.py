@@ -49,8 +49,9 @@ class Lessons(Protocol):
         """How many of today's examples it had: fewer than it was taught when some were changed or taken back."""
         ...
 
-    def mark(self, record_ids: Sequence[UUID]) -> None:
-        """The ensemble has had the examples of these records."""
+    def mark(self, learned: Mapping[UUID, UUID]) -> None:
+        """The ensemble has had the examples of these records as of these categories; what was changed meanwhile it has
+        not had."""
         ...
 
     def unmark(self) -> None:

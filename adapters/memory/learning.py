@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -61,8 +61,10 @@ class MemoryLessons:
     def had(self) -> int:
         return len(self._kept(learned=True))
 
-    def mark(self, record_ids: Sequence[UUID]) -> None:
-        self._set(set(record_ids), learned=True)
+    def mark(self, learned: Mapping[UUID, UUID]) -> None:
+        examples = (kept.example for kept in self._state.examples.values())
+        same = {e.record_id for e in examples if e.record_id and learned.get(e.record_id) == e.category_id}
+        self._set(same, learned=True)
 
     def unmark(self) -> None:
         self._set({kept.example.record_id for kept in self._state.examples.values()}, learned=False)
@@ -100,7 +102,7 @@ class MemoryLessons:
         }
         return [found[id] for id in sorted(found)]
 
-    def _set(self, record_ids: set[UUID | None], *, learned: bool) -> None:
+    def _set(self, record_ids: Collection[UUID | None], *, learned: bool) -> None:
         for id, kept in self._state.examples.items():
             if kept.example.record_id in record_ids:
                 self._state.examples[id] = replace(kept, learned=learned)

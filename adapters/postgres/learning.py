@@ -69,6 +69,11 @@ _ARRIVE = text("""
         stacked = excluded.stacked, scope = excluded.scope, predicted = excluded.predicted,
         arrived = excluded.arrived, version = excluded.version
 """)
+_MARK = text("""
+    UPDATE examples e SET learned = true
+    FROM unnest(CAST(:records AS uuid[]), CAST(:categories AS uuid[])) AS had (record_id, category_id)
+    WHERE e.tenant_id = :tenant AND e.record_id = had.record_id AND e.category_id = had.category_id
+""")
 _PRUNE = text("""
     DELETE FROM arrivals a WHERE tenant_id = :tenant
       AND record_id <= (SELECT record_id FROM arrivals WHERE tenant_id = :tenant
@@ -151,11 +156,9 @@ class PostgresLessons:
         query = select(func.count()).where(examples.c.tenant_id == self._tenant_id, examples.c.learned)
         return int(self._connection.execute(query).scalar_one())
 
-    def mark(self, record_ids: Sequence[UUID]) -> None:
+    def mark(self, learned: Mapping[UUID, UUID]) -> None:
         self._connection.execute(
-            update(examples)
-            .where(examples.c.tenant_id == self._tenant_id, examples.c.record_id == func.any(list(record_ids)))
-            .values(learned=True)
+            _MARK, {"tenant": self._tenant_id, "records": list(learned), "categories": list(learned.values())}
         )
 
     def unmark(self) -> None:

@@ -65,7 +65,7 @@ def _session(job: Job, actor: Actor, uow: UnitOfWork, learner: Learner) -> bool:
     arrivals = ensemble.learn(lessons, earlier, arrived=arrived)
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        tx.lessons.mark([lesson.record.id for lesson in lessons])
+        tx.lessons.mark({lesson.record.id: lesson.category_id for lesson in lessons})
         tx.lessons.arrive(arrivals, 0)
         gate = SHUT
         if lessons or not anew:
@@ -77,7 +77,8 @@ def _session(job: Job, actor: Actor, uow: UnitOfWork, learner: Learner) -> bool:
             StoredEnsemble(
                 version=version + 1,
                 learner=learner.version,
-                taught=tx.lessons.had(),
+                # Where something was taken back meanwhile, more than there is: then all is learned anew.
+                taught=ensemble.taught,
                 arrived=ensemble.arrived,
                 gate=gate,
             ),

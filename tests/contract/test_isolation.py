@@ -171,7 +171,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.examples.forget([their.record])
         tx.examples.set_embeddings("m2", {example_before[0]: vector(y=1)})
         tx.api_keys.touch(their.key, START)
-        tx.lessons.mark([their.undecided])
+        tx.lessons.mark({their.undecided: their.category})
         tx.lessons.arrive({their.record: an_arrival(score=1.0)}, 2)
         tx.lessons.prune(0, 0)
         tx.lessons.unmark()

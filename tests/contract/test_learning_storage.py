@@ -74,8 +74,8 @@ def test_lessons_come_in_the_order_of_their_records_each_until_it_is_marked(stor
         tx.examples.put([an_example(storage.ids.new(), actor, food)])  # of no record: nothing to learn from
         assert learned_from(tx.lessons.fresh(3)) == ids[:3]
         assert (tx.lessons.had(), list(tx.lessons.earlier(9, 9))) == (0, [])
-        tx.lessons.mark([ids[0], ids[2], storage.ids.new()])
-        tx.lessons.mark([])
+        tx.lessons.mark({ids[0]: food, ids[2]: food, storage.ids.new(): food})
+        tx.lessons.mark({})
     with storage.writing(actor) as tx:
         assert learned_from(tx.lessons.fresh(9)) == [ids[1], ids[3]]
         assert learned_from(tx.lessons.earlier(9, 9)) == [ids[0], ids[2]]
@@ -88,9 +88,10 @@ def test_lessons_come_in_the_order_of_their_records_each_until_it_is_marked(stor
 
 def test_earlier_lessons_are_the_latest_or_drawn_of_them(storage: Storage) -> None:
     actor = storage.tenant()
-    ids = taught(storage, actor, storage.category(actor), 9)
+    food = storage.category(actor)
+    ids = taught(storage, actor, food, 9)
     with storage.writing(actor) as tx:
-        tx.lessons.mark(ids)
+        tx.lessons.mark(dict.fromkeys(ids, food))
         assert learned_from(tx.lessons.earlier(4, 4)) == ids[-4:]
         assert list(tx.lessons.earlier(0, 0)) == []
         drawn = [learned_from(tx.lessons.earlier(3, 6)) for _ in range(60)]
@@ -201,7 +202,7 @@ def test_a_lesson_has_the_vector_of_the_model_that_serves(storage: Storage) -> N
         tx.embeddings.put("m1", {digests[0]: vector(x=0.25), digests[2]: vector(y=-1)})
         tx.examples.set_embeddings("m1", {example: vector(x=1) for example in examples})
         assert tx.examples.serve("m1")
-        tx.lessons.mark([ids[2]])
+        tx.lessons.mark({ids[2]: food})
     with storage.reading(actor) as tx:
         found = [*tx.lessons.fresh(9), *tx.lessons.earlier(9, 9)]
     assert [None if one.vector is None else list(one.vector) for one in found] == [
@@ -216,7 +217,7 @@ def test_an_example_that_is_overridden_is_learned_again(storage: Storage) -> Non
     food, car = storage.category(actor), storage.category(actor, "car")
     first, second = taught(storage, actor, food, 2)
     with storage.writing(actor) as tx:
-        tx.lessons.mark([first, second])
+        tx.lessons.mark({first: food, second: food})
         tx.examples.put([an_example(storage.ids.new(), actor, car, first)])
     with storage.reading(actor) as tx:
         [lesson] = tx.lessons.fresh(9)
@@ -224,11 +225,24 @@ def test_an_example_that_is_overridden_is_learned_again(storage: Storage) -> Non
         assert tx.lessons.had() == 1
 
 
+def test_what_was_changed_while_it_was_learned_is_not_marked(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, car = storage.category(actor), storage.category(actor, "car")
+    first, second = taught(storage, actor, food, 2)
+    with storage.writing(actor) as tx:
+        tx.examples.put([an_example(storage.ids.new(), actor, car, first)])
+        tx.lessons.mark({first: food, second: food})
+    with storage.reading(actor) as tx:
+        assert learned_from(tx.lessons.fresh(9)) == [first]
+        assert tx.lessons.had() == 1
+
+
 def test_a_record_takes_its_example_and_its_arrival_along(storage: Storage) -> None:
     actor = storage.tenant()
-    gone, kept = taught(storage, actor, storage.category(actor), 2)
+    food = storage.category(actor)
+    gone, kept = taught(storage, actor, food, 2)
     with storage.writing(actor) as tx:
-        tx.lessons.mark([gone, kept])
+        tx.lessons.mark({gone: food, kept: food})
         tx.lessons.arrive({gone: an_arrival(score=0.25), kept: an_arrival()}, 2)
         tx.records.delete(gone, None)
     with storage.reading(actor) as tx:
@@ -286,7 +300,7 @@ def test_the_features_of_old_lessons_are_forgotten(storage: Storage) -> None:
     ids = taught(storage, actor, food, 5)
     with storage.writing(actor) as tx:
         tx.records.decide([asked(waiting)])
-        tx.lessons.mark(ids[:4])
+        tx.lessons.mark(dict.fromkeys(ids[:4], food))
         tx.lessons.arrive({id: an_arrival() for id in [waiting, *ids[1:]]}, 1)
         tx.lessons.prune(9, 2)
     settle(storage, actor, waiting, food)
@@ -329,9 +343,10 @@ def test_an_ensemble_comes_with_what_became_of_its_categories(storage: Storage) 
 
 def test_nothing_is_learned_of_a_transaction_that_was_not_committed(storage: Storage) -> None:
     actor = storage.tenant()
-    [id] = taught(storage, actor, storage.category(actor), 1)
+    food = storage.category(actor)
+    [id] = taught(storage, actor, food, 1)
     with storage.reading(actor) as tx:
-        tx.lessons.mark([id])
+        tx.lessons.mark({id: food})
         tx.lessons.arrive({id: an_arrival()}, 1)
         tx.ensembles.put(an_ensemble(), b"one")
     with storage.reading(actor) as tx:

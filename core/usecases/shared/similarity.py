@@ -16,6 +16,7 @@ from core.domain.learning import Scored
 from core.domain.records import Sortable, similarity_text, text_digest
 from core.domain.similarity import NEIGHBOURS, Neighbour, vote
 from core.domain.tenants import Actor, Tenant
+from core.errors import Transient
 from core.usecases.shared.vectors import cached_vectors
 from ports.embedder import Embedder
 from ports.learner import Ensemble, Learner
@@ -49,7 +50,8 @@ def ask_similarity(
     embedder: Embedder | None,
     learner: Learner | None,
 ) -> Similarity:
-    """What similarity says of each record. The ensemble is the same for all of them, whatever is learned meanwhile."""
+    """What similarity says of each record. The ensemble is the same for all of them, whatever is learned meanwhile.
+    Raises `Transient` when another version was stored before the ensemble was loaded."""
     if not records:
         return Similarity(results={}, scored={}, version=0)
     if embedder is None:
@@ -67,7 +69,11 @@ def ask_similarity(
 
     def fetch() -> tuple[bytes, Mapping[UUID, UUID | None]]:
         with uow.begin(actor) as tx:
-            return tx.ensembles.arrays()
+            arrays = tx.ensembles.arrays()
+            if tx.ensembles.stored() != stored:
+                # Its gate is not that of another version.
+                raise Transient("something was learned meanwhile")
+            return arrays
 
     ensemble = learner.at_hand(tenant.id, stored.version, moves, fetch)
     return _ask(records, actor, tenant, stored, ensemble, uow, serving, model or embedder.model)
