@@ -61,7 +61,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
         taught = an_example(example, actor, category, record)
         tx.examples.put([taught, an_example(another, actor, category, undecided)])
-        tx.lessons.mark([record])
+        tx.lessons.mark({record: category})
         tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)
         tx.ensembles.put(an_ensemble(), b"arrays")
         tx.examples.set_embeddings("m1", {taught: vector(x=1)})
