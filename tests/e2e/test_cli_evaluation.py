@@ -13,6 +13,8 @@ import pytest
 
 from tests.e2e.test_cli_files import refusal, sortation
 
+pytestmark = pytest.mark.slow
+
 SHOPS = {"ZQX QORBEL": "Groceries", "VUMBA KIOSK": "Rent", "PLIRT WERKE": "Fuel", "OMDRA HALLE": "Eating out"}
 COLUMNS = ("--text", "merchant", "--category", "gl")
 ALL = (*COLUMNS, "--context", "card,team", "--amount", "amount", "--date", "day")
@@ -43,7 +45,6 @@ def written(path: Path, count: int, seed: int, *, texts: tuple[str, ...] = tuple
     return path
 
 
-@pytest.mark.slow
 def test_evaluate_tells_what_would_be_decided_alone(tmp_path: Path) -> None:
     train, test = written(tmp_path / "train.csv.gz", 500, 1), written(tmp_path / "test.csv", 100, 2)
     strange = written(tmp_path / "oos.csv", 20, 3, texts=("1899 €€€ unheard", "ŴŸŻ ĦĦĦ"))
@@ -65,7 +66,6 @@ def test_evaluate_tells_what_would_be_decided_alone(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
 def test_evaluate_writes_a_file_and_tells_nothing_of_what_was_not_given(tmp_path: Path) -> None:
     train, test = written(tmp_path / "train.csv", 60, 1), written(tmp_path / "test.csv", 20, 2)
     done = sortation("evaluate", train, test, *COLUMNS, "--json", "out.json", cwd=tmp_path)
@@ -76,7 +76,6 @@ def test_evaluate_writes_a_file_and_tells_nothing_of_what_was_not_given(tmp_path
     assert (found["coverage"], found["precision"], found["by_stage"]) == (0, None, {}), "60 rows show nothing"
 
 
-@pytest.mark.slow
 def test_replay_lives_a_tenants_life(tmp_path: Path) -> None:
     file = written(tmp_path / "history.csv.gz", 600, 4)
     asked = ("--promise", "0.8", "--spot-checks", "0.2", "--batch", "200", "--json", "-")
@@ -97,7 +96,6 @@ def test_replay_lives_a_tenants_life(tmp_path: Path) -> None:
     assert low <= periods[-1]["estimated_precision"] <= high
 
 
-@pytest.mark.slow
 def test_replay_without_dates_tells_by_tenths(tmp_path: Path) -> None:
     file = written(tmp_path / "history.csv", 40, 5)
     found = json.loads(sortation("replay", file, *COLUMNS, "--json", "-", cwd=tmp_path).stdout)
