@@ -17,17 +17,19 @@ from adapters.learning import stacker
 from adapters.learning.features import DIMENSIONS, Features, FeatureSpace, context_of, telling_fields
 from adapters.learning.lessons import REPLAY, REPLAY_WINDOW, WEIGHT_CAP, Batch, Earlier, Pool, pair_of
 from adapters.learning.memory import LabelMemory
-from adapters.learning.scoring import MEANING_COLUMNS, SHARPEN, Members, Said, propose
+from adapters.learning.scoring import SHARPEN, Members, Said, propose
 from adapters.learning.softmax import Floats, Ints, Softmax
 from core.domain.learning import Arrival, Lesson, Observations, Proposed, Scored, arrival_of
 from core.domain.records import Sortable
 
-VERSION = "ensemble-1"
+VERSION = "ensemble-2"
 VECTOR = 384
 _BLOCK, _SMALL_BLOCK = 1_000, 200
 """Lessons that are scored, then learned, at once; less while there are few."""
 _POLISH_FROM, _POLISH = 2_000, 8
 """How often the lessons of a session are gone through again at its end, where they are many."""
+_SMOOTHING = 0.1
+"""Of labels for the classifier over n-grams, which learns single wrong ones by heart; that over embeddings can't."""
 _OBSERVED = 40_000
 _PRIOR_DECAY, _HIT_DECAY = 0.98, 0.94
 """What a category's frequency and precision so far keep of their weight in 1,000 lessons."""
@@ -48,7 +50,7 @@ class LearnedEnsemble:
         self.categories: list[UUID | None] = []
         self.taught, self.arrived = 0, 0
         self._class_of: dict[UUID, int] = {}
-        self._grams, self._meaning = Softmax(DIMENSIONS, 0), Softmax(VECTOR, 0)
+        self._grams, self._meaning = Softmax(DIMENSIONS, 0, _SMOOTHING), Softmax(VECTOR, 0)
         self._embedded = 0
         self._memory = LabelMemory()
         self._prior: npt.NDArray[np.float64] = np.zeros(0)
@@ -98,7 +100,6 @@ class LearnedEnsemble:
             staleness=float(said.age[j][known].min()) if len(known) else math.inf,
             features=self._layout + said.pairs[j].tobytes(),
             arrived=self.arrived,
-            known=bool((said.rows[j, :2] > 0).any()),
         )
 
     def _members(self) -> Members:
@@ -123,9 +124,11 @@ class LearnedEnsemble:
             told |= self._learn_block(lessons[start : start + size], pool)
             start += size
         if len(lessons) >= _POLISH_FROM:
+            random = self._random()
             for _ in range(_POLISH):
                 own = pool.own(REPLAY_WINDOW)
-                self._fit(own.at(self._random().permutation(len(own.labels))))
+                self._fit(own.at(random.permutation(len(own.labels))))
+                self._fit_meaning(own.at(random.permutation(len(own.labels))))
         self.arrived = max(self.arrived, arrived)
         return told
 
@@ -213,6 +216,9 @@ class LearnedEnsemble:
 
     def _fit(self, batch: Batch) -> None:
         self._grams.fit(batch.grams, batch.labels, batch.weights)
+        self._fit_meaning(batch)
+
+    def _fit_meaning(self, batch: Batch) -> None:
         there = ~np.isnan(batch.vectors[:, 0])
         if there.any():
             self._embedded += int(there.sum())
@@ -228,12 +234,6 @@ class LearnedEnsemble:
         weights = np.repeat([weight for _, _, weight in pairs], [len(a.candidates) for a, _, _ in pairs])
         if len(pairs) < stacker.FIRST_AT // 4 or not correct.any() or correct.all():
             return
-        if np.isfinite(features[:, MEANING_COLUMNS[0]]).any():
-            # What was embedded is also shown as it looks before: the cheap members speak first.
-            blind = features.copy()
-            blind[:, list(MEANING_COLUMNS)] = np.nan
-            features, correct = np.concatenate([features, blind]), np.concatenate([correct, correct])
-            weights = np.concatenate([weights, weights])
         self._booster = stacker.train(features, correct, weights.astype(np.float32), len(pairs))
 
     def _random(self) -> np.random.Generator:
@@ -280,7 +280,7 @@ class LearnedEnsemble:
             found.categories = [None if id.int == 0 else categories.get(id, id) for id in ids]
             found._class_of = {id: place for place, id in enumerate(found.categories) if id is not None}
             found._prior, found._hits = arrays["prior"], arrays["hits"]
-            found._grams = Softmax.load("grams", DIMENSIONS, arrays)
+            found._grams = Softmax.load("grams", DIMENSIONS, arrays, _SMOOTHING)
             found._meaning = Softmax.load("meaning", VECTOR, arrays)
             found._memory = LabelMemory.load(arrays)
             found._observed = {name: arrays[f"observed.{name}"].tolist() for name in _COLUMNS}
@@ -299,7 +299,6 @@ def _nothing(arrived: int) -> Scored:
         staleness=math.inf,
         features=b"",
         arrived=arrived,
-        known=False,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.learning.features import Features
+from adapters.learning.features import TEXT_KEYS, Features
 from adapters.learning.memory import LabelMemory
 from adapters.learning.softmax import Floats, Softmax, probabilities
 
@@ -16,10 +16,8 @@ CANDIDATES = 6
 """Proposed of a record: the correct one is among them for 94 % of card purchases; more cost more than they bring."""
 SHARPEN = 4.0
 """Unit vectors have components near 0.05: scaled, the head over embeddings learns as fast as the other."""
-SHARED, OWN = 5, 8
+SHARED, OWN = 8, 8
 """Features of the record, which its candidates share, and of each candidate; then four of each key of the memory."""
-MEANING_COLUMNS = (3, SHARED + 3)
-"""Those that come of the embedding: NaN where there is none. Two more are changed by it, `joint` and the top logit."""
 
 Array = npt.NDArray[Any]
 
@@ -41,8 +39,8 @@ class Members:
 @dataclass(frozen=True, slots=True)
 class Said:
     """Of n records: `places` (n, c) are the candidates' classes, `pairs` (n, c, features) what the stacker sees, `cold`
-    (n, c) how sure the members are without a stacker; and of the memory's keys (n, k): `rows`, 0 for unknown ones,
-    `share` (n, c, k) of each candidate, `support` and `age`."""
+    (n, c) how sure the members are without a stacker, `scope` (n) how much a record is like anything known; and of the
+    memory's keys (n, k): `rows`, 0 for unknown ones, `share` (n, c, k) of each candidate, `support` and `age`."""
 
     places: Array
     pairs: Array
@@ -55,22 +53,25 @@ class Said:
 
 
 def propose(features: Features, vectors: Floats, members: Members) -> Said:
-    """`vectors` (n, dimensions) of the records' texts, NaN where they are not embedded."""
+    """`vectors` (n, dimensions) of the records' texts, NaN where they are not embedded. Of a text that was approved
+    before they are not looked at: what was said of it tells more than what it means, which only adds noise there."""
     n, classes = len(features.amounts), len(members.there)
     memory, there = members.memory, members.there
+    rows = memory.rows(features.keys)
+    known = (rows[:, :TEXT_KEYS] > 0).any(1)
     logits = members.grams.logits(features.grams, there)
     shares = probabilities(logits)
-    agreement, scope = np.log(shares + 1e-6), logits.max(1)
+    familiar = logits.max(1)
+    joint, scope = shares.copy(), familiar.copy()
     meaning = np.full((n, classes), np.nan, np.float32)
-    embedded = ~np.isnan(vectors[:, 0]) & (members.meaning is not None)
+    embedded = ~known & ~np.isnan(vectors[:, 0]) & (members.meaning is not None)
     if members.meaning is not None and embedded.any():
         said = members.meaning.logits(vectors[embedded] * SHARPEN, there)
         meaning[embedded] = probabilities(said)
-        agreement[embedded] += np.log(meaning[embedded] + 1e-6)
+        joint[embedded] = probabilities(np.log(shares[embedded] + 1e-6) + np.log(meaning[embedded] + 1e-6))
         scope[embedded] = (logits[embedded] + said).max(1)
-    joint = probabilities(agreement)
+    scope[known] = np.inf
 
-    rows = memory.rows(features.keys)
     labels, support = memory.labels[rows], memory.support[rows]
     part = memory.weights[rows] / np.maximum(memory.weights[rows].sum(2), 1e-9)[..., None]
     remembered = _remembered(labels, part * (support / (support + 1))[..., None], classes)
@@ -85,23 +86,24 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
     streak = memory.streak[rows][:, None] * np.where(memory.last[rows][:, None] == places[..., None], 1, -1)
     age = np.where(rows > 0, members.arrived - memory.at[rows], -1)
     agreed = of(remembered)
-    surest = -np.sort(-joint, 1)[:, :2]
-    first = np.where(embedded, np.nan_to_num(meaning, nan=-1).max(1), np.nan)
     amounts = np.sign(features.amounts) * np.log1p(np.abs(features.amounts))
-    shared = np.stack([amounts, surest[:, 0], surest[:, 0] - surest[:, 1:].sum(1), first, scope], 1)
+    without = np.where(embedded, 0, np.nan)
+    of_meaning = [np.nan_to_num(meaning, nan=-1).max(1), *_surest(joint), scope]
+    shared = np.stack([amounts, *_surest(shares), familiar, *(column + without for column in of_meaning)], 1)
     prior, precision = members.prior / max(members.prior.sum(), 1e-9), members.hits[:, 0] / members.hits[:, 1]
-    own = [of(shares), of(logits), of(joint), of(meaning), prior[places], precision[places], agreed, _lead(agreed)]
+    own = [of(shares), of(logits), prior[places], precision[places], agreed, _lead(agreed)]
+    own += [of(meaning), of(joint) + without[:, None]]
 
     def spread(values: Array) -> Array:
         return np.broadcast_to(values[:, None], (n, count, values.shape[1]))
 
     pairs = np.concatenate([spread(shared), np.stack(own, 2), share, spread(support), streak, spread(age)], 2)
-    known = np.maximum((rows > 0).sum(1), 1)[:, None]
+    told = np.maximum((rows > 0).sum(1), 1)[:, None]
     return Said(
         places=places,
         # As it is stored, so that what is learned from later is what was asked.
         pairs=np.clip(pairs, -6e4, 6e4).astype(np.float16),
-        cold=0.5 * of(joint) + 0.5 * agreed * rows.shape[1] / known,
+        cold=0.5 * of(joint) + 0.5 * agreed * rows.shape[1] / told,
         scope=scope,
         rows=rows,
         share=share,
@@ -117,6 +119,12 @@ def _remembered(labels: Array, weights: Array, classes: int) -> Array:
     place = np.arange(n)[:, None, None] * classes + np.maximum(labels, 0)
     found: Array = np.bincount(place[held], weights[held], n * classes).reshape(n, classes) / keys
     return found
+
+
+def _surest(shares: Array) -> tuple[Array, Array]:
+    """The best candidate's share, and by how much it is ahead of the next."""
+    best = -np.sort(-shares, 1)[:, :2]
+    return best[:, 0], best[:, 0] - best[:, 1:].sum(1)
 
 
 def _lead(agreed: Array) -> Array:

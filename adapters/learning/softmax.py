@@ -21,9 +21,11 @@ _UNKNOWN = -30.0
 
 
 class Softmax:
-    """`weights` (features, classes), `seen` (features: sums of squared gradients), `bias` (classes)."""
+    """`weights` (features, classes), `seen` (features: sums of squared gradients), `bias` (classes). `smoothing` is the
+    share of each label that is spread over all classes (Szegedy et al. 2016), as some labels are wrong."""
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, smoothing: float = 0.0) -> None:
+        self.smoothing = smoothing
         self.weights: Floats = np.zeros((features, classes), np.float32)
         self.seen: Floats = np.full(features, _START, np.float32)
         self.bias: Floats = np.zeros(classes, np.float32)
@@ -53,7 +55,8 @@ class Softmax:
             else:
                 rows = np.arange(batch.shape[1])
             error = probabilities(np.asarray(batch @ self.weights[rows] + self.bias))
-            error[np.arange(len(label)), label] -= 1
+            error -= self.smoothing / error.shape[1]
+            error[np.arange(len(label)), label] -= 1 - self.smoothing
             error *= (weight / len(label))[:, None]
             gradient = np.asarray(batch.T @ error)
             self.seen[rows] += np.einsum("ij,ij->i", gradient, gradient)
@@ -71,9 +74,9 @@ class Softmax:
         }
 
     @classmethod
-    def load(cls, prefix: str, features: int, arrays: Any) -> Softmax:
+    def load(cls, prefix: str, features: int, arrays: Any, smoothing: float = 0.0) -> Softmax:
         bias = arrays[f"{prefix}.bias"]
-        found = cls(features, len(bias))
+        found = cls(features, len(bias), smoothing)
         rows = arrays[f"{prefix}.rows"]
         found.weights[rows] = arrays[f"{prefix}.weights"]
         found.seen[rows] = arrays[f"{prefix}.seen"]

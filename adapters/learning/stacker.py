@@ -11,10 +11,10 @@ import xgboost
 
 FIRST_AT = 1_000
 """Lessons before the first stacker: below, its P is worse than the classifier's."""
-_EVERY, _SOONEST = 6_000, 800
+_EVERY, _SOONEST = 3_000, 800
 WINDOW = 20_000
 """The latest lessons that it is made of."""
-_ROUNDS, _FEWEST_ROUNDS, _LESSONS_A_ROUND = 140, 20, 75
+_ROUNDS, _FEWEST_ROUNDS, _LESSONS_A_ROUND = 140, 30, 75
 _PARAMETERS = {
     "objective": "binary:logistic",
     "tree_method": "hist",

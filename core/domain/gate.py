@@ -4,15 +4,16 @@ Only what a person saw is labelled: all that went to review, and of what was dec
 weighs the inverse of the chance with which a person was asked, on the score as it was on arrival.
 
 With few labels, thresholds are tried strictest first, and the last one whose lower bound keeps the promise holds. With
-many, and scores that are probabilities already (the stacker's), their shift in log-odds is estimated, and the threshold
-is the lowest from which on the mean probability of the latest arrivals keeps the promise with an allowance for drift.
+many, and scores that are probabilities already (the stacker's), it is estimated by how much their log-odds are too flat
+(`slope`, slowly) and too low (`shift`, which follows the world), and the threshold is the lowest from which on the mean
+probability of the latest arrivals keeps the promise with an allowance for drift.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.learning import Observations
 from core.domain.rule_standing import wilson
@@ -23,14 +24,18 @@ STRICT_Z = 2.3263
 """Standard normal quantile of a one-sided bound of 99 %: while little is known, scores still change what they mean."""
 RECENT = 4_000
 """Labels that strictest-first looks at, and arrivals that thresholds are made for."""
-HALF_LIFE = 20_000
-"""Arrivals after which a label weighs half."""
-WEIGHT_CAP = 30.0
-"""Of a label in the estimate of the shift; larger ones made it jump."""
-FROM_SCORE = 0.6
+HALF_LIFE, SLOPE_HALF_LIFE = 5_000, 40_000
+"""Arrivals after which a label weighs half: for the shift as it is now, as it drifts from quarter to quarter, and for
+shift and slope in the long run."""
+WEIGHT_CAP = 10.0
+"""Of a label; larger ones made the estimates jump."""
+FROM_SCORE = 0.65
 """Scores below say little of those that are decided alone."""
-PRIOR = 100.0
-"""How sure we are beforehand that the stacker's probabilities are right: a standard deviation of 0.1 in log-odds."""
+PIVOT = 0.75
+"""The score that a slope leaves as it is."""
+PRIOR, SLOPE_PRIOR, RECENT_PRIOR = 50.0, 1_000.0, 150.0
+"""How sure we are beforehand that the stacker's probabilities are right: standard deviations of 0.14 in log-odds and of
+0.03 in their slope; and that now they are as in the long run: 0.08."""
 DRIFT = 0.18
 """Standard deviation in log-odds by which a quarter's precision differed from what was expected of it: measured at
 promises of 90, 95 and 98 % on three years of card purchases."""
@@ -38,22 +43,25 @@ DRIFT_Z, TOLERANCE = 1.2, 0.01
 """A promise counts as kept where a period's precision is at most a point below: what drift beyond that may cost is kept
 as a distance, with a chance of nearly 90 %."""
 _CLIP = 1e-4
+_STEPS, _SETTLED = 20, 1e-4
+"""Of Newton's method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """`threshold` is the score from which on a stage decides alone, None where it may not; `shift` turns a score into
-    the probability that it is right; `stacked` says which scores it is for, and `labels` what it rests on. `scope` is
-    the lowest scope of what may be decided alone."""
+    """`threshold` is the score from which on a stage decides alone, None where it may not; `slope` and `shift` turn a
+    score into the probability that it is right; `stacked` says which scores it is for, and `labels` what it rests on.
+    `scope` is the lowest scope of what may be decided alone."""
 
     threshold: float | None
     shift: float = 0.0
+    slope: float = 1.0
     stacked: bool = False
     labels: int = 0
     scope: float = -math.inf
 
     def probability(self, score: float) -> float:
-        return 1 / (1 + math.exp(-(log_odds(score) + self.shift)))
+        return _chance(_PIVOT + self.slope * (log_odds(score) - _PIVOT) + self.shift)
 
     def opens(self, score: float, scope: float, *, stacked: bool) -> bool:
         return (
@@ -69,6 +77,13 @@ def log_odds(probability: float) -> float:
     return math.log(clipped / (1 - clipped))
 
 
+def _chance(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
+
+
+_PIVOT = log_odds(PIVOT)
+
+
 def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: float) -> Gate:
     """The gate that what people said calls for. `arrivals` are the stacker's scores of the latest records, whoever
     decided them, and `now` the learner's count of arrivals."""
@@ -81,12 +96,13 @@ def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: 
             [seen.score[i] for i in use], [seen.correct[i] for i in use], [seen.weight[i] for i in use], promise
         )
         return Gate(threshold=threshold, stacked=use is stacked, labels=len(use), scope=scope)
-    shift = shift_of(
+    shift, slope = calibrated(
         [seen.score[i] for i in stacked],
         [seen.correct[i] for i in stacked],
-        [min(seen.weight[i], WEIGHT_CAP) * 0.5 ** (max(0.0, now - seen.arrived[i]) / HALF_LIFE) for i in stacked],
+        [seen.weight[i] for i in stacked],
+        [max(0.0, now - seen.arrived[i]) for i in stacked],
     )
-    gate = Gate(threshold=None, shift=shift, stacked=True, labels=len(stacked), scope=scope)
+    gate = Gate(threshold=None, shift=shift, slope=slope, stacked=True, labels=len(stacked), scope=scope)
     wanted = promise + allowance(promise)
     threshold, total = None, 0.0
     for n, score in enumerate(sorted(arrivals, reverse=True)[:RECENT], 1):
@@ -94,7 +110,7 @@ def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: 
         if total / n < wanted:
             break
         threshold = score
-    return Gate(threshold=threshold, shift=shift, stacked=True, labels=len(stacked), scope=scope)
+    return replace(gate, threshold=threshold)
 
 
 def allowance(promise: float) -> float:
@@ -137,27 +153,68 @@ def _fewest(promise: float) -> float:
     return STRICT_Z**2 * promise / (1 - promise)
 
 
-def shift_of(scores: Sequence[float], correct: Sequence[bool], weights: Sequence[float]) -> float:
-    """By how much the scores' log-odds are too low, by weighted logistic regression with a normal prior around 0."""
-    used = [(log_odds(s), float(c), w) for s, c, w in zip(scores, correct, weights, strict=True) if s > FROM_SCORE]
+def calibrated(
+    scores: Sequence[float], correct: Sequence[bool], weights: Sequence[float], ages: Sequence[float]
+) -> tuple[float, float]:
+    """`shift` and `slope`: weighted logistic regressions on the log-odds of the scores, with normal priors: in the long
+    run around 0 and 1, and of the latest shift around that of the long run. `ages` are in arrivals."""
+    used = [
+        (log_odds(score) - _PIVOT, float(right), min(weight, WEIGHT_CAP), age)
+        for score, right, weight, age in zip(scores, correct, weights, ages, strict=True)
+        if score > FROM_SCORE
+    ]
+    slow = [(odds, right, weight * 0.5 ** (age / SLOPE_HALF_LIFE)) for odds, right, weight, age in used]
+    shift, slope = _long_run(slow)
+    fast = [
+        (_PIVOT + slope * odds + shift, right, weight * 0.5 ** (age / HALF_LIFE)) for odds, right, weight, age in used
+    ]
+    return shift + _shift_of(fast), slope
+
+
+Judged = Sequence[tuple[float, float, float]]
+"""Log-odds, whether it was right, and the weight of that."""
+
+
+def _shift_of(judged: Judged) -> float:
     shift = 0.0
-    for _ in range(20):
-        slope, curve = -PRIOR * shift, PRIOR
-        for odds, right, weight in used:
-            expected = 1 / (1 + math.exp(-(odds + shift)))
+    for _ in range(_STEPS):
+        slope, curve = -RECENT_PRIOR * shift, RECENT_PRIOR
+        for odds, right, weight in judged:
+            expected = _chance(odds + shift)
             slope += weight * (right - expected)
             curve += weight * expected * (1 - expected)
         step = min(max(slope / curve, -1.0), 1.0)
         shift += step
-        if abs(step) < 1e-4:
+        if abs(step) < _SETTLED:
             break
     return shift
 
 
-SCOPE_SHARE = 0.03
-"""Of what people sorted like the machine did, this share looks less familiar than what may be decided alone."""
+def _long_run(judged: Judged) -> tuple[float, float]:
+    """The shift, and the slope about the pivot."""
+    shift, slope = 0.0, 1.0
+    for _ in range(_STEPS):
+        up, tilt = -PRIOR * shift, -SLOPE_PRIOR * (slope - 1)
+        a, b, c = PRIOR, 0.0, SLOPE_PRIOR
+        for odds, right, weight in judged:
+            expected = _chance(_PIVOT + slope * odds + shift)
+            miss, curve = weight * (right - expected), weight * expected * (1 - expected)
+            up, tilt = up + miss, tilt + miss * odds
+            a, b, c = a + curve, b + curve * odds, c + curve * odds * odds
+        determinant = a * c - b * b
+        steps = (c * up - b * tilt) / determinant, (a * tilt - b * up) / determinant
+        shift, slope = (value + min(max(step, -0.5), 0.5) for value, step in zip((shift, slope), steps, strict=True))
+        if max(map(abs, steps)) < _SETTLED:
+            break
+    return shift, slope
+
+
+SCOPE_SHARE = 0.05
+"""Of the new texts that people sorted like the machine did, this share looks less familiar than what may be decided
+alone."""
 
 
 def _scope(seen: Observations) -> float:
-    scopes = sorted(seen.scope[i] for i in range(max(0, len(seen.scope) - RECENT), len(seen.scope)) if seen.correct[i])
+    latest = range(max(0, len(seen.scope) - RECENT), len(seen.scope))
+    scopes = sorted(seen.scope[i] for i in latest if seen.correct[i] and math.isfinite(seen.scope[i]))
     return scopes[int(len(scopes) * SCOPE_SHARE)] if len(scopes) >= 200 else -math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -27,7 +28,7 @@ class Scored:
 
     `score` ranks records by how sure it is (0 to 1, no probability yet: see `core.domain.gate`); `stacked` says whether
     a stacker made it, or, before there is one, memory and classifier alone. `scope` is high for what is like anything
-    known; `known` says that its text was approved before, numbers aside. `staleness` is how many records arrived since
+    known, and infinite where its text was approved before, numbers aside. `staleness` is how many records arrived since
     the last label of the like. `features` are what the stacker learns from, in the learner's own form, about the
     candidates in the order of `asked`; and `arrived` is the learner's count of arrivals.
     """
@@ -40,7 +41,11 @@ class Scored:
     staleness: float
     features: bytes
     arrived: int
-    known: bool
+
+    @property
+    def known(self) -> bool:
+        """Its text was approved before, numbers aside."""
+        return math.isinf(self.scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

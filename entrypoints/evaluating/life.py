@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -136,6 +137,12 @@ def _decided(row: Row, record: Mapping[str, object], name_of: Mapping[UUID, str]
         alone=alone,
         stage=str(record["stage"]) if alone else None,
         confidence=confidence,
-        scope=float(evidence[0].get("scope", 0.0)) if evidence else 0.0,
+        scope=_scope(evidence[0]) if evidence else 0.0,
         selection_probability=probability,
     )
+
+
+def _scope(evidence: Mapping[str, object]) -> float:
+    scope = evidence.get("scope", math.inf if evidence.get("known") else 0.0)
+    assert isinstance(scope, float)  # noqa: S101 - as similarity writes it
+    return scope

@@ -50,6 +50,11 @@ def lessons(count: int, seed: int = 0, first: int = 0) -> list[Lesson]:
     return found
 
 
+def worded(number: int) -> str:
+    """A word of its own for each number."""
+    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
 def embedded(of: Lesson, dimensions: int = VECTOR) -> list[float]:
     """A unit vector near that of all lessons of the category."""
     towards = np.random.default_rng(of.category_id.int >> 64).standard_normal(dimensions)

@@ -28,6 +28,7 @@ from tests.unit.learning_support import (
     share_right,
     storage_of,
     taught,
+    worded,
 )
 
 HOSTILE = {
@@ -131,7 +132,7 @@ def test_it_knows_how_sure_it_can_be(stacked: LearnedEnsemble) -> None:
     """One answer in twenty was wrong by chance: nobody can be surer."""
     said = stacked.score([one.record for one in lessons(300, seed=5, first=9_000)])
     assert all(one.stacked for one in said)
-    assert 0.85 < sum(one.score for one in said) / len(said) < 0.99
+    assert 0.8 < sum(one.score for one in said) / len(said) < 0.99
     strange = stacked.score([a_record("ŴŸŻ ĦĦĦ", id=UUID(int=5))])
     assert strange[0].score < min(np.quantile([one.score for one in said], 0.1), 0.9)
 
@@ -190,7 +191,7 @@ def test_what_is_stored_is_what_is_loaded(name: str, request: pytest.FixtureRequ
             assert loaded.scope == pytest.approx(fresh.scope, abs=0.05)
         assert best(one.score(records, given)) == best(made.score(records, given))
     assert one.dump() == stored, "and stored again it is the same"
-    assert [round(s, 5) for s in one.observations().score] == [round(s, 5) for s in made.observations().score]
+    assert one.observations().score == pytest.approx(made.observations().score, abs=1e-5)
 
 
 def test_loaded_ones_go_on_learning_equally(stacked: LearnedEnsemble) -> None:
@@ -236,7 +237,9 @@ def test_vectors_tell_what_texts_do_not(count: int) -> None:
     def unheard_of(given: list[Lesson], every: int) -> list[Lesson]:
         """Some have words that come only once."""
         return [
-            replace(one, record=replace(one.record, text=f"{n * 7919:x} ŧ{n:x}ŧ")) if n % every == 0 else one
+            replace(one, record=replace(one.record, text=f"{worded(n * 7919)} ŧ{worded(n)}ŧ"))
+            if n % every == 0
+            else one
             for n, one in enumerate(given, given[0].record.id.int)
         ]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.gate import MANY, SHUT, Gate, allowance, gate_of, log_odds, shift_of, strictest_first
+from core.domain.gate import MANY, SHUT, Gate, allowance, calibrated, gate_of, log_odds, strictest_first
 from core.domain.learning import Observations
 
 SEEDS = 200
@@ -128,15 +128,28 @@ def test_a_higher_promise_opens_no_wider_with_many_labels() -> None:
     assert len(set(found)) > 10
 
 
-@pytest.mark.parametrize("shift", [-0.8, -0.3, 0.0, 0.5])
-def test_the_shift_of_the_scores_is_recovered(shift: float) -> None:
-    scores, correct = judged(random.Random(1), 30_000, shift, least=0.5)
-    assert shift_of(scores, correct, [5.0] * len(scores)) == pytest.approx(shift, abs=0.1)
+def chance_of(score: float, slope: float, shift: float) -> float:
+    pivot = log_odds(0.75)
+    return 1 / (1 + math.exp(-(pivot + slope * (log_odds(score) - pivot) + shift)))
+
+
+def estimated(scores: Sequence[float], correct: Sequence[bool], weight: float = 1.0) -> tuple[float, float]:
+    return calibrated(scores, correct, [weight] * len(scores), [0.0] * len(scores))
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(1.0, -0.8), (1.0, 0.0), (1.0, 0.5), (0.8, 0.2), (1.3, -0.2)])
+def test_how_the_scores_are_off_is_recovered(slope: float, shift: float) -> None:
+    chance = random.Random(1)
+    scores, _ = judged(chance, 30_000, least=0.5)
+    correct = [chance.random() < chance_of(score, slope, shift) for score in scores]
+    told = Gate(threshold=None, **dict(zip(("shift", "slope"), estimated(scores, correct, 5.0), strict=True)))
+    for score in (0.7, 0.9, 0.97):
+        assert told.probability(score) == pytest.approx(chance_of(score, slope, shift), abs=0.02)
 
 
 def test_the_shift_is_believed_as_far_as_there_are_labels() -> None:
     scores, correct = judged(random.Random(2), 20_000, -0.8, least=0.7)
-    shifts = [shift_of(scores[:n], correct[:n], [1.0] * n) for n in (0, 10, 300, 3_000, 20_000)]
+    shifts = [estimated(scores[:n], correct[:n])[0] for n in (0, 10, 300, 3_000, 20_000)]
     assert shifts[0] == 0
     assert abs(shifts[1]) < 0.15
     assert shifts[2] > shifts[3] > shifts[4]
@@ -144,8 +157,7 @@ def test_the_shift_is_believed_as_far_as_there_are_labels() -> None:
 
 def test_a_label_of_weight_three_is_three_labels() -> None:
     scores, correct = judged(random.Random(5), 500, -0.5)
-    thrice = shift_of(scores * 3, correct * 3, [1.0] * 1_500)
-    assert shift_of(scores, correct, [3.0] * 500) == pytest.approx(thrice, abs=1e-3)
+    assert estimated(scores, correct, 3.0) == pytest.approx(estimated(scores * 3, correct * 3), abs=1e-3)
 
 
 def test_later_labels_tell_more_of_the_shift() -> None:

@@ -1,7 +1,7 @@
 """The similarity stage: what was learned from people's decisions says of records.
 
-Memory and n-grams speak first, at tens of thousands of records a second; only what they are not sure of is embedded and
-searched for, at hundreds.
+Memory and n-grams speak first, at thousands of records a second; only new texts are embedded and searched for, at
+hundreds. Of a text that people sorted before, its meaning tells nothing more.
 """
 
 from __future__ import annotations
@@ -92,24 +92,24 @@ def _ask(
     fixed = tenant.settings.similarity_threshold
     gate = stored.gate if fixed is None else Gate(threshold=fixed, stacked=True)
     scored = dict(zip((r.id for r in records), ensemble.score(records), strict=True))
-    unsure = [r for r in records if not (scored[r.id].known and _opens(gate, scored[r.id]))]
+    voted = {id for id, s in scored.items() if not s.stacked and (fixed is not None or stored.taught < FEW)}
+    new = [r for r in records if r.id in voted or not scored[r.id].known]
     near: Mapping[bytes, Sequence[Neighbour]] = {}
     vectors: Mapping[bytes, Sequence[float]] = {}
-    if serving is not None and unsure:
-        texts = {r.id: similarity_text(r.text, r.counterparty) for r in unsure}
+    if serving is not None and new:
+        texts = {r.id: similarity_text(r.text, r.counterparty) for r in new}
         vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=serving)
         near = _nearest(vectors, actor, uow, serving.model)
         by_record = {id: vectors[text_digest(text)] for id, text in texts.items()}
-        scored |= dict(zip((r.id for r in unsure), ensemble.score(unsure, by_record), strict=True))
+        scored |= dict(zip((r.id for r in new), ensemble.score(new, by_record), strict=True))
     named = f"{stored.learner}.{stored.version}"
     results = {}
     for record in records:
         neighbours = near.get(text_digest(similarity_text(record.text, record.counterparty)), ()) if near else ()
-        said = scored[record.id]
-        if not said.stacked and (fixed is not None or stored.taught < FEW):
+        if record.id in voted:
             results[record.id] = vote(neighbours, threshold=fixed, model=model)
         else:
-            results[record.id] = _result(said, gate, neighbours, named)
+            results[record.id] = _result(scored[record.id], gate, neighbours, named)
     return Similarity(results=results, scored=scored, version=stored.version, gate=gate)
 
 
@@ -150,7 +150,7 @@ def _result(said: Scored, gate: Gate, neighbours: Sequence[Neighbour], model: st
 
 
 def _evidence(said: Scored, neighbours: Sequence[Neighbour]) -> tuple[Mapping[str, object], ...]:
-    found: dict[str, object] = {"scope": round(said.scope, 3)}
+    found: dict[str, object] = {"known": True} if said.known else {"scope": round(said.scope, 3)}
     if neighbours:
         nearest = max(neighbours, key=lambda n: n.similarity)
         found |= {"nearest": round(nearest.similarity, 4), "text": nearest.text[:80]}
