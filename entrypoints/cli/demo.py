@@ -26,11 +26,11 @@ from core.errors import SortationError, StartFailed
 from entrypoints.cli import stopping
 from entrypoints.cli.files import new_table
 
-# A few records of history are no evidence for a promise: the demo fixes from where on similarity decides.
+# A few records of history are no evidence for a promise: the demo fixes from where on similarity and an LLM decide.
 TENANT = {
     "name": "Demo",
     "time_zone": "Europe/Berlin",
-    "settings": {"trusted_packs": ["bank"], "similarity_threshold": 0.9},
+    "settings": {"trusted_packs": ["bank"], "similarity_threshold": 0.9, "llm_threshold": 0.85},
 }
 PAGE = 500
 TIMEOUT_SECONDS = 30

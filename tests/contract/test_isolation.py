@@ -86,6 +86,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
     "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
     "checks": lambda tx, their: tx.promises.checks(Stage.RULES, since=None, limit=9),
+    "llm_labels": lambda tx, their: tx.promises.llm_labels("m", 9),
     "strictness": lambda tx, their: sum(tx.promises.strictness().values()),
     "waiting": lambda tx, their: tx.jobs.waiting("records:process"),
     "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
