@@ -62,7 +62,8 @@ class MemoryPromises:
             for approval in self._state.approvals.values()
             if approval.decided_at is not None and approval.withdrawn_at is None
         ]
-        found = [self._llm_label(approval, model) for *_, approval in sorted(standing)[max(0, len(standing) - latest) :]]
+        answers = sorted(standing)[max(0, len(standing) - latest) :]
+        found = [self._llm_label(approval, model) for *_, approval in answers]
         return [label for label in found if label is not None]
 
     def _llm_label(self, approval: Approval, model: str) -> LlmLabel | None:

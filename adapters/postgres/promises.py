@@ -67,14 +67,15 @@ _LLM_LABELS = text("""
         SELECT id, record_id, reason, group_key, decided_at FROM approvals
         WHERE tenant_id = :tenant AND verdict IS NOT NULL AND withdrawn_at IS NULL
         ORDER BY decided_at DESC, id DESC LIMIT :latest
-    ), asked AS (
+    ), asked AS MATERIALIZED (  -- or the path is looked for once for each of its uses
         SELECT a.id, a.reason, a.group_key, a.decided_at, r.category_id, r.selection_probability,
                jsonb_path_query_first(r.reasoning_trace, '$.stages[*] ? (@.stage == "llm")') AS llm
         FROM latest a JOIN records r ON r.tenant_id = :tenant AND r.id = a.record_id
         WHERE r.status IN ('approved', 'overridden') AND r.selection_probability > 0
     )
     SELECT CAST(llm #>> '{candidates,0,confidence}' AS float8) AS confidence,
-           coalesce(became.category_id, CAST(llm #>> '{candidates,0,category_id}' AS uuid)) = asked.category_id AS right,
+           coalesce(became.category_id, CAST(llm #>> '{candidates,0,category_id}' AS uuid)) = asked.category_id
+               AS right,
            1 / selection_probability AS weight,
            coalesce(llm #> '{evidence,0,measured}' = 'true', false) AS measured, group_key
     FROM asked LEFT JOIN category_aliases became

@@ -67,7 +67,7 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | 
 
 
 def _gates(tx: Transaction, tenant: Tenant, model: str) -> Mapping[bool, Gate]:
-    """From where on the model's answers decide alone: those with a measured confidence (True), and with a stated one."""
+    """From where on the model's answers decide alone: those with a measured confidence (True), and a stated one."""
     fixed = tenant.settings.llm_threshold
     if fixed is not None:
         return dict.fromkeys((True, False), Gate(threshold=fixed))
@@ -142,9 +142,7 @@ def _ordering(quote: str) -> StageResult:
     )
 
 
-def _result(
-    answer: LlmAnswer, tenant: Tenant, gates: Mapping[bool, Gate], model: str, *, cached: bool
-) -> StageResult:
+def _result(answer: LlmAnswer, tenant: Tenant, gates: Mapping[bool, Gate], model: str, *, cached: bool) -> StageResult:
     gate = gates[answer.measured]
     rationale = clean_text(answer.rationale.replace("\x00", ""))[:MAX_RATIONALE]
     if answer.category_key is None:

@@ -379,7 +379,8 @@ def test_a_stage_that_broke_the_promise_has_more_to_show(unproved: Api) -> None:
     sort(api, hives(30))
     answer_all(api, api.category("beekeeping"))
     tenant = worker_actor(UUID(api.get("/tenant")["id"]))
-    for strictness, texts, status in ((1, "one", "needs_review"), (0, "two", "processed"), (3, "three", "needs_review")):
+    review, decided = "needs_review", "processed"
+    for strictness, texts, status in ((1, "one", review), (0, "two", decided), (3, "three", review)):
         with api.container.uow().begin(tenant) as tx:
             [watch] = tx.promises.hold([Stage.LLM], 0.8).values()
             tx.promises.put([watch.again(None, strictness=strictness)])
