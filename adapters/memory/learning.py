@@ -8,6 +8,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from adapters.memory.state import KeptExample, Workspace
+from core.domain.decisions import Stage
 from core.domain.learning import Arrival, Lesson
 from core.domain.records import RecordStatus, text_digest
 from core.errors import NotFound, Transient
@@ -115,11 +116,13 @@ class MemoryLessons:
             a.record_id == record.id and a.verdict is not None and a.withdrawn_at is None
             for a in self._state.approvals.values()
         )
+        stages = (record.reasoning_trace or {}).get("stages", ())
+        similarity_asked = any(said["stage"] == Stage.SIMILARITY for said in stages)
         imported = (record.reasoning_trace or {}).get("reason") == _IMPORTED
         weight = None
         if imported and record.status is RecordStatus.APPROVED:
             weight = 1.0
-        elif noted is not None and answered and record.selection_probability:
+        elif noted is not None and similarity_asked and answered and record.selection_probability:
             weight = 1 / record.selection_probability
         digest = text_digest(kept.example.text)
         vector = self._state.embeddings.get((next(iter(self._state.serving.values()), ""), digest))

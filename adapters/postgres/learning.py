@@ -20,15 +20,17 @@ from core.errors import NotFound, Transient
 from ports.learning_storage import StoredEnsemble
 
 # A person was asked where an approval was answered, or the record came as approved: then the chance of that is known.
-# What no ensemble was asked about (rules decided it) teaches, and calibrates nothing.
+# What similarity was not asked about (a rule decided it, or sent it to a person) teaches, and calibrates nothing, though
+# an ensemble that learned it anew said something of it: the draw of who was asked was another.
 _LESSONS = """
     SELECT {columns}, e.category_id AS taught,
            a.candidates, a.features, a.score, a.stacked, a.scope, a.predicted, a.arrived,
            CASE WHEN a.record_id IS NULL AND r.reasoning_trace ->> 'reason' = 'human: imported as approved' THEN 1.0
                 WHEN a.record_id IS NULL THEN NULL
-                WHEN EXISTS (SELECT 1 FROM approvals p WHERE p.tenant_id = r.tenant_id AND p.record_id = r.id
-                             AND p.verdict IS NOT NULL AND p.withdrawn_at IS NULL)
-                     OR r.reasoning_trace ->> 'reason' = 'human: imported as approved'
+                WHEN r.reasoning_trace ->> 'reason' = 'human: imported as approved'
+                     OR r.reasoning_trace -> 'stages' @> '[{{"stage": "similarity"}}]'
+                        AND EXISTS (SELECT 1 FROM approvals p WHERE p.tenant_id = r.tenant_id AND p.record_id = r.id
+                                    AND p.verdict IS NOT NULL AND p.withdrawn_at IS NULL)
                 THEN 1 / nullif(r.selection_probability, 0) END AS weight,
            (SELECT vector_send(v.embedding) FROM embeddings v
             WHERE v.tenant_id = e.tenant_id AND v.text_digest = e.text_digest
