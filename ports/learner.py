@@ -56,18 +56,18 @@ class Learner(Protocol):
 
     def fresh(self) -> Ensemble: ...
 
-    def load(self, data: bytes, categories: Mapping[UUID, UUID | None]) -> Ensemble:
-        """The ensemble that was dumped, to be taught; `categories` says what became of those that were merged into
-        others (the other) or deleted (None) since."""
+    def load(self, data: bytes, categories: Mapping[UUID, UUID]) -> Ensemble:
+        """The ensemble that was dumped, to be taught; `categories` says which each of its categories is now: itself, or
+        what it was merged into. Those that it does not name are gone."""
         ...
 
     def at_hand(
         self,
         tenant_id: UUID,
         version: int,
-        moves: int,
-        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID | None]]],
+        tree: str,
+        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID]]],
     ) -> Ensemble:
         """The tenant's ensemble of that version, to ask: kept from the last time, or loaded from what `fetch` gives.
-        `moves` counts the categories that were merged or deleted by now: with another count it is loaded anew."""
+        `tree` is the fingerprint of the categories that there are: with another one it is loaded anew."""
         ...

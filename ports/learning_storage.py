@@ -26,9 +26,9 @@ class StoredEnsemble:
 class Ensembles(Protocol):
     def stored(self) -> StoredEnsemble | None: ...
 
-    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
-        """What the stored ensemble was dumped as, and which of the categories of its time were merged into others or
-        (None) deleted since; raises `NotFound`."""
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID]]:
+        """What the stored ensemble was dumped as, and which each category that there is, or that was merged, is now;
+        raises `NotFound`."""
         ...
 
     def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:

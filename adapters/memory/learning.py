@@ -26,17 +26,17 @@ class MemoryEnsembles:
         kept = self._state.ensembles.get(self._tenant_id)
         return None if kept is None else kept[0]
 
-    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID]]:
         kept = self._state.ensembles.get(self._tenant_id)
         if kept is None:
             raise NotFound("nothing was learned yet")
-        moved: dict[UUID, UUID | None] = {}
+        now: dict[UUID, UUID] = {}
         for alias, into in self._state.aliases.items():
             try:
-                moved[UUID(alias)] = into
+                now[UUID(alias)] = into
             except ValueError:
                 continue
-        return kept[1], moved
+        return kept[1], now | {id: id for id in self._state.categories}
 
     def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:
         stored = self.stored()

@@ -20,8 +20,8 @@ from core.errors import NotFound, Transient
 from ports.learning_storage import StoredEnsemble
 
 # A person was asked where an approval was answered, or the record came as approved: then the chance of that is known.
-# What similarity was not asked about (a rule decided it, or sent it to a person) teaches, and calibrates nothing, though
-# an ensemble that learned it anew said something of it: the draw of who was asked was another.
+# What similarity was not asked about (a rule decided it, or sent it to a person) teaches, and calibrates nothing, even
+# if an ensemble that learned it anew said something of it: the draw of who was asked was another.
 _LESSONS = """
     SELECT {columns}, e.category_id AS taught,
            a.candidates, a.features, a.score, a.stacked, a.scope, a.predicted, a.arrived,
@@ -88,6 +88,12 @@ _PRUNE_FEATURES = text("""
       AND record_id IN (SELECT record_id FROM examples WHERE tenant_id = :tenant AND learned
                         ORDER BY record_id DESC OFFSET :window)
 """)
+# Ids that are there come last: nothing else is known by one.
+_CATEGORIES_NOW = text("""
+    SELECT alias, category_id FROM category_aliases WHERE tenant_id = :tenant
+    UNION ALL
+    SELECT CAST(id AS text), id FROM categories WHERE tenant_id = :tenant
+""")
 
 
 class PostgresEnsembles:
@@ -101,16 +107,13 @@ class PostgresEnsembles:
         row = self._connection.execute(query).mappings().first()
         return None if row is None else StoredEnsemble(**{**row, "gate": _gate(row["gate"])})
 
-    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID]]:
         query = select(ensembles.c.arrays).where(ensembles.c.tenant_id == self._tenant_id)
         row = self._connection.execute(query).first()
         if row is None:
             raise NotFound("nothing was learned yet")
-        moved = self._connection.execute(
-            text("SELECT alias, category_id FROM category_aliases WHERE tenant_id = :tenant"),
-            {"tenant": self._tenant_id},
-        )
-        return bytes(row.arrays), {id: into for alias, into in moved if (id := _uuid(alias)) is not None}
+        now = self._connection.execute(_CATEGORIES_NOW, {"tenant": self._tenant_id})
+        return bytes(row.arrays), {id: into for known_as, into in now if (id := _uuid(known_as)) is not None}
 
     def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:
         stored = self._connection.execute(

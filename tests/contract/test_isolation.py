@@ -76,6 +76,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "lessons had": lambda tx, their: tx.lessons.had(),
     "arrived": lambda tx, their: tx.lessons.arrived(1),
     "latest_scores": lambda tx, their: tx.lessons.latest_scores(9),
+    "fingerprint": lambda tx, their: tx.categories.fingerprint(),
     "ensemble": lambda tx, their: tx.ensembles.stored(),
     "llm_answers": lambda tx, their: tx.llm_answers.get([b"key"], since=datetime(2000, 1, 1, tzinfo=UTC)),
     "llm_usages": lambda tx, their: tx.llm_usages.since(date(2000, 1, 1)),

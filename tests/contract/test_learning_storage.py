@@ -355,13 +355,14 @@ def test_an_ensemble_is_stored_and_replaced_by_its_successor_alone(storage: Stor
 
 def test_an_ensemble_comes_with_what_became_of_its_categories(storage: Storage) -> None:
     actor = storage.tenant()
-    food, meals, car = (storage.category(actor, key) for key in ("food", "meals", "car"))
+    food, meals, car, gone = (storage.category(actor, key) for key in ("food", "meals", "car", "gone"))
     with storage.writing(actor) as tx:
         tx.ensembles.put(an_ensemble(), b"one")
         tx.categories.merge(meals, food, version=None, parents={})
         tx.categories.add_aliases({"groceries": car})
+        tx.categories.delete(gone, None)
     with storage.reading(actor) as tx:
-        assert dict(tx.ensembles.arrays()[1]) == {meals: food}
+        assert dict(tx.ensembles.arrays()[1]) == {meals: food, food: food, car: car}
 
 
 def test_nothing_is_learned_of_a_transaction_that_was_not_committed(storage: Storage) -> None:

@@ -29,6 +29,10 @@ def category(number: int) -> UUID:
     return UUID(int=number << 64)  # ends in NUL bytes, as an id may
 
 
+UNMOVED = {category(number): category(number) for number in range(1, 100)}
+"""The categories as they are while none is merged or deleted."""
+
+
 def record(number: int, text: str, card: str = "north", **fields: Any) -> Record:
     attributes = {"card": card, "reference": f"R{number * 7919}"}
     return a_record(text, f"-{number % 9 + 1}.50", id=UUID(int=number + 1), attributes=attributes, **fields)
@@ -73,7 +77,7 @@ def taught(*sessions: Sequence[Lesson]) -> LearnedEnsemble:
     """An ensemble that learned them session by session, and was stored and loaded in between."""
     ensemble, had = LearnedEnsemble(), list[Lesson]()
     for session in sessions:
-        ensemble = LearnedEnsemble.load(ensemble.dump(), {})
+        ensemble = LearnedEnsemble.load(ensemble.dump(), UNMOVED)
         ensemble.learn(session, storage_of(had), arrived=len(had) + len(session))
         had += session
     return ensemble

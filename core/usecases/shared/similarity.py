@@ -60,14 +60,14 @@ def ask_similarity(
     with uow.begin(actor) as tx:
         model = tx.examples.serving()
         stored = tx.ensembles.stored() if learner is not None else None
-        moves = len(tx.categories.aliases()) if stored is not None else 0
+        tree = tx.categories.fingerprint() if stored is not None else ""
     serving = None if model is None else embedder.of(model)
     if learner is None or stored is None or stored.learner != learner.version:
         found = _neighbours(records, actor, uow, serving)
         votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
         return Similarity(results=votes, scored={}, version=0)
 
-    def fetch() -> tuple[bytes, Mapping[UUID, UUID | None]]:
+    def fetch() -> tuple[bytes, Mapping[UUID, UUID]]:
         with uow.begin(actor) as tx:
             arrays = tx.ensembles.arrays()
             if tx.ensembles.stored() != stored:
@@ -75,7 +75,7 @@ def ask_similarity(
                 raise Transient("something was learned meanwhile")
             return arrays
 
-    ensemble = learner.at_hand(tenant.id, stored.version, moves, fetch)
+    ensemble = learner.at_hand(tenant.id, stored.version, tree, fetch)
     return _ask(records, actor, tenant, stored, ensemble, uow, serving, model or embedder.model)
 
 
