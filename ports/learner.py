@@ -31,12 +31,12 @@ class Ensemble(Protocol):
         ...
 
     def learn(
-        self, lessons: Sequence[Lesson], earlier: Callable[[int, int], Sequence[Lesson]], *, arrived: int
+        self, lessons: Sequence[Lesson], earlier: Callable[[int, int, int], Sequence[Lesson]], *, arrived: int
     ) -> Mapping[UUID, Arrival]:
         """Learns from new lessons, in the order of their arrival; before it does, it scores those that have no arrival
-        of their own, and returns these arrivals, by record, to be kept. `earlier(n, of)` gives n of the latest `of`
-        lessons that it had, oldest first, drawn at random where n is less; `arrived` is how many records have arrived
-        by now. Changes the ensemble: only the one who loaded it may call this."""
+        of their own, and returns these arrivals, by record, to be kept. `earlier(n, of, seed)` gives n of the latest
+        `of` lessons that it had, oldest first, drawn by the seed where n is less; `arrived` is how many records have
+        arrived by now. Changes the ensemble: only the one who loaded it may call this."""
         ...
 
     def observations(self) -> Observations:

@@ -41,8 +41,9 @@ class Lessons(Protocol):
         """Examples that the ensemble has not had yet, in the order in which their records arrived."""
         ...
 
-    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
-        """`count` of the latest `of` examples that it had, in that order; drawn at random where `count` is less."""
+    def earlier(self, count: int, of: int, seed: int = 0) -> Sequence[Lesson]:
+        """`count` of the latest `of` examples that it had, in that order; drawn at random where `count` is less, the
+        same ones with the same `seed` (a signed 64-bit number)."""
         ...
 
     def had(self) -> int:

@@ -132,7 +132,7 @@ class LearnedEnsemble:
     def _look_at_fields(self, lessons: Sequence[Lesson], earlier: Earlier) -> Sequence[Lesson]:
         """Chooses the context fields; where others tell more than the present ones, all is learned anew. Returns what
         is to be learned now."""
-        whole = [*(earlier(self.taught, self.taught) if self.taught else ()), *lessons]
+        whole = [*(earlier(self.taught, self.taught, 0) if self.taught else ()), *lessons]
         fields = telling_fields([context_of(one.record) for one in whole])
         if fields != self._space.fields:
             LearnedEnsemble.__init__(self, fields)

@@ -52,10 +52,10 @@ class MemoryLessons:
     def fresh(self, limit: int) -> Sequence[Lesson]:
         return [self._lesson(kept) for kept in self._kept(learned=False)[:limit]]
 
-    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
+    def earlier(self, count: int, of: int, seed: int = 0) -> Sequence[Lesson]:
         latest = self._kept(learned=True)[-of:] if of else []
         if count < len(latest):
-            chosen = sorted(random.sample(range(len(latest)), count))
+            chosen = sorted(random.Random(seed).sample(range(len(latest)), count))  # noqa: S311 - repeatable
             latest = [latest[i] for i in chosen]
         return [self._lesson(kept) for kept in latest]
 

@@ -53,7 +53,10 @@ _FRESH = text(
 )
 _LATEST = "SELECT * FROM examples WHERE tenant_id = :tenant AND learned ORDER BY record_id DESC LIMIT :of"
 _EARLIER = text(_LESSONS.format(columns=_COLUMNS, chosen=_LATEST))
-_SAMPLED = f"SELECT * FROM ({_LATEST}) AS latest ORDER BY random() LIMIT :count"  # noqa: S608 - constants
+# By a hash: a job that is repeated draws the same.
+_SAMPLED = f"""
+    SELECT * FROM ({_LATEST}) AS latest ORDER BY uuid_hash_extended(record_id, :seed), record_id LIMIT :count
+"""  # noqa: S608 - constants
 _DRAWN = text(_LESSONS.format(columns=_COLUMNS, chosen=_SAMPLED))
 _STAGED = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_arrivals (
@@ -147,10 +150,10 @@ class PostgresLessons:
     def fresh(self, limit: int) -> Sequence[Lesson]:
         return self._read(_FRESH, limit=limit)
 
-    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
+    def earlier(self, count: int, of: int, seed: int = 0) -> Sequence[Lesson]:
         if count >= of:
             return self._read(_EARLIER, of=of)
-        return self._read(_DRAWN, count=count, of=of)
+        return self._read(_DRAWN, count=count, of=of, seed=seed)
 
     def _read(self, query: Any, **limits: int) -> Sequence[Lesson]:
         rows = self._connection.execute(query, {"tenant": self._tenant_id, **limits}).mappings().all()

@@ -96,7 +96,9 @@ def test_earlier_lessons_are_the_latest_or_drawn_of_them(storage: Storage) -> No
         tx.lessons.mark(dict.fromkeys(ids, food))
         assert learned_from(tx.lessons.earlier(4, 4)) == ids[-4:]
         assert list(tx.lessons.earlier(0, 0)) == []
-        drawn = [learned_from(tx.lessons.earlier(3, 6)) for _ in range(60)]
+        drawn = [learned_from(tx.lessons.earlier(3, 6, seed)) for seed in range(2**63 - 60, 2**63)]
+        again = [learned_from(tx.lessons.earlier(3, 6, seed)) for seed in range(2**63 - 60, 2**63)]
+    assert again == drawn, "a job that is repeated draws the same"
     assert {len(draw) for draw in drawn} == {3}
     assert all(draw == sorted(draw) for draw in drawn), "in the order of arrival"
     assert {id for draw in drawn for id in draw} == set(ids[-6:]), "each of the latest six has its chance"

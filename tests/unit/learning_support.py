@@ -62,12 +62,12 @@ def embedded(of: Lesson, dimensions: int = VECTOR) -> list[float]:
     return [float(v) for v in vector / np.linalg.norm(vector)]
 
 
-def storage_of(had: Sequence[Lesson]) -> Callable[[int, int], Sequence[Lesson]]:
-    """The lessons that were had, as the storage gives them; drawn the same each time."""
+def storage_of(had: Sequence[Lesson]) -> Callable[[int, int, int], Sequence[Lesson]]:
+    """The lessons that were had, as the storage gives them."""
 
-    def earlier(count: int, of: int) -> Sequence[Lesson]:
+    def earlier(count: int, of: int, seed: int) -> Sequence[Lesson]:
         latest = list(had)[-of:] if of else []
-        places = sorted(random.Random(1).sample(range(len(latest)), min(count, len(latest))))
+        places = sorted(random.Random(seed).sample(range(len(latest)), min(count, len(latest))))
         return [latest[place] for place in places]
 
     return earlier
