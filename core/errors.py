@@ -116,6 +116,12 @@ class Transient(SortationError):
     status = 503
 
 
+class LearnedMeanwhile(Transient):
+    """Something was learned just then; try again."""
+
+    code = "learned_meanwhile"
+
+
 class WorkerLost(SortationError):
     """Each worker that had this job was lost with it."""
 

@@ -18,6 +18,10 @@ class Categories(Protocol):
         """All of them, by key."""
         ...
 
+    def fingerprint(self) -> str:
+        """Of the categories that there are: another one whenever one was added, merged or removed."""
+        ...
+
     def get(self, id: UUID) -> Category: ...
 
     def hold(self, ids: Collection[UUID]) -> Mapping[UUID, UUID]:

@@ -31,12 +31,12 @@ class Ensemble(Protocol):
         ...
 
     def learn(
-        self, lessons: Sequence[Lesson], earlier: Callable[[int, int], Sequence[Lesson]], *, arrived: int
+        self, lessons: Sequence[Lesson], earlier: Callable[[int, int, int], Sequence[Lesson]], *, arrived: int
     ) -> Mapping[UUID, Arrival]:
         """Learns from new lessons, in the order of their arrival; before it does, it scores those that have no arrival
-        of their own, and returns these arrivals, by record, to be kept. `earlier(n, of)` gives n of the latest `of`
-        lessons that it had, oldest first, drawn at random where n is less; `arrived` is how many records have arrived
-        by now. Changes the ensemble: only the one who loaded it may call this."""
+        of their own, and returns these arrivals, by record, to be kept. `earlier(n, of, seed)` gives n of the latest
+        `of` lessons that it had, oldest first, drawn by the seed where n is less; `arrived` is how many records have
+        arrived by now. Changes the ensemble: only the one who loaded it may call this."""
         ...
 
     def observations(self) -> Observations:
@@ -56,18 +56,18 @@ class Learner(Protocol):
 
     def fresh(self) -> Ensemble: ...
 
-    def load(self, data: bytes, categories: Mapping[UUID, UUID | None]) -> Ensemble:
-        """The ensemble that was dumped, to be taught; `categories` says what became of those that were merged into
-        others (the other) or deleted (None) since."""
+    def load(self, data: bytes, categories: Mapping[UUID, UUID]) -> Ensemble:
+        """The ensemble that was dumped, to be taught; `categories` says which each of its categories is now: itself, or
+        what it was merged into. Those that it does not name are gone."""
         ...
 
     def at_hand(
         self,
         tenant_id: UUID,
         version: int,
-        moves: int,
-        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID | None]]],
+        tree: str,
+        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID]]],
     ) -> Ensemble:
         """The tenant's ensemble of that version, to ask: kept from the last time, or loaded from what `fetch` gives.
-        `moves` counts the categories that were merged or deleted by now: with another count it is loaded anew."""
+        `tree` is the fingerprint of the categories that there are: with another one it is loaded anew."""
         ...

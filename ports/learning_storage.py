@@ -26,9 +26,9 @@ class StoredEnsemble:
 class Ensembles(Protocol):
     def stored(self) -> StoredEnsemble | None: ...
 
-    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
-        """What the stored ensemble was dumped as, and which of the categories of its time were merged into others or
-        (None) deleted since; raises `NotFound`."""
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID]]:
+        """What the stored ensemble was dumped as, and which each category that there is, or that was merged, is now;
+        raises `NotFound`."""
         ...
 
     def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:
@@ -41,8 +41,9 @@ class Lessons(Protocol):
         """Examples that the ensemble has not had yet, in the order in which their records arrived."""
         ...
 
-    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
-        """`count` of the latest `of` examples that it had, in that order; drawn at random where `count` is less."""
+    def earlier(self, count: int, of: int, seed: int = 0) -> Sequence[Lesson]:
+        """`count` of the latest `of` examples that it had, in that order; drawn at random where `count` is less, the
+        same ones with the same `seed` (a signed 64-bit number)."""
         ...
 
     def had(self) -> int:

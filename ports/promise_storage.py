@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.domain.decisions import Stage
 from core.domain.drift import Watch
+from core.domain.llm_gate import LlmLabel
 from core.domain.promise import Cell, Check
 
 
@@ -21,6 +22,11 @@ class Promises(Protocol):
     def checks(self, stage: Stage, *, since: datetime | None, limit: int) -> Sequence[Check]:
         """The latest `limit` answered checks (and not withdrawn) of what the stage decided after `since`, in the order
         in which they were answered."""
+        ...
+
+    def llm_labels(self, model: str, latest: int) -> Sequence[LlmLabel]:
+        """What came of suggestions that this model made, among people's `latest` answers in the review queue (that were
+        not withdrawn), in the order in which they were given. Categories count as what they were merged into."""
         ...
 
     def strictness(self) -> Mapping[Stage, int]:

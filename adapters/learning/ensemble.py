@@ -135,7 +135,7 @@ class LearnedEnsemble:
     def _look_at_fields(self, lessons: Sequence[Lesson], earlier: Earlier) -> Sequence[Lesson]:
         """Chooses the context fields; where others tell more than the present ones, all is learned anew. Returns what
         is to be learned now."""
-        whole = [*(earlier(self.taught, self.taught) if self.taught else ()), *lessons]
+        whole = [*(earlier(self.taught, self.taught, 0) if self.taught else ()), *lessons]
         fields = telling_fields([context_of(one.record) for one in whole])
         if fields != self._space.fields:
             LearnedEnsemble.__init__(self, fields)
@@ -270,14 +270,14 @@ class LearnedEnsemble:
         return out.getvalue()
 
     @classmethod
-    def load(cls, data: bytes, categories: Mapping[UUID, UUID | None]) -> LearnedEnsemble:
+    def load(cls, data: bytes, categories: Mapping[UUID, UUID]) -> LearnedEnsemble:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             taught, arrived, embedded, next_stacker, look_at = arrays["counts"].tolist()
             found = cls(arrays["fields"].tolist())
             found.taught, found.arrived, found._embedded = taught, arrived, embedded
             found._next_stacker, found._look_at = next_stacker, look_at
             ids = [UUID(bytes=bytes(raw)) for raw in arrays["categories"]]
-            found.categories = [None if id.int == 0 else categories.get(id, id) for id in ids]
+            found.categories = [categories.get(id) for id in ids]
             found._class_of = {id: place for place, id in enumerate(found.categories) if id is not None}
             found._prior, found._hits = arrays["prior"], arrays["hits"]
             found._grams = Softmax.load("grams", DIMENSIONS, arrays, _SMOOTHING)

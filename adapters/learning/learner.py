@@ -16,7 +16,7 @@ class EnsembleLearner:
 
     def __init__(self, capacity: int = 16) -> None:
         self._capacity = capacity
-        self._kept: OrderedDict[UUID, tuple[int, int, LearnedEnsemble]] = OrderedDict()
+        self._kept: OrderedDict[UUID, tuple[int, str, LearnedEnsemble]] = OrderedDict()
         self._lock = Lock()
 
     @property
@@ -26,24 +26,24 @@ class EnsembleLearner:
     def fresh(self) -> LearnedEnsemble:
         return LearnedEnsemble()
 
-    def load(self, data: bytes, categories: Mapping[UUID, UUID | None]) -> LearnedEnsemble:
+    def load(self, data: bytes, categories: Mapping[UUID, UUID]) -> LearnedEnsemble:
         return LearnedEnsemble.load(data, categories)
 
     def at_hand(
         self,
         tenant_id: UUID,
         version: int,
-        moves: int,
-        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID | None]]],
+        tree: str,
+        fetch: Callable[[], tuple[bytes, Mapping[UUID, UUID]]],
     ) -> LearnedEnsemble:
         with self._lock:
             kept = self._kept.get(tenant_id)
-            if kept is not None and kept[:2] == (version, moves):
+            if kept is not None and kept[:2] == (version, tree):
                 self._kept.move_to_end(tenant_id)
                 return kept[2]
         ensemble = self.load(*fetch())
         with self._lock:
-            self._kept[tenant_id] = version, moves, ensemble
+            self._kept[tenant_id] = version, tree, ensemble
             self._kept.move_to_end(tenant_id)
             while len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)

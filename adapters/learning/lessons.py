@@ -21,7 +21,7 @@ REPLAY, REPLAY_WINDOW = 4_000, 30_000
 
 Pair = tuple[Arrival, UUID, float]
 """What was said on arrival, what a person said, and how much that weighs: what the stacker learns from."""
-Earlier = Callable[[int, int], Sequence[Lesson]]
+Earlier = Callable[[int, int, int], Sequence[Lesson]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ class Pool:
         if of_mine:
             own = self.own(REPLAY_WINDOW)
             found.append(own.at(random.integers(0, len(own.labels), of_mine)))
-        if before and count > of_mine and (lessons := self._earlier(count - of_mine, before)):
-            found.append(self._batch_of(lessons))
+        if before and count > of_mine:
+            seed = int(random.integers(1 << 63))
+            if lessons := self._earlier(count - of_mine, before, seed):
+                found.append(self._batch_of(lessons))
         return found
 
     def latest_pairs(self, most: int, layout: bytes) -> list[Pair]:
@@ -71,7 +73,7 @@ class Pool:
         missing = most - len(self.pairs)
         before: list[Pair] = []
         if missing > 0 and self._before:
-            before = [pair for one in self._earlier(missing, missing) if (pair := pair_of(one, one.arrival, layout))]
+            before = [pair for one in self._earlier(missing, missing, 0) if (pair := pair_of(one, one.arrival, layout))]
         return [*before, *self.pairs][-most:]
 
 

@@ -27,6 +27,9 @@ class MemoryCategories:
     def list(self) -> Sequence[Category]:
         return sorted(self._categories.values(), key=lambda category: category.key)
 
+    def fingerprint(self) -> str:
+        return ",".join(sorted(id.hex for id in self._categories))
+
     def get(self, id: UUID) -> Category:
         return one(self._categories, id, "category")
 

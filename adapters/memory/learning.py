@@ -8,6 +8,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from adapters.memory.state import KeptExample, Workspace
+from core.domain.decisions import Stage
 from core.domain.learning import Arrival, Lesson
 from core.domain.records import RecordStatus, text_digest
 from core.errors import NotFound, Transient
@@ -25,17 +26,17 @@ class MemoryEnsembles:
         kept = self._state.ensembles.get(self._tenant_id)
         return None if kept is None else kept[0]
 
-    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID]]:
         kept = self._state.ensembles.get(self._tenant_id)
         if kept is None:
             raise NotFound("nothing was learned yet")
-        moved: dict[UUID, UUID | None] = {}
+        now: dict[UUID, UUID] = {}
         for alias, into in self._state.aliases.items():
             try:
-                moved[UUID(alias)] = into
+                now[UUID(alias)] = into
             except ValueError:
                 continue
-        return kept[1], moved
+        return kept[1], now | {id: id for id in self._state.categories}
 
     def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:
         stored = self.stored()
@@ -51,10 +52,10 @@ class MemoryLessons:
     def fresh(self, limit: int) -> Sequence[Lesson]:
         return [self._lesson(kept) for kept in self._kept(learned=False)[:limit]]
 
-    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
+    def earlier(self, count: int, of: int, seed: int = 0) -> Sequence[Lesson]:
         latest = self._kept(learned=True)[-of:] if of else []
         if count < len(latest):
-            chosen = sorted(random.sample(range(len(latest)), count))
+            chosen = sorted(random.Random(seed).sample(range(len(latest)), count))  # noqa: S311 - repeatable
             latest = [latest[i] for i in chosen]
         return [self._lesson(kept) for kept in latest]
 
@@ -115,11 +116,13 @@ class MemoryLessons:
             a.record_id == record.id and a.verdict is not None and a.withdrawn_at is None
             for a in self._state.approvals.values()
         )
+        stages = (record.reasoning_trace or {}).get("stages", ())
+        similarity_asked = any(said["stage"] == Stage.SIMILARITY for said in stages)
         imported = (record.reasoning_trace or {}).get("reason") == _IMPORTED
         weight = None
         if imported and record.status is RecordStatus.APPROVED:
             weight = 1.0
-        elif noted is not None and answered and record.selection_probability:
+        elif noted is not None and similarity_asked and answered and record.selection_probability:
             weight = 1 / record.selection_probability
         digest = text_digest(kept.example.text)
         vector = self._state.embeddings.get((next(iter(self._state.serving.values()), ""), digest))

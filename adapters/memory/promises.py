@@ -8,10 +8,12 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from adapters.memory.state import Workspace
-from core.domain.approvals import Approval
-from core.domain.decisions import Stage
+from core.domain.approvals import Approval, ApprovalReason
+from core.domain.decisions import Outcome, Stage, earlier_results
 from core.domain.drift import Watch
+from core.domain.llm_gate import LlmLabel
 from core.domain.promise import ALONE, Cell, Check, check_of, tally
+from core.domain.records import DECIDED_BY_PERSON
 
 
 class MemoryPromises:
@@ -53,6 +55,33 @@ class MemoryPromises:
             if check.stage is stage and (since is None or approval.created_at > since)
         ]
         return [check for *_, check in sorted(found, key=lambda answer: answer[:2])][-limit:]
+
+    def llm_labels(self, model: str, latest: int) -> Sequence[LlmLabel]:
+        standing = [
+            (approval.decided_at, approval.id, approval)
+            for approval in self._state.approvals.values()
+            if approval.decided_at is not None and approval.withdrawn_at is None
+        ]
+        answers = sorted(standing)[max(0, len(standing) - latest) :]
+        found = [self._llm_label(approval, model) for *_, approval in answers]
+        return [label for label in found if label is not None]
+
+    def _llm_label(self, approval: Approval, model: str) -> LlmLabel | None:
+        record = self._state.records[approval.record_id].record
+        said = next((r for r in earlier_results(record.reasoning_trace) if r.stage is Stage.LLM), None)
+        if said is None or said.model != model or not said.candidates or record.status not in DECIDED_BY_PERSON:
+            return None
+        checked, decided = approval.reason is ApprovalReason.SPOT_CHECK, said.outcome is Outcome.DECIDED
+        if checked is not decided or not record.selection_probability:
+            return None
+        first = said.candidates[0]
+        return LlmLabel(
+            confidence=first.confidence,
+            right=self._state.aliases.get(str(first.category_id), first.category_id) == record.category_id,
+            weight=1 / record.selection_probability,
+            measured=any(evidence.get("measured") is True for evidence in said.evidence[:1]),
+            group_key=approval.group_key,
+        )
 
     def strictness(self) -> Mapping[Stage, int]:
         watches = self._state.watches

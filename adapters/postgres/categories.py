@@ -52,6 +52,10 @@ class PostgresCategories:
         ).mappings()
         return [_to_category(row) for row in rows]
 
+    def fingerprint(self) -> str:
+        found: str = self._connection.execute(sql.FINGERPRINT, {"tenant": self._tenant_id}).scalar_one()
+        return found
+
     def get(self, id: UUID) -> Category:
         row = self._connection.execute(select(categories).where(at(categories, self._tenant_id, id))).mappings().first()
         if row is None:

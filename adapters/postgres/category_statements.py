@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+FINGERPRINT = text(
+    "SELECT coalesce(md5(string_agg(id::text, ',' ORDER BY id)), '') FROM categories WHERE tenant_id = :tenant"
+)
+
 BELONGINGS = text("""
     SELECT (SELECT count(*) FROM records WHERE tenant_id = :tenant AND category_id = :id) AS records,
            (SELECT count(*) FROM examples WHERE tenant_id = :tenant AND category_id = :id) AS examples,

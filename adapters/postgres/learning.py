@@ -20,15 +20,17 @@ from core.errors import NotFound, Transient
 from ports.learning_storage import StoredEnsemble
 
 # A person was asked where an approval was answered, or the record came as approved: then the chance of that is known.
-# What no ensemble was asked about (rules decided it) teaches, and calibrates nothing.
+# What similarity was not asked about (a rule decided it, or sent it to a person) teaches, and calibrates nothing, even
+# if an ensemble that learned it anew said something of it: the draw of who was asked was another.
 _LESSONS = """
     SELECT {columns}, e.category_id AS taught,
            a.candidates, a.features, a.score, a.stacked, a.scope, a.predicted, a.arrived,
            CASE WHEN a.record_id IS NULL AND r.reasoning_trace ->> 'reason' = 'human: imported as approved' THEN 1.0
                 WHEN a.record_id IS NULL THEN NULL
-                WHEN EXISTS (SELECT 1 FROM approvals p WHERE p.tenant_id = r.tenant_id AND p.record_id = r.id
-                             AND p.verdict IS NOT NULL AND p.withdrawn_at IS NULL)
-                     OR r.reasoning_trace ->> 'reason' = 'human: imported as approved'
+                WHEN r.reasoning_trace ->> 'reason' = 'human: imported as approved'
+                     OR r.reasoning_trace -> 'stages' @> '[{{"stage": "similarity"}}]'
+                        AND EXISTS (SELECT 1 FROM approvals p WHERE p.tenant_id = r.tenant_id AND p.record_id = r.id
+                                    AND p.verdict IS NOT NULL AND p.withdrawn_at IS NULL)
                 THEN 1 / nullif(r.selection_probability, 0) END AS weight,
            (SELECT vector_send(v.embedding) FROM embeddings v
             WHERE v.tenant_id = e.tenant_id AND v.text_digest = e.text_digest
@@ -51,7 +53,10 @@ _FRESH = text(
 )
 _LATEST = "SELECT * FROM examples WHERE tenant_id = :tenant AND learned ORDER BY record_id DESC LIMIT :of"
 _EARLIER = text(_LESSONS.format(columns=_COLUMNS, chosen=_LATEST))
-_SAMPLED = f"SELECT * FROM ({_LATEST}) AS latest ORDER BY random() LIMIT :count"  # noqa: S608 - constants
+# By a hash: a job that is repeated draws the same.
+_SAMPLED = f"""
+    SELECT * FROM ({_LATEST}) AS latest ORDER BY uuid_hash_extended(record_id, :seed), record_id LIMIT :count
+"""  # noqa: S608 - constants
 _DRAWN = text(_LESSONS.format(columns=_COLUMNS, chosen=_SAMPLED))
 _STAGED = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_arrivals (
@@ -86,6 +91,12 @@ _PRUNE_FEATURES = text("""
       AND record_id IN (SELECT record_id FROM examples WHERE tenant_id = :tenant AND learned
                         ORDER BY record_id DESC OFFSET :window)
 """)
+# Ids that are there come last: nothing else is known by one.
+_CATEGORIES_NOW = text("""
+    SELECT alias, category_id FROM category_aliases WHERE tenant_id = :tenant
+    UNION ALL
+    SELECT CAST(id AS text), id FROM categories WHERE tenant_id = :tenant
+""")
 
 
 class PostgresEnsembles:
@@ -99,16 +110,13 @@ class PostgresEnsembles:
         row = self._connection.execute(query).mappings().first()
         return None if row is None else StoredEnsemble(**{**row, "gate": _gate(row["gate"])})
 
-    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID | None]]:
+    def arrays(self) -> tuple[bytes, Mapping[UUID, UUID]]:
         query = select(ensembles.c.arrays).where(ensembles.c.tenant_id == self._tenant_id)
         row = self._connection.execute(query).first()
         if row is None:
             raise NotFound("nothing was learned yet")
-        moved = self._connection.execute(
-            text("SELECT alias, category_id FROM category_aliases WHERE tenant_id = :tenant"),
-            {"tenant": self._tenant_id},
-        )
-        return bytes(row.arrays), {id: into for alias, into in moved if (id := _uuid(alias)) is not None}
+        now = self._connection.execute(_CATEGORIES_NOW, {"tenant": self._tenant_id})
+        return bytes(row.arrays), {id: into for known_as, into in now if (id := _uuid(known_as)) is not None}
 
     def put(self, ensemble: StoredEnsemble, arrays: bytes) -> None:
         stored = self._connection.execute(
@@ -142,10 +150,10 @@ class PostgresLessons:
     def fresh(self, limit: int) -> Sequence[Lesson]:
         return self._read(_FRESH, limit=limit)
 
-    def earlier(self, count: int, of: int) -> Sequence[Lesson]:
+    def earlier(self, count: int, of: int, seed: int = 0) -> Sequence[Lesson]:
         if count >= of:
             return self._read(_EARLIER, of=of)
-        return self._read(_DRAWN, count=count, of=of)
+        return self._read(_DRAWN, count=count, of=of, seed=seed)
 
     def _read(self, query: Any, **limits: int) -> Sequence[Lesson]:
         rows = self._connection.execute(query, {"tenant": self._tenant_id, **limits}).mappings().all()

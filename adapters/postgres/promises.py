@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from adapters.postgres.promise_tables import SUMS, promise_watches
 from core.domain.decisions import Stage
 from core.domain.drift import Watch
+from core.domain.llm_gate import LlmLabel
 from core.domain.promise import ALONE, Cell, Check, Tally
 
 # What `core.domain.promise.check_of` tells of an item and its record.
@@ -59,6 +60,31 @@ _CHECKS = text(f"""
     ) latest ORDER BY decided_at, id
 """)  # noqa: S608 - a constant
 
+# What a person was asked because the LLM was not sure, or to check what it was sure of: what somebody corrected unasked
+# and then withdrew is asked again, too, but was not drawn by chance.
+_LLM_LABELS = text("""
+    WITH latest AS (
+        SELECT id, record_id, reason, group_key, decided_at FROM approvals
+        WHERE tenant_id = :tenant AND verdict IS NOT NULL AND withdrawn_at IS NULL
+        ORDER BY decided_at DESC, id DESC LIMIT :latest
+    ), asked AS MATERIALIZED (  -- or the path is looked for once for each of its uses
+        SELECT a.id, a.reason, a.group_key, a.decided_at, r.category_id, r.selection_probability,
+               jsonb_path_query_first(r.reasoning_trace, '$.stages[*] ? (@.stage == "llm")') AS llm
+        FROM latest a JOIN records r ON r.tenant_id = :tenant AND r.id = a.record_id
+        WHERE r.status IN ('approved', 'overridden') AND r.selection_probability > 0
+    )
+    SELECT CAST(llm #>> '{candidates,0,confidence}' AS float8) AS confidence,
+           coalesce(became.category_id, CAST(llm #>> '{candidates,0,category_id}' AS uuid)) = asked.category_id
+               AS right,
+           1 / selection_probability AS weight,
+           coalesce(llm #> '{evidence,0,measured}' = 'true', false) AS measured, group_key
+    FROM asked LEFT JOIN category_aliases became
+        ON became.tenant_id = :tenant AND became.alias = llm #>> '{candidates,0,category_id}'
+    WHERE llm ->> 'model' = :model AND llm #>> '{candidates,0,category_id}' IS NOT NULL
+      AND (reason = 'spot_check') = (llm ->> 'outcome' = 'decided')
+    ORDER BY decided_at, id
+""")
+
 
 class PostgresPromises:
     def __init__(self, connection: Connection, tenant_id: UUID) -> None:
@@ -84,6 +110,10 @@ class PostgresPromises:
             Check(stage=stage, probability=row.probability, right=row.correct)
             for row in self._connection.execute(_CHECKS, given)
         ]
+
+    def llm_labels(self, model: str, latest: int) -> Sequence[LlmLabel]:
+        given = {"tenant": self._tenant_id, "model": model, "latest": latest}
+        return [LlmLabel(**row) for row in self._connection.execute(_LLM_LABELS, given).mappings()]
 
     def strictness(self) -> Mapping[Stage, int]:
         c = promise_watches.c

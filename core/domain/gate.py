@@ -119,24 +119,34 @@ def allowance(promise: float) -> float:
 
 
 def strictest_first(
-    scores: Sequence[float], correct: Sequence[bool], weights: Sequence[float], promise: float
+    scores: Sequence[float],
+    correct: Sequence[bool],
+    weights: Sequence[float],
+    promise: float,
+    groups: Sequence[str] | None = None,
 ) -> float | None:
     """The lowest threshold such that it and all stricter ones keep the promise by their lower bound; None if none does.
 
     The strictest ones rest on too few labels for any bound, so the walk begins where the promise could be shown at all.
     Fixed-sequence testing: no threshold is tried after one that failed (Angelopoulos et al., Learn then Test, 2021).
+    Labels of one of the `groups` are one piece of evidence, however many they are (None: each is its own).
     """
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
     fewest = _fewest(promise)
     found: float | None = None
     right = total = squares = 0.0
+    seen: set[str] = set()
     for place, i in enumerate(order):
         right += weights[i] * correct[i]
         total += weights[i]
         squares += weights[i] ** 2
+        if groups is not None:
+            seen.add(groups[i])
         if place + 1 < len(order) and scores[order[place + 1]] == scores[i]:
             continue
         effective = total * total / squares
+        if groups is not None:
+            effective = min(effective, len(seen))
         if effective < fewest:
             continue
         share = right / total

@@ -64,9 +64,9 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """A record whose category a person gave. `weight` is the inverse of the chance with which a person was asked (1 for
-    all that goes to review), None where nobody asked: then it teaches and calibrates nothing. `vector` is the
-    embedding of its text, if there is one; `arrival` what was said before the person spoke, None for history that was
-    imported as approved."""
+    all that goes to review), None where nobody asked, or similarity was not asked before (a rule decided): then it
+    teaches and calibrates nothing. `vector` is the embedding of its text, if there is one; `arrival` what was said
+    before the person spoke, None for history that was imported as approved."""
 
     record: Sortable
     category_id: UUID

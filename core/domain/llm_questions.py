@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
+from typing import TypeVar
 
 from core.domain.llm import LlmCategory, LlmExample, LlmQuestion, LlmRequest
-from core.domain.records import normalise
+from core.domain.records import Sortable, normalise
 
 WHOLE_TREE = 100
 """Up to so many categories, all are offered; so many at most share a call when there are more. The tree that tenants
@@ -23,6 +24,32 @@ RELATED = 0.5
 in common than any two of the same bank."""
 MAX_EXAMPLES = 36
 """In one call, all records together."""
+TOGETHER = 20
+"""Contents that a job asks about: few enough for a small model to keep apart."""
+MOST_TOGETHER = 500
+"""Records that a job asks about, however alike."""
+S = TypeVar("S", bound=Sortable)
+
+
+def content_of(record: Sortable) -> tuple[str, str, str]:
+    """What two records have in common that are asked about once, but for what masking makes equal."""
+    amount = record.amount
+    scale = "" if not amount else f"{'-' if amount < 0 else '+'}{amount.adjusted()} {record.currency}"
+    return normalise(record.text), normalise(record.counterparty), scale
+
+
+def batches(records: Iterable[S]) -> Iterator[list[S]]:
+    """The records, equal contents together: spread over jobs that run at once, each would ask about them anew."""
+    batch: list[S] = []
+    contents: set[tuple[str, str, str]] = set()
+    for content, record in sorted(((content_of(r), r) for r in records), key=lambda pair: (pair[0], pair[1].id)):
+        if len(batch) == MOST_TOGETHER or (content not in contents and len(contents) == TOGETHER):
+            yield batch
+            batch, contents = [], set()
+        batch.append(record)
+        contents.add(content)
+    if batch:
+        yield batch
 
 
 def category_text(category: LlmCategory) -> str:

@@ -25,18 +25,18 @@ class TenantSettings:
     """What a tenant tunes. Probabilities are 0 to 1.
 
     `promise` is the share of what is decided alone that must be right: a rule that people's answers show to be below it
-    is demoted, rules are proposed only where they keep it, and similarity decides alone only where it does.
-    `similarity_threshold` fixes the confidence from which that stage decides instead, whatever becomes of the promise;
-    `llm_threshold` is that of the LLM. `alone` are the stages that may decide without a person. `spot_check_share` is
-    the random share of what was decided alone that goes to a person all the same. `llm_monthly_cap` is what the LLM may
-    cost in a calendar month (UTC), in US dollars; None is no cap.
+    is demoted, rules are proposed only where they keep it, and similarity and the LLM decide alone only where they do.
+    `similarity_threshold` and `llm_threshold` fix the confidence from which a stage decides instead, whatever becomes
+    of the promise. `alone` are the stages that may decide without a person. `spot_check_share` is the random share of
+    what was decided alone that goes to a person all the same. `llm_monthly_cap` is what the LLM may cost in a calendar
+    month (UTC), in US dollars; None is no cap.
     """
 
     default_currency: str = "EUR"
     trusted_packs: tuple[str, ...] = ()
     promise: float = 0.95
     similarity_threshold: float | None = None
-    llm_threshold: float = 0.85
+    llm_threshold: float | None = None
     alone: tuple[str, ...] = STAGES
     spot_check_share: float = 0.02
     llm_monthly_cap: Decimal | None = None

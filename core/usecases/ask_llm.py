@@ -8,22 +8,25 @@ from uuid import UUID
 
 from core.domain.approvals import group_key
 from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results, mix_in
+from core.domain.drift import wanted
+from core.domain.gate import RECENT, SHUT, Gate
 from core.domain.jobs import Job
 from core.domain.llm import LlmAnswer, LlmQuestion
+from core.domain.llm_gate import level, llm_gates
 from core.domain.llm_orders import order_in
 from core.domain.llm_questions import grouped
 from core.domain.llm_spending import LlmSpend, month_of
 from core.domain.records import Record, clean_text
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import LlmCapReached, LlmRefused
-from core.usecases.shared.acting import acting_tenant, held_back
+from core.usecases.shared.acting import NOT_ALONE, acting_tenant, held_back
 from core.usecases.shared.llm_calls import KEPT, call
 from core.usecases.shared.llm_questions import questions_about
 from core.usecases.shared.present import present_decisions
 from ports.clock import Clock, Ids
 from ports.embedder import Embedder
 from ports.llm import Llm
-from ports.storage import UnitOfWork
+from ports.storage import Transaction, UnitOfWork
 
 MAX_RATIONALE = 500
 
@@ -39,12 +42,15 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | 
     with uow.begin(actor) as tx:
         tenant = acting_tenant(tx)
         records = tx.records.open_among([UUID(id) for id in job.payload["records"]])
+        gates = _gates(tx, tenant, llm.model) if llm is not None and records else {}
     results, cached = _same(records, Outcome.OFF, "no LLM is configured"), 0
     if llm is not None and records:
         results = {r.id: _ordering(quote) for r in records if (quote := order_in([r.text, r.counterparty])) is not None}
         safe = [r for r in records if r.id not in results]
         try:
-            said, cached = _ask(safe, actor, tenant, job, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids)
+            said, cached = _ask(
+                safe, actor, tenant, gates, job, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids
+            )
             results |= said
         except Exception as error:
             if not job.last_attempt:
@@ -60,10 +66,22 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | 
         tx.commit()
 
 
+def _gates(tx: Transaction, tenant: Tenant, model: str) -> Mapping[bool, Gate]:
+    """From where on the model's answers decide alone: those with a measured confidence (True), and a stated one."""
+    fixed = tenant.settings.llm_threshold
+    if fixed is not None:
+        return dict.fromkeys((True, False), Gate(threshold=fixed))
+    strict = wanted(tenant.settings.promise, tx.promises.strictness()[Stage.LLM])
+    if strict is None or Stage.LLM not in tenant.settings.alone:
+        return dict.fromkeys((True, False), SHUT)
+    return llm_gates(tx.promises.llm_labels(model, RECENT), strict)
+
+
 def _ask(
     records: Sequence[Record],
     actor: Actor,
     tenant: Tenant,
+    gates: Mapping[bool, Gate],
     job: Job,
     *,
     uow: UnitOfWork,
@@ -79,7 +97,9 @@ def _ask(
     key_of = dict(zip(questions, llm.keys(list(questions.values())), strict=True))
     with uow.begin(actor) as tx:
         kept = tx.llm_answers.get(list(set(key_of.values())), since=clock.now() - KEPT)
-    results = {id: _result(kept[key], tenant, llm.model, cached=True) for id, key in key_of.items() if key in kept}
+    results = {
+        id: _result(kept[key], tenant, gates, llm.model, cached=True) for id, key in key_of.items() if key in kept
+    }
     cached = len(results)
     alike: dict[bytes, list[UUID]] = {}
     for id, key in key_of.items():
@@ -102,8 +122,8 @@ def _ask(
         else:
             for key, answer in answers.items():
                 first, *others = alike[key]
-                results[first] = _result(answer, tenant, llm.model, cached=False)
-                results |= {id: _result(answer, tenant, llm.model, cached=True) for id in others}
+                results[first] = _result(answer, tenant, gates, llm.model, cached=False)
+                results |= {id: _result(answer, tenant, gates, llm.model, cached=True) for id in others}
                 cached += len(others)
     return results, cached
 
@@ -122,24 +142,36 @@ def _ordering(quote: str) -> StageResult:
     )
 
 
-def _result(answer: LlmAnswer, tenant: Tenant, model: str, *, cached: bool) -> StageResult:
-    threshold = tenant.settings.llm_threshold
+def _result(answer: LlmAnswer, tenant: Tenant, gates: Mapping[bool, Gate], model: str, *, cached: bool) -> StageResult:
+    gate = gates[answer.measured]
     rationale = clean_text(answer.rationale.replace("\x00", ""))[:MAX_RATIONALE]
     if answer.category_key is None:
         return StageResult(stage=Stage.LLM, outcome=Outcome.UNSURE, reason=f"abstained: {rationale}", model=model)
     candidate = Candidate(
         category_id=UUID(answer.category_key), confidence=answer.confidence, source=f"llm:{model}", rationale=rationale
     )
-    sure = answer.confidence >= threshold
+    # A fixed threshold is a person's number; one that was found is a level.
+    at = answer.confidence if tenant.settings.llm_threshold is not None else level(answer.confidence)
+    sure = gate.threshold is not None and at >= gate.threshold
     return StageResult(
         stage=Stage.LLM,
         outcome=Outcome.DECIDED if sure else Outcome.UNSURE,
-        reason=f"the answer has {answer.confidence:.2f}, {threshold:.2f} is needed",
+        reason=f"the answer has {answer.confidence:.2f}, {_needed(gate, tenant)}",
         candidates=(candidate,),
-        threshold=threshold,
+        threshold=gate.threshold,
         model=model,
         evidence=({"measured": answer.measured, "cached": cached},),
     )
+
+
+def _needed(gate: Gate, tenant: Tenant) -> str:
+    if gate.threshold is None:
+        if Stage.LLM not in tenant.settings.alone:
+            return NOT_ALONE
+        return f"too little is known yet of how often that is right ({gate.labels:,} answers by people)"
+    if tenant.settings.llm_threshold is not None:
+        return f"{gate.threshold:.2f} is needed"
+    return f"{gate.threshold:.3g} is needed, as {gate.labels:,} answers by people tell"
 
 
 def _same(records: Sequence[Record], outcome: Outcome, reason: str) -> dict[UUID, StageResult]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from math import ceil
 
 from core.domain.llm_orders import order_in
-from core.domain.llm_questions import grouped, merged
+from core.domain.llm_questions import batches, content_of, grouped, merged
 from core.domain.llm_spending import LlmMonth, LlmSpend, month_of, months_before
-from core.domain.records import RecordStatus, Snapshot, chunked, normalise
+from core.domain.records import RecordStatus, Snapshot, chunked
 from core.domain.tenants import Actor, Tenant
-from core.usecases.process import LLM_BATCH
+from core.usecases.ingest import BATCH
 from core.usecases.shared.llm_calls import KEPT, why_no_call
 from core.usecases.shared.llm_questions import questions_about
 from ports.clock import Clock
@@ -89,7 +89,7 @@ def plan_llm(
         means = _means(tenant, _months(tx, 1, clock)[0], llm)
         total = tx.records.count(where)
         seen = tx.records.snapshots(where, before=None, limit=MOST_RECORDS)
-        distinct = list({_content(s): s.id for s in seen}.values())
+        distinct = list({content_of(s): s.id for s in seen}.values())
         sampled = min(SAMPLE, len(distinct))
         sample = tx.records.get_many([distinct[place * len(distinct) // sampled] for place in range(sampled)])
     safe = [r for r in sample if order_in([r.text, r.counterparty]) is None]
@@ -100,7 +100,7 @@ def plan_llm(
         with uow.begin(actor) as tx:
             kept = tx.llm_answers.get(list(by_key), since=clock.now() - KEPT)
         left = [question for key, question in by_key.items() if key not in kept]
-        fresh, a_call = len(left), _fresh_per_call([_content(s) for s in reversed(seen)])
+        fresh, a_call = len(left), _fresh_per_call(seen[::-1])
         groups = [group for some in chunked(left, a_call) for group in grouped(some)]
         estimates = [llm.estimate(merged(group)) for group in groups]
     scale = Fraction(len(distinct), len(sample)) if sample else Fraction(1)
@@ -127,14 +127,15 @@ def _scaled(costs: Sequence[Decimal], scale: Fraction) -> Decimal:
     return (sum(costs, Decimal(0)) * scale.numerator / scale.denominator).quantize(_CENT_MILLIONTH, ROUND_CEILING)
 
 
-def _fresh_per_call(contents: Sequence[Hashable]) -> int:
-    """How many contents that were not asked about before a job brings, of those that bring any: records of equal
-    content are spread over jobs, and every call tells the categories anew."""
-    known: set[Hashable] = set()
+def _fresh_per_call(records: Sequence[Snapshot]) -> int:
+    """How many contents that were not asked about before a job brings, of those that bring any: chunks that are
+    processed one after the other share contents, and every call tells the categories anew."""
+    known: set[tuple[str, str, str]] = set()
     fresh = []
-    for some in chunked(contents, LLM_BATCH):
-        fresh.append(len(set(some) - known))
-        known |= set(some)
+    for some in (batch for chunk in chunked(records, BATCH) for batch in batches(chunk)):
+        contents = {content_of(record) for record in some}
+        fresh.append(len(contents - known))
+        known |= contents
     return ceil(len(known) / max(1, sum(count > 0 for count in fresh))) or 1
 
 
@@ -144,12 +145,6 @@ def _months(tx: Transaction, count: int, clock: Clock) -> list[LlmMonth]:
     wanted = [months_before(present, back) for back in range(count)]
     stored = {month.month: month for month in tx.llm_usages.since(wanted[-1])}
     return [stored.get(month) or LlmMonth(month=month, spend=LlmSpend(), reserved=Decimal(0)) for month in wanted]
-
-
-def _content(record: Snapshot) -> tuple[object, ...]:
-    """What two records have in common that are asked about once, but for what masking makes equal."""
-    scale = None if not record.amount else (record.amount < 0, record.amount.adjusted(), record.currency)
-    return normalise(record.text), normalise(record.counterparty), scale
 
 
 def _means(tenant: Tenant, month: LlmMonth, llm: Llm | None) -> LlmMeans:

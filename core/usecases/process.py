@@ -9,7 +9,8 @@ from uuid import UUID
 from core.domain.decisions import Decision, Outcome, Stage, failed, mix_in
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival, arrival_of
-from core.domain.records import Record, chunked
+from core.domain.llm_questions import batches
+from core.domain.records import Record
 from core.domain.rule_evaluation import RuleOutcome
 from core.domain.rule_stage import hits, rules_result
 from core.domain.spot_checks import check_shares
@@ -25,9 +26,6 @@ from ports.embedder import Embedder
 from ports.learner import Learner
 from ports.matching import RuleMatcher
 from ports.storage import UnitOfWork
-
-LLM_BATCH = 20
-"""Records in one question to the LLM: few enough for a small model to keep apart."""
 
 
 def process_records(
@@ -136,19 +134,19 @@ def _write(
         decisions = present_decisions(tx, decisions, records)
         changed = set(tx.records.decide(decisions))
         tx.lessons.arrive(_arrivals(decisions, changed, alike), alike.version)
-        open_ids = [d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed]
+        left = {d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed}
         tx.jobs.add(
             [
                 NewJob(
                     id=ids.new(),
                     stream=Stream.LLM,
-                    payload={"records": [str(id) for id in some]},
+                    payload={"records": [str(record.id) for record in some]},
                     request_id=job.request_id,
                     source_agent=job.source_agent,
                     max_attempts=job.max_attempts,
                     trace_parent=job.trace_parent,
                 )
-                for some in chunked(open_ids, LLM_BATCH)
+                for some in batches(r for r in records if r.id in left)
             ]
         )
         decided = [d.record_id for d in decisions if d.stage is Stage.RULES and d.record_id in changed]

@@ -58,9 +58,9 @@ def _session(job: Job, actor: Actor, uow: UnitOfWork, learner: Learner) -> bool:
         ensemble: Ensemble = learner.fresh() if anew else learner.load(*tx.ensembles.arrays())
         arrived = (stored.arrived if stored else 0) + (tx.lessons.arrived(version) if version else 0)
 
-    def earlier(count: int, of: int) -> Sequence[Lesson]:
+    def earlier(count: int, of: int, seed: int) -> Sequence[Lesson]:
         with uow.begin(actor) as tx:
-            return tx.lessons.earlier(count, of)
+            return tx.lessons.earlier(count, of, seed)
 
     arrivals = ensemble.learn(lessons, earlier, arrived=arrived)
     with uow.begin(actor) as tx:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 TENANT = "classify"
 TRUSTED_PACKS = ("bank",)
-SIMILAR = 0.9
+SIMILAR, LLM_SURE = 0.9, 0.85
 """Nobody answers here, so nothing could show from which confidence on a promise is kept."""
 PIECE_BYTES = 1 << 20
 WIDE = 120
@@ -111,7 +111,12 @@ def classify(
     """
     settings = replace(quiet_settings(), rule_proposals="off")
     tenant_settings = check_settings(
-        TenantSettings(default_currency=currency, trusted_packs=TRUSTED_PACKS, similarity_threshold=SIMILAR)
+        TenantSettings(
+            default_currency=currency,
+            trusted_packs=TRUSTED_PACKS,
+            similarity_threshold=SIMILAR,
+            llm_threshold=LLM_SURE,
+        )
     )
     host = PluginManager(allow=frozenset(settings.plugins_allow), block=frozenset(settings.plugins_block))
     connector = detect(host, file)

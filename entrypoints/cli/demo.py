@@ -26,11 +26,11 @@ from core.errors import SortationError, StartFailed
 from entrypoints.cli import stopping
 from entrypoints.cli.files import new_table
 
-# A few records of history are no evidence for a promise: the demo fixes from where on similarity decides.
+# A few records of history are no evidence for a promise: the demo fixes from where on similarity and an LLM decide.
 TENANT = {
     "name": "Demo",
     "time_zone": "Europe/Berlin",
-    "settings": {"trusted_packs": ["bank"], "similarity_threshold": 0.9},
+    "settings": {"trusted_packs": ["bank"], "similarity_threshold": 0.9, "llm_threshold": 0.85},
 }
 PAGE = 500
 TIMEOUT_SECONDS = 30
@@ -160,7 +160,7 @@ def _wait(client: Client, import_id: str, progress: Progress, task: TaskID) -> M
         done = imported["status"] == "done"
         # The jobs first: what they left is final only if none was open before it was counted.
         jobs = client.get("/api/v1/jobs", status=["queued", "published", "running"])["items"]
-        busy = any(job["stream"] != Stream.LEARN for job in jobs)  # proposals take their time, and sort nothing
+        busy = any(_sorts(job) for job in jobs)
         if done:
             left = sum(1 for _ in client.pages("/api/v1/records", import_id=import_id, status="ingested"))
             progress.update(task, total=imported["inserted"], completed=imported["inserted"] - left)
@@ -172,6 +172,11 @@ def _wait(client: Client, import_id: str, progress: Progress, task: TaskID) -> M
             return imported
         stopping.check()
         time.sleep(max(POLL_SECONDS, 4 * (time.monotonic() - started)))
+
+
+def _sorts(job: Mapping[str, Any]) -> bool:
+    """Proposals, and forgetting the vectors of a former model, take their time and sort nothing."""
+    return job["stream"] != Stream.LEARN and "forget" not in job["payload"]
 
 
 def _per_second(client: Client, imported: Mapping[str, Any]) -> float | None:

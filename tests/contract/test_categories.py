@@ -58,6 +58,34 @@ def test_what_is_held_is_there_or_what_it_became(storage: Storage) -> None:
         assert tx.categories.aliases() == {str(baker): food, str(bread): food}
 
 
+def test_each_set_of_categories_has_a_fingerprint_of_its_own(storage: Storage) -> None:
+    """Also where a merger adds an alias and a deletion takes one."""
+    actor = storage.tenant()
+    seen = []
+
+    def look() -> None:
+        with storage.reading(actor) as tx:
+            seen.append(tx.categories.fingerprint())
+            assert tx.categories.fingerprint() == seen[-1]
+
+    look()
+    food, bread, car = (storage.category(actor, key) for key in ("food", "bread", "car"))
+    with storage.writing(actor) as tx:
+        tx.categories.add_aliases({"fuel": car})
+    look()
+    merge(storage, actor, bread, food)
+    look()
+    with storage.writing(actor) as tx:
+        tx.categories.delete(car, None)
+        assert len(tx.categories.aliases()) == 1
+    look()
+    with storage.writing(actor) as tx:
+        tx.categories.update(replace(tx.categories.get(food), name="Meals"))
+    with storage.reading(actor) as tx:
+        assert tx.categories.fingerprint() == seen[-1], "a name is nothing that was learned"
+    assert len(set(seen)) == 4
+
+
 def test_an_alias_is_of_the_category_that_had_it_last(storage: Storage) -> None:
     actor = storage.tenant()
     food, car = storage.category(actor), storage.category(actor, "car")

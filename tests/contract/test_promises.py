@@ -14,7 +14,9 @@ import pytest
 from core.domain.approvals import Approval, ApprovalReason, Verdict
 from core.domain.decisions import Stage
 from core.domain.drift import Watch, watched
+from core.domain.llm_gate import LlmLabel
 from core.domain.promise import Cell, Check, Tally, tally
+from core.domain.records import RecordStatus
 from core.domain.tenants import Actor
 from tests.contract.storage import START, Storage, a_draft, asked, decided
 
@@ -34,8 +36,7 @@ def alone(record_id: UUID, category_id: UUID, stage: Stage, probability: float, 
         category_id,
         stage=stage,
         selection_probability=probability,
-        trace=said_by(stage),
-        **{**spot_check, **fields},
+        **{"trace": said_by(stage), **spot_check, **fields},
     )
 
 
@@ -66,9 +67,9 @@ def answer(storage: Storage, actor: Actor, approvals: Sequence[Approval], catego
             word = {"stage": "human", "outcome": "decided", "reason": "", "candidates": []}
             trace = dict(record.reasoning_trace or {})
             stages = [*trace["stages"], word]
-            tx.records.update(
-                [replace(record, stage="human", category_id=category_id, reasoning_trace={**trace, "stages": stages})]
-            )
+            status = RecordStatus.APPROVED if right else RecordStatus.OVERRIDDEN
+            settled = replace(record, status=status, stage="human", category_id=category_id)
+            tx.records.update([replace(settled, reasoning_trace={**trace, "stages": stages})])
 
 
 def this_month(storage: Storage) -> date:
@@ -152,6 +153,97 @@ def test_a_merge_makes_right_what_was_the_same_all_along(storage: Storage) -> No
         tx.categories.merge(food, meals, version=None, parents={})
     with storage.reading(actor) as tx:
         assert [c.right for c in tx.promises.checks(Stage.LLM, since=None, limit=9)] == [True]
+
+
+def suggested(category_id: UUID | None, outcome: str = "unsure", **said: Any) -> dict[str, Any]:
+    """A trace in which the LLM, asked last, suggested this."""
+    first = {"category_id": str(category_id), "confidence": 0.75, "source": "llm:m", "rationale": ""}
+    llm = {"stage": "llm", "outcome": outcome, "reason": "", "model": "m", "candidates": [first] if category_id else []}
+    rules = {"stage": "rules", "outcome": "unsure", "reason": "", "candidates": []}
+    return {"reason": "", "stages": [rules, {**llm, **said}]}
+
+
+def waiting(storage: Storage, actor: Actor, decisions: Sequence[Any]) -> list[Approval]:
+    """The questions that these decisions, each made for a record's id, ask."""
+    ids = storage.store(actor, [a_draft(f"{storage.ids.new()}-{n}") for n in range(len(decisions))]).inserted
+    with storage.writing(actor) as tx:
+        tx.records.decide([make(id) for id, make in zip(ids, decisions, strict=True)])
+        return [approval for id in ids if (approval := tx.approvals.open_of(id)) is not None]
+
+
+def reviewed(trace: dict[str, Any], category_id: UUID | None, group: str = "", **fields: Any) -> Any:
+    def decision(id: UUID) -> Any:
+        given = {"selection_probability": 1.0, "suggested_id": category_id, "trace": trace, "group_key": group}
+        return asked(id, **{**given, **fields})
+
+    return decision
+
+
+def checked(trace: dict[str, Any], category_id: UUID, probability: float, stage: Stage = Stage.LLM) -> Any:
+    return lambda id: alone(id, category_id, stage, probability, trace=trace)
+
+
+def test_what_people_said_of_the_llms_suggestions_is_told_in_their_order(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, rent = storage.category(actor), storage.category(actor, "rent")
+    sure = {"confidence": 0.9, "source": "llm:m", "rationale": ""}
+    questions = waiting(
+        storage,
+        actor,
+        [
+            reviewed(suggested(food, evidence=[{"measured": True, "cached": False}]), food, group="g1"),
+            checked(suggested(food, "decided", candidates=[{**sure, "category_id": str(food)}]), food, 0.25),
+            reviewed(suggested(rent), rent, group="g2"),
+        ],
+    )
+    open_one = waiting(storage, actor, [reviewed(suggested(food), food)])
+    answer(storage, actor, [questions[2], questions[0], questions[1]], [rent, rent, food])
+    found = [
+        LlmLabel(confidence=0.75, right=True, weight=1.0, measured=False, group_key="g2"),
+        LlmLabel(confidence=0.75, right=False, weight=1.0, measured=True, group_key="g1"),
+        LlmLabel(confidence=0.9, right=True, weight=4.0, measured=False, group_key=""),
+    ]
+    with storage.reading(actor) as tx:
+        assert list(tx.promises.llm_labels("m", 9)) == found
+        assert list(tx.promises.llm_labels("m", 2)) == found[1:], "of the latest answers"
+        assert list(tx.promises.llm_labels("m", 0)) == []
+        assert list(tx.promises.llm_labels("n", 9)) == [], "another model's confidence means something else"
+    assert len(open_one) == 1
+
+
+def test_what_does_not_tell_how_often_the_llm_is_right_is_no_label(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    said = suggested(food)
+    questions = waiting(
+        storage,
+        actor,
+        [
+            reviewed(suggested(None), food),  # it abstained
+            reviewed({"reason": "", "stages": said["stages"][:1]}, food),  # it was not asked
+            reviewed(suggested(food, "decided"), food),  # what nobody was to check, corrected and then withdrawn
+            checked(said_by(Stage.RULES), food, 0.5, Stage.RULES),
+            checked(said, food, 0.5),  # what a rule run decided where the LLM had only suggested
+            reviewed(said, food),  # withdrawn below
+            reviewed(said, food),
+        ],
+    )
+    answer(storage, actor, questions, [food] * 7)
+    with storage.writing(actor) as tx:
+        tx.approvals.withdraw([questions[5].id], by="reviewer", at=storage.now())
+    with storage.reading(actor) as tx:
+        assert [label.weight for label in tx.promises.llm_labels("m", 9)] == [1.0]
+
+
+def test_a_merged_category_was_the_same_all_along_for_the_llm_too(storage: Storage) -> None:
+    actor = storage.tenant()
+    food, meals, rent = (storage.category(actor, key) for key in ("food", "meals", "rent"))
+    questions = waiting(storage, actor, [reviewed(suggested(food), food), reviewed(suggested(rent), rent)])
+    answer(storage, actor, questions, [meals, meals])
+    with storage.writing(actor) as tx:
+        tx.categories.merge(food, meals, version=None, parents={})
+    with storage.reading(actor) as tx:
+        assert [label.right for label in tx.promises.llm_labels("m", 9)] == [True, False]
 
 
 def test_running_tests_are_held_and_kept(storage: Storage) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +76,14 @@ def test_like_meaning_lies_closer(embedder: Embedder, text: str, close: str, far
 
 
 def test_threads_share_one(embedder: Embedder) -> None:
+    assert_threads_agree(embedder)
+
+
+def test_threads_that_meet_while_the_local_one_loads_agree() -> None:
+    assert_threads_agree(OnnxEmbedder())
+
+
+def assert_threads_agree(embedder: Embedder) -> None:
     results: list[list[Sequence[float]]] = []
     threads = [threading.Thread(target=lambda: results.append(embedder.embed(TEXTS))) for _ in range(4)]
     for thread in threads:
@@ -86,3 +98,30 @@ def test_it_is_at_hand_by_its_name_alone(embedder: Embedder) -> None:
     assert same is not None
     assert (same.model, same.embed(TEXTS[:1])) == (embedder.model, embedder.embed(TEXTS[:1]))
     assert embedder.of("another@1") is None
+
+
+def test_the_local_one_needs_no_home_and_no_network_and_stays_quiet(tmp_path: Path) -> None:
+    """Also after a fork, where tokenizers warns if its thread pool was in use."""
+    script = (
+        "import os, socket, sys\n"
+        "def refuse(*_): raise OSError('no network')\n"
+        "socket.socket.connect = refuse\n"
+        "from adapters.onnx.embedder import OnnxEmbedder\n"
+        "embedder = OnnxEmbedder()\n"
+        "texts = [f'text {number}' for number in range(50)]\n"
+        "print(len(embedder.embed(texts)), flush=True)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    print(len(embedder.embed(texts)), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    root = Path(__file__).parents[2]
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "50\n50\n", "")
+    assert list(home.iterdir()) == []

@@ -18,11 +18,13 @@ from core.domain.jobs import JobStatus, NewJob, Stream
 from core.domain.permissions import GRANTABLE
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, TenantSettings
+from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
 from entrypoints.worker.runner import run_job
 from ports.learning_storage import StoredEnsemble
 from ports.storage import RecordFilter
+from tests.integration.api_support import Api, add_rule
 
 TRUTH = {
     "ZQX QORBEL": "food.groceries",
@@ -291,7 +293,37 @@ def test_a_gate_is_used_with_the_ensemble_that_it_was_made_for(sorted_books: Boo
     books.drain()
     assert set(books.learner.asked) <= {(before.version, 120), (before.version + 1, 150)}
     assert all(r.status is not RecordStatus.FAILED for r in books.records(asked))
-    assert {j.status for j in books.container.list_jobs(books.actor, limit=500)} == {JobStatus.DONE}
+    jobs = books.container.list_jobs(books.actor, limit=500)
+    assert {(j.status, j.attempts) for j in jobs} == {(JobStatus.DONE, 1)}, "nothing had to be tried again"
+
+
+def test_what_is_learned_again_and_again_is_asked_later(sorted_books: Books, superuser: psycopg.Connection) -> None:
+    """Here by the preview of a rule that lets go of what it decided."""
+
+    class Unlucky(EnsembleLearner):
+        missed = 0
+
+        def at_hand(self, *given: Any) -> LearnedEnsemble:
+            self.missed += 1
+            superuser.execute("UPDATE ensembles SET version = version + 1")
+            return super().at_hand(*given)
+
+    books = sorted_books
+    issued = books.container.create_api_key(books.actor, name="rules", scopes=GRANTABLE)
+    client = create_app(books.container).test_client()
+    api = Api(client=client, container=books.container, tenant_id=books.actor.tenant_id, key=issued.secret)
+    rule = add_rule(api, str(books.category["food.groceries"]), "GRENTO")
+    books.bring(["GRENTO HANDEL 1"])
+    draft = {"id": rule["id"], "when": {"field": "text", "op": "contains", "value": "nothing"}}
+    unlucky = Unlucky()
+    books.container.learner.override(unlucky)
+    answer = api.call("POST", "/rules/preview", {"rules": [draft]})
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["code"], unlucky.missed) == (503, "learned_meanwhile", 3)
+    assert answer.headers["Retry-After"]
+    books.container.learner.override(books.learner)
+    books.learner.before_loading.append(lambda: superuser.execute("UPDATE ensembles SET version = version + 1"))
+    assert api.post("/rules/preview", {"rules": [draft]})["released"] == 1
 
 
 def test_a_withdrawn_answer_is_unlearned(sorted_books: Books) -> None:

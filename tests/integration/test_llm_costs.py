@@ -15,7 +15,16 @@ from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.runner import run_job
 from tests.integration.api_support import HEADER, Api, new_tenant
-from tests.integration.llm_support import allow, bring_again, check_accounts, run_due, sort, stage_of, this_month
+from tests.integration.llm_support import (
+    allow,
+    bring_again,
+    check_accounts,
+    run_due,
+    sort,
+    stage_of,
+    texts_of,
+    this_month,
+)
 from tests.stubs.llm_server import LlmStub
 
 Make = Callable[..., Api]
@@ -197,14 +206,16 @@ def test_a_plan_is_near_what_the_run_then_takes(api: Api, stub: LlmStub) -> None
 
 def test_a_plan_counts_a_call_for_each_job_that_brings_something_new(api: Api, stub: LlmStub) -> None:
     allow(api, llm_monthly_cap="0")
-    spread = [f"zqx {word}" for word in ["one", "two", "three", "four", "five"] * 4 + ["one", "two", "six"]]
-    payload = HEADER + "".join(f"2026-03-{n + 1:02};{text};-1.50;EUR\n" for n, text in enumerate(spread))
+    spread = [f"zqx q{chr(97 + n % 22)}" for n in range(66)]  # in this order each twenty records hold twenty texts
+    payload = HEADER + "".join(f"2026-03-{n // 22 + 1:02};{text};-1.50;EUR\n" for n, text in enumerate(spread))
     api.upload(payload)
     plan = api.post("/llm/plan", {})
-    assert (plan["records"], plan["distinct"], plan["calls"]) == (23, 6, 2)
+    assert (plan["records"], plan["distinct"], plan["calls"]) == (66, 22, 2)
     allow(api, llm_monthly_cap=None)
     api.upload(payload.replace("2026-03", "2026-04"), "april.csv")
-    assert len(stub.requests) == 2
+    assert [len(texts_of(request)) for request in stub.requests] == [20, 2]
+    jobs = [job["payload"]["records"] for job in api.get("/jobs?stream=records:llm")["items"]]
+    assert sorted(map(len, jobs)) == [6, 6, 60, 60], "equal texts wait together for one answer"
 
 
 def test_a_plan_without_an_llm_says_so(container: Container) -> None:

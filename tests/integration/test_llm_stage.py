@@ -4,13 +4,17 @@ reason in its trace, and every call is accounted."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from core.domain.decisions import Stage
+from core.domain.tenants import worker_actor
+from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api
 from tests.integration.llm_support import (
     allow,
@@ -25,6 +29,7 @@ from tests.integration.llm_support import (
     texts_of,
     this_month,
 )
+from tests.integration.rule_support import everything
 from tests.stubs.llm_server import MEASURED, STATED, LlmStub
 
 Make = Callable[..., Api]
@@ -314,3 +319,87 @@ def test_a_worker_that_lost_its_job_has_lost_neither_spending_nor_answers(
     assert row["status"] == "processed"
     assert len(stub.requests) == 1
     assert check_accounts(api, stub)["cached"] == 1
+
+
+# What it may decide alone.
+
+
+def hives(n: int) -> list[str]:
+    """As many texts of which no rule knows anything, and one answer settles none but one."""
+    return [f"zqx beekeeping q{chr(97 + i // 26)}{chr(97 + i % 26)}x" for i in range(n)]
+
+
+def answer_all(api: Api, category: str) -> None:
+    """Everything that waits is of this category, says a person."""
+    while items := api.get("/approvals?limit=100")["items"]:
+        given = [
+            {"approval_id": item["id"], "verdict": "approve"}
+            if item["suggested_id"] == category
+            else {"approval_id": item["id"], "verdict": "override", "category_id": category}
+            for item in items
+        ]
+        api.post("/approvals/bulk", {"answers": given}, 200)
+
+
+@pytest.fixture
+def unproved(make_llm_api: Make) -> Api:
+    """A tenant whose LLM has to prove itself; nothing else knows anything."""
+    api = make_llm_api(embeddings="off", rule_proposals="off")
+    allow(api, llm_threshold=None, promise=0.8, spot_check_share=0.0)
+    add_category(api, "Beekeeping")
+    return api
+
+
+def test_it_decides_alone_when_people_have_shown_it_to_be_right_and_not_before(unproved: Api) -> None:
+    api, bees = unproved, unproved.category("beekeeping")
+    before = sort(api, hives(30))
+    assert {r["status"] for r in before.values()} == {"needs_review"}
+    stage = stage_of(before[hives(1)[0]])
+    assert stage["candidates"][0]["category_id"] == bees
+    assert "threshold" not in stage
+    assert stage["reason"] == (
+        "the answer has 0.83, too little is known yet of how often that is right (0 answers by people)"
+    )
+    answer_all(api, bees)
+    after = sort(api, ["vumba beekeeping"], day=2)["vumba beekeeping"]
+    assert (after["status"], after["stage"], after["threshold"]) == ("processed", "llm", 0.83)
+    assert stage_of(after)["reason"] == "the answer has 0.83, 0.83 is needed, as 30 answers by people tell"
+
+
+def test_what_people_override_keeps_it_from_deciding(unproved: Api) -> None:
+    sort(unproved, hives(30))
+    answer_all(unproved, unproved.category("food.bars"))
+    after = sort(unproved, ["vumba beekeeping"], day=2)["vumba beekeeping"]
+    assert after["status"] == "needs_review"
+    assert "(30 answers by people)" in stage_of(after)["reason"]
+
+
+def test_a_stage_that_broke_the_promise_has_more_to_show(unproved: Api) -> None:
+    api = unproved
+    sort(api, hives(30))
+    answer_all(api, api.category("beekeeping"))
+    tenant = worker_actor(UUID(api.get("/tenant")["id"]))
+    review, decided = "needs_review", "processed"
+    for strictness, texts, status in ((1, "one", review), (0, "two", decided), (3, "three", review)):
+        with api.container.uow().begin(tenant) as tx:
+            [watch] = tx.promises.hold([Stage.LLM], 0.8).values()
+            tx.promises.put([watch.again(None, strictness=strictness)])
+            tx.commit()
+        found = sort(api, [f"vumba beekeeping {texts}"], day=2)[f"vumba beekeeping {texts}"]
+        assert found["status"] == status
+    assert stage_of(found)["reason"].endswith("this stage only suggests here: it may not decide alone")
+
+
+def test_another_model_begins_anew(unproved: Api, make_container: Callable[..., Container], stub: LlmStub) -> None:
+    api = unproved
+    sort(api, hives(30))
+    answer_all(api, api.category("beekeeping"))
+    changed = make_container(
+        llm_api_key="any", llm_base_url=stub.base_url, llm_model="another", embeddings="off", rule_proposals="off"
+    )
+    other = replace(api, container=changed)
+    other.call("POST", "/imports?filename=x.csv", data=(HEADER + "2026-03-01;vumba beekeeping;-1.50;EUR\n").encode())
+    other.drain()
+    [found] = [r for r in everything(api).values() if r["text"] == "vumba beekeeping"]
+    assert found["status"] == "needs_review"
+    assert "(0 answers by people)" in stage_of(found)["reason"]

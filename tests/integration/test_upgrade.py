@@ -99,7 +99,9 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
     assert sorted(vectors) == sorted(row for row in moved if row[1] is not None)
     assert [(row["tenant_id"], row["serving"]) for row in after["vector_homes"]] == [(str(TENANT), vectors[0][1])]
     for row in before["tenants"]:
-        row["settings"].pop("similarity_threshold")  # a number that nobody had chosen: now the promise decides
+        # Numbers that nobody had chosen: now the promise decides.
+        for name in ("similarity_threshold", "llm_threshold"):
+            row["settings"].pop(name)
     for table, rows in before.items():
         kept = [{name: row[name] for name in rows[0]} for row in after[table]] if rows else after[table]
         assert sorted(kept, key=str) == sorted(rows, key=str), table

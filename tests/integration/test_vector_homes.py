@@ -169,7 +169,8 @@ def test_nobody_is_lost_or_refused_while_vectors_move(
     chance = random.Random(5)
     lasting = truth(crowd)
     deletable = [id for id in crowd.vectors if not any(id in near for near in lasting)]
-    far = [[-n for n in crowd.asked[0]]]  # so that what is nearest to the asked stays that
+    opposite = -np.array(crowd.asked[0])
+    around = np.random.default_rng(6)
     counts = {"searched": 0, "written": 0, "deleted": 0}
 
     def search() -> None:
@@ -179,7 +180,9 @@ def test_nobody_is_lost_or_refused_while_vectors_move(
 
     def write() -> None:
         while not done.is_set():
-            add(storage, crowd, far * 5)
+            # Far away, so that what is nearest to the asked stays that; each at a place of its own, since among very
+            # many equal vectors an index loses its way.
+            add(storage, crowd, (opposite + around.standard_normal((5, 384)) / 2).tolist())
             counts["written"] += 5
 
     def delete() -> None:

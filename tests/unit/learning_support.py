@@ -29,6 +29,10 @@ def category(number: int) -> UUID:
     return UUID(int=number << 64)  # ends in NUL bytes, as an id may
 
 
+UNMOVED = {category(number): category(number) for number in range(1, 100)}
+"""The categories as they are while none is merged or deleted."""
+
+
 def record(number: int, text: str, card: str = "north", **fields: Any) -> Record:
     attributes = {"card": card, "reference": f"R{number * 7919}"}
     return a_record(text, f"-{number % 9 + 1}.50", id=UUID(int=number + 1), attributes=attributes, **fields)
@@ -63,12 +67,12 @@ def embedded(of: Lesson, dimensions: int = VECTOR) -> list[float]:
     return [float(v) for v in vector / np.linalg.norm(vector)]
 
 
-def storage_of(had: Sequence[Lesson]) -> Callable[[int, int], Sequence[Lesson]]:
-    """The lessons that were had, as the storage gives them; drawn the same each time."""
+def storage_of(had: Sequence[Lesson]) -> Callable[[int, int, int], Sequence[Lesson]]:
+    """The lessons that were had, as the storage gives them."""
 
-    def earlier(count: int, of: int) -> Sequence[Lesson]:
+    def earlier(count: int, of: int, seed: int) -> Sequence[Lesson]:
         latest = list(had)[-of:] if of else []
-        places = sorted(random.Random(1).sample(range(len(latest)), min(count, len(latest))))
+        places = sorted(random.Random(seed).sample(range(len(latest)), min(count, len(latest))))
         return [latest[place] for place in places]
 
     return earlier
@@ -78,7 +82,7 @@ def taught(*sessions: Sequence[Lesson]) -> LearnedEnsemble:
     """An ensemble that learned them session by session, and was stored and loaded in between."""
     ensemble, had = LearnedEnsemble(), list[Lesson]()
     for session in sessions:
-        ensemble = LearnedEnsemble.load(ensemble.dump(), {})
+        ensemble = LearnedEnsemble.load(ensemble.dump(), UNMOVED)
         ensemble.learn(session, storage_of(had), arrived=len(had) + len(session))
         had += session
     return ensemble

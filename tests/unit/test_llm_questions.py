@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from uuid import UUID
+
 from core.domain.llm import LlmCategory, LlmExample, LlmQuestion, LlmRecord
 from core.domain.llm_questions import (
     MAX_EXAMPLES,
+    MOST_TOGETHER,
     OFFERED_EACH,
+    TOGETHER,
     WHOLE_TREE,
+    batches,
     category_text,
     grouped,
     merged,
     offered,
 )
+from core.domain.records import Record
+from tests.unit.building import a_record
 
 LARGE = [LlmCategory(key=f"k{n:03}", path=f"Path {n:03}") for n in range(WHOLE_TREE + 50)]
 VECTORS = {category.key: [n / len(LARGE), 0.0] for n, category in enumerate(LARGE)}
@@ -84,3 +91,28 @@ def test_examples_are_some_dozens_at_most_and_each_record_has_its_nearest() -> N
     texts = [e.text for e in merged(questions).examples]
     assert len(texts) == MAX_EXAMPLES
     assert {f"{n} 0" for n in range(20)} <= set(texts)
+
+
+def arrived(texts: list[str], amount: str = "-1.00") -> list[Record]:
+    return [a_record(text, amount, id=UUID(int=n + 1)) for n, text in enumerate(texts)]
+
+
+def test_equal_texts_are_asked_about_together() -> None:
+    found = list(batches(arrived([f"Shop {n % 50:02}" for n in range(200)])))
+    assert [len(batch) for batch in found] == [80, 80, 40], "twenty contents, four times each"
+    texts = [{record.text for record in batch} for batch in found]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 50
+    assert sorted(r.id for batch in found for r in batch) == [UUID(int=n + 1) for n in range(200)]
+
+
+def test_what_is_written_otherwise_is_the_same_content_and_other_money_is_not() -> None:
+    same = arrived(["REWE Markt", "rewe  markt"] * 3)
+    assert [len(batch) for batch in batches(same)] == [6]
+    amounts = [a_record("Rewe", f"{10**n}.00", id=UUID(int=n + 1)) for n in range(TOGETHER + 1)]
+    assert [len(batch) for batch in batches(amounts)] == [TOGETHER, 1]
+
+
+def test_a_job_holds_a_limited_number_of_records() -> None:
+    found = [len(batch) for batch in batches(arrived(["Rewe"] * (MOST_TOGETHER + 1)))]
+    assert found == [MOST_TOGETHER, 1]
+    assert list(batches([])) == []

@@ -16,13 +16,15 @@ from core.domain.learning import Scored
 from core.domain.records import Sortable, similarity_text, text_digest
 from core.domain.similarity import NEIGHBOURS, Neighbour, vote
 from core.domain.tenants import Actor, Tenant
-from core.errors import Transient
+from core.errors import LearnedMeanwhile
 from core.usecases.shared.vectors import cached_vectors
 from ports.embedder import Embedder
 from ports.learner import Ensemble, Learner
 from ports.learning_storage import StoredEnsemble
 from ports.storage import UnitOfWork
 
+TRIES = 3
+"""Of loading an ensemble, when others store new ones just then."""
 FEW = 50
 """Lessons below which the neighbours' vote makes better suggestions than what was learned."""
 
@@ -51,7 +53,7 @@ def ask_similarity(
     learner: Learner | None,
 ) -> Similarity:
     """What similarity says of each record. The ensemble is the same for all of them, whatever is learned meanwhile.
-    Raises `Transient` when another version was stored before the ensemble was loaded."""
+    Raises `LearnedMeanwhile` when another version was stored again and again before the ensemble was loaded."""
     if not records:
         return Similarity(results={}, scored={}, version=0)
     if embedder is None:
@@ -59,24 +61,38 @@ def ask_similarity(
         return Similarity(results={r.id: off for r in records}, scored={}, version=0)
     with uow.begin(actor) as tx:
         model = tx.examples.serving()
-        stored = tx.ensembles.stored() if learner is not None else None
-        moves = len(tx.categories.aliases()) if stored is not None else 0
     serving = None if model is None else embedder.of(model)
-    if learner is None or stored is None or stored.learner != learner.version:
+    at_hand = _at_hand(actor, uow, learner) if learner is not None else None
+    if at_hand is None:
         found = _neighbours(records, actor, uow, serving)
         votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
         return Similarity(results=votes, scored={}, version=0)
+    return _ask(records, actor, tenant, *at_hand, uow, serving, model or embedder.model)
 
-    def fetch() -> tuple[bytes, Mapping[UUID, UUID | None]]:
+
+def _at_hand(actor: Actor, uow: UnitOfWork, learner: Learner) -> tuple[StoredEnsemble, Ensemble] | None:
+    """The ensemble to ask, with what is known of it (its gate is not that of another version); None while there is
+    none that can be loaded."""
+    for attempt in range(1, TRIES + 1):
         with uow.begin(actor) as tx:
-            arrays = tx.ensembles.arrays()
-            if tx.ensembles.stored() != stored:
-                # Its gate is not that of another version.
-                raise Transient("something was learned meanwhile")
-            return arrays
+            stored = tx.ensembles.stored()
+            tree = tx.categories.fingerprint() if stored is not None else ""
+        if stored is None or stored.learner != learner.version:
+            return None
 
-    ensemble = learner.at_hand(tenant.id, stored.version, moves, fetch)
-    return _ask(records, actor, tenant, stored, ensemble, uow, serving, model or embedder.model)
+        def fetch(stored: StoredEnsemble = stored) -> tuple[bytes, Mapping[UUID, UUID]]:
+            with uow.begin(actor) as tx:
+                arrays = tx.ensembles.arrays()
+                if tx.ensembles.stored() != stored:
+                    raise LearnedMeanwhile
+                return arrays
+
+        try:
+            return stored, learner.at_hand(actor.tenant_id, stored.version, tree, fetch)
+        except LearnedMeanwhile:
+            if attempt == TRIES:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _ask(

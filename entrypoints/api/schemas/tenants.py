@@ -29,7 +29,14 @@ class TenantSettingsSchema(Schema):
             "description": "Fixes from which confidence on similarity decides alone; null lets the promise decide.",
         },
     )
-    llm_threshold = fields.Float(validate=_SHARE)
+    llm_threshold = fields.Float(
+        validate=_SHARE,
+        allow_none=True,
+        metadata={
+            "type": ["number", "null"],
+            "description": "Fixes from which confidence on the LLM decides alone; null lets the promise decide.",
+        },
+    )
     alone = fields.List(
         fields.String(validate=validate.OneOf(STAGES)),
         metadata={"description": "The stages that may decide without a person; the others only suggest."},
