@@ -9,6 +9,7 @@ from uuid import UUID
 from core.domain.approvals import Answer, Verdict
 from core.domain.categories import key_from_name
 from core.domain.decisions import Stage
+from core.domain.proposals import ProposalStatus
 from core.domain.records import RecordStatus
 from core.domain.tenants import Actor, TenantSettings
 from core.errors import UnreadableFile
@@ -103,6 +104,23 @@ class Life:
             answered += len(answers)
         drain(self._container, self._actor.tenant_id)
         return answered
+
+    def accept_rules(self, promise: float) -> int:
+        """Rules are proposed out of what was answered so far, and those that are expected to keep the promise accepted,
+        as a person would who reads their evidence; returns how many."""
+        self._container.start_learning(self._actor)
+        drain(self._container, self._actor.tenant_id)
+        accepted = 0
+        after: UUID | None = None
+        while page := self._container.list_proposals(
+            self._actor, status=ProposalStatus.OPEN.value, after=after, limit=_PAGE
+        ):
+            for proposal in page:
+                if proposal.evidence.expected >= promise:
+                    self._container.accept_proposal(self._actor, proposal.id, {}, version=None)
+                    accepted += 1
+            after = page[-1].id
+        return accepted
 
     def _deliver(self, rows: Sequence[Row], *, approved: bool) -> UUID:
         first = self._arrived
