@@ -45,6 +45,11 @@ class Lessons(Protocol):
         """`count` of the latest `of` examples that it had, in that order; drawn at random where `count` is less."""
         ...
 
+    def latest(self, count: int) -> Sequence[Lesson]:
+        """The latest `count` examples in that order, whether the ensemble had them or not, without what was said on
+        arrival. Their weight is known wherever a person was asked, also where no ensemble was."""
+        ...
+
     def had(self) -> int:
         """How many of today's examples it had: fewer than it was taught when some were changed or taken back."""
         ...

@@ -44,8 +44,8 @@ def replay(
     """Lives through the rows in their order; `tell` is told how many are done. With `accept_rules` somebody accepts,
     after each batch, the rules that are proposed and expected to keep the promise. Seconds are wall-clock time."""
     started = time.monotonic()
-    life = Life(container, TenantSettings(promise=promise, spot_check_share=spot_checks))
-    life.know(sorted({row.category for row in rows}))
+    settings = TenantSettings(promise=promise, spot_check_share=spot_checks)
+    life = Life.begin(container, settings, sorted({row.category for row in rows}))
     truth = {str(place): row.category for place, row in enumerate(rows)}
     seen: list[Seen] = []
     answers = accepted = begin = 0
@@ -87,7 +87,7 @@ def _period(rows: Sequence[Row], place: int, *, dated: bool) -> str:
     """The quarter, or the tenth of the rows."""
     if not dated:
         return f"{place * _PERIODS // len(rows) + 1}/{_PERIODS}"
-    day = rows[place].day
+    day = rows[place].occurred_at
     return f"{day.year}Q{(day.month + 2) // 3}"
 
 
