@@ -107,9 +107,7 @@ def check_enough(history: int, test: int | None) -> None:
     """Raises `TooLittleHistory`, which tells what there is and what is needed."""
     needed = max(FEWEST, 0 if test is None else round(test / LARGEST_SHARE))
     if history < needed:
-        raise TooLittleHistory(
-            f"people decided {history:,} records so far; this takes {needed:,}", approved=history, needed=needed
-        )
+        raise TooLittleHistory(f"people decided {history:,} records so far; this takes {needed:,}")
 
 
 def split(

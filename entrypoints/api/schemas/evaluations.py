@@ -73,7 +73,9 @@ class ReportSchema(Schema):
     unasked = fields.Integer(
         metadata={"description": "Newer records that count for nothing: people changed them unasked."}
     )
-    test_since = fields.Date(metadata={"description": "The day of the first newer record."})
+    test_since = fields.String(
+        metadata={"format": "date", "description": "The day of the first newer record, in the tenant's time zone."}
+    )
     history = fields.Integer(metadata={"description": "Records that people decided, in all."})
     most = fields.Integer(metadata={"description": f"No more than the latest {MOST:,} are used."})
     seconds = fields.Float()
