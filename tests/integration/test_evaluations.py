@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 from psycopg import sql
+from structlog.testing import capture_logs
 
 from core.domain.decisions import Stage
 from core.domain.evaluations import FEWEST, Trial, Tried
@@ -91,7 +92,7 @@ def bring_history(api: Api, count: int, truth: dict[str, str] | None = None, mon
     for n in range(count):
         shop = chance.choice(SHOPS)
         day = 28 - n * 28 // count
-        rows.append(f"2026-{month:02}-{day:02};{shop} {n:04};-{n % 90 + 1}.50;EUR;{(truth or TRUTH)[shop]}\n")
+        rows.append(f"2026-{month:02}-{day:02};{shop} {n % 15:03};-{n % 90 + 1}.50;EUR;{(truth or TRUTH)[shop]}\n")
     answer = api.call("POST", "/imports?filename=history.csv&approved=true", data=(HEADER + "".join(rows)).encode())
     assert answer.status_code == 202, answer.text
     api.drain()
@@ -201,7 +202,7 @@ def test_what_was_embedded_of_the_history_is_not_embedded_again(
     container.embedder.override(counting)
     api = new_tenant(container, create_app(container).test_client())
     bring_history(api, FEWEST)
-    assert len(counting.embedded) >= FEWEST
+    assert counting.embedded
     counting.embedded.clear()
     assert evaluate(api)["status"] == "done"
     assert counting.embedded == []
@@ -324,7 +325,9 @@ def test_an_evaluation_whose_job_is_dead_failed_and_comes_back_with_its_replay(s
 
     trials = TrialsStub(break_down)
     sorted_api.container.trials.override(trials)
-    failed = evaluate(sorted_api)
+    with capture_logs() as logs:
+        failed = evaluate(sorted_api)
+    assert [one["status"] for one in logs if one["event"] == "job failed"] == ["queued", "dead"]
     assert (failed["status"], failed["failure"], failed["report"]) == ("failed", "RuntimeError: out of luck", None)
     assert len(trials.trials) == 2, "as often as jobs are tried"
     trials.on_tell = None
@@ -338,7 +341,8 @@ def test_history_that_went_meanwhile_ends_it_at_once(sorted_api: Api) -> None:
     started = sorted_api.post("/evaluations", {}, 202)
     for record in sorted_api.get("/records?limit=201")["items"]:
         assert sorted_api.call("DELETE", f"/records/{record['id']}").status_code == 204
-    sorted_api.drain()
+    with capture_logs():
+        sorted_api.drain()
     failed = sorted_api.get(f"/evaluations/{started['id']}")
     assert failed["status"] == "failed"
     assert failed["failure"] == "TooLittleHistory: people decided 199 records so far; this takes 200"
