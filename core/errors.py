@@ -148,6 +148,12 @@ class StartFailed(SortationError):
     status = 503
 
 
+class TooLittleHistory(Invalid):
+    """People have decided too few records yet for this to tell anything."""
+
+    code = "too_little_history"
+
+
 class LlmUnavailable(Transient):
     """The language model cannot be reached now; try again later."""
 

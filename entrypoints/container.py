@@ -26,6 +26,7 @@ from core.usecases import (
     ask_llm,
     catalog,
     embed,
+    evaluations,
     events,
     imports,
     ingest,
@@ -46,8 +47,10 @@ from core.usecases import (
 )
 from entrypoints.settings import Settings
 from plugins.manager import PluginManager
+from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
+from ports.trials import Trials
 from ports.vector_homes import VectorHomes
 
 SYSTEM_POOL = 4
@@ -102,6 +105,12 @@ def _llm(settings: Settings) -> Llm | None:
     )
 
 
+def _trials(settings: Settings, embedder: Embedder | None, host: PluginHost) -> Trials:
+    from entrypoints.evaluating.trials import ScratchTrials  # which makes a container
+
+    return ScratchTrials(settings, embedder, host)
+
+
 def _model(llm: Llm | None) -> str | None:
     return None if llm is None else llm.model
 
@@ -131,6 +140,7 @@ class Container(containers.DeclarativeContainer):
     llm_model = providers.Callable(_model, llm)
     celery = providers.Singleton(make_celery, settings.provided.broker_url)
     broker = providers.Singleton(CeleryBroker, celery)
+    trials = providers.Factory(_trials, settings, embedder, host)
 
     authenticate = providers.Callable(accounts.authenticate, system=system, clock=clock)
     touch_key = providers.Callable(accounts.touch_key, uow=uow, clock=clock)
@@ -237,6 +247,16 @@ class Container(containers.DeclarativeContainer):
     show_promise = providers.Callable(promise.show_promise, uow=uow, clock=clock)
     reset_promise = providers.Callable(promise.reset_promise, uow=uow, clock=clock)
 
+    start_evaluation = providers.Callable(
+        evaluations.start_evaluation,
+        max_attempts=settings.provided.job_max_attempts,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    get_evaluation = providers.Callable(evaluations.get_evaluation, uow=uow)
+    list_evaluations = providers.Callable(evaluations.list_evaluations, uow=uow)
+
     llm_usage = providers.Callable(llm_spending.llm_usage, uow=uow, llm=llm, clock=clock)
     plan_llm = providers.Callable(llm_spending.plan_llm, uow=uow, llm=llm, embedder=embedder, clock=clock)
 
@@ -282,6 +302,7 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
     )
     refit = providers.Callable(refit.refit, uow=uow, learner=learner, embedder=embedder)
+    run_evaluation = providers.Callable(evaluations.run_evaluation, uow=uow, trials=trials, clock=clock)
     start_reembedding = providers.Callable(embed.start_reembedding, system=system, uow=uow, embedder=embedder, ids=ids)
 
     publish_due = providers.Callable(

@@ -46,6 +46,11 @@ class Lessons(Protocol):
         same ones with the same `seed` (a signed 64-bit number)."""
         ...
 
+    def latest(self, count: int) -> Sequence[Lesson]:
+        """The latest `count` examples in that order, whether the ensemble had them or not, without what was said on
+        arrival. Their weight is known wherever a person was asked, also where no ensemble was."""
+        ...
+
     def had(self) -> int:
         """How many of today's examples it had: fewer than it was taught when some were changed or taken back."""
         ...

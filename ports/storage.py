@@ -24,6 +24,7 @@ from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from ports.category_storage import Categories
+from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.promise_storage import Promises
@@ -338,6 +339,8 @@ class Transaction(Protocol):
     def runs(self) -> RuleRuns: ...
     @property
     def promises(self) -> Promises: ...
+    @property
+    def evaluations(self) -> Evaluations: ...
     @property
     def jobs(self) -> Jobs: ...
     @property

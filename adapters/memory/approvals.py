@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
 from adapters.memory.state import KeptExample, Workspace, many, page
 from core.domain.approvals import Approval, ApprovalReason, Example, Group, of_group, place_of, quantile
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
 from core.errors import AlreadyDecided, Conflict, Invalid
+
+_ASKED_AT_ONCE = 500
+"""Searches whose similarities to all examples are held at once."""
 
 
 class MemoryApprovals:
@@ -139,6 +145,8 @@ class MemoryExamples:
             former = self._of_record(example.record_id)
             id = example.id if former is None else former
             self._examples[id] = KeptExample(example=replace(example, id=id))
+            if example.record_id is not None and self._at.example_of is not None:
+                self._at.example_of[example.record_id] = id
 
     def forget(self, record_ids: Sequence[UUID]) -> None:
         for record_id in record_ids:
@@ -168,7 +176,7 @@ class MemoryExamples:
         for example, vector in vectors.items():
             kept = self._examples.get(example.id)
             if kept is not None and kept.example.text == example.text:
-                self._examples[example.id] = replace(kept, vectors={**kept.vectors, model: tuple(vector)})
+                self._examples[example.id] = replace(kept, vectors={**kept.vectors, model: as_stored(vector)})
 
     def forget_embeddings(self, model: str, limit: int) -> int:
         if self._at.state.serving.get(self._at.tenant_id) == model:
@@ -180,20 +188,29 @@ class MemoryExamples:
         return len(embedded)
 
     def nearest(self, model: str, vectors: Sequence[Sequence[float]], k: int) -> Sequence[Sequence[Neighbour]]:
-        embedded = [(kept.example, kept.vectors[model]) for kept in self._examples.values() if model in kept.vectors]
-        return [
-            sorted(
-                (_neighbour(example, stored, vector) for example, stored in embedded),
-                key=lambda n: (-n.similarity, n.example_id),
-            )[:k]
-            for vector in vectors
-        ]
+        embedded = [kept for id in sorted(self._examples) if model in (kept := self._examples[id]).vectors]
+        if not embedded or not vectors:
+            return [[] for _ in vectors]
+        stored, asked = _unit([kept.vectors[model] for kept in embedded]), _unit(vectors)
+        found: list[Sequence[Neighbour]] = []
+        for first in range(0, len(asked), _ASKED_AT_ONCE):
+            # Rounded, so that equal vectors tie, in whatever company they are multiplied.
+            for similarities in np.round(asked[first : first + _ASKED_AT_ONCE] @ stored.T, 9):
+                # Stable, and the examples are in the order of their ids: among equals the oldest comes first.
+                best = np.argsort(-similarities, kind="stable")[:k]
+                found.append([_neighbour(embedded[place].example, float(similarities[place])) for place in best])
+        return found
 
     def _of_record(self, record_id: UUID | None) -> UUID | None:
-        for id, kept in self._examples.items():
-            if record_id is not None and kept.example.record_id == record_id:
-                return id
-        return None
+        """The example of the record. What a transaction saw is remembered, as it puts thousands."""
+        if record_id is None:
+            return None
+        by_record = self._at.example_of
+        if by_record is None:
+            by_record = {k.example.record_id: id for id, k in self._examples.items() if k.example.record_id is not None}
+            self._at.example_of = by_record
+        id = by_record.get(record_id)
+        return id if id in self._examples else None
 
 
 class MemoryEmbeddings:
@@ -205,7 +222,7 @@ class MemoryEmbeddings:
 
     def put(self, model: str, vectors: Mapping[bytes, Sequence[float]]) -> None:
         for digest, vector in vectors.items():
-            self._embeddings.setdefault((model, digest), tuple(vector))
+            self._embeddings.setdefault((model, digest), as_stored(vector))
 
     def forget(self, model: str, limit: int) -> int:
         mine = [key for key in self._embeddings if key[0] == model][:limit]
@@ -214,11 +231,16 @@ class MemoryEmbeddings:
         return len(mine)
 
 
-def _neighbour(example: Example, stored: Sequence[float], vector: Sequence[float]) -> Neighbour:
-    dot = math.fsum(a * b for a, b in zip(stored, vector, strict=True))
-    return Neighbour(
-        example_id=example.id,
-        category_id=example.category_id,
-        text=example.text,
-        similarity=dot / (math.hypot(*stored) * math.hypot(*vector)),
-    )
+def as_stored(vector: Sequence[float]) -> Sequence[float]:
+    """Its components as the database keeps them, a tenth of the size of a tuple; a stored one is kept as it is."""
+    return vector if isinstance(vector, array) and vector.typecode == "f" else array("f", vector)
+
+
+def _unit(vectors: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    matrix = np.array(vectors, dtype=np.float64)
+    found: npt.NDArray[np.float64] = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    return found
+
+
+def _neighbour(example: Example, similarity: float) -> Neighbour:
+    return Neighbour(example_id=example.id, category_id=example.category_id, text=example.text, similarity=similarity)

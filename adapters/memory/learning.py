@@ -10,7 +10,7 @@ from uuid import UUID
 from adapters.memory.state import KeptExample, Workspace
 from core.domain.decisions import Stage
 from core.domain.learning import Arrival, Lesson
-from core.domain.records import RecordStatus, text_digest
+from core.domain.records import Record, RecordStatus, text_digest
 from core.errors import NotFound, Transient
 from ports.learning_storage import StoredEnsemble
 
@@ -58,6 +58,10 @@ class MemoryLessons:
             chosen = sorted(random.Random(seed).sample(range(len(latest)), count))  # noqa: S311 - repeatable
             latest = [latest[i] for i in chosen]
         return [self._lesson(kept) for kept in latest]
+
+    def latest(self, count: int) -> Sequence[Lesson]:
+        every = sorted([*self._kept(learned=True), *self._kept(learned=False)], key=_place)
+        return [self._past(kept) for kept in every[-count:]] if count else []
 
     def had(self) -> int:
         return len(self._kept(learned=True))
@@ -108,21 +112,35 @@ class MemoryLessons:
             if kept.example.record_id in record_ids:
                 self._state.examples[id] = replace(kept, learned=learned)
 
-    def _lesson(self, kept: KeptExample) -> Lesson:
+    def _past(self, kept: KeptExample) -> Lesson:
+        """As a part of the history: whether an ensemble was asked does not matter."""
+        record = self._record(kept)
+        asked = self._imported(record) or self._answered(record)
+        weight = 1 / record.selection_probability if asked and record.selection_probability else None
+        return replace(self._lesson(kept), weight=weight, arrival=None)
+
+    def _record(self, kept: KeptExample) -> Record:
         assert kept.example.record_id is not None  # noqa: S101 - those alone are lessons
-        record = self._state.records[kept.example.record_id].record
-        noted = self._state.arrivals.get(record.id)
-        answered = any(
+        return self._state.records[kept.example.record_id].record
+
+    def _imported(self, record: Record) -> bool:
+        return (record.reasoning_trace or {}).get("reason") == _IMPORTED
+
+    def _answered(self, record: Record) -> bool:
+        return any(
             a.record_id == record.id and a.verdict is not None and a.withdrawn_at is None
             for a in self._state.approvals.values()
         )
+
+    def _lesson(self, kept: KeptExample) -> Lesson:
+        record = self._record(kept)
+        noted = self._state.arrivals.get(record.id)
         stages = (record.reasoning_trace or {}).get("stages", ())
         similarity_asked = any(said["stage"] == Stage.SIMILARITY for said in stages)
-        imported = (record.reasoning_trace or {}).get("reason") == _IMPORTED
         weight = None
-        if imported and record.status is RecordStatus.APPROVED:
+        if self._imported(record) and record.status is RecordStatus.APPROVED:
             weight = 1.0
-        elif noted is not None and similarity_asked and answered and record.selection_probability:
+        elif noted is not None and similarity_asked and record.selection_probability and self._answered(record):
             weight = 1 / record.selection_probability
         digest = text_digest(kept.example.text)
         vector = self._state.embeddings.get((next(iter(self._state.serving.values()), ""), digest))
@@ -133,3 +151,8 @@ class MemoryLessons:
             vector=vector,
             arrival=None if noted is None else noted[0],
         )
+
+
+def _place(kept: KeptExample) -> UUID:
+    assert kept.example.record_id is not None  # noqa: S101 - those alone are lessons
+    return kept.example.record_id

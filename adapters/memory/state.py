@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from core.domain.categories import Category
 from core.domain.connections import Connection, Import
 from core.domain.decisions import Stage
 from core.domain.drift import Watch
+from core.domain.evaluations import Evaluation
 from core.domain.events import NewEvent
 from core.domain.jobs import Job
 from core.domain.learning import Arrival
@@ -47,7 +48,7 @@ class KeptExample:
     """An example and its vectors by model."""
 
     example: Example
-    vectors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     learned: bool = False
     """Whether the ensemble had it."""
 
@@ -109,7 +110,7 @@ class TenantState:
     """By connection, account and external id."""
     approvals: dict[UUID, Approval] = field(default_factory=dict)
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
-    embeddings: dict[tuple[str, bytes], tuple[float, ...]] = field(default_factory=dict)
+    embeddings: dict[tuple[str, bytes], Sequence[float]] = field(default_factory=dict)
     llm_answers: dict[bytes, tuple[LlmAnswer, datetime]] = field(default_factory=dict)
     """By the key of their question, with when they were kept."""
     llm_usages: dict[date, LlmSpend] = field(default_factory=dict)
@@ -125,6 +126,7 @@ class TenantState:
     runs: dict[UUID, RuleRun] = field(default_factory=dict)
     changes: dict[tuple[UUID, UUID], KeptChange] = field(default_factory=dict)
     """By run and record."""
+    evaluations: dict[UUID, Evaluation] = field(default_factory=dict)
     jobs: dict[UUID, KeptJob] = field(default_factory=dict)
     batches: dict[UUID, EventBatch] = field(default_factory=dict)
     responses: dict[str, KeptResponse] = field(default_factory=dict)
@@ -188,6 +190,8 @@ class Workspace:
     ids: Ids
     state: TenantState
     told: list[NewEvent] = field(default_factory=list)
+    example_of: dict[UUID, UUID] | None = None
+    """Examples by their records, once somebody asked; an example that went may still stand here."""
 
     @property
     def tenant_id(self) -> UUID:

@@ -10,6 +10,7 @@ from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
 from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
 from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
+from adapters.memory.evaluations import MemoryEvaluations
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.promises import MemoryPromises
@@ -46,6 +47,7 @@ class MemoryTransaction:
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)
         self.promises = MemoryPromises(at)
+        self.evaluations = MemoryEvaluations(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 

@@ -40,6 +40,23 @@ _LESSONS = """
     LEFT JOIN arrivals a ON a.tenant_id = r.tenant_id AND a.record_id = r.id
     ORDER BY r.id
 """
+# All that people decided, whatever was asked about it before.
+_HISTORY = """
+    SELECT {columns}, e.category_id AS taught, CAST(NULL AS real) AS score,
+           CASE WHEN r.reasoning_trace ->> 'reason' = 'human: imported as approved'
+                     OR EXISTS (SELECT 1 FROM approvals p WHERE p.tenant_id = r.tenant_id AND p.record_id = r.id
+                                AND p.verdict IS NOT NULL AND p.withdrawn_at IS NULL)
+                THEN 1 / nullif(r.selection_probability, 0) END AS weight,
+           (SELECT vector_send(v.embedding) FROM embeddings v
+            WHERE v.tenant_id = e.tenant_id AND v.text_digest = e.text_digest
+              AND v.model = (SELECT serving FROM vector_homes WHERE tenant_id = :tenant)) AS vector
+    FROM (
+        SELECT * FROM examples WHERE tenant_id = :tenant AND record_id IS NOT NULL
+        ORDER BY record_id DESC LIMIT :count
+    ) AS e
+    JOIN records r ON r.tenant_id = e.tenant_id AND r.id = e.record_id
+    ORDER BY r.id
+"""
 _COLUMNS = ", ".join(
     {"raw": "'{}'::jsonb AS raw", "reasoning_trace": "NULL::jsonb AS reasoning_trace"}.get(c.name, f"r.{c.name}")
     for c in RECORD_COLUMNS
@@ -58,6 +75,7 @@ _SAMPLED = f"""
     SELECT * FROM ({_LATEST}) AS latest ORDER BY uuid_hash_extended(record_id, :seed), record_id LIMIT :count
 """  # noqa: S608 - constants
 _DRAWN = text(_LESSONS.format(columns=_COLUMNS, chosen=_SAMPLED))
+_LATEST_ALL = text(_HISTORY.format(columns=_COLUMNS))
 _STAGED = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_arrivals (
         record_id uuid, candidates uuid[], features bytea, score real, stacked boolean, scope real, predicted uuid,
@@ -154,6 +172,9 @@ class PostgresLessons:
         if count >= of:
             return self._read(_EARLIER, of=of)
         return self._read(_DRAWN, count=count, of=of, seed=seed)
+
+    def latest(self, count: int) -> Sequence[Lesson]:
+        return self._read(_LATEST_ALL, count=count)
 
     def _read(self, query: Any, **limits: int) -> Sequence[Lesson]:
         rows = self._connection.execute(query, {"tenant": self._tenant_id, **limits}).mappings().all()

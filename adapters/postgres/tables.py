@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from adapters.postgres import (  # noqa: F401 - of the same metadata
     category_tables,
+    evaluation_tables,
     learning_tables,
     llm_tables,
     promise_tables,

@@ -15,6 +15,7 @@ from adapters.postgres.accounts import PostgresApiKeys, PostgresTenants
 from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.catalog import PostgresConnections
 from adapters.postgres.categories import PostgresCategories
+from adapters.postgres.evaluations import PostgresEvaluations
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
 from adapters.postgres.imports import PostgresImports
@@ -55,6 +56,7 @@ class PostgresTransaction:
         self.proposals = PostgresProposals(connection, tenant_id)
         self.runs = PostgresRuleRuns(connection, tenant_id)
         self.promises = PostgresPromises(connection, tenant_id)
+        self.evaluations = PostgresEvaluations(connection, tenant_id)
         self.jobs = PostgresJobs(connection, tenant_id)
 
     def commit(self) -> None:

@@ -20,6 +20,7 @@ class Stream(StrEnum):
     REFIT = "models:refit"
     LEARN = "rules:learn"
     RUN = "rules:run"
+    EVALUATE = "evaluations:run"
 
 
 class JobStatus(StrEnum):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.domain.connections import ImportStatus
+from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
@@ -56,6 +57,10 @@ def fail_job(
                 run = tx.runs.get(UUID(job.payload["run_id"]))
                 if run.job_id == job.id:
                     tx.runs.update(replace(run, status=RunStatus.FAILED, failure=reason, finished_at=clock.now()))
+            if job.stream is Stream.EVALUATE:
+                evaluation = tx.evaluations.get(UUID(job.payload["evaluation_id"]))
+                failed = replace(evaluation, status=EvaluationStatus.FAILED, failure=reason, finished_at=clock.now())
+                tx.evaluations.update(failed)
         tx.commit()
     return JobStatus.DEAD if dead else JobStatus.QUEUED
 

@@ -87,6 +87,10 @@ def replay(
     promise: _Promise = 0.95,
     spot_checks: Annotated[float, typer.Option(help="The share of what is decided alone that people check.")] = 0.02,
     batch: Annotated[int, typer.Option(min=10, max=5_000, help="Records that arrive at once.")] = 1_000,
+    accept_rules: Annotated[
+        bool,
+        typer.Option("--accept-rules", help="Accept the rules that are proposed and expected to keep the promise."),
+    ] = False,
     json_out: _Json = None,
 ) -> None:
     """Live a tenant's life: rows arrive in their order, and what is not decided alone is answered from the file.
@@ -110,6 +114,7 @@ def replay(
             spot_checks=spot_checks,
             batch=batch,
             dated=date is not None,
+            accept_rules=accept_rules,
             tell=lambda done: status.update(f"{done} of {len(rows)} records"),
         )
     if json_out is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from core.domain.decisions import Stage
+from core.domain.evaluations import Judged, Tried, figures_of
 from core.domain.tenants import TenantSettings
 from entrypoints.container import Container
 from entrypoints.evaluating.life import Life
@@ -30,28 +31,21 @@ def evaluate(
     if not dated:
         # Without dates the order of rows means nothing, and many files are sorted by category.
         train = random.Random(0).sample(list(train), len(train))  # noqa: S311 - the same order each time
-    life = Life(container, TenantSettings(promise=promise, spot_check_share=0.0))
-    life.know(sorted({row.category for row in train}))
+    settings = TenantSettings(promise=promise, spot_check_share=0.0)
+    life = Life.begin(container, settings, sorted({row.category for row in train}))
     life.teach(train)
     decided = life.arrive(test)
     out = life.arrive(outside) if outside else []
-    alone = [one for one in decided if one.alone]
-    right = [one for one in decided if one.category == one.row.category]
-    stages = Counter(one.stage for one in alone)
+    judged = [
+        Judged(
+            truth=one.row.category, tried=Tried(category=one.category, stage=Stage(one.stage) if one.stage else None)
+        )
+        for one in decided
+    ]
     return {
-        "accuracy": round(len(right) / max(len(decided), 1), 4),
-        "promise": promise,
-        "coverage": round(len(alone) / max(len(decided), 1), 4),
-        "precision": round(sum(one.category == one.row.category for one in alone) / len(alone), 4) if alone else None,
-        "by_stage": {
-            stage: {
-                "decided": count,
-                "precision": round(
-                    sum(one.category == one.row.category for one in alone if one.stage == stage) / count, 4
-                ),
-            }
-            for stage, count in sorted(stages.items(), key=str)
-        },
+        **figures_of(judged, promise),
+        "train": len(train),
+        "test": len(test),
         "oos_auroc": round(auroc([one.scope for one in decided], [one.scope for one in out]), 4) if out else None,
         "oos_wrongly_decided": round(sum(one.alone for one in out) / len(out), 4) if out else None,
         "seconds": round(time.monotonic() - started, 1),

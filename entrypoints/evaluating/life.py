@@ -10,6 +10,7 @@ from uuid import UUID
 from core.domain.approvals import Answer, Verdict
 from core.domain.categories import key_from_name
 from core.domain.decisions import Stage
+from core.domain.proposals import ProposalStatus
 from core.domain.records import RecordStatus
 from core.domain.tenants import Actor, TenantSettings
 from core.errors import UnreadableFile
@@ -36,25 +37,30 @@ class Decided:
 
 
 class Life:
-    """A tenant of its own, made for the purpose, in a container whose jobs are carried out here."""
+    """A tenant in a container whose jobs are carried out here; `category_of` are the names by which rows name its
+    categories."""
 
-    def __init__(self, container: Container, settings: TenantSettings) -> None:
+    def __init__(self, container: Container, actor: Actor, category_of: Mapping[str, UUID]) -> None:
         self._container = container
-        tenant, _ = container.create_tenant("evaluation", settings=settings)
-        self._actor = Actor(tenant_id=tenant.id, name="evaluation")
-        for rule in container.list_rules(self._actor):
-            container.delete_rule(self._actor, rule.id, version=None)
+        self._actor = actor
+        self._category_of = category_of
         self._arrived = 0
-        self._category_of: dict[str, UUID] = {}
 
-    def know(self, names: Sequence[str]) -> None:
-        """Makes the categories, as a chart of accounts is known beforehand; others that there are go."""
-        for category in sorted(self._container.list_categories(self._actor), key=lambda c: -c.key.count(".")):
-            self._container.delete_category(self._actor, category.id, version=None)
+    @classmethod
+    def begin(cls, container: Container, settings: TenantSettings, names: Sequence[str]) -> Life:
+        """A tenant made for the purpose, without rules, that has these categories, as a chart of accounts is known
+        beforehand."""
+        tenant, _ = container.create_tenant("evaluation", settings=settings)
+        actor = Actor(tenant_id=tenant.id, name="evaluation")
+        for rule in container.list_rules(actor):
+            container.delete_rule(actor, rule.id, version=None)
+        for category in sorted(container.list_categories(actor), key=lambda c: -c.key.count(".")):
+            container.delete_category(actor, category.id, version=None)
+        category_of = {}
         for number, name in enumerate(dict.fromkeys(names)):
             key = f"{key_from_name(name)[:80]}-{number}"
-            made = self._container.create_category(self._actor, name=name, key=key)
-            self._category_of[name] = made.id
+            category_of[name] = container.create_category(actor, name=name, key=key).id
+        return cls(container, actor, category_of)
 
     def teach(self, rows: Sequence[Row]) -> None:
         """History that people sorted."""
@@ -104,6 +110,23 @@ class Life:
             answered += len(answers)
         drain(self._container, self._actor.tenant_id)
         return answered
+
+    def accept_rules(self, promise: float) -> int:
+        """Rules are proposed out of what was answered so far, and those that are expected to keep the promise accepted,
+        as a person would who reads their evidence; returns how many."""
+        self._container.start_learning(self._actor)
+        drain(self._container, self._actor.tenant_id)
+        accepted = 0
+        after: UUID | None = None
+        while page := self._container.list_proposals(
+            self._actor, status=ProposalStatus.OPEN.value, after=after, limit=_PAGE
+        ):
+            for proposal in page:
+                if proposal.evidence.expected >= promise:
+                    self._container.accept_proposal(self._actor, proposal.id, {}, version=None)
+                    accepted += 1
+            after = page[-1].id
+        return accepted
 
     def _deliver(self, rows: Sequence[Row], *, approved: bool) -> UUID:
         first = self._arrived

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.domain.rule_standing import wilson
+from core.domain.decisions import Stage
+from core.domain.promise import Check, estimate, tally
 from core.domain.tenants import TenantSettings
 from entrypoints.container import Container
 from entrypoints.evaluating.life import Decided, Life
@@ -37,15 +38,17 @@ def replay(
     spot_checks: float,
     batch: int,
     dated: bool,
+    accept_rules: bool,
     tell: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Lives through the rows in their order; `tell` is told how many are done. Seconds are wall-clock time."""
+    """Lives through the rows in their order; `tell` is told how many are done. With `accept_rules` somebody accepts,
+    after each batch, the rules that are proposed and expected to keep the promise. Seconds are wall-clock time."""
     started = time.monotonic()
-    life = Life(container, TenantSettings(promise=promise, spot_check_share=spot_checks))
-    life.know(sorted({row.category for row in rows}))
+    settings = TenantSettings(promise=promise, spot_check_share=spot_checks)
+    life = Life.begin(container, settings, sorted({row.category for row in rows}))
     truth = {str(place): row.category for place, row in enumerate(rows)}
     seen: list[Seen] = []
-    answers = begin = 0
+    answers = accepted = begin = 0
     while begin < len(rows):
         end = begin + (batch if begin >= _FEW else max(1, batch // _SMALLER))
         decided = life.arrive(rows[begin:end])
@@ -59,6 +62,8 @@ def replay(
             for place, one in enumerate(decided)
         ]
         answers += life.answer(truth)
+        if accept_rules:
+            accepted += life.accept_rules(promise)
         begin = end
         tell(min(begin, len(rows)))
     alone = [s.decided for s in seen if s.decided.alone]
@@ -67,7 +72,13 @@ def replay(
         "periods": [_told(period, [s for s in seen if s.period == period]) for period in periods],
         "automation": round(len(alone) / max(len(seen), 1), 4),
         "precision": _share(alone),
+        "by_stage": {
+            stage: {"decided": len(decided), "precision": _share(decided)}
+            for stage in sorted({str(one.stage) for one in alone})
+            if (decided := [one for one in alone if one.stage == stage])
+        },
         "answers": answers,
+        "rules_accepted": accepted,
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -76,29 +87,29 @@ def _period(rows: Sequence[Row], place: int, *, dated: bool) -> str:
     """The quarter, or the tenth of the rows."""
     if not dated:
         return f"{place * _PERIODS // len(rows) + 1}/{_PERIODS}"
-    day = rows[place].day
+    day = rows[place].occurred_at
     return f"{day.year}Q{(day.month + 2) // 3}"
 
 
 def _told(period: str, seen: Sequence[Seen]) -> dict[str, Any]:
     alone = [s for s in seen if s.decided.alone]
-    checked = [s.decided for s in alone if s.checked]
-    weights = [(1 / one.selection_probability, one.category == one.row.category) for one in checked]
-    estimate = interval = None
-    if weights:
-        total, squares = sum(w for w, _ in weights), sum(w * w for w, _ in weights)
-        estimate = sum(w for w, right in weights if right) / total
-        effective = total * total / squares
-        interval = [round(bound, 4) for bound in wilson(estimate * effective, effective)]
+    found = estimate(tally(_check(s.decided) for s in alone if s.checked))
     return {
         "period": period,
         "records": len(seen),
         "automated": len(alone),
         "precision": _share([s.decided for s in alone]),
-        "estimated_precision": None if estimate is None else round(estimate, 4),
-        "interval": interval,
-        "checks": len(weights),
+        "estimated_precision": None if found is None else round(found.precision, 4),
+        "interval": None if found is None else [round(found.low, 4), round(found.high, 4)],
+        "checks": 0 if found is None else found.checked,
     }
+
+
+def _check(one: Decided) -> Check:
+    """What a person's answer to the spot check tells."""
+    return Check(
+        stage=Stage(one.stage or ""), probability=one.selection_probability, right=one.category == one.row.category
+    )
 
 
 def _share(decided: Sequence[Decided]) -> float | None:

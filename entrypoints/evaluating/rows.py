@@ -1,17 +1,19 @@
-"""Rows of a CSV file whose categories are known, and the records that they become."""
+"""Rows whose categories are known, out of a CSV file or a tenant's history, and the records that they become."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import orjson
 
+from core.domain.learning import Lesson
 from core.errors import UnreadableFile
 
 _FIRST_DAY = date(2000, 1, 1)
@@ -31,25 +33,50 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
+    """`category` is its name, or a key, as `Life` knows it."""
+
     text: str
     category: str
-    context: tuple[tuple[str, str], ...]
-    amount: Decimal | None
-    day: date
+    occurred_at: date | datetime
+    attributes: Mapping[str, Any]
+    amount: Decimal | None = None
+    currency: str | None = None
+    counterparty: str = ""
+    account: str = ""
+    kind: str = "transaction"
 
     def written(self, external_id: str, *, approved: bool) -> bytes:
         """As a line of the JSON connector."""
         record: dict[str, object] = {
             "text": self.text,
-            "occurred_at": self.day.isoformat(),
+            "counterparty": self.counterparty,
+            "account": self.account,
+            "kind": self.kind,
+            "occurred_at": self.occurred_at.isoformat(),
             "external_id": external_id,
-            "attributes": {name: value for name, value in self.context if value},
+            "attributes": self.attributes,
         }
         if self.amount is not None:
-            record["amount"] = str(self.amount)
+            record |= {"amount": str(self.amount), "currency": self.currency}
         if approved:
             record["category"] = self.category
         return orjson.dumps(record) + b"\n"
+
+
+def row_of(lesson: Lesson, category: str) -> Row:
+    """What a record was when it came, with the category that people gave it."""
+    record = lesson.record
+    return Row(
+        text=record.text,
+        category=category,
+        occurred_at=record.occurred_at,
+        attributes=record.attributes,
+        amount=record.amount,
+        currency=record.currency,
+        counterparty=record.counterparty,
+        account=record.account,
+        kind=record.kind,
+    )
 
 
 def read_rows(file: Path, columns: Columns) -> list[Row]:
@@ -78,9 +105,9 @@ def _rows(file: Path, reader: csv.DictReader[str], columns: Columns) -> Iterator
         yield Row(
             text=text,
             category=category,
-            context=tuple((name, (row[name] or "").strip()) for name in columns.context),
+            occurred_at=_day(row[columns.date], file, number) if columns.date else _FIRST_DAY,
+            attributes={name: value for name in columns.context if (value := (row[name] or "").strip())},
             amount=_amount(row[columns.amount], file, number) if columns.amount else None,
-            day=_day(row[columns.date], file, number) if columns.date else _FIRST_DAY,
         )
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from core.domain.jobs import OPEN_STATUSES, Job
 from core.domain.tenants import worker_actor
+from entrypoints.cli import stopping
 from entrypoints.container import Container
 from entrypoints.worker.runner import run_job
 
@@ -25,12 +26,14 @@ log = structlog.get_logger()
 
 def drain(container: Container, tenant_id: UUID, *, patience: float = PATIENCE_SECONDS) -> Sequence[Job]:
     """Runs the tenant's jobs, and those that they queue, until none is open or due within `patience` seconds; waits for
-    retries to become due. Returns the jobs that are left for later, by id."""
+    retries to become due. Returns the jobs that are left for later, by id. Raises `SystemExit` after the job during
+    which the process was told to stop."""
     while True:
         with container.system().take_due(share=1_000, limit=1_000) as due:
             mine = list(due)
         for tenant, job_id, _, _ in mine:
             run_job(container, tenant, job_id)
+            stopping.check()  # a job takes what stops it for its own fault
         if not mine:
             left = _open_jobs(container, tenant_id)
             until = container.clock().now() + timedelta(seconds=patience)

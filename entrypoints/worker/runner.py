@@ -50,6 +50,7 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.REFIT: container.refit,
         Stream.LEARN: container.learn_rules,
         Stream.RUN: container.run_rules,
+        Stream.EVALUATE: container.run_evaluation,
     }
 
 

@@ -20,6 +20,7 @@ from tests.contract.storage import (
     an_answer,
     an_arrival,
     an_ensemble,
+    an_evaluation,
     an_example,
     an_import,
     asked,
@@ -42,6 +43,7 @@ class Belongings:
     rule: UUID
     proposal: UUID
     run: UUID
+    evaluation: UUID
     job: UUID
     key: UUID
 
@@ -52,7 +54,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, another, key, person, proposal, run = storage.ids.batch(7)
+    rule, example, another, key, person, proposal, run, evaluation = storage.ids.batch(8)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
@@ -73,6 +75,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.rules.add([a_rule(rule, actor, category)])
         tx.proposals.replace_open([a_proposal(proposal, actor, category)])
         tx.runs.add(a_run(run, actor))
+        tx.evaluations.add(an_evaluation(evaluation, actor))
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
@@ -94,6 +97,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         rule=rule,
         proposal=proposal,
         run=run,
+        evaluation=evaluation,
         job=job,
         key=key,
     )

@@ -17,6 +17,7 @@ from core.domain.categories import Category
 from core.domain.conditions import parse_condition
 from core.domain.connections import Connection, Import, ImportStatus
 from core.domain.decisions import Decision, Stage
+from core.domain.evaluations import Evaluation, EvaluationStatus
 from core.domain.events import Event, EventFilter
 from core.domain.gate import Gate
 from core.domain.jobs import Job, NewJob, Stream
@@ -310,6 +311,20 @@ def a_run(id: UUID, actor: Actor, **fields: Any) -> RuleRun:
         "created_at": START,
     }
     return RuleRun(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
+
+
+def an_evaluation(id: UUID, actor: Actor, **fields: Any) -> Evaluation:
+    standard: dict[str, Any] = {
+        "job_id": id,
+        "status": EvaluationStatus.QUEUED,
+        "promise": 0.95,
+        "test": None,
+        "test_share": 0.2,
+        "with_rules": False,
+        "requested_by": "reviewer",
+        "created_at": START,
+    }
+    return Evaluation(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
 
 
 def vector(**components: float) -> list[float]:

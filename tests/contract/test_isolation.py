@@ -25,6 +25,7 @@ from tests.contract.storage import (
     a_run,
     an_arrival,
     an_ensemble,
+    an_evaluation,
     an_example,
     an_import,
     answered,
@@ -73,6 +74,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "embeddings": lambda tx, their: tx.embeddings.get("m1", [b"digest"]),
     "fresh lessons": lambda tx, their: tx.lessons.fresh(9),
     "earlier lessons": lambda tx, their: [*tx.lessons.earlier(9, 9), *tx.lessons.earlier(1, 9)],
+    "latest lessons": lambda tx, their: tx.lessons.latest(9),
     "lessons had": lambda tx, their: tx.lessons.had(),
     "arrived": lambda tx, their: tx.lessons.arrived(1),
     "latest_scores": lambda tx, their: tx.lessons.latest_scores(9),
@@ -83,6 +85,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "rules": lambda tx, their: tx.rules.list(),
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
+    "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
     "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
@@ -125,6 +128,8 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals.decide": lambda tx, their: tx.proposals.decide(
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
+    "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
+    "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),
     "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),
     "jobs.get": lambda tx, their: tx.jobs.get(their.job),

@@ -23,7 +23,10 @@ EVALUATED = {
     "promise",
     "coverage",
     "precision",
+    "interval",
     "by_stage",
+    "train",
+    "test",
     "oos_auroc",
     "oos_wrongly_decided",
     "seconds",
@@ -56,6 +59,8 @@ def test_evaluate_tells_what_would_be_decided_alone(tmp_path: Path) -> None:
     assert found["promise"] == 0.9
     assert found["coverage"] > 0.5
     assert found["precision"] >= 0.9
+    assert found["interval"][0] < found["precision"] <= found["interval"][1]
+    assert (found["train"], found["test"]) == (500, 100)
     assert found["by_stage"].keys() == {"similarity"}
     assert found["by_stage"]["similarity"]["decided"] == round(found["coverage"] * 100)
     assert found["oos_auroc"] > 0.9
@@ -94,6 +99,23 @@ def test_replay_lives_a_tenants_life(tmp_path: Path) -> None:
     assert 0 < checks < automated
     low, high = periods[-1]["interval"]
     assert low <= periods[-1]["estimated_precision"] <= high
+    assert found["rules_accepted"] == 0
+    assert found["by_stage"].keys() == {"similarity"}
+
+
+def test_replay_accepts_the_rules_that_are_proposed_and_they_are_checked_too(tmp_path: Path) -> None:
+    file = written(tmp_path / "history.csv", 600, 4)
+    asked = ("--promise", "0.8", "--spot-checks", "0.2", "--batch", "200", "--accept-rules", "--json", "-")
+    found = json.loads(sortation("replay", file, *ALL, *asked, cwd=tmp_path).stdout)
+    assert found["rules_accepted"] >= len(SHOPS), "one for each shop at least"
+    rules = found["by_stage"]["rules"]
+    assert rules["precision"] == 1
+    assert rules["decided"] > 200
+    automated = sum(one["automated"] for one in found["periods"])
+    assert sum(stage["decided"] for stage in found["by_stage"].values()) == automated
+    checks = sum(one["checks"] for one in found["periods"])
+    assert checks > 0.1 * automated, "a fifth in the mean"
+    assert found["answers"] == 600 - automated + checks
 
 
 def test_replay_without_dates_tells_by_tenths(tmp_path: Path) -> None:

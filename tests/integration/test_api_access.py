@@ -19,6 +19,7 @@ from entrypoints.api import app as app_module
 from entrypoints.api.app import create_app
 from entrypoints.api.auth import access_of
 from entrypoints.container import Container
+from tests.contract.storage import an_evaluation
 from tests.integration.api_support import Api, add_rule, new_tenant
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -133,6 +134,15 @@ def propose(api: Api, category_id: UUID) -> UUID:
     return proposal.id
 
 
+def evaluated(api: Api) -> UUID:
+    """An evaluation that the tenant asked for."""
+    evaluation = an_evaluation(api.container.ids().new(), api.actor)
+    with api.container.uow().begin(api.actor) as tx:
+        tx.evaluations.add(evaluation)
+        tx.commit()
+    return evaluation.id
+
+
 def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, other: Api) -> None:
     category = other.category("food.groceries")
     imported = other.upload()
@@ -149,6 +159,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         "tenant_id": str(other.tenant_id),
         "run_id": other.post("/rules/runs", {}, 202)["id"],
         "proposal_id": str(propose(other, UUID(category))),
+        "evaluation_id": str(evaluated(other)),
     }
     tried = 0
     for rule, method in protected(app):
@@ -161,7 +172,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 29
+    assert tried == 30
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from typing import Any
 from uuid import UUID
+
+import pytest
+from dependency_injector import providers
 
 from core.domain.jobs import JobStatus, NewJob, Stream
 from core.domain.tenants import Actor
+from entrypoints.cli import stopping
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
 
@@ -37,3 +43,22 @@ def test_how_long_it_waits_is_the_callers_choice(container: Container) -> None:
     actor = Actor(tenant_id=tenant.id, name="a tester")
     id = queue(container, actor, 30)
     assert [job.id for job in drain(container, tenant.id, patience=1)] == [id]
+
+
+def test_who_is_told_to_stop_in_a_job_stops_after_it(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job takes what stops it for a plugin that exits, to be tried again; the process must end all the same."""
+    monkeypatch.setattr(stopping, "_told", 0)
+    tenant, _ = container.create_tenant("Stopped")
+    actor = Actor(tenant_id=tenant.id, name="a tester")
+
+    def told(_: Any) -> None:
+        stopping._handle(signal.SIGTERM, None)
+
+    container.embed_examples.override(providers.Callable(told))
+    stopped, after = queue(container, actor, 0), queue(container, actor, 0)
+    with pytest.raises(SystemExit) as exited:
+        drain(container, tenant.id)
+    assert exited.value.code == 128 + signal.SIGTERM
+    jobs = [container.get_job(actor, id) for id in (stopped, after)]
+    assert [job.attempts for job in jobs] == [1, 0]
+    assert jobs[0].last_error == f"RuntimeError: exited: {128 + signal.SIGTERM}"

@@ -107,6 +107,7 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         assert sorted(kept, key=str) == sorted(rows, key=str), table
     assert {table: len(after[table]) for table in after.keys() - before.keys()} == {
         "category_aliases": 0,
+        "evaluations": 0,
         "promise_watches": 0,
         "rule_proposals": 0,
         "rule_runs": 0,

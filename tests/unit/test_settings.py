@@ -211,6 +211,7 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "models:refit",
         "rules:learn",
         "rules:run",
+        "evaluations:run",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
     assert named.worker_streams == ("records:llm",)
