@@ -29,7 +29,8 @@ _BLOCK, _SMALL_BLOCK = 1_000, 200
 _POLISH_FROM, _POLISH = 2_000, 8
 """How often the lessons of a session are gone through again at its end, where they are many."""
 _SMOOTHING = 0.1
-"""Of labels for the classifier over n-grams, which learns single wrong ones by heart; that over embeddings can't."""
+"""Of labels for the classifier over n-grams, which learns single wrong ones by heart; that over embeddings can't. Not
+in the beginning, when every label is needed."""
 _OBSERVED = 40_000
 _PRIOR_DECAY, _HIT_DECAY = 0.98, 0.94
 """What a category's frequency and precision so far keep of their weight in 1,000 lessons."""
@@ -50,7 +51,7 @@ class LearnedEnsemble:
         self.categories: list[UUID | None] = []
         self.taught, self.arrived = 0, 0
         self._class_of: dict[UUID, int] = {}
-        self._grams, self._meaning = Softmax(DIMENSIONS, 0, _SMOOTHING), Softmax(VECTOR, 0)
+        self._grams, self._meaning = Softmax(DIMENSIONS, 0), Softmax(VECTOR, 0)
         self._embedded = 0
         self._memory = LabelMemory()
         self._prior: npt.NDArray[np.float64] = np.zeros(0)
@@ -215,7 +216,8 @@ class LearnedEnsemble:
         return Batch(grams, _matrix([one.vector for one in lessons]), labels, _weights(lessons))
 
     def _fit(self, batch: Batch) -> None:
-        self._grams.fit(batch.grams, batch.labels, batch.weights)
+        smoothing = _SMOOTHING if self.taught >= stacker.FIRST_AT else 0.0
+        self._grams.fit(batch.grams, batch.labels, batch.weights, smoothing)
         self._fit_meaning(batch)
 
     def _fit_meaning(self, batch: Batch) -> None:
@@ -280,7 +282,7 @@ class LearnedEnsemble:
             found.categories = [categories.get(id) for id in ids]
             found._class_of = {id: place for place, id in enumerate(found.categories) if id is not None}
             found._prior, found._hits = arrays["prior"], arrays["hits"]
-            found._grams = Softmax.load("grams", DIMENSIONS, arrays, _SMOOTHING)
+            found._grams = Softmax.load("grams", DIMENSIONS, arrays)
             found._meaning = Softmax.load("meaning", VECTOR, arrays)
             found._memory = LabelMemory.load(arrays)
             found._observed = {name: arrays[f"observed.{name}"].tolist() for name in _COLUMNS}

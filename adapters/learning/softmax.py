@@ -21,11 +21,9 @@ _UNKNOWN = -30.0
 
 
 class Softmax:
-    """`weights` (features, classes), `seen` (features: sums of squared gradients), `bias` (classes). `smoothing` is the
-    share of each label that is spread over all classes (Szegedy et al. 2016), as some labels are wrong."""
+    """`weights` (features, classes), `seen` (features: sums of squared gradients), `bias` (classes)."""
 
-    def __init__(self, features: int, classes: int, smoothing: float = 0.0) -> None:
-        self.smoothing = smoothing
+    def __init__(self, features: int, classes: int) -> None:
         self.weights: Floats = np.zeros((features, classes), np.float32)
         self.seen: Floats = np.full(features, _START, np.float32)
         self.bias: Floats = np.zeros(classes, np.float32)
@@ -42,8 +40,9 @@ class Softmax:
         found[:, ~known] = _UNKNOWN
         return found
 
-    def fit(self, inputs: Any, labels: Ints, weights: Floats) -> None:
-        """One pass, in the order given."""
+    def fit(self, inputs: Any, labels: Ints, weights: Floats, smoothing: float = 0.0) -> None:
+        """One pass, in the order given. `smoothing` is the share of each label that is spread over all classes (Szegedy
+        et al. 2016), as some labels are wrong."""
         for start in range(0, len(labels), _BATCH):
             end = start + _BATCH
             batch, label, weight = inputs[start:end], labels[start:end], weights[start:end]
@@ -55,8 +54,8 @@ class Softmax:
             else:
                 rows = np.arange(batch.shape[1])
             error = probabilities(np.asarray(batch @ self.weights[rows] + self.bias))
-            error -= self.smoothing / error.shape[1]
-            error[np.arange(len(label)), label] -= 1 - self.smoothing
+            error -= smoothing / error.shape[1]
+            error[np.arange(len(label)), label] -= 1 - smoothing
             error *= (weight / len(label))[:, None]
             gradient = np.asarray(batch.T @ error)
             self.seen[rows] += np.einsum("ij,ij->i", gradient, gradient)
@@ -74,9 +73,9 @@ class Softmax:
         }
 
     @classmethod
-    def load(cls, prefix: str, features: int, arrays: Any, smoothing: float = 0.0) -> Softmax:
+    def load(cls, prefix: str, features: int, arrays: Any) -> Softmax:
         bias = arrays[f"{prefix}.bias"]
-        found = cls(features, len(bias), smoothing)
+        found = cls(features, len(bias))
         rows = arrays[f"{prefix}.rows"]
         found.weights[rows] = arrays[f"{prefix}.weights"]
         found.seen[rows] = arrays[f"{prefix}.seen"]

@@ -14,7 +14,7 @@ FIRST_AT = 1_000
 _EVERY, _SOONEST = 3_000, 800
 WINDOW = 20_000
 """The latest lessons that it is made of."""
-_ROUNDS, _FEWEST_ROUNDS, _LESSONS_A_ROUND = 140, 30, 75
+_ROUNDS, _FEWEST_ROUNDS, _LESSONS_A_ROUND = 140, 25, 75
 _PARAMETERS = {
     "objective": "binary:logistic",
     "tree_method": "hist",

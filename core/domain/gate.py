@@ -27,21 +27,24 @@ RECENT = 4_000
 HALF_LIFE, SLOPE_HALF_LIFE = 5_000, 40_000
 """Arrivals after which a label weighs half: for the shift as it is now, as it drifts from quarter to quarter, and for
 shift and slope in the long run."""
-WEIGHT_CAP = 10.0
-"""Of a label; larger ones made the estimates jump."""
+WEIGHT_CAP = 3.0
+"""Of a label: one wrong answer that stood for 50 moved the threshold by points. The scores are what the chance of a
+check depends on, so that calibration by them stays unbiased where weights are lower than that."""
 FROM_SCORE = 0.65
 """Scores below say little of those that are decided alone."""
 PIVOT = 0.75
 """The score that a slope leaves as it is."""
-PRIOR, SLOPE_PRIOR, RECENT_PRIOR = 50.0, 1_000.0, 150.0
-"""How sure we are beforehand that the stacker's probabilities are right: standard deviations of 0.14 in log-odds and of
-0.03 in their slope; and that now they are as in the long run: 0.08."""
+PRIOR, SLOPE_PRIOR, RECENT_PRIOR = 150.0, 400.0, 150.0
+"""How sure we are beforehand that the stacker's probabilities are right: standard deviations of 0.08 in log-odds and of
+0.05 in their slope; and that now they are as in the long run: 0.08."""
 DRIFT = 0.18
 """Standard deviation in log-odds by which a quarter's precision differed from what was expected of it: measured at
 promises of 90, 95 and 98 % on three years of card purchases."""
 DRIFT_Z, TOLERANCE = 1.2, 0.01
 """A promise counts as kept where a period's precision is at most a point below: what drift beyond that may cost is kept
 as a distance, with a chance of nearly 90 %."""
+SETTLED_AT = 12_000
+"""Labels up to which the distance is larger, twice as large in the beginning: scores still change what they mean."""
 _CLIP = 1e-4
 _STEPS, _SETTLED = 20, 1e-4
 """Of Newton's method."""
@@ -103,7 +106,7 @@ def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: 
         [max(0.0, now - seen.arrived[i]) for i in stacked],
     )
     gate = Gate(threshold=None, shift=shift, slope=slope, stacked=True, labels=len(stacked), scope=scope)
-    wanted = promise + allowance(promise)
+    wanted = promise + allowance(promise, len(stacked))
     threshold, total = None, 0.0
     for n, score in enumerate(sorted(arrivals, reverse=True)[:RECENT], 1):
         total += gate.probability(score)
@@ -113,9 +116,10 @@ def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: 
     return replace(gate, threshold=threshold)
 
 
-def allowance(promise: float) -> float:
+def allowance(promise: float, labels: int) -> float:
     """What is kept between promise and expectation, in probability."""
-    return max(0.0, DRIFT_Z * DRIFT * promise * (1 - promise) - TOLERANCE)
+    drift = DRIFT * (1 + max(0.0, 1 - labels / SETTLED_AT))
+    return max(0.0, DRIFT_Z * drift * promise * (1 - promise) - TOLERANCE)
 
 
 def strictest_first(

@@ -185,7 +185,7 @@ def test_what_is_above_the_threshold_keeps_the_promise_on_the_mean(promise: floa
     above = sorted((gate.probability(s) for s in arrivals if gate.opens(s, 0.0, stacked=True)), reverse=True)
     assert sum(above) / len(above) >= promise
     more = sorted(map(gate.probability, arrivals), reverse=True)[: len(above) + 1]
-    assert sum(more) / len(more) < promise + allowance(promise) + 1e-9, "it is the lowest that does"
+    assert sum(more) / len(more) < promise + allowance(promise, 6_000) + 1e-9, "it is the lowest that does"
     fresh, right = judged(chance, 30_000, shift)
     decided = [c for s, c in zip(fresh, right, strict=True) if gate.opens(s, 0.0, stacked=True)]
     assert sum(decided) / len(decided) > promise - 0.01
