@@ -311,7 +311,8 @@ def test_no_text_breaks_it(text: str, stacked: LearnedEnsemble) -> None:
     ensemble = LearnedEnsemble.load(stacked.dump(), UNMOVED)
     ensemble.learn([lesson(odd, 1), lesson(bare, 6)] * 2, storage_of(lessons(100)), arrived=9_999)
     again = LearnedEnsemble.load(ensemble.dump(), UNMOVED)
-    assert best(again.score([bare])) == [category(6)]
+    [learned] = again.score([bare])
+    assert {c.category_id for c in learned.candidates[:2]} == {category(1), category(6)}, "as it was told of the text"
     assert share_right(again, lessons(60, seed=14, first=5_000)) >= 0.95, "and it learned nothing wrong of it"
 
 
