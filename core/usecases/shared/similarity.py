@@ -7,7 +7,7 @@ searched for, at hundreds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from core.domain.decisions import Candidate, Outcome, Stage, StageResult
@@ -30,12 +30,14 @@ FEW = 50
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
     """What the stage says: a result for each record; and where an ensemble was asked, what it said, its version (0 for
-    none) and the probability that it is right."""
+    none) and the probability that it is right. `near` has the nearest examples by content address of the text
+    (`text_digest`), where they were looked for."""
 
     results: Mapping[UUID, StageResult]
     scored: Mapping[UUID, Scored]
     version: int
     gate: Gate | None = None
+    near: Mapping[bytes, Sequence[Neighbour]] = field(default_factory=dict)
 
     def probability(self, id: UUID) -> float:
         return self.gate.probability(self.scored[id].score) if self.gate and id in self.scored else 0.0
@@ -65,7 +67,7 @@ def ask_similarity(
     if learner is None or stored is None or stored.learner != learner.version:
         found = _neighbours(records, actor, uow, serving)
         votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
-        return Similarity(results=votes, scored={}, version=0)
+        return Similarity(results=votes, scored={}, version=0, near=found)
 
     def fetch() -> tuple[bytes, Mapping[UUID, UUID | None]]:
         with uow.begin(actor) as tx:
@@ -110,7 +112,7 @@ def _ask(
             results[record.id] = vote(neighbours, threshold=fixed, model=model)
         else:
             results[record.id] = _result(said, gate, neighbours, named)
-    return Similarity(results=results, scored=scored, version=stored.version, gate=gate)
+    return Similarity(results=results, scored=scored, version=stored.version, gate=gate, near=near)
 
 
 def _opens(gate: Gate, said: Scored) -> bool:
