@@ -41,7 +41,8 @@ _DECIDE = text("""
 """)
 
 # `core.domain.approvals.of_group`, and the most urgent item, then the oldest, of each group. The items of all groups of
-# a page are looked for at once: for each by itself, an index that does not lead to them may be taken.
+# a page are looked for at once: for each by itself, an index that does not lead to them may be taken. For many groups,
+# all items are read: each would be compared with every key.
 _GROUPS = """
     WITH sized AS (
         SELECT group_key, count(*) AS size, max(urgency) AS highest FROM approvals
@@ -56,7 +57,7 @@ _GROUPS = """
         SELECT group_key, id, suggested_id, row_number() OVER of_group AS place,
                first_value(suggested_id) OVER of_group AS suggestion
         FROM approvals
-        WHERE tenant_id = :tenant AND verdict IS NULL AND group_key = ANY(ARRAY(SELECT group_key FROM page))
+        WHERE tenant_id = :tenant AND verdict IS NULL {of_page}
         WINDOW of_group AS (PARTITION BY group_key ORDER BY urgency DESC, id)
     ), headed AS (
         SELECT group_key, (array_agg(id) FILTER (WHERE place = 1))[1] AS id,
@@ -70,6 +71,8 @@ _MOST_URGENT = """
     ORDER BY urgency DESC, group_key
 """
 _BY_LOT = "ORDER BY group_key"
+_OF_PAGE = "AND group_key = ANY(ARRAY(SELECT group_key FROM page))"
+_MANY = 300
 _OF_GROUP: tuple[ColumnElement[Any], ...] = (
     column("size", Integer),
     column("urgency", Double),
@@ -149,7 +152,8 @@ class PostgresApprovals:
         return sorted(self._groups(_BY_LOT, limit), key=lambda g: g.group_key)
 
     def _groups(self, chosen: str, limit: int, **page: object) -> list[Group]:
-        g = text(_GROUPS.format(chosen=chosen)).columns(*_OF_GROUP).subquery("groups")
+        sql = _GROUPS.format(chosen=chosen, of_page="" if limit > _MANY else _OF_PAGE)
+        g = text(sql).columns(*_OF_GROUP).subquery("groups")
         query = self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
         query = query.join(g, g.c.id == approvals.c.id)
         asked = {"tenant": self._tenant_id, "limit": limit, "gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}
