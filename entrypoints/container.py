@@ -19,6 +19,7 @@ from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.vector_homes import PostgresVectorHomes
+from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
 from adapters.system import SystemClock, SystemIds
 from core.usecases import (
@@ -136,6 +137,7 @@ class Container(containers.DeclarativeContainer):
     rule_text = providers.Singleton(LarkRuleText)
     embedder = providers.Singleton(_embedder, settings)
     learner = providers.Singleton(EnsembleLearner)
+    ranker = providers.Singleton(CoverageRanker)
     llm = providers.Singleton(_llm, settings)
     llm_model = providers.Callable(_model, llm)
     celery = providers.Singleton(make_celery, settings.provided.broker_url)
@@ -301,7 +303,7 @@ class Container(containers.DeclarativeContainer):
         embedder=embedder,
         ids=ids,
     )
-    refit = providers.Callable(refit.refit, uow=uow, learner=learner, embedder=embedder)
+    refit = providers.Callable(refit.refit, uow=uow, learner=learner, embedder=embedder, ranker=ranker)
     run_evaluation = providers.Callable(evaluations.run_evaluation, uow=uow, trials=trials, clock=clock)
     start_reembedding = providers.Callable(embed.start_reembedding, system=system, uow=uow, embedder=embedder, ids=ids)
 

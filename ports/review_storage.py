@@ -28,6 +28,11 @@ class Approvals(Protocol):
         `after` is (urgency, key) of the last one of the page before. Locks nothing, and looks at all open items."""
         ...
 
+    def sample(self, limit: int) -> Sequence[Group]:
+        """Groups as if drawn by lot, and the same ones until they are answered: keys are digests, and these are the
+        lowest. Locks nothing, and looks at all open items."""
+        ...
+
     def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
         """The ids of open items of the group, rising."""
         ...

@@ -42,13 +42,19 @@ class MemoryApprovals:
         return [self._with_record(a) for a in found[:limit]]
 
     def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
-        open_ones: dict[str, list[Approval]] = defaultdict(list)
-        for approval in sorted(self._open(None), key=lambda a: (-a.urgency, a.id)):
-            open_ones[approval.group_key].append(approval)
-        groups = sorted(map(self._group, open_ones.values()), key=lambda g: (-g.urgency, g.group_key))
+        groups = sorted(self._groups(), key=lambda g: (-g.urgency, g.group_key))
         if after is not None:
             groups = [g for g in groups if (-g.urgency, g.group_key) > (-after[0], after[1])]
         return groups[:limit]
+
+    def sample(self, limit: int) -> Sequence[Group]:
+        return sorted(self._groups(), key=lambda g: g.group_key)[:limit]
+
+    def _groups(self) -> list[Group]:
+        open_ones: dict[str, list[Approval]] = defaultdict(list)
+        for approval in sorted(self._open(None), key=lambda a: (-a.urgency, a.id)):
+            open_ones[approval.group_key].append(approval)
+        return [self._group(items) for items in open_ones.values()]
 
     def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
         return sorted(a.id for a in self._open(group_key))[:limit]

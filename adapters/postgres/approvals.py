@@ -41,8 +41,9 @@ _DECIDE = text("""
 """)
 
 # `core.domain.approvals.of_group`, and the most urgent item, then the oldest, of each group. The items of all groups of
-# a page are looked for at once: for each by itself, an index that does not lead to them may be taken.
-_GROUPS = text("""
+# a page are looked for at once: for each by itself, an index that does not lead to them may be taken. For many groups,
+# all items are read: each would be compared with every key.
+_GROUPS = """
     WITH sized AS (
         SELECT group_key, count(*) AS size, max(urgency) AS highest FROM approvals
         WHERE tenant_id = :tenant AND verdict IS NULL GROUP BY group_key
@@ -51,14 +52,12 @@ _GROUPS = text("""
             CAST(1 - (1 - highest) / (1 + CAST(:gain AS float8) * ln(size) / ln(2.0::float8)) AS numeric), :decimals
         ) AS float8) AS urgency FROM sized
     ), page AS MATERIALIZED (
-        SELECT * FROM ordered
-        WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
-        ORDER BY urgency DESC, group_key LIMIT :limit
+        SELECT * FROM ordered {chosen} LIMIT :limit
     ), placed AS (
         SELECT group_key, id, suggested_id, row_number() OVER of_group AS place,
                first_value(suggested_id) OVER of_group AS suggestion
         FROM approvals
-        WHERE tenant_id = :tenant AND verdict IS NULL AND group_key = ANY(ARRAY(SELECT group_key FROM page))
+        WHERE tenant_id = :tenant AND verdict IS NULL {of_page}
         WINDOW of_group AS (PARTITION BY group_key ORDER BY urgency DESC, id)
     ), headed AS (
         SELECT group_key, (array_agg(id) FILTER (WHERE place = 1))[1] AS id,
@@ -66,7 +65,20 @@ _GROUPS = text("""
         FROM placed GROUP BY group_key
     )
     SELECT page.size, page.urgency, headed.id, headed.agreeing FROM page JOIN headed USING (group_key)
-""").columns(column("size", Integer), column("urgency", Double), column("id", approvals.c.id.type), column("agreeing"))
+"""
+_MOST_URGENT = """
+    WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
+    ORDER BY urgency DESC, group_key
+"""
+_BY_LOT = "ORDER BY group_key"
+_OF_PAGE = "AND group_key = ANY(ARRAY(SELECT group_key FROM page))"
+_MANY = 300
+_OF_GROUP: tuple[ColumnElement[Any], ...] = (
+    column("size", Integer),
+    column("urgency", Double),
+    column("id", approvals.c.id.type),
+    column("agreeing"),
+)
 
 # What a person is about to answer is skipped: waiting for them would be waiting in no common order.
 _RANK_QUESTIONS = text("""
@@ -133,14 +145,19 @@ class PostgresApprovals:
 
     def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
         urgency, key = after or (None, None)
-        asked = {"tenant": self._tenant_id, "urgency": urgency, "key": key, "limit": limit}
-        g = _GROUPS.subquery("groups")
-        query = (
-            self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
-            .join(g, g.c.id == approvals.c.id)
-            .order_by(g.c.urgency.desc(), approvals.c.group_key)
-        )
-        rows = self._connection.execute(query, asked | {"gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}).mappings()
+        found = self._groups(_MOST_URGENT, limit, urgency=urgency, key=key)
+        return sorted(found, key=lambda g: (-g.urgency, g.group_key))
+
+    def sample(self, limit: int) -> Sequence[Group]:
+        return sorted(self._groups(_BY_LOT, limit), key=lambda g: g.group_key)
+
+    def _groups(self, chosen: str, limit: int, **page: object) -> list[Group]:
+        sql = _GROUPS.format(chosen=chosen, of_page="" if limit > _MANY else _OF_PAGE)
+        g = text(sql).columns(*_OF_GROUP).subquery("groups")
+        query = self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
+        query = query.join(g, g.c.id == approvals.c.id)
+        asked = {"tenant": self._tenant_id, "limit": limit, "gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}
+        rows = self._connection.execute(query, asked | page).mappings()
         return [
             Group(
                 group_key=row["approval_group_key"],

@@ -20,9 +20,9 @@ UNKNOWN_NOVELTY = 0.5
 """Of a text whose nearest example is not known: neither near nor far."""
 FARTHEST = 0.8
 """From this novelty on a text is as far from what is known as can be."""
-UNKNOWN_TYPICALITY = 0.5
-"""Of a question that was not compared with others yet: less than that of the best of those that were, so that what is
-not known to be worth an answer does not stand before what is."""
+ALONE = 0.5
+"""The urgency of a question that nothing is known of and that was not compared with others yet: that of one whose
+answer tells of itself alone, so that what is not known to be worth more does not stand before what is."""
 NOVELTY_WEIGHT = 0.5
 """How much of its urgency an item loses when it is next to what is known."""
 GROUP_GAIN = 0.25
@@ -123,13 +123,13 @@ def margin(confidences: Iterable[tuple[UUID, float]]) -> float:
     return min(1.0, max(0.0, first - second))
 
 
-def urgency(margin: float, novelty: float | None, group_size: int = 1, *, typicality: float | None = None) -> float:
-    """How much an answer is worth (0 to 1): most where the stages waver (`margin` between the best two categories),
-    far from what is known (`novelty`, one minus the similarity of the nearest example), where many other questions are
-    like it (`typicality`), and where it settles `group_size` items at once. None stands for what is not known."""
+def urgency(margin: float, novelty: float | None, group_size: int = 1) -> float:
+    """How much an answer is worth (0 to 1) as long as the question was not compared with others
+    (`core.domain.ranking`): most where the stages waver (`margin` between the best two categories), far from what is
+    known (`novelty`, one minus the similarity of the nearest example, None where that is not known), and where it
+    settles `group_size` items at once."""
     far = UNKNOWN_NOVELTY if novelty is None else min(1.0, max(0.0, novelty) / FARTHEST)
-    like = UNKNOWN_TYPICALITY if typicality is None else typicality
-    return of_group((1 - margin) * (1 - NOVELTY_WEIGHT * (1 - far)) * like, group_size)
+    return of_group((1 - margin) * (1 - NOVELTY_WEIGHT * (1 - far)) * ALONE, group_size)
 
 
 def of_group(urgency: float, group_size: int) -> float:

@@ -1,69 +1,49 @@
-"""Which of many questions to ask first, given what is known: each after what those before it will have told."""
+"""Which of many questions to ask first: what an answer to each is worth, by what it tells of the others."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
-from operator import mul
+from uuid import UUID
 
-from core.domain.approvals import urgency
+from core.domain.approvals import URGENCY_DECIMALS
+from core.domain.decisions import StageResult, doubt_of
+from core.domain.similarity import Neighbour
 
-NEAREST = 5
-"""A question is as typical as it is similar, in the mean, to so many others that are most like it."""
 UNLIKE, ALIKE = 0.5, 0.97
 """Cosines between which an answer tells of another question from nothing to all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """An open question by what the stages say of it, and its text's vector."""
+    """An open question: how much the stages are in `doubt` (0 to 1), how likely each category is by what they say (at
+    most 1 together; what is missing is something else), and its text's vector. `told` is how much the examples say of
+    it already (0 to 1)."""
 
-    margin: float
-    novelty: float | None
+    doubt: float
+    likely: Mapping[UUID, float]
     vector: Sequence[float]
+    told: float
 
 
-def rank(questions: Sequence[Question]) -> list[float]:
-    """The urgency of each. The most urgent is taken first, and counts as known from then on: so of many that are alike
-    one stands in front, and what nothing is like, from which nothing else can be learned, stands behind. Takes time by
-    the square of their number: 0.6 CPU seconds for 300 of 384 dimensions."""
-    alike = _cosines([q.vector for q in questions])
-    typical = [_typical(alike[i], i) for i in range(len(questions))]
-    margins = [q.margin for q in questions]
-    novelties = [1.0 if q.novelty is None else q.novelty for q in questions]
-    found = [0.0] * len(questions)
-    left = set(range(len(questions)))
-    while left:
-        worth = {i: urgency(margins[i], novelties[i], typicality=typical[i]) for i in left}
-        first = max(left, key=lambda i: (worth[i], -i))
-        found[first] = worth[first]
-        left.remove(first)
-        for i in left:
-            near = alike[first][i]
-            margins[i] = max(margins[i], min(1.0, (near - UNLIKE) / (ALIKE - UNLIKE)))
-            novelties[i] = min(novelties[i], 1 - near)
-    return found
+def question_of(results: Sequence[StageResult], vector: Sequence[float], near: Sequence[Neighbour]) -> Question:
+    """The question by what the stages say, and the examples nearest to it."""
+    confidence: dict[UUID, float] = {}
+    for candidate in (c for result in results for c in result.candidates):
+        confidence[candidate.category_id] = max(confidence.get(candidate.category_id, 0.0), candidate.confidence)
+    together = max(1.0, sum(confidence.values()))
+    likely = {category: share / together for category, share in confidence.items()}
+    told = (tells(n.similarity, likely.get(n.category_id, 0.0) ** 0.5 if likely else 1.0) for n in near)
+    return Question(doubt=1 - doubt_of(results)[0], likely=likely, vector=vector, told=max(told, default=0.0))
 
 
-def _typical(alike: Sequence[float], own: int) -> float | None:
-    """None where there are too few others to tell."""
-    others = [cosine for i, cosine in enumerate(alike) if i != own]
-    if len(others) < NEAREST:
-        return None
-    return min(1.0, max(0.0, sum(nlargest(NEAREST, others)) / NEAREST))
+def tells(cosine: float, agreement: float) -> float:
+    """How much an answer tells of another question (0 to 1): more the more alike their texts are, and less where they
+    are thought to be of other categories. `agreement` is 1 for the same, 0 for different ones."""
+    return min(1.0, max(0.0, (cosine - UNLIKE) / (ALIKE - UNLIKE))) * (1 + agreement) / 2
 
 
-def _cosines(vectors: Sequence[Sequence[float]]) -> list[list[float]]:
-    units = [_unit(vector) for vector in vectors]
-    found = [[1.0] * len(units) for _ in units]
-    for i, one in enumerate(units):
-        for j in range(i):
-            found[i][j] = found[j][i] = sum(map(mul, one, units[j]))
-    return found
-
-
-def _unit(vector: Sequence[float]) -> list[float]:
-    length = math.sqrt(sum(map(mul, vector, vector))) or 1.0
-    return [x / length for x in vector]
+def urgency_of_worth(worth: float) -> float:
+    """`worth` counts the doubtful questions that an answer settles: one settles half of what there is to win, very many
+    all of it. So a group of n gains as if its worth were larger (`core.domain.approvals.of_group`)."""
+    return round(worth / (1 + worth), URGENCY_DECIMALS)

@@ -14,6 +14,7 @@ from core.usecases.shared.ranking import rank_questions
 from ports.embedder import Embedder
 from ports.learner import Ensemble, Learner
 from ports.learning_storage import StoredEnsemble
+from ports.ranker import Ranker
 from ports.storage import UnitOfWork
 
 SESSION = 20_000
@@ -24,7 +25,7 @@ WINDOW = 20_000
 """Answered arrivals whose features are kept, for the stacker."""
 
 
-def refit(job: Job, *, uow: UnitOfWork, learner: Learner, embedder: Embedder | None) -> None:
+def refit(job: Job, *, uow: UnitOfWork, learner: Learner, embedder: Embedder | None, ranker: Ranker) -> None:
     """Learns from the examples that the ensemble has not had, and all anew where some were changed or taken back.
 
     Workers go on asking the former ensemble until the new one is committed, whole. Raises `Transient` when another
@@ -35,7 +36,7 @@ def refit(job: Job, *, uow: UnitOfWork, learner: Learner, embedder: Embedder | N
     while _session(job, actor, uow, learner):
         learned = True
     if learned and embedder is not None:
-        rank_questions(job, actor, uow, embedder, learner)
+        rank_questions(job, actor, uow, embedder, learner, ranker)
     with uow.begin(actor) as tx:
         tx.jobs.finish(job)
         tx.commit()

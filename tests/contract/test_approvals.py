@@ -132,6 +132,10 @@ def test_groups_are_most_urgent_first_and_their_size_counts(storage: Storage) ->
             paged += page
             after = (page[-1].urgency, page[-1].group_key)
         assert paged == list(found)
+        assert list(tx.approvals.sample(9)) == sorted(found, key=lambda g: g.group_key), "not by urgency"
+        assert [g.group_key for g in tx.approvals.sample(3)] == ["a", "b", "c"]
+        assert list(tx.approvals.groups(after=None, limit=1_000)) == list(found), "many are read in another way"
+        assert list(tx.approvals.sample(1_000)) == list(tx.approvals.sample(9))
         members = sorted(a.id for a, _ in tx.approvals.queue(after=None, limit=9, group_key="b"))
         assert list(tx.approvals.of_group("b", 3)) == members[:3]
         answer = answered(found[0].first, Verdict.OVERRIDE, food)

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.approvals import FARTHEST, UNKNOWN_NOVELTY, ApprovalReason, draw, group_key, margin, of_group, urgency
+from core.domain.approvals import (
+    ALONE,
+    FARTHEST,
+    UNKNOWN_NOVELTY,
+    ApprovalReason,
+    draw,
+    group_key,
+    margin,
+    of_group,
+    urgency,
+)
 from core.domain.decisions import (
     Candidate,
     Decision,
@@ -24,7 +34,6 @@ from core.domain.decisions import (
     mix_in,
     urgency_of,
 )
-from core.domain.ranking import Question, rank
 from core.domain.records import RecordStatus
 from core.domain.similarity import Neighbour, vote
 from tests.unit.building import a_record
@@ -63,12 +72,11 @@ def test_urgency_rises_with_doubt_distance_and_size(near: float, far: float, les
     assert urgency(less, near, n) <= urgency(less, far, n)
     assert urgency(less, near, n) <= urgency(less, near, n + 1)
     assert urgency(less, None) == urgency(less, UNKNOWN_NOVELTY * FARTHEST)
-    assert urgency(less, near, n, typicality=0.2) <= urgency(less, near, n) <= urgency(less, near, n, typicality=0.9)
 
 
 @given(SHARE, st.integers(1, 10**6))
 def test_a_group_has_the_urgency_of_an_item_that_has_its_size(doubt: float, size: int) -> None:
-    assert math.isclose(urgency(1 - doubt, 1.0, size, typicality=1.0), of_group(doubt, size), abs_tol=1e-4)
+    assert math.isclose(urgency(1 - doubt, 1.0, size), of_group(ALONE * doubt, size), abs_tol=1e-4)
 
 
 def test_urgency_is_read_off_what_the_stages_said_even_when_that_was_stored() -> None:
@@ -133,41 +141,3 @@ def test_a_spot_check_without_a_question_to_stand_beside_draws_its_place_alone()
     assert placed[-1] > 0.45
     waits = replace(question(1, 0.7), approval=None, open_stage=Stage.LLM)
     assert {d.urgency for d in mix_in([waits, *checks])} == {0.7}
-
-
-def towards(**parts: float) -> list[float]:
-    return [parts.get(axis, 0.0) for axis in "abcdefgh"]
-
-
-def asked_about(*vectors: list[float], margin: float = 0.0, novelty: float | None = None) -> list[Question]:
-    return [Question(margin=margin, novelty=novelty, vector=vector) for vector in vectors]
-
-
-def test_of_many_questions_that_are_alike_one_stands_in_front() -> None:
-    crowd = [towards(a=1, b=0.1 * n) for n in range(6)]
-    other_crowd = [towards(c=1, d=0.1 * n) for n in range(6)]
-    ranked = rank(asked_about(*crowd, *other_crowd))
-    first, second = sorted(range(12), key=lambda i: -ranked[i])[:2]
-    assert (first < 6) != (second < 6), "the second one asks about something else"
-    assert max(sorted(ranked)[:10]) < ranked[second] / 2
-
-
-def test_what_nothing_is_like_stands_behind_what_many_are_like() -> None:
-    crowd = [towards(a=1, b=0.3 * n) for n in range(-3, 4)]
-    ranked = rank([*asked_about(*crowd), *asked_about(towards(h=1))])
-    assert ranked[-1] < max(ranked[:-1])
-    assert rank([]) == []
-    [alone] = rank(asked_about(towards(a=2)))
-    assert alone == urgency(0.0, 1.0), "too few others to tell"
-
-
-def test_what_is_known_or_sure_stands_behind_what_is_not() -> None:
-    vectors = [towards(a=1), towards(b=1), towards(c=1)]
-    new, known, certain = rank(
-        [
-            *asked_about(vectors[0], novelty=0.6),
-            *asked_about(vectors[1], novelty=0.1),
-            *asked_about(vectors[2], novelty=0.6, margin=0.8),
-        ]
-    )
-    assert new > known > certain

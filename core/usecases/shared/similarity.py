@@ -7,7 +7,7 @@ hundreds. Of a text that people sorted before, its meaning tells nothing more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from core.domain.decisions import Candidate, Outcome, Stage, StageResult
@@ -32,12 +32,14 @@ FEW = 50
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
     """What the stage says: a result for each record; and where an ensemble was asked, what it said, its version (0 for
-    none) and the probability that it is right."""
+    none) and the probability that it is right. `near` has the nearest examples by content address of the text
+    (`text_digest`), where they were looked for."""
 
     results: Mapping[UUID, StageResult]
     scored: Mapping[UUID, Scored]
     version: int
     gate: Gate | None = None
+    near: Mapping[bytes, Sequence[Neighbour]] = field(default_factory=dict)
 
     def probability(self, id: UUID) -> float:
         return self.gate.probability(self.scored[id].score) if self.gate and id in self.scored else 0.0
@@ -66,7 +68,7 @@ def ask_similarity(
     if at_hand is None:
         found = _neighbours(records, actor, uow, serving)
         votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
-        return Similarity(results=votes, scored={}, version=0)
+        return Similarity(results=votes, scored={}, version=0, near=found)
     return _ask(records, actor, tenant, *at_hand, uow, serving, model or embedder.model)
 
 
@@ -115,7 +117,7 @@ def _ask(
     if serving is not None and new:
         texts = {r.id: similarity_text(r.text, r.counterparty) for r in new}
         vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=serving)
-        near = _nearest(vectors, actor, uow, serving.model)
+        near = nearest(vectors, actor, uow, serving.model)
         by_record = {id: vectors[text_digest(text)] for id, text in texts.items()}
         scored |= dict(zip((r.id for r in new), ensemble.score(new, by_record), strict=True))
     named = f"{stored.learner}.{stored.version}"
@@ -126,7 +128,7 @@ def _ask(
             results[record.id] = vote(neighbours, threshold=fixed, model=model)
         else:
             results[record.id] = _result(scored[record.id], gate, neighbours, named)
-    return Similarity(results=results, scored=scored, version=stored.version, gate=gate)
+    return Similarity(results=results, scored=scored, version=stored.version, gate=gate, near=near)
 
 
 def _opens(gate: Gate, said: Scored) -> bool:
@@ -179,12 +181,13 @@ def _neighbours(
     if serving is None:
         return {}
     texts = [similarity_text(r.text, r.counterparty) for r in records]
-    return _nearest(cached_vectors(texts, actor, uow=uow, embedder=serving), actor, uow, serving.model)
+    return nearest(cached_vectors(texts, actor, uow=uow, embedder=serving), actor, uow, serving.model)
 
 
-def _nearest(
+def nearest(
     vectors: Mapping[bytes, Sequence[float]], actor: Actor, uow: UnitOfWork, model: str
 ) -> Mapping[bytes, Sequence[Neighbour]]:
+    """The nearest approved examples of each vector, by the digest of its text."""
     with uow.begin(actor) as tx:
         found = tx.examples.nearest(model, list(vectors.values()), NEIGHBOURS)
     return dict(zip(vectors, found, strict=True))

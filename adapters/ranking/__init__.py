@@ -1,0 +1,1 @@
+"""Ordering questions by what their answers teach."""
