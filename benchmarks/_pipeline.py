@@ -23,7 +23,7 @@ from tests.stack import Stack, running_stack
 WORKERS = 2
 OLD = 2_500
 """Forms of text that the history has; all others are new."""
-NOISE = 0.08
+NOISE = 0.02
 """Share of the history that is sorted at random."""
 Form = tuple[str, str]
 """A text with a place for its number, and its category."""

@@ -80,7 +80,7 @@ def main() -> None:
         print(
             f"{one['new_texts']:>4.0%} new texts   {one['sorted_per_second']:>9,} records/s"
             f" ({one['process_per_second']:,} while sorting), {one['per_cpu_second']:,} per CPU second,"
-            f" {one['embedding_share']:.0%} of that embedding"
+            f" {one['embedding_share']:.0%} of that embedding; {one['decided_alone']:.0%} decided alone"
         )
 
 
