@@ -31,6 +31,8 @@ MAX_FIELDS = 4
 TEXT_KEYS = 2
 """The first keys of the memory are those of the text alone: as it is, and without numbers."""
 _CACHED_TEXTS = 100_000
+_CACHED_WORDS, _CACHED_GRAMS = 10_000, 50_000
+"""Of all tenants together: some tens of megabytes at most."""
 _REPEATED = 0.3
 """Share of a field's values that come more than once."""
 _CROSS_WEIGHT = 0.35
@@ -193,14 +195,14 @@ def _text_of(text: str) -> _Text:
     )
 
 
-@lru_cache(_CACHED_TEXTS)
+@lru_cache(_CACHED_WORDS)
 def _grams_of(word: str) -> tuple[str, ...]:
     """Words come again and again, in texts that never do."""
     edged = f" {word} "
     return tuple(["c" + edged[i : i + size] for size in (2, 3, 4) for i in range(len(edged) - size + 1)])
 
 
-@lru_cache(4 * _CACHED_TEXTS)
+@lru_cache(_CACHED_GRAMS)
 def _index_of(gram: str) -> int:
     return zlib.crc32(gram.encode()) & (DIMENSIONS - 1)
 
