@@ -121,9 +121,9 @@ class Reviewed:
         )
         return StageResult(stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason="", candidates=candidates)
 
-    def _earlier(self, count: int, of: int) -> Sequence[Lesson]:
+    def _earlier(self, count: int, of: int, seed: int) -> Sequence[Lesson]:
         latest = self._had[-of:] if of else []
-        drawn = random.Random(len(self._had)).sample(range(len(latest)), min(count, len(latest)))
+        drawn = random.Random(seed).sample(range(len(latest)), min(count, len(latest)))
         return [latest[i] for i in sorted(drawn)]
 
 

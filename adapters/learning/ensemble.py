@@ -71,37 +71,54 @@ class LearnedEnsemble:
         if self._booster is not None:
             flat = said.pairs.reshape(-1, said.pairs.shape[2]).astype(np.float32)
             sureness = stacker.predict(self._booster, flat).reshape(sureness.shape)
-        return [self._scored(j, said, sureness[j]) for j in range(len(vectors))]
+        return self._scored(said, sureness)
 
-    def _scored(self, j: int, said: Said, sureness: npt.NDArray[Any]) -> Scored:
-        asked = [category for place in said.places[j] if (category := self.categories[place]) is not None]
-        order = np.argsort(-sureness, kind="stable").tolist()
+    def _scored(self, said: Said, sureness: npt.NDArray[Any]) -> list[Scored]:
+        order = np.argsort(-sureness, 1, kind="stable")
+        every, known = np.arange(len(order)), said.rows > 0
+        # The key that speaks most for the best candidate; among equals, the one seen most often.
+        favour = said.share[every, order[:, 0]] + 0.001 * np.minimum(said.support, 100)
+        key = np.where(known, favour, -np.inf).argmax(1)
+        of = np.where(known.any(1), said.support[every, key], 0)
+        told = np.where(of[:, None] > 0, np.round(said.share[every, :, key] * of[:, None]), 0)
+        staleness = np.where(known, said.age, np.inf).min(1)
         # A category that another was merged into stands at two places: its better one counts.
-        once = {asked[i]: i for i in reversed(order)}
-        known = np.flatnonzero(said.rows[j] > 0)
-        told, of, alike = np.zeros(len(asked)), 0, ""
-        if len(known):
-            # The key that speaks most for the best candidate; among equals, the one seen most often.
-            favour = said.share[j][order[0]][known] + 0.001 * np.minimum(said.support[j][known], 100)
-            key = known[favour.argmax()]
-            of, alike = int(said.support[j][key]), " and ".join(self._space.names[key])
-            told = np.round(said.share[j][:, key] * of)
-        return Scored(
-            candidates=tuple(
-                Proposed(
-                    category_id=asked[i], probability=float(sureness[i]), approved=int(told[i]), of=of, alike=alike
+        merged = len(set(self.categories)) < len(self.categories)
+        alike = [" and ".join(name) for name in self._space.names]
+        pairs, length = said.pairs.tobytes(), said.pairs[0].nbytes
+        found = []
+        for j, (places, ranks, sure, approved, seen, by, scope, stale) in enumerate(
+            zip(
+                *(array.tolist() for array in (said.places, order, sureness, told.astype(int), of.astype(int), key)),
+                said.scope.tolist(),
+                staleness.tolist(),
+                strict=True,
+            )
+        ):
+            asked = tuple([category for place in places if (category := self.categories[place]) is not None])
+            if merged:
+                ranks = [i for n, i in enumerate(ranks) if asked[i] not in [asked[better] for better in ranks[:n]]]
+            named = alike[by] if seen else ""
+            found.append(
+                Scored(
+                    candidates=tuple(
+                        [
+                            Proposed(
+                                category_id=asked[i], probability=sure[i], approved=approved[i], of=seen, alike=named
+                            )
+                            for i in ranks
+                        ]
+                    ),
+                    asked=asked,
+                    score=sure[ranks[0]],
+                    stacked=self._booster is not None,
+                    scope=scope,
+                    staleness=stale,
+                    features=self._layout + pairs[j * length : (j + 1) * length],
+                    arrived=self.arrived,
                 )
-                for i in order
-                if once[asked[i]] == i
-            ),
-            asked=tuple(asked),
-            score=float(sureness[order[0]]),
-            stacked=self._booster is not None,
-            scope=float(said.scope[j]),
-            staleness=float(said.age[j][known].min()) if len(known) else math.inf,
-            features=self._layout + said.pairs[j].tobytes(),
-            arrived=self.arrived,
-        )
+            )
+        return found
 
     def _members(self) -> Members:
         return Members(

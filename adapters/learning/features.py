@@ -14,6 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -30,6 +31,8 @@ MAX_FIELDS = 4
 TEXT_KEYS = 2
 """The first keys of the memory are those of the text alone: as it is, and without numbers."""
 _CACHED_TEXTS = 100_000
+_CACHED_WORDS, _CACHED_GRAMS = 10_000, 50_000
+"""Of all tenants together: some tens of megabytes at most."""
 _REPEATED = 0.3
 """Share of a field's values that come more than once."""
 _CROSS_WEIGHT = 0.35
@@ -37,6 +40,11 @@ _CROSS_WEIGHT = 0.35
 _NOT_WORDS = re.compile(r"[^\w&' ]+|\d+")
 _HOUSE_WORDS = re.compile(r"\b(ltd|limited|plc|inc|llc|gmbh|ag|kg|sa|sarl|srl|bv|www|com|co|uk|de|org|stores?|the)\b")
 _AGENTS = re.compile(r"^(paypal|sumup|izettle|zettle|iz|sq|pp|wp|stripe|klarna)[ *]+")
+
+_ATTRIBUTE = "attributes."
+_OWN_FIELDS = ("account", "counterparty", "kind", "currency")
+_SHORT = 120
+"""Characters of an attribute that may be a context."""
 
 Keys = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
@@ -63,15 +71,19 @@ class _Text:
 
 def context_of(record: Sortable) -> dict[str, str]:
     """What else a record says, by field: its short attributes, account, counterparty, kind and currency."""
-    found = {
-        f"attributes.{name}": str(value)
-        for name, value in record.attributes.items()
-        if isinstance(value, str | int | bool) and len(str(value)) <= 120
-    }
-    for name in ("account", "counterparty", "kind", "currency"):
-        if value := getattr(record, name):
-            found[name] = str(value)
-    return found
+    names = [*(f"{_ATTRIBUTE}{name}" for name in record.attributes), *_OWN_FIELDS]
+    return {name: value for name in names if (value := _said(record, name)) is not None}
+
+
+def _said(record: Sortable, name: str) -> str | None:
+    """What the record says in a field, where it says something that is short."""
+    if not name.startswith(_ATTRIBUTE):
+        value = getattr(record, name)
+        return str(value) if value else None
+    value = record.attributes.get(name[len(_ATTRIBUTE) :])
+    if not isinstance(value, str | int | bool):
+        return None
+    return found if len(found := str(value)) <= _SHORT else None
 
 
 def telling_fields(contexts: Sequence[Context]) -> tuple[str, ...]:
@@ -128,9 +140,8 @@ class FeatureSpace:
             "plain": np.array([t.plain for t in texts], np.uint64),
             "first": np.array([t.first for t in texts], np.uint64),
         }
-        contexts = [context_of(r) for r in records]
         for name in self.fields:
-            parts[name] = np.array([self._value(name, c.get(name, "")) for c in contexts], np.uint64)
+            parts[name] = np.array([self._value(name, _said(r, name) or "") for r in records], np.uint64)
         amounts = np.array([float(r.amount or 0) for r in records])
         parts["amount"] = np.round(np.clip(amounts, -1e12, 1e12) * 100).astype(np.int64).astype(np.uint64)
         size = np.round(np.log2(np.abs(amounts) + 1)) * np.sign(amounts)
@@ -163,17 +174,16 @@ class FeatureSpace:
 def _text_of(text: str) -> _Text:
     """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts."""
     words = text.split()
-    grams: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for word in words:
-        edged = f" {word} "
-        for size in (2, 3, 4):
-            grams.update("c" + edged[i : i + size] for i in range(len(edged) - size + 1))
+        for gram in _grams_of(word):
+            counts[gram] = counts.get(gram, 0) + 1
     indices: list[int] = []
     values: list[float] = []
-    for block in (grams, Counter([*(f"w{w}" for w in words), *(f"w{a} {b}" for a, b in pairwise(words))])):
-        weights = [1 + math.log(count) for count in block.values()]
-        length = math.sqrt(sum(w * w for w in weights)) or 1.0
-        indices += [zlib.crc32(gram.encode()) & (DIMENSIONS - 1) for gram in block]
+    for block in (counts, Counter([*(f"w{w}" for w in words), *(f"w{a} {b}" for a, b in pairwise(words))])):
+        weights = [1.0 if count == 1 else 1 + math.log(count) for count in block.values()]
+        length = math.sqrt(sum([w * w for w in weights])) or 1.0
+        indices += [_index_of(gram) for gram in block]
         values += [w / length for w in weights]
     plain = plain_form(text) or text
     return _Text(
@@ -183,6 +193,18 @@ def _text_of(text: str) -> _Text:
         plain=_hash64("plain=" + plain),
         first=_hash64("first=" + plain.partition(" ")[0]),
     )
+
+
+@lru_cache(_CACHED_WORDS)
+def _grams_of(word: str) -> tuple[str, ...]:
+    """Words come again and again, in texts that never do."""
+    edged = f" {word} "
+    return tuple(["c" + edged[i : i + size] for size in (2, 3, 4) for i in range(len(edged) - size + 1)])
+
+
+@lru_cache(_CACHED_GRAMS)
+def _index_of(gram: str) -> int:
+    return zlib.crc32(gram.encode()) & (DIMENSIONS - 1)
 
 
 def _grams(texts: Sequence[_Text], crossed: npt.NDArray[np.int32]) -> Any:

@@ -6,7 +6,7 @@ hundreds. Of a text that people sorted before, its meaning tells nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -112,59 +112,70 @@ def _ask(
     scored = dict(zip((r.id for r in records), ensemble.score(records), strict=True))
     voted = {id for id, s in scored.items() if not s.stacked and (fixed is not None or stored.taught < FEW)}
     new = [r for r in records if r.id in voted or not scored[r.id].known]
-    near: Mapping[bytes, Sequence[Neighbour]] = {}
-    vectors: Mapping[bytes, Sequence[float]] = {}
+    near: dict[UUID, Sequence[Neighbour]] = {}
+    found: Mapping[bytes, Sequence[Neighbour]] = {}
     if serving is not None and new:
-        texts = {r.id: similarity_text(r.text, r.counterparty) for r in new}
-        vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=serving)
-        near = nearest(vectors, actor, uow, serving.model)
-        by_record = {id: vectors[text_digest(text)] for id, text in texts.items()}
+        texts = [similarity_text(r.text, r.counterparty) for r in new]
+        digests = dict(zip((r.id for r in new), map(text_digest, texts), strict=True))
+        vectors = cached_vectors(texts, actor, uow=uow, embedder=serving)
+        found = nearest(vectors, actor, uow, serving.model)
+        near = {id: found[digest] for id, digest in digests.items()}
+        by_record = {id: vectors[digest] for id, digest in digests.items()}
         scored |= dict(zip((r.id for r in new), ensemble.score(new, by_record), strict=True))
-    named = f"{stored.learner}.{stored.version}"
+    result_of = _results(gate, f"{stored.learner}.{stored.version}")
     results = {}
-    for record in records:
-        neighbours = near.get(text_digest(similarity_text(record.text, record.counterparty)), ()) if near else ()
-        if record.id in voted:
-            results[record.id] = vote(neighbours, threshold=fixed, model=model)
+    for id, said in scored.items():
+        if id in voted:
+            results[id] = vote(near.get(id, ()), threshold=fixed, model=model)
         else:
-            results[record.id] = _result(scored[record.id], gate, neighbours, named)
-    return Similarity(results=results, scored=scored, version=stored.version, gate=gate, near=near)
+            results[id] = result_of(said, near.get(id, ()))
+    return Similarity(results=results, scored=scored, version=stored.version, gate=gate, near=found)
 
 
 def _opens(gate: Gate, said: Scored) -> bool:
     return bool(said.candidates) and gate.opens(said.score, said.scope, stacked=said.stacked)
 
 
-def _result(said: Scored, gate: Gate, neighbours: Sequence[Neighbour], model: str) -> StageResult:
-    sure = _opens(gate, said)
-    candidates = tuple(
-        Candidate(
-            category_id=c.category_id,
-            confidence=gate.probability(c.probability),
-            source=f"ensemble:{model}",
-            rationale=f"{c.approved} of {c.of} alike in {c.alike} were approved as this"
-            if c.of
-            else "like what was approved as this",
-        )
-        for c in said.candidates
-    )
+def _results(gate: Gate, model: str) -> Callable[[Scored, Sequence[Neighbour]], StageResult]:
+    """What becomes of what the ensemble says of a record whose neighbours are these: what is the same for thousands of
+    records is made once."""
+    source = f"ensemble:{model}"
     threshold = None if gate.threshold is None else gate.probability(gate.threshold)
-    best = candidates[0].confidence if candidates else 0.0
-    if threshold is None:
-        reason = f"the best candidate has {best:.2f}; too little is known yet of how often that is right"
-    elif said.scope < gate.scope:
-        reason = "it is like nothing that was approved"
-    else:
-        reason = f"the best candidate has {best:.2f}, {threshold:.2f} is needed"
-    return StageResult(
-        stage=Stage.SIMILARITY,
-        outcome=Outcome.DECIDED if sure else Outcome.UNSURE,
-        reason=reason,
-        candidates=candidates,
-        threshold=threshold,
-        model=model,
-        evidence=_evidence(said, neighbours),
-    )
+    probability = gate.probability
+
+    def result(said: Scored, neighbours: Sequence[Neighbour]) -> StageResult:
+        sure = _opens(gate, said)
+        candidates = tuple(
+            [
+                Candidate(
+                    category_id=c.category_id,
+                    confidence=probability(c.probability),
+                    source=source,
+                    rationale=f"{c.approved} of {c.of} alike in {c.alike} were approved as this"
+                    if c.of
+                    else "like what was approved as this",
+                )
+                for c in said.candidates
+            ]
+        )
+        best = candidates[0].confidence if candidates else 0.0
+        if threshold is None:
+            reason = f"the best candidate has {best:.2f}; too little is known yet of how often that is right"
+        elif said.scope < gate.scope:
+            reason = "it is like nothing that was approved"
+        else:
+            reason = f"the best candidate has {best:.2f}, {threshold:.2f} is needed"
+        return StageResult(
+            stage=Stage.SIMILARITY,
+            outcome=Outcome.DECIDED if sure else Outcome.UNSURE,
+            reason=reason,
+            candidates=candidates,
+            threshold=threshold,
+            model=model,
+            evidence=_evidence(said, neighbours),
+        )
+
+    return result
 
 
 def _evidence(said: Scored, neighbours: Sequence[Neighbour]) -> tuple[Mapping[str, object], ...]:
