@@ -168,7 +168,10 @@ def test_silent_learning(api: Api) -> None:
     proposal = api.get("/rules/proposals")["items"][0]
     assert proposal["evidence"]["examples"]
     assert api.get("/events?type=RULE_PROPOSED")["items"]
-    [alike] = bring(api, "ZQX QORBEL 999")
-    similarity = next(s for s in alike["reasoning_trace"]["stages"] if s["stage"] == "similarity")
-    assert "60 of 60 alike" in similarity["candidates"][0]["rationale"]
-    assert similarity["evidence"][0]["text"].startswith("ZQX QORBEL")
+    alike, new = bring(api, "ZQX QORBEL 999", "ZQX QORBEL WHOLESALE")
+    known, unknown = (
+        next(s for s in record["reasoning_trace"]["stages"] if s["stage"] == "similarity") for record in (alike, new)
+    )
+    assert "60 of 60 alike" in known["candidates"][0]["rationale"]
+    assert known["evidence"] == [{"known": True}]
+    assert unknown["evidence"][0]["text"].startswith("ZQX QORBEL"), "of a new text, the nearest example"
