@@ -40,10 +40,9 @@ PRIOR, SLOPE_PRIOR, RECENT_PRIOR = 150.0, 400.0, 150.0
 DRIFT = 0.14
 """Standard deviation in log-odds by which a quarter's precision differed from what was expected of it: measured at
 promises of 90 and 95 % on three years of card purchases."""
-DRIFT_Z, TOLERANCE = 2.33, 0.015
-"""A promise counts as kept where a period's precision is at most a point below, and what is expected is half a point
-too low, as the members go on learning: what drift beyond that may cost, with a chance of 99 %, is kept as a
-distance."""
+DRIFT_Z, TOLERANCE = 2.8, 0.0185
+"""A promise counts as kept where a period's precision is at most a point below; and at promises of 95 and 98 % it came
+out nearly another point above what was expected. What drift beyond that may cost is kept as a distance."""
 SETTLED_AT = 6_000
 """Labels up to which the distance is larger, twice as large in the beginning: scores still change what they mean."""
 _CLIP = 1e-4
