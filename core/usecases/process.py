@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -86,8 +84,7 @@ def process_records(
                 work(records[half:])
 
     if records:
-        with _uncollected():
-            work(records)
+        work(records)
     if faults and len(faults) == len(records) and not (job.last_attempt and len(records) == 1):
         raise faults[0][1]  # not these records are at fault, but what they all need: the job is tried again
     with uow.begin(actor) as tx:
@@ -95,19 +92,6 @@ def process_records(
         tx.records.decide([failed(record.id, _first_line(error)) for record, error in faults])
         tx.jobs.finish(job)
         tx.commit()
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would look again and again at the hundred thousands of objects that a chunk
-    makes and keeps: a third of the time where texts are known. All of them go with the chunk."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def _check_shares(alike: Similarity, tenant: Tenant) -> dict[UUID, float]:
