@@ -42,7 +42,7 @@ DRIFT = 0.14
 promises of 90 and 95 % on three years of card purchases."""
 DRIFT_Z, TOLERANCE = 2.8, 0.0185
 """A promise counts as kept where a period's precision is at most a point below; and at promises of 95 and 98 % it came
-out nearly another point above what was expected. What drift beyond that may cost is kept as a distance."""
+out half a point to a point above what was expected. What drift beyond that may cost is kept as a distance."""
 SETTLED_AT = 6_000
 """Labels up to which the distance is larger, twice as large in the beginning: scores still change what they mean."""
 _CLIP = 1e-4

@@ -138,6 +138,17 @@ def test_it_knows_how_sure_it_can_be(stacked: LearnedEnsemble) -> None:
     assert strange[0].score < min(np.quantile([one.score for one in said], 0.1), 0.9)
 
 
+def test_only_a_new_text_is_judged_by_its_meaning(stacked: LearnedEnsemble) -> None:
+    """Nobody can move what was said of a known text by what it looks like to the model."""
+    [one] = lessons(1, seed=6, first=6_000)
+    new = replace(one.record, text=f"{one.record.text} {worded(31_337)}")
+    towards = {record.id: embedded(replace(one, category_id=category(3))) for record in (one.record, new)}
+    assert stacked.score([one.record])[0].known
+    assert stacked.score([one.record], towards) == stacked.score([one.record])
+    assert not stacked.score([new])[0].known
+    assert stacked.score([new], towards) != stacked.score([new])
+
+
 def test_scores_are_kept_as_they_were_before_the_answer() -> None:
     given = lessons(400)
     ensemble = LearnedEnsemble()

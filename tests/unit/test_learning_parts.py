@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from adapters.learning.features import DIMENSIONS, MAX_FIELDS, FeatureSpace, context_of, plain_form, telling_fields
+from adapters.learning.features import (
+    DIMENSIONS,
+    MAX_FIELDS,
+    TEXT_KEYS,
+    FeatureSpace,
+    context_of,
+    plain_form,
+    telling_fields,
+)
 from adapters.learning.memory import SLOTS, LabelMemory
 from adapters.learning.softmax import Softmax, probabilities
 from tests.unit.building import a_record
@@ -90,6 +98,12 @@ def test_the_plain_form_leaves_numbers_agents_and_legal_forms_out(one: str, othe
 def test_numbers_alone_have_a_plain_form_too() -> None:
     assert plain_form("4711 / 0815") == ""
     assert FeatureSpace(()).of([a_record("4711"), a_record("")]).keys.shape[0] == 2
+
+
+def test_texts_of_numbers_alone_are_not_taken_for_each_other() -> None:
+    """Else whoever had one payment reference approved would have vouched for all others."""
+    keys = FeatureSpace(()).of([a_record("4711 / 0815"), a_record("4712 / 0816")]).keys[:, :TEXT_KEYS]
+    assert not set(keys[0].tolist()) & set(keys[1].tolist())
 
 
 def test_context_is_what_is_short_and_said() -> None:
