@@ -22,7 +22,7 @@ from adapters.learning.softmax import Floats, Ints, Softmax
 from core.domain.learning import Arrival, Lesson, Observations, Proposed, Scored, arrival_of
 from core.domain.records import Sortable
 
-VERSION = "ensemble-2"
+VERSION = "ensemble-3"
 VECTOR = 384
 _BLOCK, _SMALL_BLOCK = 1_000, 200
 """Lessons that are scored, then learned, at once; less while there are few."""
@@ -69,8 +69,9 @@ class LearnedEnsemble:
         said = propose(features, vectors, self._members())
         sureness = said.cold
         if self._booster is not None:
-            flat = said.pairs.reshape(-1, said.pairs.shape[2]).astype(np.float32)
-            sureness = stacker.predict(self._booster, flat).reshape(sureness.shape)
+            n, count, width = said.pairs.shape
+            flat = said.pairs.reshape(-1, width).astype(np.float32)
+            sureness = stacker.predict(self._booster, flat, np.full(n, count)).reshape(n, count)
         return self._scored(said, sureness)
 
     def _scored(self, said: Said, sureness: npt.NDArray[Any]) -> list[Scored]:
@@ -250,10 +251,11 @@ class LearnedEnsemble:
             pairs = pairs[min(1_000, len(pairs) // 4) :]  # the first scores, made when nothing was known, teach nothing
         features = np.concatenate([_pairs(a) for a, _, _ in pairs]) if pairs else np.empty((0, 0), np.float32)
         correct = np.array([candidate == category for a, category, _ in pairs for candidate in a.candidates])
-        weights = np.repeat([weight for _, _, weight in pairs], [len(a.candidates) for a, _, _ in pairs])
+        sizes = np.array([len(a.candidates) for a, _, _ in pairs])
+        weights = np.repeat(np.array([weight for _, _, weight in pairs], np.float32), sizes)
         if len(pairs) < stacker.FIRST_AT // 4 or not correct.any() or correct.all():
             return
-        self._booster = stacker.train(features, correct, weights.astype(np.float32), len(pairs))
+        self._booster = stacker.train(features, correct, weights, sizes)
 
     def _random(self) -> np.random.Generator:
         """Of what was learned so far: a job that is repeated learns the same."""
