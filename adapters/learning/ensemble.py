@@ -24,8 +24,9 @@ from core.domain.records import Sortable
 
 VERSION = "ensemble-3"
 VECTOR = 384
-_BLOCK, _SMALL_BLOCK = 1_000, 200
-"""Lessons that are scored, then learned, at once; less while there are few."""
+_BLOCK, _SMALL_BLOCK, _FIRST_BLOCK = 1_000, 200, 25
+"""Lessons that are scored, then learned, at once; less while there are few, so that even a short history shows how well
+it foretells itself."""
 _POLISH_FROM, _POLISH = 2_000, 8
 """How often the lessons of a session are gone through again at its end, where they are many."""
 _SMOOTHING = 0.1
@@ -139,7 +140,8 @@ class LearnedEnsemble:
         pool = Pool(earlier, self.taught, self._batch)
         start = 0
         while start < len(lessons):
-            size = _SMALL_BLOCK if self.taught < stacker.FIRST_AT else _BLOCK
+            small = min(max(self.taught, _FIRST_BLOCK), _SMALL_BLOCK)
+            size = small if self.taught < stacker.FIRST_AT else _BLOCK
             told |= self._learn_block(lessons[start : start + size], pool)
             start += size
         if len(lessons) >= _POLISH_FROM:

@@ -28,8 +28,9 @@ BITS = 18
 DIMENSIONS = 1 << BITS
 """Of the hashed space. 2^18 costs nothing where it is not touched, and few of 10^5 features meet in it."""
 MAX_FIELDS = 4
-TEXT_KEYS = 2
-"""The first keys of the memory are those of the text alone: as it is, and without numbers."""
+TEXT_KEYS, SIZE_KEY = 2, 2
+"""The first keys of the memory are those of the text alone: as it is, and without numbers; next is that of the amount's
+size, which nearly all records share with others."""
 _CACHED_TEXTS = 100_000
 _CACHED_WORDS, _CACHED_GRAMS = 10_000, 50_000
 """Of all tenants together: some tens of megabytes at most."""

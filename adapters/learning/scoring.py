@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.learning.features import TEXT_KEYS, Features
+from adapters.learning.features import SIZE_KEY, TEXT_KEYS, Features
 from adapters.learning.memory import LabelMemory
 from adapters.learning.softmax import Floats, Softmax, probabilities
 
@@ -39,8 +39,9 @@ class Members:
 @dataclass(frozen=True, slots=True)
 class Said:
     """Of n records: `places` (n, c) are the candidates' classes, `pairs` (n, c, features) what the stacker sees, `cold`
-    (n, c) how sure the members are without a stacker, `scope` (n) how much a record is like anything known; and of the
-    memory's keys (n, k): `rows`, 0 for unknown ones, `share` (n, c, k) of each candidate, `support` and `age`."""
+    (n, c) how sure the members are without a stacker (memory has half a say where it knows text or context), `scope`
+    (n) how much a record is like anything known; and of the memory's keys (n, k): `rows`, 0 for unknown ones, `share`
+    (n, c, k) of each candidate, `support` and `age`."""
 
     places: Array
     pairs: Array
@@ -98,12 +99,13 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
         return np.broadcast_to(values[:, None], (n, count, values.shape[1]))
 
     pairs = np.concatenate([spread(shared), np.stack(own, 2), share, spread(support), streak, spread(age)], 2)
-    told = np.maximum((rows > 0).sum(1), 1)[:, None]
+    told = (rows > 0).sum(1) - (rows[:, SIZE_KEY] > 0)
+    say = np.where(told > 0, 0.5, 0)[:, None]
     return Said(
         places=places,
         # As it is stored, so that what is learned from later is what was asked.
         pairs=np.clip(pairs, -6e4, 6e4).astype(np.float16),
-        cold=0.5 * of(joint) + 0.5 * agreed * rows.shape[1] / told,
+        cold=(1 - say) * of(joint) + say * agreed * rows.shape[1] / np.maximum((rows > 0).sum(1), 1)[:, None],
         scope=scope,
         rows=rows,
         share=share,

@@ -166,6 +166,21 @@ def test_scores_are_kept_as_they_were_before_the_answer() -> None:
     assert not seen.correct[0] or seen.score[0] < 0.99, "it could not know yet"
 
 
+def test_even_a_short_history_foretells_itself() -> None:
+    seen = taught(lessons(200)).observations()
+    assert len(seen.score) >= 170
+    assert sum(seen.correct[-100:]) >= 90
+
+
+def test_an_amount_like_many_others_says_nothing_of_a_new_text() -> None:
+    """Without context, the memory of a new text knows only how large such amounts are."""
+    texts = ["ZEBRA APPLE", "ZEBRA MELON", "TIGER STEEL", "TIGER GLASS"]
+    given = [lesson(a_record(f"{texts[n % 4]} {n % 40}", id=UUID(int=n + 1)), n % 4 // 2) for n in range(80)]
+    [said] = taught(given).score([a_record("ZEBRA PEACH", id=UUID(int=999))])
+    assert said.candidates[0].category_id == category(0)
+    assert said.score > 0.8
+
+
 def test_a_lesson_with_an_arrival_of_its_own_keeps_it(few: LearnedEnsemble) -> None:
     ensemble = LearnedEnsemble.load(few.dump(), UNMOVED)
     [new] = lessons(1, seed=6, first=6_000)
