@@ -160,11 +160,20 @@ class Container(containers.DeclarativeContainer):
     create_category = providers.Callable(catalog.create_category, uow=uow, clock=clock, ids=ids)
     change_category = providers.Callable(catalog.change_category, uow=uow)
     merge_category = providers.Callable(
-        catalog.merge_category, learn_delay=settings.provided.learn_delay, uow=uow, ids=ids
+        catalog.merge_category,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        ids=ids,
     )
     delete_category = providers.Callable(catalog.delete_category, uow=uow)
     unsort_category = providers.Callable(
-        catalog.unsort_category, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+        catalog.unsort_category,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        clock=clock,
+        ids=ids,
     )
     list_connections = providers.Callable(catalog.list_connections, uow=uow)
     get_connection = providers.Callable(catalog.get_connection, uow=uow)
@@ -193,7 +202,12 @@ class Container(containers.DeclarativeContainer):
         review.change_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
     )
     withdraw_record = providers.Callable(
-        withdraw.withdraw_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+        withdraw.withdraw_record,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        clock=clock,
+        ids=ids,
     )
 
     list_queue = providers.Callable(review.list_queue, uow=uow)
@@ -206,7 +220,12 @@ class Container(containers.DeclarativeContainer):
         review.decide_group, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
     )
     withdraw_approval = providers.Callable(
-        withdraw.withdraw_approval, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+        withdraw.withdraw_approval,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        clock=clock,
+        ids=ids,
     )
 
     list_rules = providers.Callable(rules.list_rules, uow=uow)
