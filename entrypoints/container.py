@@ -12,8 +12,6 @@ from adapters.embedders import Succession
 from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.onnx.embedder import OnnxEmbedder
-from adapters.openai.embedder import OpenAiEmbedder
-from adapters.openai.llm import OpenAiLlm
 from adapters.openai.metering import Prices
 from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
@@ -77,6 +75,8 @@ def _embedder(settings: Settings) -> Embedder | None:
 def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
     if settings.embeddings_api_key is None:
         return None
+    from adapters.openai.embedder import OpenAiEmbedder  # half a second, which most starts can do without
+
     return OpenAiEmbedder(
         api_key=settings.embeddings_api_key,
         base_url=settings.embeddings_base_url,
@@ -92,6 +92,8 @@ def _vector_homes(settings: Settings) -> VectorHomes | None:
 def _llm(settings: Settings) -> Llm | None:
     if settings.llm_api_key is None:
         return None
+    from adapters.openai.llm import OpenAiLlm  # as above
+
     prices = None
     if settings.llm_input_price is not None and settings.llm_output_price is not None:
         prices = Prices(input=settings.llm_input_price, output=settings.llm_output_price)

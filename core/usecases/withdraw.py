@@ -55,7 +55,8 @@ def withdraw_record(
 
     The record waits for a person again, with the suggestion that it had; its example goes; what the answer counted for
     or against a rule counts no longer; its trace keeps what happened. The ensemble unlearns it `refit_delay` seconds
-    later, and rules are proposed anew after `learn_delay` (None: not at all). Raises `NotFound`, `VersionMismatch`, or `Conflict` when no person decided it.
+    later, and rules are proposed anew after `learn_delay` (None: not at all). Raises `NotFound`, `VersionMismatch`, or
+    `Conflict` when no person decided it.
     """
     with uow.begin(actor) as tx:
         record = _withdraw(tx, actor, record_id, version, None, learn_delay, refit_delay, clock, ids)

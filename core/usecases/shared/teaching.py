@@ -24,8 +24,8 @@ def queue_learning(
     queued_by: Job | None = None,
 ) -> None:
     """Queues the jobs that learn of what changed among examples, unless those that have not begun will do so; `embed`
-    says that there are new ones: the ensemble learns when they are embedded, else `refit_delay` seconds later. Rules are
-    proposed anew `learn_delay` seconds later (None: not at all).
+    says that there are new ones: the ensemble learns when they are embedded, else `refit_delay` seconds later. Rules
+    are proposed anew `learn_delay` seconds later (None: not at all).
 
     What a job queues (`queued_by`) is tried as often, and goes on with its trace."""
     new = NewJob(
