@@ -12,8 +12,6 @@ from adapters.embedders import Succession
 from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.onnx.embedder import OnnxEmbedder
-from adapters.openai.embedder import OpenAiEmbedder
-from adapters.openai.llm import OpenAiLlm
 from adapters.openai.metering import Prices
 from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
@@ -77,6 +75,8 @@ def _embedder(settings: Settings) -> Embedder | None:
 def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
     if settings.embeddings_api_key is None:
         return None
+    from adapters.openai.embedder import OpenAiEmbedder  # half a second, which most starts can do without
+
     return OpenAiEmbedder(
         api_key=settings.embeddings_api_key,
         base_url=settings.embeddings_base_url,
@@ -92,6 +92,8 @@ def _vector_homes(settings: Settings) -> VectorHomes | None:
 def _llm(settings: Settings) -> Llm | None:
     if settings.llm_api_key is None:
         return None
+    from adapters.openai.llm import OpenAiLlm  # as above
+
     prices = None
     if settings.llm_input_price is not None and settings.llm_output_price is not None:
         prices = Prices(input=settings.llm_input_price, output=settings.llm_output_price)
@@ -160,11 +162,20 @@ class Container(containers.DeclarativeContainer):
     create_category = providers.Callable(catalog.create_category, uow=uow, clock=clock, ids=ids)
     change_category = providers.Callable(catalog.change_category, uow=uow)
     merge_category = providers.Callable(
-        catalog.merge_category, learn_delay=settings.provided.learn_delay, uow=uow, ids=ids
+        catalog.merge_category,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        ids=ids,
     )
     delete_category = providers.Callable(catalog.delete_category, uow=uow)
     unsort_category = providers.Callable(
-        catalog.unsort_category, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+        catalog.unsort_category,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        clock=clock,
+        ids=ids,
     )
     list_connections = providers.Callable(catalog.list_connections, uow=uow)
     get_connection = providers.Callable(catalog.get_connection, uow=uow)
@@ -193,7 +204,12 @@ class Container(containers.DeclarativeContainer):
         review.change_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
     )
     withdraw_record = providers.Callable(
-        withdraw.withdraw_record, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+        withdraw.withdraw_record,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        clock=clock,
+        ids=ids,
     )
 
     list_queue = providers.Callable(review.list_queue, uow=uow)
@@ -206,7 +222,12 @@ class Container(containers.DeclarativeContainer):
         review.decide_group, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
     )
     withdraw_approval = providers.Callable(
-        withdraw.withdraw_approval, learn_delay=settings.provided.learn_delay, uow=uow, clock=clock, ids=ids
+        withdraw.withdraw_approval,
+        learn_delay=settings.provided.learn_delay,
+        refit_delay=settings.provided.refit_delay_seconds,
+        uow=uow,
+        clock=clock,
+        ids=ids,
     )
 
     list_rules = providers.Callable(rules.list_rules, uow=uow)

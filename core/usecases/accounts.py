@@ -72,12 +72,14 @@ def create_tenant(
     settings: TenantSettings | None = None,
     owner_email: str | None = None,
     owner_name: str = "",
+    defaults: bool = True,
     request_id: str | None = None,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
 ) -> tuple[Tenant, IssuedKey]:
-    """A tenant with the default category tree, the starter rules, its owner (if named) and a key with all scopes.
+    """A tenant with the default category tree and the starter rules (unless `defaults` is False), its owner (if named)
+    and a key with all scopes.
 
     Raises `Invalid` for a bad name, time zone or setting.
     """
@@ -98,7 +100,7 @@ def create_tenant(
         if owner_email:
             user = User(id=ids.new(), email=owner_email.strip().lower(), name=owner_name, created_at=now)
             tx.tenants.add_user(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
-        keys = _add_defaults(tx, tenant, now, ids)
+        keys = _add_defaults(tx, tenant, now, ids) if defaults else 0
         issued = _issue(tx, tenant.id, "first key", GRANTABLE, None, now, ids)
         tx.events.append([NewEvent(type=EventType.TENANT_CREATED, subject_id=tenant.id, payload={"categories": keys})])
         tx.commit()

@@ -15,7 +15,7 @@ from core.domain.records import clean_text
 from core.domain.tenants import Actor
 from core.errors import Invalid, PluginUnavailable, VersionMismatch
 from core.usecases.shared.present import hold_categories
-from core.usecases.shared.teaching import queue_learning
+from core.usecases.shared.teaching import REFIT_SECONDS, queue_learning
 from ports.clock import Clock, Ids
 from ports.connectors import PluginHost
 from ports.storage import Transaction, UnitOfWork
@@ -112,11 +112,13 @@ def merge_category(
     *,
     version: int | None,
     learn_delay: float | None = None,
+    refit_delay: float = REFIT_SECONDS,
     uow: UnitOfWork,
     ids: Ids,
 ) -> Merged:
     """Gives all that belongs to a category to `into`, and removes it; its id and its names stay aliases. Nothing undoes
-    it. Rules are proposed anew `learn_delay` seconds later (None: not at all).
+    it. The ensemble learns of it `refit_delay` seconds later; rules are proposed anew after `learn_delay` (None: not
+    at all).
 
     Raises `NotFound` (the category), `VersionMismatch` or `Invalid` (no such `into`, or itself)."""
     with uow.begin(actor) as tx:
@@ -131,7 +133,7 @@ def merge_category(
         tx.categories.add_aliases({name: into if id == category_id else id for name, id in _lost(tx, before).items()})
         told = {"into": str(into), "key": category.key, **moved.counts()}
         tx.events.append([NewEvent(type=EventType.CATEGORY_MERGED, subject_id=category_id, payload=told)])
-        queue_learning(tx, actor, learn_delay, ids)
+        queue_learning(tx, actor, learn_delay, ids, refit_delay=refit_delay)
         remaining = tx.categories.get(into)
         tx.commit()
     return Merged(into=remaining, moved=moved)
@@ -152,6 +154,7 @@ def unsort_category(
     *,
     version: int | None,
     learn_delay: float | None = None,
+    refit_delay: float = REFIT_SECONDS,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -171,7 +174,7 @@ def unsort_category(
         tx.categories.add_aliases(names)
         told = {"key": category.key, **lost.counts()}
         tx.events.append([NewEvent(type=EventType.CATEGORY_DELETED, subject_id=category_id, payload=told)])
-        queue_learning(tx, actor, learn_delay, ids)
+        queue_learning(tx, actor, learn_delay, ids, refit_delay=refit_delay)
         tx.commit()
     return lost
 

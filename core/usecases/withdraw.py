@@ -16,19 +16,26 @@ from core.domain.tenants import Actor
 from core.errors import Conflict, VersionMismatch
 from core.usecases.shared.promise import take_back_checks
 from core.usecases.shared.standing import take_back_answer
-from core.usecases.shared.teaching import queue_learning
+from core.usecases.shared.teaching import REFIT_SECONDS, queue_learning
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
 
 def withdraw_approval(
-    actor: Actor, approval_id: UUID, *, learn_delay: float | None = None, uow: UnitOfWork, clock: Clock, ids: Ids
+    actor: Actor,
+    approval_id: UUID,
+    *,
+    learn_delay: float | None = None,
+    refit_delay: float = REFIT_SECONDS,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
 ) -> Record:
     """Takes the answer back as `withdraw_record` does. Raises `NotFound`, or `Conflict` when there is none, it was
     withdrawn before, or a later change of the record stands."""
     with uow.begin(actor) as tx:
         [approval] = tx.approvals.get_many([approval_id])
-        record = _withdraw(tx, actor, approval.record_id, None, approval_id, learn_delay, clock, ids)
+        record = _withdraw(tx, actor, approval.record_id, None, approval_id, learn_delay, refit_delay, clock, ids)
         tx.commit()
     return record
 
@@ -39,6 +46,7 @@ def withdraw_record(
     *,
     version: int | None,
     learn_delay: float | None = None,
+    refit_delay: float = REFIT_SECONDS,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -46,11 +54,12 @@ def withdraw_record(
     """Takes back what people said of a record: in the review queue, by changing it, or before it was imported.
 
     The record waits for a person again, with the suggestion that it had; its example goes; what the answer counted for
-    or against a rule counts no longer; its trace keeps what happened. Rules are proposed anew `learn_delay` seconds
-    later (None: not at all). Raises `NotFound`, `VersionMismatch`, or `Conflict` when no person decided it.
+    or against a rule counts no longer; its trace keeps what happened. The ensemble unlearns it `refit_delay` seconds
+    later, and rules are proposed anew after `learn_delay` (None: not at all). Raises `NotFound`, `VersionMismatch`, or
+    `Conflict` when no person decided it.
     """
     with uow.begin(actor) as tx:
-        record = _withdraw(tx, actor, record_id, version, None, learn_delay, clock, ids)
+        record = _withdraw(tx, actor, record_id, version, None, learn_delay, refit_delay, clock, ids)
         tx.commit()
     return record
 
@@ -62,6 +71,7 @@ def _withdraw(
     version: int | None,
     approval_id: UUID | None,
     learn_delay: float | None,
+    refit_delay: float,
     clock: Clock,
     ids: Ids,
 ) -> Record:
@@ -93,7 +103,7 @@ def _withdraw(
     tx.examples.forget([record_id])
     was = {"category_id": str(record.category_id), "approvals": [str(a.id) for a in answers]}
     tx.events.append([NewEvent(type=EventType.APPROVAL_WITHDRAWN, subject_id=record_id, payload=was)])
-    queue_learning(tx, actor, learn_delay, ids)
+    queue_learning(tx, actor, learn_delay, ids, refit_delay=refit_delay)
     take_back_answer(tx, record, bool(answers))
     take_back_checks(tx, answers, record)
     return replace(reopened, version=record.version + 1, updated_at=now)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import flask_smorest  # type: ignore[import-untyped]
 import structlog
@@ -70,7 +71,21 @@ log = structlog.get_logger("sortation.api")
 
 
 class _Api(flask_smorest.Api):  # type: ignore[misc]
+    """Describes the resources when the document is first asked for, not when they are registered: it takes longer than
+    all else of a start."""
+
     ERROR_SCHEMA = ProblemSchema
+
+    def register_blueprint(self, blp: flask_smorest.Blueprint, **options: str) -> None:
+        self._app.register_blueprint(blp, **options)
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+
+    def describe(self, blps: Iterable[flask_smorest.Blueprint]) -> dict[str, Any]:
+        """The OpenAPI document of registered resources; to be called once."""
+        for blp in blps:
+            blp.register_views_in_doc(self, self._app, self.spec, name=blp.name, parameters=None)
+            self.spec.tag({"name": blp.name, "description": blp.description})
+        return dict(self.spec.to_dict())
 
     def _register_error_handlers(self) -> None:
         """Ours are in `errors`."""
@@ -101,7 +116,7 @@ def create_app(services: Container) -> Flask:
         api.register_blueprint(resource.blp, url_prefix=f"{PREFIX}{resource.blp.url_prefix}")
     app.add_url_rule("/api/events", "events", app.view_functions["events.list_events"])
     health.register(app)
-    docs.register(app, api)
+    docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:
         FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-import flask_smorest  # type: ignore[import-untyped]
 import flask_swagger_ui  # type: ignore[import-untyped]
 from flask import Flask, Response, send_from_directory
 
@@ -36,13 +38,18 @@ _START = (
 _POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 
-def register(app: Flask, api: flask_smorest.Api) -> None:
-    """To be called after every resource is registered: the document is written once."""
-    document = dumps(_finished(app, api.spec.to_dict()))
+def register(app: Flask, describe: Callable[[], dict[str, Any]]) -> None:
+    """`describe` is asked once, for the document of what is registered."""
+    lock = Lock()
+
+    @cache
+    def document() -> bytes:
+        return dumps(_finished(app, describe()))
 
     @public
     def openapi() -> Response:
-        return Response(document, mimetype="application/json")
+        with lock:
+            return Response(document(), mimetype="application/json")
 
     @public
     def page() -> Response:

@@ -98,10 +98,10 @@ def replay(
 
 
 def _container() -> Container:
+    settings = connected(quiet_settings())
     from entrypoints.container import Container
     from entrypoints.observability import set_up_logging
 
-    settings = connected(quiet_settings())
     set_up_logging(settings)
     return Container(settings=settings)
 

@@ -85,9 +85,10 @@ def worker() -> None:
     """Carry out jobs: read imports, sort records, ask the LLM, embed examples."""
     # Before NumPy is imported: each of the worker's processes is one thread of computing, or they fight for the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings = connected(load_settings(), broker=True)
     from entrypoints.worker.app import run_worker
 
-    run_worker(connected(load_settings(), broker=True))
+    run_worker(settings)
 
 
 def relay() -> None:
@@ -95,11 +96,11 @@ def relay() -> None:
 
     With the owner's URL (SORTATION_DATABASE_URL) it also does what `sortation vectors` does, every ten minutes.
     """
+    settings = connected(load_settings(), broker=True)  # what is wrong is told before a second of imports
     from entrypoints.container import Container
     from entrypoints.observability import set_up_logging, set_up_tracing
     from entrypoints.worker.relay import run_relay
 
-    settings = connected(load_settings(), broker=True)
     set_up_logging(settings)
     set_up_tracing(settings, "relay")
     stop = Event()

@@ -15,9 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.processes import DataDirLock, Supervisor
-from adapters.embedded.valkey import EmbeddedValkey
 from core.errors import StartFailed
 from entrypoints.cli import demo, running, stopping
 from entrypoints.cli.services import bring_up, check_port
@@ -102,6 +100,10 @@ def _services(settings: Settings) -> Iterator[Sequence[str]]:
 
     with ExitStack() as stack:
         supervisor = Supervisor(settings.data_dir, on_event=note)
+        # Not with the module: the other commands do without their libraries.
+        from adapters.embedded.postgres import EmbeddedPostgres
+        from adapters.embedded.valkey import EmbeddedValkey
+
         postgres, valkey = EmbeddedPostgres(settings.data_dir), EmbeddedValkey(settings.data_dir)
         stack.callback(postgres.stop)  # these two in case that one fails before the supervisor has it
         stack.callback(valkey.stop)

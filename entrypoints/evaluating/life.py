@@ -50,12 +50,8 @@ class Life:
     def begin(cls, container: Container, settings: TenantSettings, names: Sequence[str]) -> Life:
         """A tenant made for the purpose, without rules, that has these categories, as a chart of accounts is known
         beforehand."""
-        tenant, _ = container.create_tenant("evaluation", settings=settings)
+        tenant, _ = container.create_tenant("evaluation", settings=settings, defaults=False)
         actor = Actor(tenant_id=tenant.id, name="evaluation")
-        for rule in container.list_rules(actor):
-            container.delete_rule(actor, rule.id, version=None)
-        for category in sorted(container.list_categories(actor), key=lambda c: -c.key.count(".")):
-            container.delete_category(actor, category.id, version=None)
         category_of = {}
         for number, name in enumerate(dict.fromkeys(names)):
             key = f"{key_from_name(name)[:80]}-{number}"

@@ -18,6 +18,8 @@ from entrypoints.worker.runner import run_job
 
 def make_worker(settings: Settings) -> Celery:
     """The application that `run_worker` starts: one task, which runs the job that a message names."""
+    if settings.llm_api_key or settings.embeddings_api_key:
+        import adapters.openai.llm  # noqa: F401 - before the fork, so that its processes share it
     app = make_celery(settings.broker_url or "")
     containers: list[Container] = []
 

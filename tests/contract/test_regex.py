@@ -143,7 +143,7 @@ def test_required_literals_by_example(pattern: str, literals: set[str] | None) -
 @example("(?:a|)bc", "bc", False)
 @example(r"a\?bc", "a\ud800bc", False)
 @example("kss", "\u212aſs", False)
-@settings(max_examples=2_000)
+@settings(max_examples=1_000)
 def test_a_text_that_matches_has_a_required_literal(pattern: str, text: str, sensitive: bool) -> None:
     options = literal_options(pattern)
     assert all(len(literal) >= MIN_LITERAL for literals in options for literal in literals)

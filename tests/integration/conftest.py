@@ -13,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.onnx.embedder import OnnxEmbedder
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.api.app import create_app
@@ -25,9 +26,18 @@ from tests.integration.rule_support import SHOPS, bring
 from tests.stubs.llm_server import LlmStub
 
 
+@pytest.fixture(scope="session")
+def local_embedder() -> OnnxEmbedder:
+    """One for all containers, which takes longer to load than to use; as those of a service's threads share one."""
+    return OnnxEmbedder()
+
+
 @pytest.fixture
-def make_container(database: DatabaseUrls) -> Iterator[Callable[..., Container]]:
+def make_container(
+    database: DatabaseUrls, local_embedder: OnnxEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Container]]:
     """Containers on the test's database; keyword arguments are settings."""
+    monkeypatch.setattr("entrypoints.container.OnnxEmbedder", lambda: local_embedder)
     made: list[Container] = []
 
     def make(**changed: Any) -> Container:
@@ -36,7 +46,7 @@ def make_container(database: DatabaseUrls) -> Iterator[Callable[..., Container]]
             database_url=database.owner,
             app_database_url=database.app,
             system_database_url=database.system,
-            **{"broker_url": "redis://127.0.0.1:1/0", "learn_delay_seconds": 0.0} | changed,
+            **{"broker_url": "redis://127.0.0.1:1/0", "learn_delay_seconds": 0.0, "refit_delay_seconds": 0.0} | changed,
         )
         made.append(Container(settings=settings))
         return made[-1]

@@ -24,14 +24,21 @@ from tests.unit.building import a_record
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    target = tmp_path / "site"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both, as pip puts them there."""
+    folder = tmp_path_factory.mktemp("plugins")
+    target = folder / "site"
     names = ("plugin-pipes", "plugin-weekend")
-    sources = [str(shutil.copytree(EXAMPLES / name, tmp_path / name)) for name in names]
+    sources = [str(shutil.copytree(EXAMPLES / name, folder / name)) for name in names]
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(target)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, *sources], check=True)
-    monkeypatch.syspath_prepend(str(target))
+    return target
+
+
+@pytest.fixture
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
     yield
     for module in ("sortation_pipes", "sortation_weekend"):

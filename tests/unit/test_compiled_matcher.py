@@ -236,7 +236,7 @@ FULL = ZoneInfo("UTC"), (10_000, 0)
 @example([a_rule(leaf("text", "equals", "abc"))], [a_record("\x00"), a_record("abc\x00abc"), a_record("abc")], *FULL)
 @example([a_rule(leaf("text", "contains", "ab"))], [a_record("a"), a_record("b")], *FULL)
 @example([a_rule(leaf("text", "regex", r"abc\s+xyz"))], [a_record("abc"), a_record("xyz")], *FULL)
-@settings(max_examples=1_500, **SLOW)
+@settings(max_examples=500, **SLOW)
 def test_it_equals_the_reference(
     rules: list[Rule], records: list[Record], zone: ZoneInfo, size: tuple[int, int]
 ) -> None:
@@ -245,7 +245,7 @@ def test_it_equals_the_reference(
 
 
 @given(RULES, st.lists(st.tuples(st.integers(0, 6), RULES), max_size=3), RECORDS, ZONES, SIZES)
-@settings(max_examples=300, **SLOW)
+@settings(max_examples=150, **SLOW)
 def test_what_is_kept_while_rules_change_equals_the_reference(
     rules: list[Rule],
     edits: list[tuple[int, list[Rule]]],

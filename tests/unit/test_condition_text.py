@@ -56,7 +56,7 @@ def refusal(text: str) -> str:
 
 
 @given(CONDITIONS)
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_every_condition_comes_back_from_its_text_equal(value: Any) -> None:
     condition = parse_condition(value)
     text = condition_to_text(condition)
@@ -65,7 +65,7 @@ def test_every_condition_comes_back_from_its_text_equal(value: Any) -> None:
 
 
 @given(st.lists(TOKENS, max_size=25), st.sampled_from(["", " "]))
-@settings(max_examples=1_000)
+@settings(max_examples=500)
 def test_whatever_is_no_condition_is_refused_with_one_line_and_a_column(tokens: list[str], space: str) -> None:
     text = space.join(tokens)
     try:

@@ -153,7 +153,7 @@ def told(outcome: RuleOutcome) -> tuple[Any, ...]:
 @example([(leaf("text", "regex", "kiss"), {})], [a_record("\u212ai\u017f\u017f")])
 @example([(leaf("text", "regex", "office"), {})], [a_record("o\ufb03ce"), a_record("office")])
 @example([(leaf("text", "contains", "e\u0301tage"), {})], [a_record("\u00c9TAGE"), a_record("e\u0301tage")])
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_the_evaluator_says_what_the_json_says(
     pairs: list[tuple[Mapping[str, Any], dict[str, Any]]], records: list[Record]
 ) -> None:

@@ -29,13 +29,16 @@ def rank_questions(
     with uow.begin(actor) as tx:
         tenant = tx.tenants.get()
         head, sample = tx.approvals.groups(after=None, limit=HEAD), tx.approvals.sample(SAMPLE)
+        model = tx.examples.serving()
     groups = list({g.group_key: g for g in [*head, *sample]}.values())
     texts = {g.group_key: similarity_text(g.record.text, g.record.counterparty) for g in groups}
-    vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=embedder)
+    # While examples are embedded anew they are found by the former model; where that is gone, by none.
+    serving = (embedder.of(model) if model is not None else None) or embedder
+    vectors = cached_vectors(list(texts.values()), actor, uow=uow, embedder=serving)
     said = ask_similarity([g.record for g in groups], actor, tenant, uow=uow, embedder=embedder, learner=learner)
     # Similarity does not search for texts that it knows.
     known = {digest: vector for digest, vector in vectors.items() if digest not in said.near}
-    near = {**said.near, **nearest(known, actor, uow, embedder.model)} if known else said.near
+    near = {**said.near, **nearest(known, actor, uow, serving.model)} if known else said.near
     questions = []
     for group in groups:
         others = [

@@ -69,7 +69,8 @@ def ask_similarity(
         found = _neighbours(records, actor, uow, serving)
         votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
         return Similarity(results=votes, scored={}, version=0, near=found)
-    return _ask(records, actor, tenant, *at_hand, uow, serving, model or embedder.model)
+    unasked = _unasked(model, embedder, tenant.settings.similarity_threshold)
+    return _ask(records, actor, tenant, *at_hand, uow, serving, unasked)
 
 
 def _at_hand(actor: Actor, uow: UnitOfWork, learner: Learner) -> tuple[StoredEnsemble, Ensemble] | None:
@@ -105,7 +106,7 @@ def _ask(
     ensemble: Ensemble,
     uow: UnitOfWork,
     serving: Embedder | None,
-    model: str,
+    unasked: StageResult,
 ) -> Similarity:
     fixed = tenant.settings.similarity_threshold
     gate = stored.gate if fixed is None else Gate(threshold=fixed, stacked=True)
@@ -126,7 +127,7 @@ def _ask(
     results = {}
     for id, said in scored.items():
         if id in voted:
-            results[id] = vote(near.get(id, ()), threshold=fixed, model=model)
+            results[id] = vote(near[id], threshold=fixed, model=serving.model) if serving and id in near else unasked
         else:
             results[id] = result_of(said, near.get(id, ()))
     return Similarity(results=results, scored=scored, version=stored.version, gate=gate, near=found)
@@ -211,9 +212,14 @@ def _votes(
     embedder: Embedder,
     threshold: float | None,
 ) -> dict[UUID, StageResult]:
+    votes = {digest: vote(found, threshold=threshold, model=model or embedder.model) for digest, found in near.items()}
+    unasked = _unasked(model, embedder, threshold)
+    return {r.id: votes.get(text_digest(similarity_text(r.text, r.counterparty)), unasked) for r in records}
+
+
+def _unasked(model: str | None, embedder: Embedder, threshold: float | None) -> StageResult:
+    """Of a record whose neighbours could not be asked: there is no model's vector to compare, or that model is gone."""
     if model is not None and embedder.of(model) is None:
         reason = f"the examples are being embedded anew, by {embedder.model}"
-        return {r.id: StageResult(stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason=reason) for r in records}
-    votes = {digest: vote(found, threshold=threshold, model=model or embedder.model) for digest, found in near.items()}
-    nothing = vote((), threshold=threshold, model=embedder.model)
-    return {r.id: votes.get(text_digest(similarity_text(r.text, r.counterparty)), nothing) for r in records}
+        return StageResult(stage=Stage.SIMILARITY, outcome=Outcome.UNSURE, reason=reason)
+    return vote((), threshold=threshold, model=embedder.model)

@@ -20,11 +20,12 @@ def queue_learning(
     ids: Ids,
     *,
     embed: bool = False,
+    refit_delay: float = REFIT_SECONDS,
     queued_by: Job | None = None,
 ) -> None:
     """Queues the jobs that learn of what changed among examples, unless those that have not begun will do so; `embed`
-    says that there are new ones: the ensemble learns when they are embedded. Rules are proposed anew `learn_delay`
-    seconds later (None: not at all).
+    says that there are new ones: the ensemble learns when they are embedded, else `refit_delay` seconds later. Rules
+    are proposed anew `learn_delay` seconds later (None: not at all).
 
     What a job queues (`queued_by`) is tried as often, and goes on with its trace."""
     new = NewJob(
@@ -36,7 +37,7 @@ def queue_learning(
     if embed and not tx.jobs.waiting(Stream.EMBED, {}):
         tx.jobs.add([new])
     if not embed:
-        queue_refit(tx, actor, ids)
+        queue_refit(tx, actor, ids, refit_delay)
     if learn_delay is not None and not tx.jobs.waiting(Stream.LEARN):
         tx.jobs.add([replace(new, id=ids.new(), stream=Stream.LEARN, delay_seconds=learn_delay)])
 
