@@ -21,6 +21,8 @@ SIGNS = 3
 the share of the memory's keys that it knows, but for the size of the amount, which comes by chance."""
 CAPACITY = 4_000
 """The latest new texts of which one is the nearest. On CLINC150, all 15,000 tell little more than these."""
+_AT_ONCE = 500
+"""Texts that are compared with all of these: some megabytes."""
 _HALF_LIFE = 300
 """Texts after which one counts half: logits grow as more is learned."""
 _NARROWEST = np.array([1.0, 0.05, 0.05])
@@ -43,9 +45,10 @@ class Familiarity:
 
     def nearest(self, vectors: Floats) -> Floats:
         """(n): the cosine of each of these unit vectors to the nearest one that was learned, 0 where there is none."""
-        if not len(self._vectors):
-            return np.zeros(len(vectors), np.float32)
-        found: Floats = (vectors @ self._vectors.T).max(1)
+        found = np.zeros(len(vectors), np.float32)
+        if len(self._vectors):
+            for start in range(0, len(vectors), _AT_ONCE):
+                found[start : start + _AT_ONCE] = (vectors[start : start + _AT_ONCE] @ self._vectors.T).max(1)
         return found
 
     def of(self, signs: Floats, known: Array) -> Array:

@@ -113,6 +113,7 @@ def test_the_nearest_is_found_among_the_latest_texts() -> None:
     familiarity.learn(first, np.array([0, 1, 2]))
     assert familiarity.nearest(first) == pytest.approx([1, 1, 1], abs=1e-5)
     familiarity.learn(more, np.zeros(len(more), np.int64))
+    assert familiarity.nearest(more) == pytest.approx(np.ones(len(more)), abs=1e-5)
     near = familiarity.nearest(first)
     assert near[2] == pytest.approx(1, abs=1e-5)
     assert max(near[:2]) < 0.5, "the oldest made room"
