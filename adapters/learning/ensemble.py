@@ -23,7 +23,7 @@ from adapters.learning.softmax import Floats, Ints, Softmax
 from core.domain.learning import Arrival, Lesson, Observations, Proposed, Scored, arrival_of
 from core.domain.records import Sortable
 
-VERSION = "ensemble-3"
+VERSION = "ensemble-4"
 VECTOR = 384
 _BLOCK, _SMALL_BLOCK, _FIRST_BLOCK = 1_000, 200, 25
 """Lessons that are scored, then learned, at once; less while there are few, so that even a short history shows how well

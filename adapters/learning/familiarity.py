@@ -18,15 +18,17 @@ from adapters.learning.softmax import Floats, Ints
 
 SIGNS = 3
 """The logit of the best category (of both classifiers, summed), the cosine to the nearest text that was learned, and
-the share of the memory's keys that it knows, but for the size of the amount, which comes by chance."""
+the share of the memory's keys that it knows."""
 CAPACITY = 4_000
 """The latest new texts of which one is the nearest. On CLINC150, all 15,000 tell little more than these."""
 _AT_ONCE = 500
 """Texts that are compared with all of these: some megabytes."""
-_HALF_LIFE = 300
+_HALF_LIFE = 100
 """Texts after which one counts half: logits grow as more is learned."""
 _NARROWEST = np.array([1.0, 0.05, 0.05])
 """The least standard deviations that are believed: what was the same for a few texts may differ for the next."""
+_COUNTS = np.array([1.0, 0.7, 1.0])
+"""How much each counts: unclear categories are not only strange, but also more often wrong."""
 _ENOUGH = 1.0
 """Standard deviations above the mean from which on a sign is as good as any: that a category fits very well does not
 make up for a text that is near nothing."""
@@ -56,7 +58,7 @@ class Familiarity:
         of standard deviations, 0 where they are not; infinite for `known` texts (n). Means nothing before any were."""
         _, mean, square = self._sums / max(self._sums[0, 0], 1e-9)
         deviation = np.sqrt(np.maximum(square - mean**2, 0))
-        missing = np.minimum((signs - mean) / np.maximum(deviation, _NARROWEST) - _ENOUGH, 0)
+        missing = _COUNTS * np.minimum((signs - mean) / np.maximum(deviation, _NARROWEST) - _ENOUGH, 0)
         return np.where(known, np.inf, 0.0 - np.sqrt((missing**2).sum(1)))
 
     def compare(self, signs: Floats, weights: Array) -> None:

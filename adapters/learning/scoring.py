@@ -118,7 +118,7 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
         # As it is stored, so that what is learned from later is what was asked.
         pairs=np.clip(pairs, -6e4, 6e4).astype(np.float16),
         cold=(1 - say) * of(joint) + say * agreed * rows.shape[1] / np.maximum((rows > 0).sum(1), 1)[:, None],
-        signs=np.stack([clarity, nearest, told / (rows.shape[1] - 1)], 1).astype(np.float32),
+        signs=np.stack([clarity, nearest, (rows > 0).mean(1)], 1).astype(np.float32),
         rows=rows,
         share=share,
         support=support,

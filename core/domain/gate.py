@@ -45,9 +45,9 @@ DRIFT_Z, TOLERANCE = 2.8, 0.0185
 out half a point to a point above what was expected. What drift beyond that may cost is kept as a distance."""
 SETTLED_AT = 6_000
 """Labels up to which the distance is larger, twice as large in the beginning: scores still change what they mean."""
-SCOPE_SHARE, SCOPE_FEW = 0.035, 120
+SCOPE_SHARE, SCOPE_FEW = 0.035, 200
 """Of the new texts that people sorted like the machine did, this share looks less familiar than what may be decided
-alone. A few don't tell what is familiar: of up to some 120 all do, of 200 four in ten, of 1,000 one in twenty."""
+alone. A few don't tell what is familiar: of up to some 200 all do, of 300 half, of 2,000 one in twenty."""
 _CLIP = 1e-4
 _STEPS, _SETTLED = 20, 1e-4
 """Of Newton's method."""

@@ -127,8 +127,8 @@ def test_familiar_is_what_others_that_were_sorted_right_are() -> None:
     asked = np.array([[9, 0.7, 0.5], [30, 0.99, 1], [30, 0.1, 1]], np.float32)
     usual, best, far = familiarity.of(asked, nobody).tolist()
     assert best == 0
-    assert usual == pytest.approx(-math.sqrt(3), abs=0.2), "each sign is a deviation below the best"
-    assert far == pytest.approx(-7, abs=0.7), "and clear categories don't make up for a text that is near nothing"
+    assert usual == pytest.approx(-math.sqrt(1 + 0.7**2 + 1), abs=0.2), "each sign is a deviation below enough"
+    assert far == pytest.approx(0.7 * -7, abs=0.5), "and clear categories don't make up for a text that is near nothing"
     assert familiarity.of(asked, ~nobody).tolist() == [math.inf] * 3
 
 
