@@ -14,15 +14,16 @@ import numpy.typing as npt
 import xgboost
 
 from adapters.learning import stacker
+from adapters.learning.familiarity import Familiarity
 from adapters.learning.features import DIMENSIONS, Features, FeatureSpace, context_of, telling_fields
 from adapters.learning.lessons import REPLAY, REPLAY_WINDOW, WEIGHT_CAP, Batch, Earlier, Pool, pair_of
 from adapters.learning.memory import LabelMemory
-from adapters.learning.scoring import SHARPEN, Members, Said, propose
+from adapters.learning.scoring import SHARPEN, Members, Said, known_texts, propose
 from adapters.learning.softmax import Floats, Ints, Softmax
 from core.domain.learning import Arrival, Lesson, Observations, Proposed, Scored, arrival_of
 from core.domain.records import Sortable
 
-VERSION = "ensemble-3"
+VERSION = "ensemble-4"
 VECTOR = 384
 _BLOCK, _SMALL_BLOCK, _FIRST_BLOCK = 1_000, 200, 25
 """Lessons that are scored, then learned, at once; less while there are few, so that even a short history shows how well
@@ -55,6 +56,7 @@ class LearnedEnsemble:
         self._grams, self._meaning = Softmax(DIMENSIONS, 0), Softmax(VECTOR, 0)
         self._embedded = 0
         self._memory = LabelMemory()
+        self._familiarity = Familiarity(VECTOR)
         self._prior: npt.NDArray[np.float64] = np.zeros(0)
         self._hits: npt.NDArray[np.float64] = np.zeros((0, 2))
         self._booster: xgboost.Booster | None = None
@@ -88,11 +90,12 @@ class LearnedEnsemble:
         merged = len(set(self.categories)) < len(self.categories)
         alike = [" and ".join(name) for name in self._space.names]
         pairs, length = said.pairs.tobytes(), said.pairs[0].nbytes
+        scopes = self._familiarity.of(said.signs, said.known)
         found = []
         for j, (places, ranks, sure, approved, seen, by, scope, stale) in enumerate(
             zip(
                 *(array.tolist() for array in (said.places, order, sureness, told.astype(int), of.astype(int), key)),
-                said.scope.tolist(),
+                scopes.tolist(),
                 staleness.tolist(),
                 strict=True,
             )
@@ -122,14 +125,18 @@ class LearnedEnsemble:
             )
         return found
 
+    def _there(self) -> npt.NDArray[np.bool_]:
+        return np.array([c is not None for c in self.categories], bool)
+
     def _members(self) -> Members:
         return Members(
             grams=self._grams,
             meaning=self._meaning if self._embedded else None,
             memory=self._memory,
+            familiarity=self._familiarity,
             prior=self._prior,
             hits=self._hits,
-            there=np.array([c is not None for c in self.categories]),
+            there=self._there(),
             arrived=self.arrived,
         )
 
@@ -167,8 +174,11 @@ class LearnedEnsemble:
     def _learn_block(self, lessons: Sequence[Lesson], pool: Pool) -> dict[UUID, Arrival]:
         features, vectors = self._space.of([one.record for one in lessons]), _matrix([one.vector for one in lessons])
         arrivals = self._arrivals(lessons, features, vectors)
+        scopes = self._scopes(lessons, arrivals, features, vectors)
         labels = self._classes([one.category_id for one in lessons])
-        self._observe(lessons, arrivals)
+        near = ~np.isnan(vectors[:, 0]) & ~known_texts(self._memory.rows(features.keys))
+        self._familiarity.learn(vectors[near], labels[near])
+        self._observe(lessons, arrivals, scopes)
         self._memory.add(features.keys, labels, np.array([a.arrived for a in arrivals], np.float64))
         self._count(labels, arrivals)
         self.taught += len(lessons)
@@ -199,6 +209,22 @@ class LearnedEnsemble:
                 found[i] = arrival_of(one, self.arrived if before is None else before.arrived)
         return [a for a in found if a is not None]
 
+    def _scopes(
+        self, lessons: Sequence[Lesson], arrivals: Sequence[Arrival], features: Features, vectors: Floats
+    ) -> Sequence[float]:
+        """How familiar each is just before it is learned, beside the others that are: on arrival, another ensemble and
+        other texts were the measure. Infinite also where nothing can be told, as there is no vector."""
+        if not any(self.categories):
+            return [math.inf] * len(lessons)
+        said = propose(features, vectors, self._members())
+        weights = np.array([one.weight or 0.0 for one in lessons])
+        right = np.array([a.predicted == one.category_id for one, a in zip(lessons, arrivals, strict=True)])
+        told = ~said.known & (~np.isnan(vectors[:, 0]) | (self._embedded == 0))
+        compared = told & right & (weights > 0)
+        self._familiarity.compare(said.signs[compared], weights[compared])
+        found: list[float] = self._familiarity.of(said.signs, ~told).tolist()
+        return found
+
     def _classes(self, categories: Sequence[UUID]) -> Ints:
         for category in categories:
             if category not in self._class_of:
@@ -212,10 +238,10 @@ class LearnedEnsemble:
             self._hits = np.concatenate([self._hits, np.full((more, 2), [0.7, 1.0])])
         return np.array([self._class_of[c] for c in categories], np.int64)
 
-    def _observe(self, lessons: Sequence[Lesson], arrivals: Sequence[Arrival]) -> None:
-        for one, a in zip(lessons, arrivals, strict=True):
+    def _observe(self, lessons: Sequence[Lesson], arrivals: Sequence[Arrival], scopes: Sequence[float]) -> None:
+        for one, a, scope in zip(lessons, arrivals, scopes, strict=True):
             if one.weight is not None and a.predicted is not None:
-                row = (a.score, a.predicted == one.category_id, one.weight, a.arrived, a.stacked, a.scope)
+                row = (a.score, a.predicted == one.category_id, one.weight, a.arrived, a.stacked, scope)
                 for name, value in zip(_COLUMNS, row, strict=True):
                     self._observed[name].append(float(value))
         for name in _COLUMNS:
@@ -284,6 +310,7 @@ class LearnedEnsemble:
             **self._grams.arrays("grams"),
             **self._meaning.arrays("meaning"),
             **self._memory.arrays(),
+            **self._familiarity.arrays(),
             **{f"observed.{name}": np.array(self._observed[name], np.float32) for name in _COLUMNS},
         }
         if self._booster is not None:
@@ -306,6 +333,7 @@ class LearnedEnsemble:
             found._grams = Softmax.load("grams", DIMENSIONS, arrays)
             found._meaning = Softmax.load("meaning", VECTOR, arrays)
             found._memory = LabelMemory.load(arrays)
+            found._familiarity = Familiarity.load(arrays, found._there())
             found._observed = {name: arrays[f"observed.{name}"].tolist() for name in _COLUMNS}
             if "stacker" in arrays:
                 found._booster = stacker.load(arrays["stacker"])

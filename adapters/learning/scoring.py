@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.learning.familiarity import Familiarity
 from adapters.learning.features import SIZE_KEY, TEXT_KEYS, Features
 from adapters.learning.memory import LabelMemory
 from adapters.learning.softmax import Floats, Softmax, probabilities
@@ -25,11 +26,12 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True, slots=True)
 class Members:
     """What proposes: classifiers over n-grams and over embeddings, the memory, and how often each class came and was
-    right. `there` (classes) tells which categories still are."""
+    right; and what tells how familiar a text is. `there` (classes) tells which categories still are."""
 
     grams: Softmax
     meaning: Softmax | None
     memory: LabelMemory
+    familiarity: Familiarity
     prior: npt.NDArray[np.float64]
     hits: npt.NDArray[np.float64]
     there: npt.NDArray[np.bool_]
@@ -39,18 +41,27 @@ class Members:
 @dataclass(frozen=True, slots=True)
 class Said:
     """Of n records: `places` (n, c) are the candidates' classes, `pairs` (n, c, features) what the stacker sees, `cold`
-    (n, c) how sure the members are without a stacker (memory has half a say where it knows text or context), `scope`
-    (n) how much a record is like anything known; and of the memory's keys (n, k): `rows`, 0 for unknown ones, `share`
+    (n, c) how sure the members are without a stacker (memory has half a say where it knows text or context), `signs`
+    (n, 3) what tells how familiar a record is; and of the memory's keys (n, k): `rows`, 0 for unknown ones, `share`
     (n, c, k) of each candidate, `support` and `age`."""
 
     places: Array
     pairs: Array
     cold: Array
-    scope: Floats
+    signs: Floats
     rows: Array
     share: Array
     support: Array
     age: Array
+
+    @property
+    def known(self) -> Array:
+        return known_texts(self.rows)
+
+
+def known_texts(rows: Array) -> Array:
+    """(n): which were approved before, numbers aside, by their keys' rows in the memory."""
+    return np.asarray((rows[:, :TEXT_KEYS] > 0).any(1))
 
 
 def propose(features: Features, vectors: Floats, members: Members) -> Said:
@@ -59,19 +70,20 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
     n, classes = len(features.amounts), len(members.there)
     memory, there = members.memory, members.there
     rows = memory.rows(features.keys)
-    known = (rows[:, :TEXT_KEYS] > 0).any(1)
+    known = known_texts(rows)
     logits = members.grams.logits(features.grams, there)
     shares = probabilities(logits)
     familiar = logits.max(1)
-    joint, scope = shares.copy(), familiar.copy()
+    joint, clarity = shares.copy(), familiar.copy()
     meaning = np.full((n, classes), np.nan, np.float32)
     embedded = ~known & ~np.isnan(vectors[:, 0]) & (members.meaning is not None)
     if members.meaning is not None and embedded.any():
         said = members.meaning.logits(vectors[embedded] * SHARPEN, there)
         meaning[embedded] = probabilities(said)
         joint[embedded] = probabilities(np.log(shares[embedded] + 1e-6) + np.log(meaning[embedded] + 1e-6))
-        scope[embedded] = (logits[embedded] + said).max(1)
-    scope[known] = np.inf
+        clarity[embedded] = (logits[embedded] + said).max(1)
+    nearest = np.zeros(n, np.float32)
+    nearest[embedded] = members.familiarity.nearest(vectors[embedded])
 
     labels, support = memory.labels[rows], memory.support[rows]
     part = memory.weights[rows] / np.maximum(memory.weights[rows].sum(2), 1e-9)[..., None]
@@ -89,7 +101,7 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
     agreed = of(remembered)
     amounts = np.sign(features.amounts) * np.log1p(np.abs(features.amounts))
     without = np.where(embedded, 0, np.nan)
-    of_meaning = [np.nan_to_num(meaning, nan=-1).max(1), *_surest(joint), scope]
+    of_meaning = [np.nan_to_num(meaning, nan=-1).max(1), *_surest(joint), clarity]
     shared = np.stack([amounts, *_surest(shares), familiar, *(column + without for column in of_meaning)], 1)
     prior, precision = members.prior / max(members.prior.sum(), 1e-9), members.hits[:, 0] / members.hits[:, 1]
     own = [of(shares), of(logits), prior[places], precision[places], agreed, _lead(agreed)]
@@ -106,7 +118,7 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
         # As it is stored, so that what is learned from later is what was asked.
         pairs=np.clip(pairs, -6e4, 6e4).astype(np.float16),
         cold=(1 - say) * of(joint) + say * agreed * rows.shape[1] / np.maximum((rows > 0).sum(1), 1)[:, None],
-        scope=scope,
+        signs=np.stack([clarity, nearest, (rows > 0).mean(1)], 1).astype(np.float32),
         rows=rows,
         share=share,
         support=support,

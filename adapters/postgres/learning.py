@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -254,11 +255,11 @@ def _arrival_row(a: Arrival) -> tuple[Any, ...]:
 
 def _written(gate: Gate) -> dict[str, Any]:
     """JSON knows no infinity."""
-    return {name: None if value == float("-inf") else value for name, value in asdict(gate).items()}
+    return {**asdict(gate), "scope": {-math.inf: None, math.inf: "inf"}.get(gate.scope, gate.scope)}
 
 
 def _gate(stored: Mapping[str, Any]) -> Gate:
-    return Gate(**{**stored, "scope": float("-inf") if stored["scope"] is None else stored["scope"]})
+    return Gate(**{**stored, "scope": -math.inf if stored["scope"] is None else float(stored["scope"])})
 
 
 def _uuid(alias: str) -> UUID | None:

@@ -43,6 +43,9 @@ years of card purchases by 0.7, 1.0 and 1.4 points (standard deviations) at prom
 them is held back for it, less the point by which a promise may be missed in a period before it counts as broken."""
 SETTLED_AT = 6_000
 """Labels up to which the distance is larger, twice as large in the beginning: scores still change what they mean."""
+SCOPE_SHARE, SCOPE_FEW = 0.035, 200
+"""Of the new texts that people sorted like the machine did, this share looks less familiar than what may be decided
+alone. A few don't tell what is familiar: of up to some 200 all do, of 300 half, of 2,000 one in twenty."""
 _CLIP = 1e-4
 _STEPS, _SETTLED = 20, 1e-4
 """Of Newton's method."""
@@ -52,7 +55,7 @@ _STEPS, _SETTLED = 20, 1e-4
 class Gate:
     """`threshold` is the score from which on a stage decides alone, None where it may not; `slope` and `shift` turn a
     score into the probability that it is right; `stacked` says which scores it is for, and `labels` what it rests on.
-    `scope` is the lowest scope of what may be decided alone."""
+    `scope` is the lowest scope of what may be decided alone: infinite where only known texts may."""
 
     threshold: float | None
     shift: float = 0.0
@@ -221,12 +224,16 @@ def _long_run(judged: Judged) -> tuple[float, float]:
     return shift, slope
 
 
-SCOPE_SHARE = 0.05
-"""Of the new texts that people sorted like the machine did, this share looks less familiar than what may be decided
-alone."""
-
-
 def _scope(seen: Observations) -> float:
+    """The quantile of the latest right ones' scopes, each weighing as it does for the stream: those that were decided
+    alone look more familiar than those that people were asked about. None of them weighs too much, since each was above
+    the threshold of its day."""
     latest = range(max(0, len(seen.scope) - RECENT), len(seen.scope))
-    scopes = sorted(seen.scope[i] for i in latest if seen.correct[i] and math.isfinite(seen.scope[i]))
-    return scopes[int(len(scopes) * SCOPE_SHARE)] if len(scopes) >= 200 else -math.inf
+    told = sorted((seen.scope[i], seen.weight[i]) for i in latest if seen.correct[i] and math.isfinite(seen.scope[i]))
+    total = sum(weight for _, weight in told)
+    below = total * (SCOPE_SHARE + (SCOPE_FEW / max(len(told), 1)) ** 2)
+    for scope, weight in told:
+        below -= weight
+        if below < 0:
+            return scope
+    return math.inf

@@ -28,9 +28,10 @@ class Scored:
 
     `score` ranks records by how sure it is (0 to 1, no probability yet: see `core.domain.gate`); `stacked` says whether
     a stacker made it, or, before there is one, memory and classifier alone. `scope` is high for what is like anything
-    known, and infinite where its text was approved before, numbers aside. `staleness` is how many records arrived since
-    the last label of the like. `features` are what the stacker learns from, in the learner's own form, about the
-    candidates in the order of `asked`; and `arrived` is the learner's count of arrivals.
+    known: infinite where its text was approved before, numbers aside, else 0 at most and as high for what fits in,
+    however much was learned by then. `staleness` is how many records arrived since the last label of the like.
+    `features` are what the stacker learns from, in the learner's own form, about the candidates in the order of
+    `asked`; and `arrived` is the learner's count of arrivals.
     """
 
     candidates: tuple[Proposed, ...]
@@ -77,7 +78,8 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """What came of scores: columns of equal length, oldest first. `arrived` is the learner's count of arrivals."""
+    """What came of scores: columns of equal length, oldest first. `arrived` is the learner's count of arrivals; `scope`
+    was measured just before the record was learned, and is infinite where that tells nothing of new texts."""
 
     score: Sequence[float]
     correct: Sequence[bool]

@@ -353,6 +353,11 @@ def test_an_ensemble_is_stored_and_replaced_by_its_successor_alone(storage: Stor
             tx.ensembles.put(an_ensemble(version), b"late")
     with storage.reading(actor) as tx:
         assert (tx.ensembles.stored(), tx.ensembles.arrays()[0]) == (successor, b"two")
+    careful = an_ensemble(3, gate=Gate(threshold=0.5, scope=math.inf))
+    with storage.writing(actor) as tx:
+        tx.ensembles.put(careful, b"three")
+    with storage.reading(actor) as tx:
+        assert tx.ensembles.stored() == careful
 
 
 def test_an_ensemble_comes_with_what_became_of_its_categories(storage: Storage) -> None:

@@ -236,6 +236,9 @@ def test_after_enough_approvals_similarity_decides_alone(books: Books) -> None:
         assert said["candidates"][0]["category_id"] == str(record.category_id)
     [strange] = [r for r in found if r.text == UNHEARD_OF]
     assert strange.status is RecordStatus.NEEDS_REVIEW
+    assert "its text is new" in similarity(strange)["reason"], (
+        "known ones alone are decided, as no new ones were sorted"
+    )
 
 
 def test_history_that_came_sorted_opens_the_gate_too(sorted_books: Books) -> None:

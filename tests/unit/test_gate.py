@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.gate import MANY, SHUT, Gate, allowance, calibrated, gate_of, log_odds, strictest_first
+from core.domain.gate import MANY, RECENT, SHUT, Gate, allowance, calibrated, gate_of, log_odds, strictest_first
 from core.domain.learning import Observations
 
 SEEDS = 200
@@ -223,5 +223,31 @@ def test_what_is_less_familiar_than_nearly_all_that_was_right_is_out_of_scope() 
         0.9,
     )
     assert wrong.scope == gate.scope
-    few = gate_of(observed(scores[:20], right[:20], stacked=False, scope=scope[:20]), [], 20, 0.9)
-    assert few.scope == -math.inf, "and a few say nothing of what is familiar"
+    known = observed([*scores, *scores], [True] * 2 * count, stacked=False, scope=[*scope, *[math.inf] * count])
+    assert gate_of(known, [], 1, 0.9).scope == gate.scope, "nor do texts that are known"
+
+
+def test_the_fewer_new_texts_were_sorted_the_more_familiar_must_one_look() -> None:
+    scope = [n / 10_000 for n in range(10_000)]
+    random.Random(9).shuffle(scope)
+
+    def least(count: int) -> float:
+        seen = observed([0.99] * count, [True] * count, stacked=False, scope=scope[:count])
+        return gate_of(seen, [], count, 0.9).scope
+
+    found = [least(count) for count in (0, 1, 20, 200, 250, 300, 600, 2_000, 4_000)]
+    assert found[:4] == [math.inf] * 4, "a few say nothing of what is familiar: known texts alone may be decided alone"
+    assert found == sorted(found, reverse=True)
+    assert 0.4 < least(300) < 0.6
+    assert 0.02 < least(4_000) < 0.05
+
+
+def test_scopes_weigh_as_they_do_for_the_stream() -> None:
+    """Of the unfamiliar texts all were asked about, of the familiar ones one in twenty."""
+    chance = random.Random(10)
+    everyone = [chance.gauss(0, 1) for _ in range(20_000)]
+    asked = [(scope, 1.0 if scope < -1 else 20.0) for scope in everyone if scope < -1 or chance.random() < 0.05]
+    scopes, weights = zip(*asked[:RECENT], strict=True)
+    seen = observed([0.99] * len(scopes), [True] * len(scopes), stacked=False, scope=scopes, weight=weights)
+    gate = gate_of(seen, [], len(scopes), 0.9)
+    assert 0.025 < sum(scope < gate.scope for scope in everyone) / len(everyone) < 0.05

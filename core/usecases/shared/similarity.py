@@ -6,6 +6,7 @@ hundreds. Of a text that people sorted before, its meaning tells nothing more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -27,6 +28,7 @@ TRIES = 3
 """Of loading an ensemble, when others store new ones just then."""
 FEW = 50
 """Lessons below which the neighbours' vote makes better suggestions than what was learned."""
+UNTOLD = "its text is new; too few new ones were sorted yet to tell what is out of scope"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,7 @@ def _results(gate: Gate, model: str) -> Callable[[Scored, Sequence[Neighbour]], 
         if threshold is None:
             reason = f"the best candidate has {best:.2f}; too little is known yet of how often that is right"
         elif said.scope < gate.scope:
-            reason = "it is like nothing that was approved"
+            reason = UNTOLD if math.isinf(gate.scope) else "it is like nothing that was approved"
         else:
             reason = f"the best candidate has {best:.2f}, {threshold:.2f} is needed"
         return StageResult(
