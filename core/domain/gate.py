@@ -134,8 +134,10 @@ def strictest_first(
 
     The strictest ones rest on too few labels for any bound, so the walk begins where the promise could be shown at all.
     Fixed-sequence testing: no threshold is tried after one that failed (Angelopoulos et al., Learn then Test, 2021).
-    Labels of one of the `groups` are one piece of evidence, however many they are (None: each is its own).
+    No label weighs more than WEIGHT_CAP: else a wrong check would shut what hundreds of right answers opened. Labels of
+    one of the `groups` are one piece of evidence, however many they are (None: each is its own).
     """
+    weights = [min(weight, WEIGHT_CAP) for weight in weights]
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
     fewest = _fewest(promise)
     found: float | None = None

@@ -69,6 +69,14 @@ def test_labels_weigh_the_inverse_of_their_chance() -> None:
     assert heavy > even
 
 
+def test_one_wrong_check_does_not_shut_what_hundreds_opened() -> None:
+    answered, checks = [0.9 + n / 1e4 for n in range(600)], [0.9 + n / 160 for n in range(10)]
+    correct = [True] * 600 + [n != 2 for n in range(10)]
+    threshold = strictest_first([*answered, *checks], correct, [1.0] * 600 + [50.0] * 10, 0.95)
+    assert threshold is not None
+    assert threshold < 0.92
+
+
 @pytest.mark.parametrize("promise", PROMISES)
 def test_it_never_opens_on_too_few_labels(promise: float) -> None:
     few = math.ceil(promise / (1 - promise))  # by the rule of succession not even the expectation is that high
