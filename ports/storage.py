@@ -175,9 +175,9 @@ class Records(Protocol):
         """How many of these (account, external_id) are stored or were deleted."""
         ...
 
-    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
         """The import's records in that range of ids that are still `ingested` and that no stage was asked about, by
-        id. `raw` is left empty: no stage reads it."""
+        id."""
         ...
 
     def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:

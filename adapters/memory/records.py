@@ -71,8 +71,12 @@ class MemoryRecords:
         there = self._by_key(connection_id).keys() | self._former_keys(connection_id)
         return sum(1 for key in keys if key in there or (connection_id, *key) in self._state.tombstones)
 
-    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        return [r for r in self._open() if r.import_id == import_id and first <= r.id <= last and not r.reasoning_trace]
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
+        return [
+            record_reads.snapshot(r, asked=False)
+            for r in self._open()
+            if r.import_id == import_id and first <= r.id <= last and not r.reasoning_trace
+        ]
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
         wanted = set(ids)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 
+from adapters.postgres.copying import copy_rows
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.learning_tables import arrivals, ensembles
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
@@ -203,11 +204,8 @@ class PostgresLessons:
         self._connection.execute(text("TRUNCATE staged_arrivals"))
 
     def _stage(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        with driver(self._connection).cursor() as cursor:
-            cursor.execute(_STAGED)
-            with cursor.copy("COPY staged_arrivals FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+        driver(self._connection).execute(_STAGED)
+        copy_rows(self._connection, "staged_arrivals", rows)
 
     def arrived(self, version: int) -> int:
         query = select(func.count()).where(arrivals.c.tenant_id == self._tenant_id, arrivals.c.version == version)

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, literal_column, select, text
+from sqlalchemy import Connection, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import record_reads
 from adapters.postgres import record_statements as sql
 from adapters.postgres import rule_run_statements as run_sql
+from adapters.postgres.copying import copy_rows
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.guards import at, conflicts, delete_versioned
@@ -82,9 +83,8 @@ class PostgresRecords:
         }
         return int(self._connection.execute(sql.KNOWN, parameters).scalar_one())
 
-    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        untouched = records.c.reasoning_trace.is_(None)
-        return self._open(and_(records.c.import_id == import_id, records.c.id.between(first, last), untouched))
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
+        return record_reads.untouched(self._connection, self._tenant_id, import_id, first, last)
 
     def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
         return record_reads.snapshots(self._connection, self._tenant_id, where, before=before, limit=limit)
@@ -100,12 +100,9 @@ class PostgresRecords:
         return record_reads.amounts(self._connection, self._tenant_id, category, currency, limit)
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
-        return self._open(records.c.id.in_(ids))
-
-    def _open(self, where: Any) -> Sequence[Record]:
         query = (
             select(*_OPEN_COLUMNS)
-            .where(records.c.tenant_id == self._tenant_id, where, records.c.status == "ingested")
+            .where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids), records.c.status == "ingested")
             .order_by(records.c.id)
         )
         return [to_record(row) for row in self._connection.execute(query).mappings()]
@@ -234,11 +231,8 @@ class PostgresRecords:
         return {"tenant": self._tenant_id, "batch": self._events.batch_id, "told": self._events.size}
 
     def _stage(self, table: str, definition: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        with driver(self._connection).cursor() as cursor:
-            cursor.execute(definition)
-            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+        driver(self._connection).execute(definition)
+        copy_rows(self._connection, table, rows)
 
 
 def _without_superseded(drafts: Sequence[tuple[UUID, Draft, date]]) -> Sequence[tuple[UUID, Draft, date]]:
@@ -277,9 +271,9 @@ def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[st
 def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = None) -> tuple[Any, ...]:
     return (
         d.record_id,
-        d.status.value,
+        d.status,
         d.category_id,
-        d.stage.value if d.stage else None,
+        d.stage,
         d.confidence,
         d.threshold,
         d.model_version,
@@ -290,7 +284,7 @@ def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = N
         dumps(d.attributes),
         d.rule_id,
         approval_id,
-        d.approval.value if d.approval else None,
+        d.approval,
         d.suggested_id,
         d.suggested_confidence,
         d.urgency,

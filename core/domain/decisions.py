@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from core.domain.approvals import ApprovalReason, draw, margin, place_of, quantile, urgency
@@ -35,9 +35,9 @@ class Outcome(StrEnum):
     """A person took a person's word back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A proposed category. `source` names what proposes it (a rule, an example, a model); `confidence` is 0 to 1."""
+class Candidate(NamedTuple):
+    """A proposed category. `source` names what proposes it (a rule, an example, a model); `confidence` is 0 to 1. A
+    tuple, since 30,000 of them are made for a chunk of records."""
 
     category_id: UUID
     confidence: float
