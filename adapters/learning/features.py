@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,13 @@ def telling_fields(contexts: Sequence[Context]) -> tuple[str, ...]:
 
 def plain_form(text: str) -> str:
     """A normalised text without numbers, payment agents and legal forms: `shell 0417` and `shell 0391` are one."""
-    return " ".join(_HOUSE_WORDS.sub(" ", _NOT_WORDS.sub(" ", _AGENTS.sub("", text))).split())
+    return _without_legal_forms(_NOT_WORDS.sub(" ", _AGENTS.sub("", text)))
+
+
+@lru_cache(_CACHED_TEXTS)
+def _without_legal_forms(wordy: str) -> str:
+    """Texts that differ in numbers alone have this in common."""
+    return " ".join(_HOUSE_WORDS.sub(" ", wordy).split())
 
 
 class FeatureSpace:
@@ -174,25 +180,30 @@ class FeatureSpace:
 def _text_of(text: str) -> _Text:
     """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts."""
     words = text.split()
-    counts: dict[str, int] = {}
-    for word in words:
-        for gram in _grams_of(word):
-            counts[gram] = counts.get(gram, 0) + 1
     indices: list[int] = []
     values: list[float] = []
-    for block in (counts, Counter([*(f"w{w}" for w in words), *(f"w{a} {b}" for a, b in pairwise(words))])):
+    for block in (
+        Counter(chain.from_iterable(map(_grams_of, words))),
+        Counter([*["w" + word for word in words], *[f"w{a} {b}" for a, b in pairwise(words)]]),
+    ):
         weights = [1.0 if count == 1 else 1 + math.log(count) for count in block.values()]
         length = math.sqrt(sum([w * w for w in weights])) or 1.0
-        indices += [_index_of(gram) for gram in block]
+        indices += map(_index_of, block)
         values += [w / length for w in weights]
-    plain = plain_form(text) or text
+    plain, first = _keys_of(plain_form(text) or text)
     return _Text(
         indices=np.array(indices, np.int32),
         values=np.array(values, np.float32),
         whole=_hash64("whole=" + text),
-        plain=_hash64("plain=" + plain),
-        first=_hash64("first=" + plain.partition(" ")[0]),
+        plain=plain,
+        first=first,
     )
+
+
+@lru_cache(_CACHED_TEXTS)
+def _keys_of(plain: str) -> tuple[int, int]:
+    """Of a plain form, and of its first word."""
+    return _hash64("plain=" + plain), _hash64("first=" + plain.partition(" ")[0])
 
 
 @lru_cache(_CACHED_WORDS)
@@ -208,18 +219,18 @@ def _index_of(gram: str) -> int:
 
 
 def _grams(texts: Sequence[_Text], crossed: npt.NDArray[np.int32]) -> Any:
-    lengths = np.array([len(t.indices) for t in texts], np.int64)
+    """A row each: what its text has, then the crosses. An index may stand in a row twice: the values add up."""
     width = crossed.shape[1]
-    starts = np.concatenate([[0], np.cumsum(lengths + width)])
-    indices = np.empty(starts[-1], np.int32)
-    values = np.full(starts[-1], _CROSS_WEIGHT, np.float32)
-    for row, (text, begin, length) in enumerate(zip(texts, starts, lengths, strict=False)):
-        indices[begin : begin + length] = text.indices
-        values[begin : begin + length] = text.values
-        indices[begin + length : begin + length + width] = crossed[row]
-    matrix = sparse.csr_matrix((values, indices, starts), shape=(len(texts), DIMENSIONS))
-    matrix.sum_duplicates()
-    return matrix
+    lengths = np.array([len(t.indices) for t in texts], np.int64)
+    ends = np.cumsum(lengths + width)
+    place = np.arange(ends[-1])
+    is_cross = np.repeat(ends, lengths + width) - place <= width
+    indices = np.empty(ends[-1], np.int32)
+    indices[is_cross] = crossed.ravel()
+    indices[~is_cross] = np.concatenate([t.indices for t in texts])
+    values = np.full(ends[-1], _CROSS_WEIGHT, np.float32)
+    values[~is_cross] = np.concatenate([t.values for t in texts])
+    return sparse.csr_matrix((values, indices, np.concatenate([[0], ends])), shape=(len(texts), DIMENSIONS))
 
 
 def _hash64(text: str) -> int:
