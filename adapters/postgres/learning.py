@@ -199,7 +199,7 @@ class PostgresLessons:
     def arrive(self, new: Mapping[UUID, Arrival], version: int) -> None:
         if not new:
             return
-        self._stage((id, *_arrival_row(arrival)) for id, arrival in new.items())
+        self._stage((id, *arrival_row(arrival)) for id, arrival in new.items())
         self._connection.execute(_ARRIVE, {"tenant": self._tenant_id, "version": version})
         self._connection.execute(text("TRUNCATE staged_arrivals"))
 
@@ -246,7 +246,11 @@ def _lesson(row: RowMapping, vector: Sequence[float] | None) -> Lesson:
     )
 
 
-def _arrival_row(a: Arrival) -> tuple[Any, ...]:
+NO_ARRIVAL = (None,) * 7
+
+
+def arrival_row(a: Arrival) -> tuple[Any, ...]:
+    """Values of `candidates` to `arrived`, as they are staged."""
     return (list(a.candidates), a.features, a.score, a.stacked, a.scope, a.predicted, a.arrived)
 
 

@@ -19,10 +19,12 @@ from adapters.postgres.copying import copy_rows
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.guards import at, conflicts, delete_versioned
+from adapters.postgres.learning import NO_ARRIVAL, arrival_row
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import record_tombstones, records
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
+from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
 from core.domain.rule_history import Past
 from core.errors import NotFound, VersionMismatch
@@ -107,13 +109,20 @@ class PostgresRecords:
         )
         return [to_record(row) for row in self._connection.execute(query).mappings()]
 
-    def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
+    def decide(
+        self, decisions: Sequence[Decision], arrivals: Mapping[UUID, Arrival] | None = None, version: int = 0
+    ) -> Sequence[UUID]:
         if not decisions:
             return []
-        rows = (_decision_row(d, self._ids.new() if d.approval else None) for d in decisions)
+        said = arrivals or {}
+        rows = (
+            _decision_row(d, self._ids.new() if d.approval else None, arrival=said.get(d.record_id)) for d in decisions
+        )
         self._stage("staged_decisions", sql.STAGED_DECISIONS, rows)
         with conflicts(unknown=_NO_CATEGORY, taken="a record that waits for a person is not decided again"):
-            changed = self._connection.execute(sql.DECIDE, self._told()).all()
+            ids = [d.record_id for d in decisions]
+            of_chunk = {"first": min(ids), "last": max(ids), "version": version}
+            changed = self._connection.execute(sql.DECIDE, self._told() | of_chunk).all()
         self._events.told(sum(row.final for row in changed))
         self._connection.execute(text("TRUNCATE staged_decisions"))
         return [row.id for row in changed]
@@ -268,7 +277,9 @@ def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[st
     )
 
 
-def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = None) -> tuple[Any, ...]:
+def _decision_row(
+    d: Decision, approval_id: UUID | None, version: int | None = None, arrival: Arrival | None = None
+) -> tuple[Any, ...]:
     return (
         d.record_id,
         d.status,
@@ -291,6 +302,7 @@ def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = N
         d.group_key,
         version,
         None,
+        *(arrival_row(arrival) if arrival is not None else NO_ARRIVAL),
     )
 
 

@@ -114,16 +114,13 @@ def _check_shares(places: Sequence[int], alike: Similarity, tenant: Tenant) -> d
     return dict(zip((place for place, _ in alone), shares, strict=True))
 
 
-def _arrivals(decisions: Sequence[Decision], changed: set[UUID], scored: Mapping[int, Scored]) -> dict[UUID, Arrival]:
+def _arrivals(decisions: Sequence[Decision], scored: Mapping[int, Scored]) -> dict[UUID, Arrival]:
     """What is to be kept of what similarity said, by the record's place. Of records about which nobody is asked, no
     more than the score."""
-    found = {}
-    for place, said in scored.items():
-        decision = decisions[place]
-        if decision.record_id in changed:
-            asked = decision.approval is not None or decision.open_stage is not None
-            found[decision.record_id] = arrival_of(said, whole=asked)
-    return found
+    return {
+        (d := decisions[place]).record_id: arrival_of(said, whole=d.approval is not None or d.open_stage is not None)
+        for place, said in scored.items()
+    }
 
 
 def _first_line(error: Exception) -> str:
@@ -145,8 +142,7 @@ def _write(
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
         decisions = present_decisions(tx, decisions, records)
-        changed = set(tx.records.decide(decisions))
-        tx.lessons.arrive(_arrivals(decisions, changed, scored), version)
+        changed = set(tx.records.decide(decisions, _arrivals(decisions, scored), version))
         left = {d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed}
         tx.jobs.add(
             [
