@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from adapters.postgres import record_reads
 from adapters.postgres import record_statements as sql
 from adapters.postgres import rule_run_statements as run_sql
-from adapters.postgres.copying import copy_rows
+from adapters.postgres.copying import NULL, a_flag, a_number, a_text, an_array, an_id, copy_rows, some_bytes
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.guards import at, conflicts, delete_versioned
@@ -38,6 +38,7 @@ _OPEN_COLUMNS = tuple(
     literal_column({"raw": "'{}'::jsonb", "tags": "tags"}[c.name]).label(c.name) if c.name in ("raw", "tags") else c
     for c in RECORD_COLUMNS
 )
+_UNASKED = (NULL,) * 6
 _NO_CATEGORY = "the category does not exist"
 
 
@@ -239,7 +240,7 @@ class PostgresRecords:
     def _told(self) -> dict[str, Any]:
         return {"tenant": self._tenant_id, "batch": self._events.batch_id, "told": self._events.size}
 
-    def _stage(self, table: str, definition: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _stage(self, table: str, definition: str, rows: Iterable[Sequence[str]]) -> None:
         driver(self._connection).execute(definition)
         copy_rows(self._connection, table, rows)
 
@@ -252,57 +253,63 @@ def _without_superseded(drafts: Sequence[tuple[UUID, Draft, date]]) -> Sequence[
     return [d for d in drafts if not (d[1].pending and (d[1].account, d[1].external_id) in posted)]
 
 
-def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[str, UUID] | None) -> tuple[Any, ...]:
+def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[str, UUID] | None) -> tuple[str, ...]:
     category_id = categories.get(normalise(draft.category)) if categories is not None and draft.category else None
     example = similarity_text(draft.text, draft.counterparty) if category_id else None
     return (
-        n,
-        id,
-        draft.kind,
-        draft.account,
-        draft.external_id,
-        day,
-        draft.occurred_at if isinstance(draft.occurred_at, datetime) else None,
-        draft.text,
-        draft.counterparty,
-        draft.amount,
-        draft.currency,
-        dumps(draft.attributes),
-        dumps(draft.raw),
-        draft.pending,
-        draft.pending_external_id,
-        category_id,
-        example,
-        text_digest(example) if example else None,
+        str(n),
+        an_id(id),
+        a_text(draft.kind),
+        a_text(draft.account),
+        a_text(draft.external_id),
+        str(day),
+        str(draft.occurred_at) if isinstance(draft.occurred_at, datetime) else NULL,
+        a_text(draft.text),
+        a_text(draft.counterparty),
+        NULL if draft.amount is None else str(draft.amount),
+        a_text(draft.currency),
+        a_text(dumps(draft.attributes)) if draft.attributes else "{}",
+        a_text(dumps(draft.raw)) if draft.raw else "{}",
+        a_flag(draft.pending),
+        a_text(draft.pending_external_id),
+        an_id(category_id),
+        a_text(example),
+        some_bytes(text_digest(example) if example else None),
     )
 
 
 def _decision_row(
     d: Decision, approval_id: UUID | None, version: int | None = None, arrival: Arrival | None = None
-) -> tuple[Any, ...]:
+) -> tuple[str, ...]:
     return (
-        d.record_id,
+        d.record_id.hex,
         d.status,
-        d.category_id,
-        d.stage,
-        d.confidence,
-        d.threshold,
-        d.model_version,
-        d.selection_probability,
-        dumps(d.trace),
-        d.failure,
-        list(d.tags),
-        dumps(d.attributes),
-        d.rule_id,
-        approval_id,
-        d.approval,
-        d.suggested_id,
-        d.suggested_confidence,
-        d.urgency,
-        d.group_key,
-        version,
-        None,
+        an_id(d.category_id),
+        d.stage or NULL,
+        a_number(d.confidence),
+        a_number(d.threshold),
+        a_text(d.model_version),
+        a_number(d.selection_probability),
+        a_text(dumps(d.trace)),
+        a_text(d.failure),
+        an_array(d.tags),
+        a_text(dumps(d.attributes)) if d.attributes else "{}",
+        an_id(d.rule_id),
+        *(_UNASKED if approval_id is None else _asked_row(d, approval_id)),
+        a_number(version),
+        NULL,
         *(arrival_row(arrival) if arrival is not None else NO_ARRIVAL),
+    )
+
+
+def _asked_row(d: Decision, approval_id: UUID) -> tuple[str, ...]:
+    return (
+        approval_id.hex,
+        d.approval or NULL,
+        an_id(d.suggested_id),
+        a_number(d.suggested_confidence),
+        a_number(d.urgency),
+        a_text(d.group_key),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from core.domain.decisions import Candidate, Outcome, Stage, StageResult
@@ -144,14 +145,7 @@ def _results(gate: Gate, model: str) -> Callable[[Scored, Sequence[Neighbour]], 
         sure = _opens(gate, said)
         candidates = tuple(
             [
-                Candidate(
-                    category_id,
-                    probability(chance),
-                    source,
-                    f"{approved} of {of} alike in {alike} were approved as this"
-                    if of
-                    else "like what was approved as this",
-                )
+                Candidate(category_id, probability(chance), source, _rationale(approved, of, alike))
                 for category_id, chance, approved, of, alike in said.candidates
             ]
         )
@@ -173,6 +167,11 @@ def _results(gate: Gate, model: str) -> Callable[[Scored, Sequence[Neighbour]], 
         )
 
     return result
+
+
+@lru_cache(10_000)
+def _rationale(approved: int, of: int, alike: str) -> str:
+    return f"{approved} of {of} alike in {alike} were approved as this" if of else "like what was approved as this"
 
 
 def _evidence(said: Scored, neighbours: Sequence[Neighbour]) -> tuple[Mapping[str, object], ...]:
