@@ -8,7 +8,6 @@ fitted: equal records have equal numbers in every process and release.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import zlib
 from collections import Counter
@@ -16,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, combinations, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +30,11 @@ MAX_FIELDS = 4
 TEXT_KEYS = 2
 """The first keys of the memory are those of the text alone: as it is, and without numbers."""
 _CACHED_TEXTS = 100_000
-_CACHED_WORDS, _CACHED_GRAMS = 10_000, 50_000
-"""Of all tenants together: some tens of megabytes at most."""
+_CACHED_WORDS = 20_000
+"""Of all tenants together: some ten megabytes at most."""
+_GRAM, _TERM = zlib.crc32(b"c"), zlib.crc32(b"w")
+"""What checksums begin with, so that a word is another thing than a gram of the same characters."""
+_NO_GRAMS = np.empty(0, np.int64)
 _REPEATED = 0.3
 """Share of a field's values that come more than once."""
 _CROSS_WEIGHT = 0.35
@@ -60,8 +62,7 @@ class Features:
     amounts: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     indices: npt.NDArray[np.int32]
     values: Floats
     whole: int
@@ -140,7 +141,7 @@ class FeatureSpace:
         self._values: dict[tuple[str, str], int] = {}
 
     def of(self, records: Sequence[Sortable]) -> Features:
-        texts = [self._text(similarity_text(r.text, r.counterparty)) for r in records]
+        texts = self._texts_of([similarity_text(r.text, r.counterparty) for r in records])
         parts: dict[str, Keys] = {
             "whole": np.array([t.whole for t in texts], np.uint64),
             "plain": np.array([t.plain for t in texts], np.uint64),
@@ -168,54 +169,67 @@ class FeatureSpace:
             found = self._values[field, value] = _hash64(f"{field}={normalise(value)}")
         return found
 
-    def _text(self, text: str) -> _Text:
-        found = self._texts.get(text)
-        if found is None:
-            if len(self._texts) >= _CACHED_TEXTS:
-                self._texts.clear()
-            found = self._texts[text] = _text_of(normalise(text))
-        return found
+    def _texts_of(self, texts: Sequence[str]) -> list[_Text]:
+        found = {text: self._texts.get(text) for text in texts}
+        new = [text for text, known in found.items() if known is None]
+        made = dict(zip(new, _texts_of([normalise(text) for text in new]), strict=True)) if new else {}
+        if len(self._texts) + len(made) > _CACHED_TEXTS:
+            self._texts.clear()
+        self._texts |= made
+        return [found[text] or made[text] for text in texts]
 
 
-def _text_of(text: str) -> _Text:
-    """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts."""
-    words = text.split()
-    indices: list[int] = []
-    values: list[float] = []
-    for block in (
-        Counter(chain.from_iterable(map(_grams_of, words))),
-        Counter([*["w" + word for word in words], *[f"w{a} {b}" for a, b in pairwise(words)]]),
-    ):
-        weights = [1.0 if count == 1 else 1 + math.log(count) for count in block.values()]
-        length = math.sqrt(sum([w * w for w in weights])) or 1.0
-        indices += map(_index_of, block)
-        values += [w / length for w in weights]
-    plain, first = _keys_of(plain_form(text) or text)
-    return _Text(
-        indices=np.array(indices, np.int32),
-        values=np.array(values, np.float32),
-        whole=_hash64("whole=" + text),
-        plain=plain,
-        first=first,
-    )
+def _texts_of(texts: Sequence[str]) -> list[_Text]:
+    """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts.
+    What is made of a text does not depend on the others."""
+    words = [[_word_of(word) for word in text.split()] for text in texts]
+    owner = np.repeat(np.arange(len(words)), [len(of_text) for of_text in words])
+    grams = [word.grams for of_text in words for word in of_text]
+    terms = [[*[word.whole for word in of_text], *_pairs_of(of_text)] for of_text in words]
+    keys = np.concatenate([
+        (np.repeat(owner, [len(of_word) for of_word in grams]) << 33) + np.concatenate([_NO_GRAMS, *grams]),
+        (np.repeat(np.arange(len(terms)), [len(of_text) for of_text in terms]) << 33)
+        + (1 << 32)
+        + np.array(list(chain.from_iterable(terms)), np.int64),
+    ])  # fmt: skip
+    distinct, counts = np.unique(keys, return_counts=True)
+    weights = 1 + np.log(counts)
+    block = distinct >> 32
+    lengths = np.sqrt(np.bincount(block, weights * weights))
+    values = (weights / lengths[block]).astype(np.float32)
+    indices = (distinct & (DIMENSIONS - 1)).astype(np.int32)
+    ends = np.cumsum(np.bincount(block >> 1, minlength=len(texts))).tolist()
+    return [
+        _Text(indices[start:end], values[start:end], _hash64("whole=" + text), *_keys_of(plain_form(text) or text))
+        for text, start, end in zip(texts, [0, *ends], ends, strict=False)
+    ]
+
+
+class _Word(NamedTuple):
+    """Checksums, of which an index is made: of the word's grams, and of itself."""
+
+    grams: npt.NDArray[np.int64]
+    whole: int
+    text: bytes
+
+
+@lru_cache(_CACHED_WORDS)
+def _word_of(word: str) -> _Word:
+    """Words come again and again, in texts that never do."""
+    edged = f" {word} "
+    grams = [edged[i : i + size].encode() for size in (2, 3, 4) for i in range(len(edged) - size + 1)]
+    text = word.encode()
+    return _Word(np.array([zlib.crc32(gram, _GRAM) for gram in grams], np.int64), zlib.crc32(text, _TERM), text)
+
+
+def _pairs_of(words: Sequence[_Word]) -> list[int]:
+    return [zlib.crc32(b" " + second.text, first.whole) for first, second in pairwise(words)]
 
 
 @lru_cache(_CACHED_TEXTS)
 def _keys_of(plain: str) -> tuple[int, int]:
     """Of a plain form, and of its first word."""
     return _hash64("plain=" + plain), _hash64("first=" + plain.partition(" ")[0])
-
-
-@lru_cache(_CACHED_WORDS)
-def _grams_of(word: str) -> tuple[str, ...]:
-    """Words come again and again, in texts that never do."""
-    edged = f" {word} "
-    return tuple(["c" + edged[i : i + size] for size in (2, 3, 4) for i in range(len(edged) - size + 1)])
-
-
-@lru_cache(_CACHED_GRAMS)
-def _index_of(gram: str) -> int:
-    return zlib.crc32(gram.encode()) & (DIMENSIONS - 1)
 
 
 def _grams(texts: Sequence[_Text], crossed: npt.NDArray[np.int32]) -> Any:
