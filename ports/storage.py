@@ -202,12 +202,12 @@ class Records(Protocol):
         ...
 
     def decide(
-        self, decisions: Sequence[Decision], arrivals: Mapping[UUID, Arrival] | None = None, version: int = 0
+        self, decisions: Sequence[Decision], said: Mapping[UUID, Arrival] | None = None, version: int = 0
     ) -> Sequence[UUID]:
         """Writes decisions to records that are still `ingested`, with their approval items, a `PROCESSED` event each
         and the counters of the day; returns the ids of the records that changed, rising. A decision with `open_stage`
-        only keeps its trace so far and raises no event. Of what changed the `arrivals`, by record, are noted as
-        `Lessons.arrive` does: what the ensemble of that `version` said."""
+        only keeps its trace so far and raises no event. Of what changed is noted what the ensemble of
+        that `version` `said` of it, by record, as `Lessons.arrive` does."""
         ...
 
     def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:

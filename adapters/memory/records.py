@@ -84,7 +84,7 @@ class MemoryRecords:
         return [r for r in self._open() if r.id in wanted]
 
     def decide(
-        self, decisions: Sequence[Decision], arrivals: Mapping[UUID, Arrival] | None = None, version: int = 0
+        self, decisions: Sequence[Decision], said: Mapping[UUID, Arrival] | None = None, version: int = 0
     ) -> Sequence[UUID]:
         changed = []
         for decision in sorted(decisions, key=lambda d: d.record_id):
@@ -94,8 +94,8 @@ class MemoryRecords:
             self._at.check_category(decision.category_id)
             write(self._at, decided(kept.record, decision))
             changed.append(decision.record_id)
-            if arrivals and decision.record_id in arrivals:
-                self._state.arrivals[decision.record_id] = arrivals[decision.record_id], version
+            if said and decision.record_id in said:
+                self._state.arrivals[decision.record_id] = said[decision.record_id], version
             if decision.status is not RecordStatus.INGESTED:
                 tell_decided(self._at, decision)
                 skipped = decision.status is RecordStatus.PROCESSED and decision.category_id is None

@@ -217,17 +217,22 @@ LOCK_APPROVALS_OF_IMPORT = text("""
     ORDER BY a.id FOR UPDATE OF a
 """)
 
-# What a person decided after the import stays: in review, or by changing a record that came in as approved.
+# What a person decided after the import stays: in review, or by changing a record that came in as approved. Records are
+# held first, so that all that others wrote about them is there to be deleted.
+LOCK_RECORDS_OF_IMPORT = text("""
+    SELECT id FROM records
+    WHERE tenant_id = :tenant AND import_id = :import
+      AND status <> 'overridden'
+      AND (status <> 'approved' OR reasoning_trace ->> 'reason' = 'human: imported as approved')
+    ORDER BY id FOR UPDATE
+""")
+
 UNDO_IMPORT = text("""
-    WITH locked AS (
-        SELECT id FROM records
-        WHERE tenant_id = :tenant AND import_id = :import
-          AND status <> 'overridden'
-          AND (status <> 'approved' OR reasoning_trace ->> 'reason' = 'human: imported as approved')
-        ORDER BY id FOR UPDATE
-    ), removed AS (
-        DELETE FROM records r USING locked WHERE r.tenant_id = :tenant AND r.id = locked.id
-        RETURNING r.id
+    WITH removed AS (
+        DELETE FROM records WHERE tenant_id = :tenant AND id = ANY(:ids)
+        RETURNING id
+    ), forgotten AS (
+        DELETE FROM arrivals a USING removed WHERE a.tenant_id = :tenant AND a.record_id = removed.id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
         SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'DELETED', id,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, literal_column, select, text
+from sqlalchemy import Connection, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import record_reads
@@ -20,6 +20,7 @@ from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.guards import at, conflicts, delete_versioned
 from adapters.postgres.learning import NO_ARRIVAL, arrival_row
+from adapters.postgres.learning_tables import arrivals
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import record_tombstones, records
 from core.domain.decisions import Decision
@@ -111,11 +112,11 @@ class PostgresRecords:
         return [to_record(row) for row in self._connection.execute(query).mappings()]
 
     def decide(
-        self, decisions: Sequence[Decision], arrivals: Mapping[UUID, Arrival] | None = None, version: int = 0
+        self, decisions: Sequence[Decision], said: Mapping[UUID, Arrival] | None = None, version: int = 0
     ) -> Sequence[UUID]:
         if not decisions:
             return []
-        said = arrivals or {}
+        said = said or {}
         rows = (
             _decision_row(d, self._ids.new() if d.approval else None, arrival=said.get(d.record_id)) for d in decisions
         )
@@ -215,6 +216,9 @@ class PostgresRecords:
             raise NotFound("this record does not exist")
         delete_versioned(self._connection, records, where, version)
         self._connection.execute(
+            delete(arrivals).where(arrivals.c.tenant_id == self._tenant_id, arrivals.c.record_id == id)
+        )
+        self._connection.execute(
             insert(record_tombstones).values(deleted_at=func.now()).on_conflict_do_nothing(),
             [
                 {
@@ -232,7 +236,8 @@ class PostgresRecords:
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         of_import = {"tenant": self._tenant_id, "import": import_id}
         self._connection.execute(sql.LOCK_APPROVALS_OF_IMPORT, of_import)
-        removed = self._connection.execute(sql.UNDO_IMPORT, of_import | self._told()).scalar_one()
+        ids = self._connection.execute(sql.LOCK_RECORDS_OF_IMPORT, of_import).scalars().all()
+        removed = self._connection.execute(sql.UNDO_IMPORT, of_import | {"ids": ids} | self._told()).scalar_one()
         self._events.told(removed)
         kept = select(func.count()).where(records.c.tenant_id == self._tenant_id, records.c.import_id == import_id)
         return removed, self._connection.execute(kept).scalar_one()
