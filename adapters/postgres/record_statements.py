@@ -64,8 +64,7 @@ ADD_DRAFTS = text("""
         RETURNING id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
-        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'INGESTED', id,
-               jsonb_build_object('import_id', CAST(:import AS uuid), 'connection_id', CAST(:connection AS uuid))
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'INGESTED', id, CAST(:payload AS jsonb)
         FROM added
     )
     SELECT id FROM added ORDER BY id

@@ -66,7 +66,8 @@ class PostgresRecords:
         if any(draft.pending_external_id for _, draft, _ in drafts):
             self._connection.execute(sql.RENAME_PENDING, {"tenant": self._tenant_id, "connection": connection_id})
         with conflicts(unknown="the connection or a category does not exist"):
-            inserted = tuple(self._connection.execute(sql.ADD_DRAFTS, there | self._told()).scalars())
+            payload = {"payload": dumps({"import_id": import_id, "connection_id": connection_id})}
+            inserted = tuple(self._connection.execute(sql.ADD_DRAFTS, there | self._told() | payload).scalars())
         self._events.told(len(inserted))
         updated = 0
         if len(inserted) < len(drafts):

@@ -42,7 +42,10 @@ def moved_decisions(tx: Transaction, decisions: Sequence[Decision]) -> list[Deci
 def present_decisions(tx: Transaction, decisions: Sequence[Decision], records: Sequence[Groupable]) -> list[Decision]:
     """A chunk's decisions, each on the record in its place, as they can be written now; to be called before the records
     are touched."""
-    now = tx.categories.hold(_named(decisions))
+    named = _named(decisions)
+    now = tx.categories.hold(named)
+    if all(now.get(id) == id for id in named):
+        return list(decisions)
     return [with_present_categories(d, record, now) for d, record in zip(decisions, records, strict=True)]
 
 
