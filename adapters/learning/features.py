@@ -11,7 +11,7 @@ import hashlib
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, combinations, pairwise
@@ -30,11 +30,11 @@ MAX_FIELDS = 4
 TEXT_KEYS = 2
 """The first keys of the memory are those of the text alone: as it is, and without numbers."""
 _CACHED_TEXTS = 100_000
-_CACHED_WORDS = 20_000
-"""Of all tenants together: some ten megabytes at most."""
+_CACHED_WORDS, _LONG = 20_000, 40
+"""Of all tenants together, none longer than so many characters: some tens of megabytes at most."""
 _GRAM, _TERM = zlib.crc32(b"c"), zlib.crc32(b"w")
 """What checksums begin with, so that a word is another thing than a gram of the same characters."""
-_NO_GRAMS = np.empty(0, np.int64)
+_NOTHING = np.empty(0, np.int64)
 _REPEATED = 0.3
 """Share of a field's values that come more than once."""
 _CROSS_WEIGHT = 0.35
@@ -109,7 +109,7 @@ def plain_form(text: str) -> str:
     return _without_legal_forms(_NOT_WORDS.sub(" ", _AGENTS.sub("", text)))
 
 
-@lru_cache(_CACHED_TEXTS)
+@lru_cache(_CACHED_WORDS)
 def _without_legal_forms(wordy: str) -> str:
     """Texts that differ in numbers alone have this in common."""
     return " ".join(_HOUSE_WORDS.sub(" ", wordy).split())
@@ -182,15 +182,13 @@ class FeatureSpace:
 def _texts_of(texts: Sequence[str]) -> list[_Text]:
     """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts.
     What is made of a text does not depend on the others."""
-    words = [[_word_of(word) for word in text.split()] for text in texts]
-    owner = np.repeat(np.arange(len(words)), [len(of_text) for of_text in words])
+    words = [[_word_of(word) if len(word) <= _LONG else _word(word) for word in text.split()] for text in texts]
     grams = [word.grams for of_text in words for word in of_text]
     terms = [[*[word.whole for word in of_text], *_pairs_of(of_text)] for of_text in words]
+    places = np.arange(len(texts)) << 33
     keys = np.concatenate([
-        (np.repeat(owner, [len(of_word) for of_word in grams]) << 33) + np.concatenate([_NO_GRAMS, *grams]),
-        (np.repeat(np.arange(len(terms)), [len(of_text) for of_text in terms]) << 33)
-        + (1 << 32)
-        + np.array(list(chain.from_iterable(terms)), np.int64),
+        _repeated(_repeated(places, words), grams) + np.concatenate([_NOTHING, *grams]),
+        _repeated(places, terms) + (1 << 32) + np.array(list(chain.from_iterable(terms)), np.int64),
     ])  # fmt: skip
     distinct, counts = np.unique(keys, return_counts=True)
     weights = 1 + np.log(counts)
@@ -216,17 +214,26 @@ class _Word(NamedTuple):
 @lru_cache(_CACHED_WORDS)
 def _word_of(word: str) -> _Word:
     """Words come again and again, in texts that never do."""
+    return _word(word)
+
+
+def _word(word: str) -> _Word:
     edged = f" {word} "
     grams = [edged[i : i + size].encode() for size in (2, 3, 4) for i in range(len(edged) - size + 1)]
     text = word.encode()
     return _Word(np.array([zlib.crc32(gram, _GRAM) for gram in grams], np.int64), zlib.crc32(text, _TERM), text)
 
 
+def _repeated(places: npt.NDArray[np.int64], of_each: Sequence[Sized]) -> npt.NDArray[np.int64]:
+    """Each place as often as there are things of it."""
+    return np.repeat(places, np.array([len(things) for things in of_each], np.int64))
+
+
 def _pairs_of(words: Sequence[_Word]) -> list[int]:
     return [zlib.crc32(b" " + second.text, first.whole) for first, second in pairwise(words)]
 
 
-@lru_cache(_CACHED_TEXTS)
+@lru_cache(_CACHED_WORDS)
 def _keys_of(plain: str) -> tuple[int, int]:
     """Of a plain form, and of its first word."""
     return _hash64("plain=" + plain), _hash64("first=" + plain.partition(" ")[0])
@@ -235,16 +242,15 @@ def _keys_of(plain: str) -> tuple[int, int]:
 def _grams(texts: Sequence[_Text], crossed: npt.NDArray[np.int32]) -> Any:
     """A row each: what its text has, then the crosses. An index may stand in a row twice: the values add up."""
     width = crossed.shape[1]
-    lengths = np.array([len(t.indices) for t in texts], np.int64)
-    ends = np.cumsum(lengths + width)
-    place = np.arange(ends[-1])
-    is_cross = np.repeat(ends, lengths + width) - place <= width
-    indices = np.empty(ends[-1], np.int32)
+    lengths = np.array([len(t.indices) + width for t in texts], np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    is_cross = np.repeat(starts[1:], lengths) - np.arange(starts[-1]) <= width
+    indices = np.empty(starts[-1], np.int32)
     indices[is_cross] = crossed.ravel()
-    indices[~is_cross] = np.concatenate([t.indices for t in texts])
-    values = np.full(ends[-1], _CROSS_WEIGHT, np.float32)
-    values[~is_cross] = np.concatenate([t.values for t in texts])
-    return sparse.csr_matrix((values, indices, np.concatenate([[0], ends])), shape=(len(texts), DIMENSIONS))
+    indices[~is_cross] = np.concatenate([t.indices for t in texts] or [_NOTHING])
+    values = np.full(starts[-1], _CROSS_WEIGHT, np.float32)
+    values[~is_cross] = np.concatenate([t.values for t in texts] or [_NOTHING])
+    return sparse.csr_matrix((values, indices, starts), shape=(len(texts), DIMENSIONS))
 
 
 def _hash64(text: str) -> int:

@@ -111,8 +111,8 @@ _SNAPSHOT = (
     records.c.version,
     records.c.occurred_on,
 )
-_ASKED = 14
 # Of what no stage was asked about nobody asks yet.
+_ASKED = Snapshot._fields.index("asked")
 _UNTOUCHED = (*_SNAPSHOT[:_ASKED], literal(False), *_SNAPSHOT[_ASKED + 1 :])
 
 
