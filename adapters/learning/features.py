@@ -247,9 +247,9 @@ def _grams(texts: Sequence[_Text], crossed: npt.NDArray[np.int32]) -> Any:
     is_cross = np.repeat(starts[1:], lengths) - np.arange(starts[-1]) <= width
     indices = np.empty(starts[-1], np.int32)
     indices[is_cross] = crossed.ravel()
-    indices[~is_cross] = np.concatenate([t.indices for t in texts] or [_NOTHING])
+    indices[~is_cross] = np.concatenate([np.empty(0, np.int32), *[t.indices for t in texts]])
     values = np.full(starts[-1], _CROSS_WEIGHT, np.float32)
-    values[~is_cross] = np.concatenate([t.values for t in texts] or [_NOTHING])
+    values[~is_cross] = np.concatenate([np.empty(0, np.float32), *[t.values for t in texts]])
     return sparse.csr_matrix((values, indices, starts), shape=(len(texts), DIMENSIONS))
 
 
