@@ -135,7 +135,7 @@ def _array(file: BinaryIO) -> list[Any]:
 
 def _parsed(text: bytes) -> Any:
     try:
-        found = json.loads(text.decode(), parse_float=Decimal, parse_constant=_no_constant)
+        found = _DECODER.decode(text.decode())
         if b"\\u" in text or b"\0" in text:
             _check_characters(found)
     except RecursionError:
@@ -162,6 +162,10 @@ def _check_characters(found: Any) -> None:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+"""Made once: `json.loads` would make one for each line, which takes as long as reading it."""
 
 
 def _moment(value: object) -> date | datetime:

@@ -20,6 +20,7 @@ from core.domain.connections import Connection, Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.jobs import Job, NewJob
+from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
@@ -175,9 +176,9 @@ class Records(Protocol):
         """How many of these (account, external_id) are stored or were deleted."""
         ...
 
-    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
         """The import's records in that range of ids that are still `ingested` and that no stage was asked about, by
-        id. `raw` is left empty: no stage reads it."""
+        id."""
         ...
 
     def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
@@ -200,10 +201,13 @@ class Records(Protocol):
         """Those of these records that are still `ingested`, by id, `raw` left empty."""
         ...
 
-    def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
+    def decide(
+        self, decisions: Sequence[Decision], said: Mapping[UUID, Arrival] | None = None, version: int = 0
+    ) -> Sequence[UUID]:
         """Writes decisions to records that are still `ingested`, with their approval items, a `PROCESSED` event each
         and the counters of the day; returns the ids of the records that changed, rising. A decision with `open_stage`
-        only keeps its trace so far and raises no event."""
+        only keeps its trace so far and raises no event. Of what changed is noted what the ensemble of
+        that `version` `said` of it, by record, as `Lessons.arrive` does."""
         ...
 
     def redecide(self, run_id: UUID, decisions: Sequence[tuple[Decision, int]]) -> Sequence[UUID]:

@@ -106,14 +106,7 @@ class LearnedEnsemble:
             named = alike[by] if seen else ""
             found.append(
                 Scored(
-                    candidates=tuple(
-                        [
-                            Proposed(
-                                category_id=asked[i], probability=sure[i], approved=approved[i], of=seen, alike=named
-                            )
-                            for i in ranks
-                        ]
-                    ),
+                    candidates=tuple([Proposed(asked[i], sure[i], approved[i], seen, named) for i in ranks]),
                     asked=asked,
                     score=sure[ranks[0]],
                     stacked=self._booster is not None,

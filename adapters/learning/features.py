@@ -8,15 +8,14 @@ fitted: equal records have equal numbers in every process and release.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, pairwise
-from typing import Any
+from itertools import chain, combinations, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +31,11 @@ TEXT_KEYS, SIZE_KEY = 2, 2
 """The first keys of the memory are those of the text alone: as it is, and without numbers; next is that of the amount's
 size, which nearly all records share with others."""
 _CACHED_TEXTS = 100_000
-_CACHED_WORDS, _CACHED_GRAMS = 10_000, 50_000
-"""Of all tenants together: some tens of megabytes at most."""
+_CACHED_WORDS, _LONG = 20_000, 40
+"""Of all tenants together, none longer than so many characters: some tens of megabytes at most."""
+_GRAM, _TERM = zlib.crc32(b"c"), zlib.crc32(b"w")
+"""What checksums begin with, so that a word is another thing than a gram of the same characters."""
+_NOTHING = np.empty(0, np.int64)
 _REPEATED = 0.3
 """Share of a field's values that come more than once."""
 _CROSS_WEIGHT = 0.45
@@ -61,8 +63,7 @@ class Features:
     amounts: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     indices: npt.NDArray[np.int32]
     values: Floats
     whole: int
@@ -106,7 +107,13 @@ def telling_fields(contexts: Sequence[Context]) -> tuple[str, ...]:
 
 def plain_form(text: str) -> str:
     """A normalised text without numbers, payment agents and legal forms: `shell 0417` and `shell 0391` are one."""
-    return " ".join(_HOUSE_WORDS.sub(" ", _NOT_WORDS.sub(" ", _AGENTS.sub("", text))).split())
+    return _without_legal_forms(_NOT_WORDS.sub(" ", _AGENTS.sub("", text)))
+
+
+@lru_cache(_CACHED_WORDS)
+def _without_legal_forms(wordy: str) -> str:
+    """Texts that differ in numbers alone have this in common."""
+    return " ".join(_HOUSE_WORDS.sub(" ", wordy).split())
 
 
 class FeatureSpace:
@@ -129,7 +136,7 @@ class FeatureSpace:
         self._values: dict[tuple[str, str], int] = {}
 
     def of(self, records: Sequence[Sortable]) -> Features:
-        texts = [self._text(similarity_text(r.text, r.counterparty)) for r in records]
+        texts = self._texts_of([similarity_text(r.text, r.counterparty) for r in records])
         parts: dict[str, Keys] = {
             "whole": np.array([t.whole for t in texts], np.uint64),
             "plain": np.array([t.plain for t in texts], np.uint64),
@@ -157,64 +164,88 @@ class FeatureSpace:
             found = self._values[field, value] = _hash64(f"{field}={normalise(value)}")
         return found
 
-    def _text(self, text: str) -> _Text:
-        found = self._texts.get(text)
-        if found is None:
-            if len(self._texts) >= _CACHED_TEXTS:
-                self._texts.clear()
-            found = self._texts[text] = _text_of(normalise(text))
-        return found
+    def _texts_of(self, texts: Sequence[str]) -> list[_Text]:
+        found = {text: self._texts.get(text) for text in texts}
+        new = [text for text, known in found.items() if known is None]
+        made = dict(zip(new, _texts_of([normalise(text) for text in new]), strict=True)) if new else {}
+        if len(self._texts) + len(made) > _CACHED_TEXTS:
+            self._texts.clear()
+        self._texts |= made
+        return [found[text] or made[text] for text in texts]
 
 
-def _text_of(text: str) -> _Text:
-    """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts."""
-    words = text.split()
-    counts: dict[str, int] = {}
-    for word in words:
-        for gram in _grams_of(word):
-            counts[gram] = counts.get(gram, 0) + 1
-    indices: list[int] = []
-    values: list[float] = []
-    for block in (counts, Counter([*(f"w{w}" for w in words), *(f"w{a} {b}" for a, b in pairwise(words))])):
-        weights = [1.0 if count == 1 else 1 + math.log(count) for count in block.values()]
-        length = math.sqrt(sum([w * w for w in weights])) or 1.0
-        indices += [_index_of(gram) for gram in block]
-        values += [w / length for w in weights]
-    plain = plain_form(text) or text
-    return _Text(
-        indices=np.array(indices, np.int32),
-        values=np.array(values, np.float32),
-        whole=_hash64("whole=" + text),
-        plain=_hash64("plain=" + plain),
-        first=_hash64("first=" + plain.partition(" ")[0]),
-    )
+def _texts_of(texts: Sequence[str]) -> list[_Text]:
+    """Character 2- to 4-grams within words, and words and their pairs: two blocks of length 1, by sublinear counts.
+    What is made of a text does not depend on the others."""
+    words = [[_word_of(word) if len(word) <= _LONG else _word(word) for word in text.split()] for text in texts]
+    grams = [word.grams for of_text in words for word in of_text]
+    terms = [[*[word.whole for word in of_text], *_pairs_of(of_text)] for of_text in words]
+    places = np.arange(len(texts)) << 33
+    keys = np.concatenate([
+        _repeated(_repeated(places, words), grams) + np.concatenate([_NOTHING, *grams]),
+        _repeated(places, terms) + (1 << 32) + np.array(list(chain.from_iterable(terms)), np.int64),
+    ])  # fmt: skip
+    distinct, counts = np.unique(keys, return_counts=True)
+    weights = 1 + np.log(counts)
+    block = distinct >> 32
+    lengths = np.sqrt(np.bincount(block, weights * weights))
+    values = (weights / lengths[block]).astype(np.float32)
+    indices = (distinct & (DIMENSIONS - 1)).astype(np.int32)
+    ends = np.cumsum(np.bincount(block >> 1, minlength=len(texts))).tolist()
+    return [
+        _Text(indices[start:end], values[start:end], _hash64("whole=" + text), *_keys_of(plain_form(text) or text))
+        for text, start, end in zip(texts, [0, *ends], ends, strict=False)
+    ]
+
+
+class _Word(NamedTuple):
+    """Checksums, of which an index is made: of the word's grams, and of itself."""
+
+    grams: npt.NDArray[np.int64]
+    whole: int
+    text: bytes
 
 
 @lru_cache(_CACHED_WORDS)
-def _grams_of(word: str) -> tuple[str, ...]:
+def _word_of(word: str) -> _Word:
     """Words come again and again, in texts that never do."""
+    return _word(word)
+
+
+def _word(word: str) -> _Word:
     edged = f" {word} "
-    return tuple(["c" + edged[i : i + size] for size in (2, 3, 4) for i in range(len(edged) - size + 1)])
+    grams = [edged[i : i + size].encode() for size in (2, 3, 4) for i in range(len(edged) - size + 1)]
+    text = word.encode()
+    return _Word(np.array([zlib.crc32(gram, _GRAM) for gram in grams], np.int64), zlib.crc32(text, _TERM), text)
 
 
-@lru_cache(_CACHED_GRAMS)
-def _index_of(gram: str) -> int:
-    return zlib.crc32(gram.encode()) & (DIMENSIONS - 1)
+def _repeated(places: npt.NDArray[np.int64], of_each: Sequence[Sized]) -> npt.NDArray[np.int64]:
+    """Each place as often as there are things of it."""
+    return np.repeat(places, np.array([len(things) for things in of_each], np.int64))
+
+
+def _pairs_of(words: Sequence[_Word]) -> list[int]:
+    return [zlib.crc32(b" " + second.text, first.whole) for first, second in pairwise(words)]
+
+
+@lru_cache(_CACHED_WORDS)
+def _keys_of(plain: str) -> tuple[int, int]:
+    """Of a plain form, and of its first word."""
+    return _hash64("plain=" + plain), _hash64("first=" + plain.partition(" ")[0])
 
 
 def _grams(texts: Sequence[_Text], crossed: npt.NDArray[np.int32]) -> Any:
-    lengths = np.array([len(t.indices) for t in texts], np.int64)
+    """A row each: what its text has, then the crosses. An index may stand in a row twice: the values add up."""
     width = crossed.shape[1]
-    starts = np.concatenate([[0], np.cumsum(lengths + width)])
+    lengths = np.array([len(t.indices) + width for t in texts], np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    is_cross = np.repeat(starts[1:], lengths) - np.arange(starts[-1]) <= width
     indices = np.empty(starts[-1], np.int32)
+    indices[is_cross] = crossed.ravel()
+    indices[~is_cross] = np.concatenate([np.empty(0, np.int32), *[t.indices for t in texts]])
     values = np.full(starts[-1], _CROSS_WEIGHT, np.float32)
-    for row, (text, begin, length) in enumerate(zip(texts, starts, lengths, strict=False)):
-        indices[begin : begin + length] = text.indices
-        values[begin : begin + length] = text.values
-        indices[begin + length : begin + length + width] = crossed[row]
-    matrix = sparse.csr_matrix((values, indices, starts), shape=(len(texts), DIMENSIONS))
-    matrix.sum_duplicates()
-    return matrix
+    values[~is_cross] = np.concatenate([np.empty(0, np.float32), *[t.values for t in texts]])
+    return sparse.csr_matrix((values, indices, starts), shape=(len(texts), DIMENSIONS))
 
 
 def _hash64(text: str) -> int:

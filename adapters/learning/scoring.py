@@ -110,13 +110,14 @@ def propose(features: Features, vectors: Floats, members: Members) -> Said:
     def spread(values: Array) -> Array:
         return np.broadcast_to(values[:, None], (n, count, values.shape[1]))
 
-    pairs = np.concatenate([spread(shared), np.stack(own, 2), share, spread(support), streak, spread(age)], 2)
+    parts = [spread(shared), np.stack(own, 2), share, spread(support), streak, spread(age)]
+    pairs = np.concatenate(parts, 2, dtype=np.float32, casting="same_kind")
     told = (rows > 0).sum(1) - (rows[:, SIZE_KEY] > 0)
     say = np.where(told > 0, 0.5, 0)[:, None]
     return Said(
         places=places,
         # As it is stored, so that what is learned from later is what was asked.
-        pairs=np.clip(pairs, -6e4, 6e4).astype(np.float16),
+        pairs=np.clip(pairs, -6e4, 6e4, out=pairs).astype(np.float16),
         cold=(1 - say) * of(joint) + say * agreed * rows.shape[1] / np.maximum((rows > 0).sum(1), 1)[:, None],
         signs=np.stack([clarity, nearest, (rows > 0).mean(1)], 1).astype(np.float32),
         rows=rows,

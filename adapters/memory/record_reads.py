@@ -10,7 +10,7 @@ from uuid import UUID
 from adapters.memory.record_changes import matches
 from adapters.memory.state import KeptRecord, TenantState
 from core.domain.approvals import ApprovalReason
-from core.domain.records import DECIDED_BY_PERSON, Snapshot
+from core.domain.records import DECIDED_BY_PERSON, Record, Snapshot
 from core.domain.rule_history import Past
 from ports.storage import RecordFilter
 
@@ -22,8 +22,11 @@ def snapshots(state: TenantState, where: RecordFilter, *, before: UUID | None, l
         for id in sorted(state.records, reverse=True)
         if (before is None or id < before) and matches(state.records[id], where)
     ]
-    own = [name for name in Snapshot._fields if name != "asked"]
-    return [Snapshot(**{name: getattr(r, name) for name in own}, asked=r.id in asked) for r in found[:limit]]
+    return [snapshot(r, asked=r.id in asked) for r in found[:limit]]
+
+
+def snapshot(record: Record, *, asked: bool) -> Snapshot:
+    return Snapshot(**{name: getattr(record, name) for name in Snapshot._fields if name != "asked"}, asked=asked)
 
 
 def past(state: TenantState, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:

@@ -17,6 +17,7 @@ from adapters.memory.state import KeptRecord, Workspace, as_json, check_version,
 from core.domain.approvals import Example
 from core.domain.decisions import Decision, Stage
 from core.domain.events import EventType, NewEvent
+from core.domain.learning import Arrival
 from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
 from core.domain.rule_history import Past
 from core.errors import Invalid
@@ -71,14 +72,20 @@ class MemoryRecords:
         there = self._by_key(connection_id).keys() | self._former_keys(connection_id)
         return sum(1 for key in keys if key in there or (connection_id, *key) in self._state.tombstones)
 
-    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        return [r for r in self._open() if r.import_id == import_id and first <= r.id <= last and not r.reasoning_trace]
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
+        return [
+            record_reads.snapshot(r, asked=False)
+            for r in self._open()
+            if r.import_id == import_id and first <= r.id <= last and not r.reasoning_trace
+        ]
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
         wanted = set(ids)
         return [r for r in self._open() if r.id in wanted]
 
-    def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
+    def decide(
+        self, decisions: Sequence[Decision], said: Mapping[UUID, Arrival] | None = None, version: int = 0
+    ) -> Sequence[UUID]:
         changed = []
         for decision in sorted(decisions, key=lambda d: d.record_id):
             kept = self._records.get(decision.record_id)
@@ -87,6 +94,8 @@ class MemoryRecords:
             self._at.check_category(decision.category_id)
             write(self._at, decided(kept.record, decision))
             changed.append(decision.record_id)
+            if said and decision.record_id in said:
+                self._state.arrivals[decision.record_id] = said[decision.record_id], version
             if decision.status is not RecordStatus.INGESTED:
                 tell_decided(self._at, decision)
                 skipped = decision.status is RecordStatus.PROCESSED and decision.category_id is None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 
+from adapters.postgres.copying import NULL, a_flag, a_number, an_array, an_id, copy_rows, some_bytes
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.learning_tables import arrivals, ensembles
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
@@ -199,16 +200,13 @@ class PostgresLessons:
     def arrive(self, new: Mapping[UUID, Arrival], version: int) -> None:
         if not new:
             return
-        self._stage((id, *_arrival_row(arrival)) for id, arrival in new.items())
+        self._stage((id.hex, *arrival_row(arrival)) for id, arrival in new.items())
         self._connection.execute(_ARRIVE, {"tenant": self._tenant_id, "version": version})
         self._connection.execute(text("TRUNCATE staged_arrivals"))
 
-    def _stage(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        with driver(self._connection).cursor() as cursor:
-            cursor.execute(_STAGED)
-            with cursor.copy("COPY staged_arrivals FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+    def _stage(self, rows: Iterable[Sequence[str]]) -> None:
+        driver(self._connection).execute(_STAGED)
+        copy_rows(self._connection, "staged_arrivals", rows)
 
     def arrived(self, version: int) -> int:
         query = select(func.count()).where(arrivals.c.tenant_id == self._tenant_id, arrivals.c.version == version)
@@ -249,8 +247,20 @@ def _lesson(row: RowMapping, vector: Sequence[float] | None) -> Lesson:
     )
 
 
-def _arrival_row(a: Arrival) -> tuple[Any, ...]:
-    return (list(a.candidates), a.features, a.score, a.stacked, a.scope, a.predicted, a.arrived)
+NO_ARRIVAL = (NULL,) * 7
+
+
+def arrival_row(a: Arrival) -> tuple[str, ...]:
+    """Values of `candidates` to `arrived`, as they are staged."""
+    return (
+        an_array(a.candidates),
+        some_bytes(a.features),
+        a_number(a.score),
+        a_flag(a.stacked),
+        a_number(a.scope),
+        an_id(a.predicted),
+        a_number(a.arrived),
+    )
 
 
 def _written(gate: Gate) -> dict[str, Any]:

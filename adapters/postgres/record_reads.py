@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from sqlalchemy import Connection, Select, Text, cast, exists, func, literal_column, or_, select
+from sqlalchemy import Connection, Select, Text, cast, exists, func, literal, literal_column, or_, select
 
 from adapters.postgres.engine import driver
 from adapters.postgres.tables import approvals, records
@@ -111,6 +111,9 @@ _SNAPSHOT = (
     records.c.version,
     records.c.occurred_on,
 )
+# Of what no stage was asked about nobody asks yet.
+_ASKED = Snapshot._fields.index("asked")
+_UNTOUCHED = (*_SNAPSHOT[:_ASKED], literal(False), *_SNAPSHOT[_ASKED + 1 :])
 
 
 def snapshots(
@@ -124,21 +127,42 @@ def snapshots(
     )
     if before is not None:
         query = query.where(records.c.id < before)
+    with driver(connection).cursor() as cursor, _in_index_order(cursor):
+        return _read(connection, cursor, query)
+
+
+def untouched(connection: Connection, tenant_id: UUID, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
+    """The import's records of that range of ids that no stage was asked about."""
+    query = (
+        select(*_UNTOUCHED)
+        .where(
+            records.c.tenant_id == tenant_id,
+            records.c.import_id == import_id,
+            records.c.id.between(first, last),
+            records.c.status == RecordStatus.INGESTED.value,
+            records.c.reasoning_trace.is_(None),
+        )
+        .order_by(records.c.id)
+    )
+    with driver(connection).cursor() as cursor:
+        return _read(connection, cursor, query)
+
+
+def _read(connection: Connection, cursor: psycopg.Cursor[Any], query: Select[Any]) -> list[Snapshot]:
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     make, loads, known = Snapshot._make, orjson.loads, _Known({None: None})
-    with driver(connection).cursor() as cursor, _in_index_order(cursor):
-        return [
-            make((
-                id, known[connection_id], kind, account, instant or day, text, counterparty, amount, currency,
-                loads(attributes) if attributes else _NOTHING, _STATUSES[status], known[category_id], stage,
-                known[rule_id], asked, version,
-            ))
-            for (
-                id, connection_id, kind, account, instant, text, counterparty, amount, currency,
-                attributes, status, category_id, stage,
-                rule_id, asked, version, day,
-            ) in cursor.execute(compiled.string, compiled.params)
-        ]  # fmt: skip
+    return [
+        make((
+            id, known[connection_id], kind, account, instant or day, text, counterparty, amount, currency,
+            loads(attributes) if attributes else _NOTHING, _STATUSES[status], known[category_id], stage,
+            known[rule_id], asked, version,
+        ))
+        for (
+            id, connection_id, kind, account, instant, text, counterparty, amount, currency,
+            attributes, status, category_id, stage,
+            rule_id, asked, version, day,
+        ) in cursor.execute(compiled.string, compiled.params)
+    ]  # fmt: skip
 
 
 @contextmanager

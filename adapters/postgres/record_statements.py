@@ -64,8 +64,7 @@ ADD_DRAFTS = text("""
         RETURNING id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
-        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'INGESTED', id,
-               jsonb_build_object('import_id', CAST(:import AS uuid), 'connection_id', CAST(:connection AS uuid))
+        SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'INGESTED', id, CAST(:payload AS jsonb)
         FROM added
     )
     SELECT id FROM added ORDER BY id
@@ -121,23 +120,26 @@ STAGED_DECISIONS = """
         id uuid, status text, category_id uuid, stage text, confidence float8, threshold float8, model_version text,
         selection_probability float8, trace jsonb, failure text, tags text[], attributes jsonb, rule_id uuid,
         approval_id uuid, reason text, suggested_id uuid, suggested_confidence float8, urgency float8, group_key text,
-        version integer, before jsonb
+        version integer, before jsonb, candidates uuid[], features bytea, score real, stacked boolean, scope real,
+        predicted uuid, arrived bigint
     ) ON COMMIT DELETE ROWS
 """
 
 # What a person or another worker decided meanwhile is no longer `ingested`, and left alone. A later stage does not
-# know the rule that suggested something before.
+# know the rule that suggested something before. The range of ids keeps the plan to the chunk: without statistics all of
+# the tenant's open records would be read for each.
 DECIDE = text("""
     WITH changed AS (
         UPDATE records r SET
             status = s.status, category_id = s.category_id, stage = s.stage, confidence = s.confidence,
             threshold = s.threshold, model_version = s.model_version,
             selection_probability = s.selection_probability, reasoning_trace = s.trace, failure = s.failure,
-            tags = r.tags || ARRAY(SELECT added FROM unnest(s.tags) AS added WHERE added <> ALL (r.tags)),
-            attributes = r.attributes || s.attributes, rule_id = coalesce(s.rule_id, r.rule_id),
-            updated_at = now(), version = r.version + 1
+            tags = CASE WHEN s.tags = '{}' THEN r.tags ELSE
+                r.tags || ARRAY(SELECT added FROM unnest(s.tags) AS added WHERE added <> ALL (r.tags)) END,
+            attributes = CASE WHEN s.attributes = '{}' THEN r.attributes ELSE r.attributes || s.attributes END,
+            rule_id = coalesce(s.rule_id, r.rule_id), updated_at = now(), version = r.version + 1
         FROM staged_decisions s
-        WHERE r.tenant_id = :tenant AND r.id = s.id AND r.status = 'ingested'
+        WHERE r.tenant_id = :tenant AND r.id = s.id AND r.status = 'ingested' AND r.id BETWEEN :first AND :last
         RETURNING r.id, r.status, r.stage, r.category_id, r.confidence
     ), final AS (
         SELECT * FROM changed WHERE status <> 'ingested'
@@ -155,6 +157,16 @@ DECIDE = text("""
                s.urgency, s.group_key, now()
         FROM staged_decisions s JOIN final USING (id)
         WHERE s.approval_id IS NOT NULL
+    ), arrived AS (
+        INSERT INTO arrivals
+        SELECT :tenant, s.id, s.candidates, s.features, s.score, s.stacked, s.scope, s.predicted, s.arrived,
+               CAST(:version AS integer)
+        FROM staged_decisions s JOIN changed USING (id)
+        WHERE s.score IS NOT NULL
+        ON CONFLICT (tenant_id, record_id) DO UPDATE SET
+            candidates = excluded.candidates, features = excluded.features, score = excluded.score,
+            stacked = excluded.stacked, scope = excluded.scope, predicted = excluded.predicted,
+            arrived = excluded.arrived, version = excluded.version
     ), counted AS (
         INSERT INTO daily_counts (tenant_id, day, stage, status, records)
         SELECT :tenant, (SELECT CAST(now() AT TIME ZONE time_zone AS date) FROM tenants WHERE tenant_id = :tenant),
@@ -204,17 +216,22 @@ LOCK_APPROVALS_OF_IMPORT = text("""
     ORDER BY a.id FOR UPDATE OF a
 """)
 
-# What a person decided after the import stays: in review, or by changing a record that came in as approved.
+# What a person decided after the import stays: in review, or by changing a record that came in as approved. Records are
+# held first, so that all that others wrote about them is there to be deleted.
+LOCK_RECORDS_OF_IMPORT = text("""
+    SELECT id FROM records
+    WHERE tenant_id = :tenant AND import_id = :import
+      AND status <> 'overridden'
+      AND (status <> 'approved' OR reasoning_trace ->> 'reason' = 'human: imported as approved')
+    ORDER BY id FOR UPDATE
+""")
+
 UNDO_IMPORT = text("""
-    WITH locked AS (
-        SELECT id FROM records
-        WHERE tenant_id = :tenant AND import_id = :import
-          AND status <> 'overridden'
-          AND (status <> 'approved' OR reasoning_trace ->> 'reason' = 'human: imported as approved')
-        ORDER BY id FOR UPDATE
-    ), removed AS (
-        DELETE FROM records r USING locked WHERE r.tenant_id = :tenant AND r.id = locked.id
-        RETURNING r.id
+    WITH removed AS (
+        DELETE FROM records WHERE tenant_id = :tenant AND id = ANY(:ids)
+        RETURNING id
+    ), forgotten AS (
+        DELETE FROM arrivals a USING removed WHERE a.tenant_id = :tenant AND a.record_id = removed.id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
         SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'DELETED', id,

@@ -9,19 +9,23 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, literal_column, select, text
+from sqlalchemy import Connection, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import record_reads
 from adapters.postgres import record_statements as sql
 from adapters.postgres import rule_run_statements as run_sql
+from adapters.postgres.copying import NULL, a_flag, a_number, a_text, an_array, an_id, copy_rows, some_bytes
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.guards import at, conflicts, delete_versioned
+from adapters.postgres.learning import NO_ARRIVAL, arrival_row
+from adapters.postgres.learning_tables import arrivals
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import record_tombstones, records
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
+from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
 from core.domain.rule_history import Past
 from core.errors import NotFound, VersionMismatch
@@ -35,6 +39,7 @@ _OPEN_COLUMNS = tuple(
     literal_column({"raw": "'{}'::jsonb", "tags": "tags"}[c.name]).label(c.name) if c.name in ("raw", "tags") else c
     for c in RECORD_COLUMNS
 )
+_UNASKED = (NULL,) * 6
 _NO_CATEGORY = "the category does not exist"
 
 
@@ -61,7 +66,8 @@ class PostgresRecords:
         if any(draft.pending_external_id for _, draft, _ in drafts):
             self._connection.execute(sql.RENAME_PENDING, {"tenant": self._tenant_id, "connection": connection_id})
         with conflicts(unknown="the connection or a category does not exist"):
-            inserted = tuple(self._connection.execute(sql.ADD_DRAFTS, there | self._told()).scalars())
+            payload = {"payload": dumps({"import_id": import_id, "connection_id": connection_id})}
+            inserted = tuple(self._connection.execute(sql.ADD_DRAFTS, there | self._told() | payload).scalars())
         self._events.told(len(inserted))
         updated = 0
         if len(inserted) < len(drafts):
@@ -82,9 +88,8 @@ class PostgresRecords:
         }
         return int(self._connection.execute(sql.KNOWN, parameters).scalar_one())
 
-    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Record]:
-        untouched = records.c.reasoning_trace.is_(None)
-        return self._open(and_(records.c.import_id == import_id, records.c.id.between(first, last), untouched))
+    def open_between(self, import_id: UUID, first: UUID, last: UUID) -> Sequence[Snapshot]:
+        return record_reads.untouched(self._connection, self._tenant_id, import_id, first, last)
 
     def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
         return record_reads.snapshots(self._connection, self._tenant_id, where, before=before, limit=limit)
@@ -100,23 +105,27 @@ class PostgresRecords:
         return record_reads.amounts(self._connection, self._tenant_id, category, currency, limit)
 
     def open_among(self, ids: Sequence[UUID]) -> Sequence[Record]:
-        return self._open(records.c.id.in_(ids))
-
-    def _open(self, where: Any) -> Sequence[Record]:
         query = (
             select(*_OPEN_COLUMNS)
-            .where(records.c.tenant_id == self._tenant_id, where, records.c.status == "ingested")
+            .where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids), records.c.status == "ingested")
             .order_by(records.c.id)
         )
         return [to_record(row) for row in self._connection.execute(query).mappings()]
 
-    def decide(self, decisions: Sequence[Decision]) -> Sequence[UUID]:
+    def decide(
+        self, decisions: Sequence[Decision], said: Mapping[UUID, Arrival] | None = None, version: int = 0
+    ) -> Sequence[UUID]:
         if not decisions:
             return []
-        rows = (_decision_row(d, self._ids.new() if d.approval else None) for d in decisions)
+        said = said or {}
+        rows = (
+            _decision_row(d, self._ids.new() if d.approval else None, arrival=said.get(d.record_id)) for d in decisions
+        )
         self._stage("staged_decisions", sql.STAGED_DECISIONS, rows)
         with conflicts(unknown=_NO_CATEGORY, taken="a record that waits for a person is not decided again"):
-            changed = self._connection.execute(sql.DECIDE, self._told()).all()
+            ids = [d.record_id for d in decisions]
+            of_chunk = {"first": min(ids), "last": max(ids), "version": version}
+            changed = self._connection.execute(sql.DECIDE, self._told() | of_chunk).all()
         self._events.told(sum(row.final for row in changed))
         self._connection.execute(text("TRUNCATE staged_decisions"))
         return [row.id for row in changed]
@@ -208,6 +217,9 @@ class PostgresRecords:
             raise NotFound("this record does not exist")
         delete_versioned(self._connection, records, where, version)
         self._connection.execute(
+            delete(arrivals).where(arrivals.c.tenant_id == self._tenant_id, arrivals.c.record_id == id)
+        )
+        self._connection.execute(
             insert(record_tombstones).values(deleted_at=func.now()).on_conflict_do_nothing(),
             [
                 {
@@ -225,7 +237,8 @@ class PostgresRecords:
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         of_import = {"tenant": self._tenant_id, "import": import_id}
         self._connection.execute(sql.LOCK_APPROVALS_OF_IMPORT, of_import)
-        removed = self._connection.execute(sql.UNDO_IMPORT, of_import | self._told()).scalar_one()
+        ids = self._connection.execute(sql.LOCK_RECORDS_OF_IMPORT, of_import).scalars().all()
+        removed = self._connection.execute(sql.UNDO_IMPORT, of_import | {"ids": ids} | self._told()).scalar_one()
         self._events.told(removed)
         kept = select(func.count()).where(records.c.tenant_id == self._tenant_id, records.c.import_id == import_id)
         return removed, self._connection.execute(kept).scalar_one()
@@ -233,12 +246,9 @@ class PostgresRecords:
     def _told(self) -> dict[str, Any]:
         return {"tenant": self._tenant_id, "batch": self._events.batch_id, "told": self._events.size}
 
-    def _stage(self, table: str, definition: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        with driver(self._connection).cursor() as cursor:
-            cursor.execute(definition)
-            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+    def _stage(self, table: str, definition: str, rows: Iterable[Sequence[str]]) -> None:
+        driver(self._connection).execute(definition)
+        copy_rows(self._connection, table, rows)
 
 
 def _without_superseded(drafts: Sequence[tuple[UUID, Draft, date]]) -> Sequence[tuple[UUID, Draft, date]]:
@@ -249,54 +259,63 @@ def _without_superseded(drafts: Sequence[tuple[UUID, Draft, date]]) -> Sequence[
     return [d for d in drafts if not (d[1].pending and (d[1].account, d[1].external_id) in posted)]
 
 
-def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[str, UUID] | None) -> tuple[Any, ...]:
+def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[str, UUID] | None) -> tuple[str, ...]:
     category_id = categories.get(normalise(draft.category)) if categories is not None and draft.category else None
     example = similarity_text(draft.text, draft.counterparty) if category_id else None
     return (
-        n,
-        id,
-        draft.kind,
-        draft.account,
-        draft.external_id,
-        day,
-        draft.occurred_at if isinstance(draft.occurred_at, datetime) else None,
-        draft.text,
-        draft.counterparty,
-        draft.amount,
-        draft.currency,
-        dumps(draft.attributes),
-        dumps(draft.raw),
-        draft.pending,
-        draft.pending_external_id,
-        category_id,
-        example,
-        text_digest(example) if example else None,
+        str(n),
+        an_id(id),
+        a_text(draft.kind),
+        a_text(draft.account),
+        a_text(draft.external_id),
+        str(day),
+        str(draft.occurred_at) if isinstance(draft.occurred_at, datetime) else NULL,
+        a_text(draft.text),
+        a_text(draft.counterparty),
+        NULL if draft.amount is None else str(draft.amount),
+        a_text(draft.currency),
+        a_text(dumps(draft.attributes)) if draft.attributes else "{}",
+        a_text(dumps(draft.raw)) if draft.raw else "{}",
+        a_flag(draft.pending),
+        a_text(draft.pending_external_id),
+        an_id(category_id),
+        a_text(example),
+        some_bytes(text_digest(example) if example else None),
     )
 
 
-def _decision_row(d: Decision, approval_id: UUID | None, version: int | None = None) -> tuple[Any, ...]:
+def _decision_row(
+    d: Decision, approval_id: UUID | None, version: int | None = None, arrival: Arrival | None = None
+) -> tuple[str, ...]:
     return (
-        d.record_id,
-        d.status.value,
-        d.category_id,
-        d.stage.value if d.stage else None,
-        d.confidence,
-        d.threshold,
-        d.model_version,
-        d.selection_probability,
-        dumps(d.trace),
-        d.failure,
-        list(d.tags),
-        dumps(d.attributes),
-        d.rule_id,
-        approval_id,
-        d.approval.value if d.approval else None,
-        d.suggested_id,
-        d.suggested_confidence,
-        d.urgency,
-        d.group_key,
-        version,
-        None,
+        d.record_id.hex,
+        d.status,
+        an_id(d.category_id),
+        d.stage or NULL,
+        a_number(d.confidence),
+        a_number(d.threshold),
+        a_text(d.model_version),
+        a_number(d.selection_probability),
+        a_text(dumps(d.trace)),
+        a_text(d.failure),
+        an_array(d.tags),
+        a_text(dumps(d.attributes)) if d.attributes else "{}",
+        an_id(d.rule_id),
+        *(_UNASKED if approval_id is None else _asked_row(d, approval_id)),
+        a_number(version),
+        NULL,
+        *(arrival_row(arrival) if arrival is not None else NO_ARRIVAL),
+    )
+
+
+def _asked_row(d: Decision, approval_id: UUID) -> tuple[str, ...]:
+    return (
+        approval_id.hex,
+        d.approval or NULL,
+        an_id(d.suggested_id),
+        a_number(d.suggested_confidence),
+        a_number(d.urgency),
+        a_text(d.group_key),
     )
 
 

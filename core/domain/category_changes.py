@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from uuid import UUID
 
-from core.domain.approvals import ApprovalReason, group_key, urgency
+from core.domain.approvals import ApprovalReason, Groupable, group_key, urgency
 from core.domain.categories import Category, resolver
 from core.domain.decisions import Decision, Outcome, Stage
-from core.domain.records import Record, RecordStatus
+from core.domain.records import RecordStatus
 
 MAX_ALIAS_BYTES = 2_000
 """An index entry of PostgreSQL has room for 2,704 bytes; longer ones, paths of very deep trees, are forgotten."""
@@ -62,7 +62,7 @@ def new_parents(id: UUID, into: UUID | None, categories: Iterable[Category]) -> 
     }
 
 
-def with_present_categories(decision: Decision, record: Record, now: Mapping[UUID, UUID]) -> Decision:
+def with_present_categories(decision: Decision, record: Groupable, now: Mapping[UUID, UUID]) -> Decision:
     """The decision on a record as it is to be written when `now` tells what has become of the categories that it names
     (those that are gone are missing): what a merged one gets goes to where it went, and what a deleted one was to get
     goes to a person."""

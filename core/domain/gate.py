@@ -65,7 +65,10 @@ class Gate:
     scope: float = -math.inf
 
     def probability(self, score: float) -> float:
-        return _chance(_PIVOT + self.slope * (log_odds(score) - _PIVOT) + self.shift)
+        # As `_chance` of `log_odds`, in one place: it is asked seven times of each record.
+        clipped = _CLIP if score < _CLIP else 1 - _CLIP if score > 1 - _CLIP else score
+        odds = _PIVOT + self.slope * (math.log(clipped / (1 - clipped)) - _PIVOT) + self.shift
+        return 1 / (1 + math.exp(-odds))
 
     def opens(self, score: float, scope: float, *, stacked: bool) -> bool:
         return (

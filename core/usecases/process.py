@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from core.domain.decisions import Decision, Outcome, Stage, failed, mix_in
 from core.domain.jobs import Job, NewJob, Stream
-from core.domain.learning import Arrival, arrival_of
+from core.domain.learning import Arrival, Scored, arrival_of
 from core.domain.llm_questions import batches
-from core.domain.records import Record
+from core.domain.records import Snapshot
 from core.domain.rule_evaluation import RuleOutcome
 from core.domain.rule_stage import hits, rules_result
 from core.domain.spot_checks import check_shares
@@ -51,28 +50,31 @@ def process_records(
         payload = job.payload
         records = tx.records.open_between(UUID(payload["import_id"]), UUID(payload["first"]), UUID(payload["last"]))
 
-    faults: list[tuple[Record, Exception]] = []
+    faults: list[tuple[Snapshot, Exception]] = []
 
-    def work(records: Sequence[Record]) -> None:
+    def work(records: Sequence[Snapshot]) -> None:
         """A record that can't be processed is set aside: the chunk is halved around it."""
         try:
-            said_by_rules = rules.evaluate(records, tenant.zone, TenantHistory(actor, uow))
-            outcomes = {record.id: outcome for record, outcome in zip(records, said_by_rules, strict=True)}
+            outcomes = rules.evaluate(records, tenant.zone, TenantHistory(actor, uow))
             # Many records of a chunk share an outcome: what is said of it, and written of that, is made once.
-            said = {id(outcome): outcome for outcome in outcomes.values()}
+            said = {id(outcome): outcome for outcome in outcomes}
             verdicts = {key: rules_result(outcome, tenant.rules_version) for key, outcome in said.items()}
-            results = {record_id: [verdicts[id(outcome)]] for record_id, outcome in outcomes.items()}
-            unsure = [r for r in records if results[r.id][-1].outcome is Outcome.UNSURE]
-            alike = ask_similarity(unsure, actor, tenant, uow=uow, embedder=embedder, learner=learner)
-            for record_id, result in alike.results.items():
-                results[record_id].append(result)
-            shares = _check_shares(alike, tenant)
+            results = [[verdicts[id(outcome)]] for outcome in outcomes]
+            unsure = [i for i, (by_rules,) in enumerate(results) if by_rules.outcome is Outcome.UNSURE]
+            alike = ask_similarity(
+                [records[i] for i in unsure], actor, tenant, uow=uow, embedder=embedder, learner=learner
+            )
+            for i, result in zip(unsure, alike.results, strict=True):
+                results[i].append(result)
+            scored = dict(zip(unsure, alike.scored, strict=False))
+            shares = _check_shares(unsure, alike, tenant)
             write = remembering()
             no_llm = "no LLM is configured" if llm_model is None else None
             decisions = [
-                decision_on(r, results[r.id], outcomes[r.id], tenant, no_llm, write, shares.get(r.id)) for r in records
+                decision_on(record, results[i], outcomes[i], tenant, no_llm, write, shares.get(i))
+                for i, record in enumerate(records)
             ]
-            _write(job, actor, records, mix_in(decisions), outcomes, alike, uow, clock, ids)
+            _write(job, actor, records, mix_in(decisions), outcomes, scored, alike.version, uow, clock, ids)
         except (Transient, LeaseLost):
             raise
         except Exception as error:
@@ -94,24 +96,31 @@ def process_records(
         tx.commit()
 
 
-def _check_shares(alike: Similarity, tenant: Tenant) -> dict[UUID, float]:
-    """The chances of a spot check of what similarity decided alone by what was learned."""
-    alone = [id for id, r in alike.results.items() if r.outcome is Outcome.DECIDED and id in alike.scored]
-    probabilities = [alike.probability(id) for id in alone]
-    stalenesses = [alike.scored[id].staleness for id in alone]
-    return dict(zip(alone, check_shares(probabilities, stalenesses, tenant.settings.spot_check_share), strict=True))
+def _check_shares(places: Sequence[int], alike: Similarity, tenant: Tenant) -> dict[int, float]:
+    """The chances of a spot check, by place, of what similarity decided alone by what was learned."""
+    gate = alike.gate
+    if gate is None:
+        return {}
+    alone = [
+        (place, said)
+        for place, said, result in zip(places, alike.scored, alike.results, strict=True)
+        if result.outcome is Outcome.DECIDED
+    ]
+    shares = check_shares(
+        [gate.probability(said.score) for _, said in alone],
+        [said.staleness for _, said in alone],
+        tenant.settings.spot_check_share,
+    )
+    return dict(zip((place for place, _ in alone), shares, strict=True))
 
 
-def _arrivals(decisions: Sequence[Decision], changed: set[UUID], alike: Similarity) -> dict[UUID, Arrival]:
-    """What is to be kept of what similarity said. Of records about which nobody is asked, no more than the score."""
-    found = {}
-    for decision in decisions:
-        id = decision.record_id
-        if id in alike.scored and id in changed:
-            arrival = arrival_of(alike.scored[id])
-            asked = decision.approval is not None or decision.open_stage is not None
-            found[id] = arrival if asked else replace(arrival, features=b"", candidates=())
-    return found
+def _arrivals(decisions: Sequence[Decision], scored: Mapping[int, Scored]) -> dict[UUID, Arrival]:
+    """What is to be kept of what similarity said, by the record's place. Of records about which nobody is asked, no
+    more than the score."""
+    return {
+        (d := decisions[place]).record_id: arrival_of(said, whole=d.approval is not None or d.open_stage is not None)
+        for place, said in scored.items()
+    }
 
 
 def _first_line(error: Exception) -> str:
@@ -121,10 +130,11 @@ def _first_line(error: Exception) -> str:
 def _write(
     job: Job,
     actor: Actor,
-    records: Sequence[Record],
+    records: Sequence[Snapshot],
     decisions: Sequence[Decision],
-    outcomes: Mapping[UUID, RuleOutcome],
-    alike: Similarity,
+    outcomes: Sequence[RuleOutcome],
+    scored: Mapping[int, Scored],
+    version: int,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -132,8 +142,7 @@ def _write(
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
         decisions = present_decisions(tx, decisions, records)
-        changed = set(tx.records.decide(decisions))
-        tx.lessons.arrive(_arrivals(decisions, changed, alike), alike.version)
+        changed = set(tx.records.decide(decisions, _arrivals(decisions, scored), version))
         left = {d.record_id for d in decisions if d.open_stage is Stage.LLM and d.record_id in changed}
         tx.jobs.add(
             [
@@ -149,6 +158,10 @@ def _write(
                 for some in batches(r for r in records if r.id in left)
             ]
         )
-        decided = [d.record_id for d in decisions if d.stage is Stage.RULES and d.record_id in changed]
-        tx.rules.count_hits(hits(outcomes[id] for id in decided), clock.now())
+        decided = [
+            outcome
+            for d, outcome in zip(decisions, outcomes, strict=True)
+            if d.stage is Stage.RULES and d.record_id in changed
+        ]
+        tx.rules.count_hits(hits(decided), clock.now())
         tx.commit()

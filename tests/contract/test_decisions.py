@@ -11,7 +11,7 @@ from core.domain.decisions import Stage
 from core.domain.records import RecordStatus
 from core.errors import Invalid
 from ports.storage import RecordFilter
-from tests.contract.storage import Storage, a_draft, asked, decided
+from tests.contract.storage import Storage, a_draft, an_arrival, asked, decided
 
 
 def test_a_decision_is_written_with_all_that_it_says(storage: Storage) -> None:
@@ -172,3 +172,53 @@ def test_the_events_of_a_batch_come_in_the_order_of_the_records(storage: Storage
     with storage.writing(actor) as tx:
         assert list(tx.records.decide([decided(id) for id in reversed(ids)])) == list(ids)
     assert [e.subject_id for e in storage.events(actor, "PROCESSED")] == list(ids)
+
+
+@pytest.mark.parametrize(
+    "text", ["\\N", "\\.", "a\\tb", "\t\r\n", 'he said "no", {}', "NULL", "{}", "", "\\x00", "ß→€"]
+)
+def test_texts_come_out_as_they_went_in(storage: Storage, text: str) -> None:
+    actor = storage.tenant()
+    name = text or "x"
+    [id, waits] = storage.store(
+        actor,
+        [
+            a_draft("1" + text, text=name, counterparty=text, attributes={name: text}, raw={"r": [text]}),
+            a_draft("2" + text, kind=name, account=text, pending_external_id=text or None, currency=None, amount=None),
+        ],
+    ).inserted
+    trace = {"reason": text, "stages": [{"stage": text}]}
+    failed = decided(
+        id, status=RecordStatus.FAILED, failure=text, trace=trace, tags=(text, name + ","), attributes={"b": text}
+    )
+    with storage.writing(actor) as tx:
+        tx.records.decide([failed, asked(waits, group_key=text, model_version=text)])
+    with storage.reading(actor) as tx:
+        record, other, approval = tx.records.get(id), tx.records.get(waits), tx.approvals.open_of(waits)
+    assert approval is not None
+    assert (record.external_id, record.text, record.counterparty) == ("1" + text, name, text)
+    assert (record.raw, record.attributes) == ({"r": [text]}, {name: text, "b": text})
+    assert (record.failure, record.reasoning_trace, record.tags) == (
+        text,
+        trace,
+        tuple(dict.fromkeys((text, name + ","))),
+    )
+    assert (other.kind, other.account, other.external_id, other.amount) == (name, text, "2" + text, None)
+    assert (other.model_version, approval.group_key) == (text, text)
+
+
+def test_what_was_said_is_noted_of_what_changed(storage: Storage) -> None:
+    actor = storage.tenant()
+    a, b, c = storage.store(actor, [a_draft(n) for n in "abc"]).inserted
+    said = {id: an_arrival(score=n / 4) for n, id in enumerate((a, b, c), start=1)}
+    with storage.writing(actor) as tx:
+        tx.records.decide([decided(b)])
+        tx.records.decide([decided(a), decided(b), decided(c)], {a: said[a], b: said[b]}, 7)
+    with storage.reading(actor) as tx:
+        assert tx.lessons.arrived(7) == 1
+        assert list(tx.lessons.latest_scores(9)) == [0.25]
+    waiting = decided(c, status=RecordStatus.INGESTED, stage=None, open_stage=Stage.LLM)
+    with storage.writing(actor) as tx:
+        tx.records.decide([waiting], said, 8)
+    with storage.reading(actor) as tx:
+        assert tx.lessons.arrived(8) == 0, "a record that was decided is left alone"

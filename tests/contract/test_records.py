@@ -36,8 +36,9 @@ def test_open_records_of_an_import_come_by_id_within_a_range(storage: Storage) -
     with storage.reading(actor) as tx:
         found = tx.records.open_between(import_id, ids[1], ids[3])
         assert [r.id for r in found] == [ids[1], ids[3]]
-        assert [(r.text, r.raw) for r in found] == [("REWE Markt 1234", {})] * 2
-        assert [r.id for r in tx.records.open_among([ids[3], ids[2], ids[0]])] == [ids[0], ids[3]]
+        assert [(r.text, r.status, r.asked) for r in found] == [("REWE Markt 1234", RecordStatus.INGESTED, False)] * 2
+        among = tx.records.open_among([ids[3], ids[2], ids[0]])
+        assert [(r.id, r.raw) for r in among] == [(ids[0], {}), (ids[3], {})]
         assert list(tx.records.open_among([])) == []
 
 

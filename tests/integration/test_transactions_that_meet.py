@@ -21,7 +21,18 @@ from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, Idempotency
 from core.errors import IdempotencyReplay
 from ports.storage import Transaction
-from tests.contract.storage import Storage, a_draft, a_proposal, a_rule, an_example, answered, asked, decided, vector
+from tests.contract.storage import (
+    Storage,
+    a_draft,
+    a_proposal,
+    a_rule,
+    an_arrival,
+    an_example,
+    answered,
+    asked,
+    decided,
+    vector,
+)
 
 
 def until_waiting(superuser: psycopg.Connection, other: Future[object]) -> None:
@@ -363,3 +374,27 @@ def test_answers_to_checks_of_a_stage_wait_for_each_other_and_count_both(
         second.result()
     with storage.reading(actor) as tx:
         assert tx.promises.hold([Stage.LLM], 0.95)[Stage.LLM].checks.checked == 4
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_records_that_are_deleted_while_they_are_decided_leave_no_arrival(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, whole: bool
+) -> None:
+    actor, imported = storage.tenant(), storage.ids.new()
+    [id] = storage.store(actor, [a_draft("1")], import_id=imported).inserted
+
+    def remove() -> None:
+        with storage.writing(actor) as tx:
+            if whole:
+                tx.records.undo_import(imported)
+            else:
+                tx.records.delete(id, None)
+
+    with storage.uow.begin(actor) as tx:
+        tx.records.decide([decided(id)], {id: an_arrival()}, 3)
+        other = meanwhile.submit(remove)
+        until_waiting(superuser, other)
+        tx.commit()
+    other.result()
+    with storage.reading(actor) as tx:
+        assert tx.lessons.arrived(3) == 0

@@ -114,16 +114,15 @@ def effects_on(
     untold, later = len(later) - len(told), told
     touched = [*(record for record, _ in found[Step.RULES_SETTLE]), *later]
     outcomes = rules.evaluate(touched, tenant.zone, history)
-    neighbours = ask_similarity(
-        later, chain.actor, tenant, uow=chain.uow, embedder=chain.embedder, learner=chain.learner
-    ).results
+    alike = ask_similarity(later, chain.actor, tenant, uow=chain.uow, embedder=chain.embedder, learner=chain.learner)
+    by_similarity = dict(zip((record.id for record in later), alike.results, strict=True))
     said = {id(outcome): rules_result(outcome, tenant.rules_version) for outcome in outcomes}
     write = remembering()
     redecided: list[tuple[Snapshot, Decision, Change]] = []
     for record, outcome in zip(touched, outcomes, strict=True):
         results = [said[id(outcome)]]
         if results[0].outcome is Outcome.UNSURE:
-            results.append(neighbours[record.id])
+            results.append(by_similarity[record.id])
         decision = decision_on(record, results, outcome, tenant, NOT_ASKED, write)
         if (change := change_of(record, decision)) is not None:
             redecided.append((record, decision, change))

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from core.domain.approvals import Groupable
 from core.domain.categories import resolver
 from core.domain.category_changes import with_moved_categories, with_present_categories
 from core.domain.decisions import Decision
-from core.domain.records import Record
 from core.errors import Invalid
 from ports.storage import RecordFilter, Transaction
 
@@ -39,11 +39,14 @@ def moved_decisions(tx: Transaction, decisions: Sequence[Decision]) -> list[Deci
     return [with_moved_categories(decision, now) for decision in decisions]
 
 
-def present_decisions(tx: Transaction, decisions: Sequence[Decision], records: Sequence[Record]) -> list[Decision]:
-    """A chunk's decisions on `records` as they can be written now; to be called before the records are touched."""
-    now = tx.categories.hold(_named(decisions))
-    by_id = {record.id: record for record in records}
-    return [with_present_categories(d, by_id[d.record_id], now) for d in decisions]
+def present_decisions(tx: Transaction, decisions: Sequence[Decision], records: Sequence[Groupable]) -> list[Decision]:
+    """A chunk's decisions, each on the record in its place, as they can be written now; to be called before the records
+    are touched."""
+    named = _named(decisions)
+    now = tx.categories.hold(named)
+    if all(now.get(id) == id for id in named):
+        return list(decisions)
+    return [with_present_categories(d, record, now) for d, record in zip(decisions, records, strict=True)]
 
 
 def present_filter(tx: Transaction, where: RecordFilter) -> RecordFilter:

@@ -40,14 +40,14 @@ def rank_questions(
     known = {digest: vector for digest, vector in vectors.items() if digest not in said.near}
     near = {**said.near, **nearest(known, actor, uow, serving.model)} if known else said.near
     questions = []
-    for group in groups:
+    for group, result_now in zip(groups, said.results, strict=True):
         others = [
             result
             for result in earlier_results(group.record.reasoning_trace)
             if result.stage not in (Stage.SIMILARITY, Stage.HUMAN)
         ]
         digest = text_digest(texts[group.group_key])
-        results = [*others, said.results[group.record.id]]
+        results = [*others, result_now]
         questions.append(question_of(results, vectors[digest], near.get(digest, ())))
     worth = ranker.worth(questions)
     with uow.begin(actor) as tx:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from core.domain.decisions import Candidate, Outcome, Stage, StageResult
@@ -33,18 +34,15 @@ UNTOLD = "its text is new; too few new ones were sorted yet to tell what is out 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
-    """What the stage says: a result for each record; and where an ensemble was asked, what it said, its version (0 for
-    none) and the probability that it is right. `near` has the nearest examples by content address of the text
-    (`text_digest`), where they were looked for."""
+    """What the stage says, in the order of the records: a result for each; and where an ensemble was asked, what it
+    said of each (else of none), its version (0 for none) and its gate. `near` has the nearest examples by content
+    address of the text (`text_digest`), where they were looked for."""
 
-    results: Mapping[UUID, StageResult]
-    scored: Mapping[UUID, Scored]
-    version: int
+    results: Sequence[StageResult]
+    scored: Sequence[Scored] = ()
+    version: int = 0
     gate: Gate | None = None
     near: Mapping[bytes, Sequence[Neighbour]] = field(default_factory=dict)
-
-    def probability(self, id: UUID) -> float:
-        return self.gate.probability(self.scored[id].score) if self.gate and id in self.scored else 0.0
 
 
 def ask_similarity(
@@ -59,10 +57,10 @@ def ask_similarity(
     """What similarity says of each record. The ensemble is the same for all of them, whatever is learned meanwhile.
     Raises `LearnedMeanwhile` when another version was stored again and again before the ensemble was loaded."""
     if not records:
-        return Similarity(results={}, scored={}, version=0)
+        return Similarity(results=())
     if embedder is None:
         off = StageResult(stage=Stage.SIMILARITY, outcome=Outcome.OFF, reason="embeddings are switched off")
-        return Similarity(results={r.id: off for r in records}, scored={}, version=0)
+        return Similarity(results=[off] * len(records))
     with uow.begin(actor) as tx:
         model = tx.examples.serving()
     serving = None if model is None else embedder.of(model)
@@ -70,7 +68,7 @@ def ask_similarity(
     if at_hand is None:
         found = _neighbours(records, actor, uow, serving)
         votes = _votes(records, found, model, embedder, tenant.settings.similarity_threshold)
-        return Similarity(results=votes, scored={}, version=0, near=found)
+        return Similarity(results=votes, near=found)
     unasked = _unasked(model, embedder, tenant.settings.similarity_threshold)
     return _ask(records, actor, tenant, *at_hand, uow, serving, unasked)
 
@@ -112,26 +110,28 @@ def _ask(
 ) -> Similarity:
     fixed = tenant.settings.similarity_threshold
     gate = stored.gate if fixed is None else Gate(threshold=fixed, stacked=True)
-    scored = dict(zip((r.id for r in records), ensemble.score(records), strict=True))
-    voted = {id for id, s in scored.items() if not s.stacked and (fixed is not None or stored.taught < FEW)}
-    new = [r for r in records if r.id in voted or not scored[r.id].known]
-    near: dict[UUID, Sequence[Neighbour]] = {}
+    scored = list(ensemble.score(records))
+    by_vote = fixed is not None or stored.taught < FEW
+    voted = [by_vote and not said.stacked for said in scored]
+    new = [i for i, said in enumerate(scored) if voted[i] or not said.known]
+    near: dict[int, Sequence[Neighbour]] = {}
     found: Mapping[bytes, Sequence[Neighbour]] = {}
     if serving is not None and new:
-        texts = [similarity_text(r.text, r.counterparty) for r in new]
-        digests = dict(zip((r.id for r in new), map(text_digest, texts), strict=True))
+        asked = [records[i] for i in new]
+        texts = [similarity_text(r.text, r.counterparty) for r in asked]
+        digests = [text_digest(text) for text in texts]
         vectors = cached_vectors(texts, actor, uow=uow, embedder=serving)
         found = nearest(vectors, actor, uow, serving.model)
-        near = {id: found[digest] for id, digest in digests.items()}
-        by_record = {id: vectors[digest] for id, digest in digests.items()}
-        scored |= dict(zip((r.id for r in new), ensemble.score(new, by_record), strict=True))
+        by_record = {r.id: vectors[digest] for r, digest in zip(asked, digests, strict=True)}
+        for i, digest, said in zip(new, digests, ensemble.score(asked, by_record), strict=True):
+            near[i], scored[i] = found[digest], said
     result_of = _results(gate, f"{stored.learner}.{stored.version}")
-    results = {}
-    for id, said in scored.items():
-        if id in voted:
-            results[id] = vote(near[id], threshold=fixed, model=serving.model) if serving and id in near else unasked
+    results = []
+    for i, said in enumerate(scored):
+        if voted[i]:
+            results.append(vote(near[i], threshold=fixed, model=serving.model) if serving and i in near else unasked)
         else:
-            results[id] = result_of(said, near.get(id, ()))
+            results.append(result_of(said, near.get(i, ())))
     return Similarity(results=results, scored=scored, version=stored.version, gate=gate, near=found)
 
 
@@ -150,15 +150,8 @@ def _results(gate: Gate, model: str) -> Callable[[Scored, Sequence[Neighbour]], 
         sure = _opens(gate, said)
         candidates = tuple(
             [
-                Candidate(
-                    category_id=c.category_id,
-                    confidence=probability(c.probability),
-                    source=source,
-                    rationale=f"{c.approved} of {c.of} alike in {c.alike} were approved as this"
-                    if c.of
-                    else "like what was approved as this",
-                )
-                for c in said.candidates
+                Candidate(category_id, probability(chance), source, _rationale(approved, of, alike))
+                for category_id, chance, approved, of, alike in said.candidates
             ]
         )
         best = candidates[0].confidence if candidates else 0.0
@@ -179,6 +172,11 @@ def _results(gate: Gate, model: str) -> Callable[[Scored, Sequence[Neighbour]], 
         )
 
     return result
+
+
+@lru_cache(10_000)
+def _rationale(approved: int, of: int, alike: str) -> str:
+    return f"{approved} of {of} alike in {alike} were approved as this" if of else "like what was approved as this"
 
 
 def _evidence(said: Scored, neighbours: Sequence[Neighbour]) -> tuple[Mapping[str, object], ...]:
@@ -213,10 +211,10 @@ def _votes(
     model: str | None,
     embedder: Embedder,
     threshold: float | None,
-) -> dict[UUID, StageResult]:
+) -> list[StageResult]:
     votes = {digest: vote(found, threshold=threshold, model=model or embedder.model) for digest, found in near.items()}
     unasked = _unasked(model, embedder, threshold)
-    return {r.id: votes.get(text_digest(similarity_text(r.text, r.counterparty)), unasked) for r in records}
+    return [votes.get(text_digest(similarity_text(r.text, r.counterparty)), unasked) for r in records]
 
 
 def _unasked(model: str | None, embedder: Embedder, threshold: float | None) -> StageResult:
