@@ -98,11 +98,12 @@ def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: 
     scope = _scope(seen)
     if len(stacked) < MANY:
         cold = [i for i, s in enumerate(seen.stacked) if not s][-RECENT:]
-        use = stacked if len(stacked) > len(cold) else cold
+        # From the first stacker on, no new record has a score of the other kind.
+        use = stacked or cold
         threshold = strictest_first(
             [seen.score[i] for i in use], [seen.correct[i] for i in use], [seen.weight[i] for i in use], promise
         )
-        return Gate(threshold=threshold, stacked=use is stacked, labels=len(use), scope=scope)
+        return Gate(threshold=threshold, stacked=bool(stacked), labels=len(use), scope=scope)
     shift, slope = calibrated(
         [seen.score[i] for i in stacked],
         [seen.correct[i] for i in stacked],

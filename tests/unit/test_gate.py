@@ -95,6 +95,14 @@ def test_it_opens_when_enough_was_right_and_nothing_else() -> None:
         assert gate_of(observed(scores, [False] * 1_000, stacked=stacked), [], 1_000, 0.95).threshold is None
 
 
+def test_the_stacker_takes_over_when_some_of_its_scores_were_answered() -> None:
+    """However many were answered before there was one: new records have no such score."""
+    scores, stacked = [0.6] * 1_000 + [0.99] * 200, [False] * 1_000 + [True] * 200
+    whole = replace(observed(scores, [True] * 1_200, stacked=False), stacked=stacked)
+    gate = gate_of(whole, [], 1_200, 0.95)
+    assert (gate.threshold, gate.stacked, gate.labels) == (0.99, True, 200)
+
+
 def test_nothing_is_known_without_labels() -> None:
     gate = gate_of(observed([], [], stacked=False), [0.99] * 500, 500, 0.5)
     assert (gate.threshold, gate.labels, gate.shift) == (None, 0, 0.0)
