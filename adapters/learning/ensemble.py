@@ -86,7 +86,7 @@ class LearnedEnsemble:
         of = np.where(known.any(1), said.support[every, key], 0)
         told = np.where(of[:, None] > 0, np.round(said.share[every, :, key] * of[:, None]), 0)
         staleness = np.where(known, said.age, np.inf).min(1)
-        # A category that another was merged into stands at two places: its better one counts.
+        # A category that another was merged into stands at two places, which share what is said of it.
         merged = len(set(self.categories)) < len(self.categories)
         alike = [" and ".join(name) for name in self._space.names]
         pairs, length = said.pairs.tobytes(), said.pairs[0].nbytes
@@ -102,7 +102,9 @@ class LearnedEnsemble:
         ):
             asked = tuple([category for place in places if (category := self.categories[place]) is not None])
             if merged:
-                ranks = [i for n, i in enumerate(ranks) if asked[i] not in [asked[better] for better in ranks[:n]]]
+                sure = [min(1.0, sum(s for c, s in zip(asked, sure, strict=True) if c == one)) for one in asked]
+                better = {asked[i]: i for i in reversed(ranks)}
+                ranks = sorted(better.values(), key=lambda i: -sure[i])
             named = alike[by] if seen else ""
             found.append(
                 Scored(

@@ -288,7 +288,11 @@ def test_a_merged_category_is_the_other_one(stacked: LearnedEnsemble) -> None:
     said = merged.score(asked)
     assert best(said)[list(SHOPS.values()).index(3)] == category(5)
     assert best(said)[list(SHOPS.values()).index(5)] == category(5)
-    for one in said:
+    for one, before in zip(said, stacked.score(asked), strict=True):
+        apart = sum(c.probability for c in before.candidates if c.category_id in (category(3), category(5)))
+        together = sum(c.probability for c in one.candidates if c.category_id == category(5))
+        assert together == pytest.approx(apart), "what was said of both is said of the one"
+        assert one.score == max(c.probability for c in one.candidates)
         proposed = [c.category_id for c in one.candidates]
         assert category(3) not in proposed
         assert len(set(proposed)) == len(proposed), "the other one is proposed once"
