@@ -87,8 +87,9 @@ _STAGED = """
 _ARRIVE = text("""
     INSERT INTO arrivals
     SELECT :tenant, s.record_id, s.candidates, s.features, s.score, s.stacked, s.scope, s.predicted, s.arrived, :version
-    FROM staged_arrivals s WHERE EXISTS (SELECT 1 FROM records r WHERE r.tenant_id = :tenant AND r.id = s.record_id)
+    FROM staged_arrivals s JOIN records r ON r.tenant_id = :tenant AND r.id = s.record_id
     ORDER BY s.record_id
+    FOR KEY SHARE OF r
     ON CONFLICT (tenant_id, record_id) DO UPDATE SET
         candidates = excluded.candidates, features = excluded.features, score = excluded.score,
         stacked = excluded.stacked, scope = excluded.scope, predicted = excluded.predicted,

@@ -230,8 +230,6 @@ UNDO_IMPORT = text("""
     WITH removed AS (
         DELETE FROM records WHERE tenant_id = :tenant AND id = ANY(:ids)
         RETURNING id
-    ), forgotten AS (
-        DELETE FROM arrivals a USING removed WHERE a.tenant_id = :tenant AND a.record_id = removed.id
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
         SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'DELETED', id,
@@ -240,3 +238,5 @@ UNDO_IMPORT = text("""
     )
     SELECT count(*) FROM removed
 """)
+# By itself, as it then sees what a refit told while the records were waited for.
+FORGET_ARRIVALS = text("DELETE FROM arrivals WHERE tenant_id = :tenant AND record_id = ANY(:ids)")

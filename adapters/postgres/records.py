@@ -239,6 +239,7 @@ class PostgresRecords:
         self._connection.execute(sql.LOCK_APPROVALS_OF_IMPORT, of_import)
         ids = self._connection.execute(sql.LOCK_RECORDS_OF_IMPORT, of_import).scalars().all()
         removed = self._connection.execute(sql.UNDO_IMPORT, of_import | {"ids": ids} | self._told()).scalar_one()
+        self._connection.execute(sql.FORGET_ARRIVALS, {"tenant": self._tenant_id, "ids": ids})
         self._events.told(removed)
         kept = select(func.count()).where(records.c.tenant_id == self._tenant_id, records.c.import_id == import_id)
         return removed, self._connection.execute(kept).scalar_one()

@@ -66,8 +66,9 @@ def _session(job: Job, actor: Actor, uow: UnitOfWork, learner: Learner) -> bool:
     arrivals = ensemble.learn(lessons, earlier, arrived=arrived)
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        tx.lessons.mark({lesson.record.id: lesson.category_id for lesson in lessons})
+        # Records are held before their examples, as by who deletes them.
         tx.lessons.arrive(arrivals, 0)
+        tx.lessons.mark({lesson.record.id: lesson.category_id for lesson in lessons})
         gate = SHUT
         if lessons or not anew:
             scores = tx.lessons.latest_scores(RECENT)

@@ -377,8 +377,9 @@ def test_answers_to_checks_of_a_stage_wait_for_each_other_and_count_both(
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_records_that_are_deleted_while_they_are_decided_leave_no_arrival(
-    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, whole: bool
+@pytest.mark.parametrize("learned", [True, False])
+def test_records_that_are_deleted_while_they_are_decided_or_learned_leave_no_arrival(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, whole: bool, learned: bool
 ) -> None:
     actor, imported = storage.tenant(), storage.ids.new()
     [id] = storage.store(actor, [a_draft("1")], import_id=imported).inserted
@@ -391,7 +392,10 @@ def test_records_that_are_deleted_while_they_are_decided_leave_no_arrival(
                 tx.records.delete(id, None)
 
     with storage.uow.begin(actor) as tx:
-        tx.records.decide([decided(id)], {id: an_arrival()}, 3)
+        if learned:
+            tx.lessons.arrive({id: an_arrival()}, 3)
+        else:
+            tx.records.decide([decided(id)], {id: an_arrival()}, 3)
         other = meanwhile.submit(remove)
         until_waiting(superuser, other)
         tx.commit()
