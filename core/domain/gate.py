@@ -100,9 +100,9 @@ def gate_of(seen: Observations, arrivals: Sequence[float], now: float, promise: 
         cold = [i for i, s in enumerate(seen.stacked) if not s][-RECENT:]
         # From the first stacker on, no new record has a score of the other kind.
         use = stacked or cold
-        threshold = strictest_first(
-            [seen.score[i] for i in use], [seen.correct[i] for i in use], [seen.weight[i] for i in use], promise
-        )
+        # Uncapped, one wrong check would shut what hundreds of right answers opened.
+        weights = [min(seen.weight[i], WEIGHT_CAP) for i in use]
+        threshold = strictest_first([seen.score[i] for i in use], [seen.correct[i] for i in use], weights, promise)
         return Gate(threshold=threshold, stacked=bool(stacked), labels=len(use), scope=scope)
     shift, slope = calibrated(
         [seen.score[i] for i in stacked],
@@ -138,10 +138,8 @@ def strictest_first(
 
     The strictest ones rest on too few labels for any bound, so the walk begins where the promise could be shown at all.
     Fixed-sequence testing: no threshold is tried after one that failed (Angelopoulos et al., Learn then Test, 2021).
-    No label weighs more than WEIGHT_CAP: else a wrong check would shut what hundreds of right answers opened. Labels of
-    one of the `groups` are one piece of evidence, however many they are (None: each is its own).
+    Labels of one of the `groups` are one piece of evidence, however many they are (None: each is its own).
     """
-    weights = [min(weight, WEIGHT_CAP) for weight in weights]
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
     fewest = _fewest(promise)
     found: float | None = None
