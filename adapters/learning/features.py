@@ -33,6 +33,8 @@ size, which nearly all records share with others."""
 _CACHED_TEXTS = 100_000
 _CACHED_WORDS, _LONG = 20_000, 40
 """Of all tenants together, none longer than so many characters: some tens of megabytes at most."""
+_CACHED_FORMS = 5_000
+"""Whole texts of all tenants together, which may be thousands of characters long."""
 _GRAM, _TERM = zlib.crc32(b"c"), zlib.crc32(b"w")
 """What checksums begin with, so that a word is another thing than a gram of the same characters."""
 _NOTHING = np.empty(0, np.int64)
@@ -110,7 +112,7 @@ def plain_form(text: str) -> str:
     return _without_legal_forms(_NOT_WORDS.sub(" ", _AGENTS.sub("", text)))
 
 
-@lru_cache(_CACHED_WORDS)
+@lru_cache(_CACHED_FORMS)
 def _without_legal_forms(wordy: str) -> str:
     """Texts that differ in numbers alone have this in common."""
     return " ".join(_HOUSE_WORDS.sub(" ", wordy).split())
@@ -234,7 +236,7 @@ def _pairs_of(words: Sequence[_Word]) -> list[int]:
     return [zlib.crc32(b" " + second.text, first.whole) for first, second in pairwise(words)]
 
 
-@lru_cache(_CACHED_WORDS)
+@lru_cache(_CACHED_FORMS)
 def _keys_of(plain: str) -> tuple[int, int]:
     """Of a plain form, and of its first word."""
     return _hash64("plain=" + plain), _hash64("first=" + plain.partition(" ")[0])

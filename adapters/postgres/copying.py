@@ -35,7 +35,7 @@ def a_text(value: str | None) -> str:
 
 
 def a_number(value: float | None) -> str:
-    return NULL if value is None else repr(value)
+    return NULL if value is None else str(value)
 
 
 def an_id(value: UUID | None) -> str:
