@@ -91,9 +91,9 @@ class Reader:
         return Purchase(
             id=UUID(int=self._read),
             text=row.text,
-            occurred_at=row.day,
+            occurred_at=row.occurred_at,
             amount=row.amount,
-            attributes={name: value for name, value in row.context if value},
+            attributes=row.attributes,
         )
 
     def _category(self, name: str) -> UUID:
@@ -122,7 +122,7 @@ def with_context(name: str) -> Callable[[Row], tuple[str, ...]]:
     """What a row is remembered by: its text and one field."""
 
     def key(row: Row) -> tuple[str, ...]:
-        return (normalise(row.text), dict(row.context)[name])
+        return (normalise(row.text), str(row.attributes.get(name, "")))
 
     return key
 

@@ -130,7 +130,7 @@ def told(outcomes: Sequence[Outcome], periods: Sequence[str], promise: float) ->
 
 def periods_of(rows: Sequence[Row], *, dated: bool) -> list[str]:
     if dated:
-        return [f"{row.day.year}Q{(row.day.month + 2) // 3}" for row in rows]
+        return [f"{row.occurred_at.year}Q{(row.occurred_at.month + 2) // 3}" for row in rows]
     return [f"{place * PERIODS // len(rows) + 1}/{PERIODS}" for place in range(len(rows))]
 
 
