@@ -38,9 +38,9 @@ PRIOR, SLOPE_PRIOR, RECENT_PRIOR = 60.0, 200.0, 150.0
 """How sure we are beforehand that the stacker's probabilities are right: standard deviations of 0.13 in log-odds and of
 0.07 in their slope; and that now they are as in the long run: 0.08."""
 DRIFT, TOLERANCE = 0.28, 0.013
-"""What a quarter's precision differs from what was expected of it grows with the errors that are promised: on three
-years of card purchases by 0.7, 1.0 and 1.4 points (standard deviations) at promises of 95, 90 and 85 %. That share of
-them is held back for it, less the point by which a promise may be missed in a period before it counts as broken."""
+"""What a period's precision differs from what was expected of it grows with the errors that are promised. That share
+of them is held back for it, less the point by which a promise may be missed in a period before it counts as broken;
+`benchmarks.kept_promise` shows what comes of it on a file."""
 SETTLED_AT = 6_000
 """Labels up to which the distance is larger, twice as large in the beginning: scores still change what they mean."""
 SCOPE_SHARE, SCOPE_FEW = 0.035, 200
