@@ -14,9 +14,9 @@ import psycopg
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres import engine
-from adapters.postgres.example_vectors import BY_SCAN, EF_SEARCH
+from adapters.postgres.example_vectors import BY_SCAN, EF_CONSTRUCTION, EF_SEARCH, M
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from adapters.postgres.vector_homes import EF_CONSTRUCTION, M, PostgresVectorHomes
+from adapters.postgres.vector_homes import PostgresVectorHomes
 from adapters.postgres.vector_tables import SHARED
 from adapters.postgres.vectors import Reals, adapt
 from adapters.system import SystemIds
@@ -48,9 +48,11 @@ Search = Callable[[Matrix], list[list[int]]]
 
 
 class World:
-    """Tenants of these sizes, and smaller ones that hold `others` vectors in all; their rows came in a random order."""
+    """Tenants of these sizes, one more of which a quarter is the `crowd`, and smaller ones that hold `others` vectors
+    in all; their rows came in a random order."""
 
-    def __init__(self, urls: DatabaseUrls, embedded: Matrix, sizes: Sequence[int], others: int) -> None:
+    def __init__(self, urls: DatabaseUrls, embedded: Matrix, sizes: Sequence[int], others: int, crowd: Matrix) -> None:
+        sizes = [*sizes, 4 * len(crowd)]
         chance = np.random.default_rng(20_260_101)
         self.urls, self.sizes = urls, sizes
         rest = others // OTHERS_SIZE
@@ -58,6 +60,7 @@ class World:
         chance.shuffle(owners)
         self.owners = owners
         self.vectors = vectors_like(embedded, len(owners), chance)
+        self.vectors[self.mine(len(sizes) - 1)[::4]] = crowd
         self.asked = vectors_like(embedded, BATCH, chance)
 
     def fill(self) -> None:

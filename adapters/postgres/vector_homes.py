@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy.engine import make_url
 
-from adapters.postgres.example_vectors import home_name, index_name
+from adapters.postgres.example_vectors import EF_CONSTRUCTION, M, home_name, index_name
 from adapters.postgres.migrate import APP_ROLE
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import DIMENSIONS, SHARED
@@ -29,9 +29,6 @@ from core.errors import Transient
 GRACE_SECONDS = 600.0
 """After a move, how long what was left stays: longer than anybody searches."""
 BATCH = 5_000
-M, EF_CONSTRUCTION = 24, 100
-"""Of the index. Measured at 100,000 examples: a recall@10 of 0.998 to 1.0, built in 58 CPU seconds. With 16 and 64, in
-half the time, it is 0.994 to 0.9997, and differs more from one build to the next."""
 _BUILD_MEMORY = "1GB"
 """At most, for the graph while it is built: about 1.1 KB a vector."""
 _LOCK = 0x5074_1073
@@ -76,6 +73,11 @@ _LEFT = """
 """
 _SETTLED = """
     SELECT tenant_id FROM vector_homes WHERE home = tenant_id AND moved_at < now() - make_interval(secs => %(grace)s)
+"""
+# Of models whose vectors are gone, or built in a way of the past.
+_FORMER = """
+    SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+    WHERE i.indrelid = to_regclass(%(home)s) AND a.amname = 'hnsw' AND c.relname <> ALL(%(names)s)
 """
 _EMPTY = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -196,13 +198,14 @@ class PostgresVectorHomes:
         return time.perf_counter() - start
 
     def _index(self, connection: psycopg.Connection[Any], tenant_id: UUID, of: UUID, *, least: int) -> int:
-        """Makes an index in the tenant's own home for each model that the home `of` has so many vectors of."""
-        models = connection.execute(
-            "SELECT model FROM example_vectors WHERE tenant_id = %s AND home = %s GROUP BY model HAVING count(*) >= %s",
-            [tenant_id, of, least],
+        """Makes an index in the tenant's own home for each model that the home `of` has so many vectors of, and drops
+        those that nobody searches."""
+        counts = connection.execute(
+            "SELECT model, count(*) FROM example_vectors WHERE tenant_id = %s AND home = %s GROUP BY model",
+            [tenant_id, of],
         ).fetchall()
         made = 0
-        for (model,) in models:
+        for model in (model for model, count in counts if count >= least):
             name = index_name(tenant_id, model)
             valid = connection.execute(
                 "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name]
@@ -210,7 +213,7 @@ class PostgresVectorHomes:
             if valid == (True,):
                 continue
             if valid is not None:  # it was cut off while it was built
-                connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(name)))
+                _drop_index(connection, name)
             connection.execute(
                 sql.SQL(
                     "CREATE INDEX CONCURRENTLY {name} ON {home}"
@@ -226,6 +229,10 @@ class PostgresVectorHomes:
                 )
             )
             made += 1
+        present = [index_name(tenant_id, model) for model, _ in counts]
+        former = connection.execute(_FORMER, {"home": home_name(tenant_id), "names": present}).fetchall()
+        for (name,) in former:
+            _drop_index(connection, name)
         return made
 
     def _raze(self, connection: psycopg.Connection[Any]) -> int:
@@ -273,6 +280,10 @@ def _briefly(connection: psycopg.Connection[Any]) -> Iterator[None]:
 def _hold(connection: psycopg.Connection[Any], tenant_id: UUID) -> None:
     """Until the transaction ends nobody writes the tenant's vectors, and nobody who did is still at it."""
     connection.execute("SELECT FROM vector_homes WHERE tenant_id = %s FOR UPDATE", [tenant_id])
+
+
+def _drop_index(connection: psycopg.Connection[Any], name: str) -> None:
+    connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(name)))
 
 
 def _copy_batch(connection: psycopg.Connection[Any], tenant_id: UUID, at: UUID, to: UUID) -> bool:

@@ -180,10 +180,10 @@ def test_nobody_is_lost_or_refused_while_vectors_move(
 
     def write() -> None:
         while not done.is_set():
-            # Far away, so that what is nearest to the asked stays that; each at a place of its own, since among very
-            # many equal vectors an index loses its way.
+            # Far away, so that what is nearest to the asked stays that.
             add(storage, crowd, (opposite + around.standard_normal((5, 384)) / 2).tolist())
             counts["written"] += 5
+            done.wait(0.02)
 
     def delete() -> None:
         with psycopg.connect(superuser.info.dsn, autocommit=True, host=superuser.info.host) as connection:
@@ -216,6 +216,34 @@ def test_nobody_is_lost_or_refused_while_vectors_move(
     assert where() == len(crowd.vectors) == MANY + counts["written"] - counts["deleted"]
     with storage.reading(crowd.actor) as tx:
         assert list(tx.examples.without_embedding("m1", 9)) == []
+    assert recall(found(storage, crowd), truth(crowd)) >= 0.99
+
+
+def test_among_very_many_alike_the_others_are_found(storage: Storage, homes: PostgresVectorHomes, crowd: Crowd) -> None:
+    tend_vectors(homes=homes, **LIMITS)
+    far = -np.array(crowd.asked[0]) + np.random.default_rng(7).standard_normal((2_000, 384)) / 2
+    add(storage, crowd, far.tolist())
+    asked = Crowd(actor=crowd.actor, category=crowd.category, vectors=crowd.vectors, asked=some_vectors(200, 8))
+    assert recall(found(storage, asked), truth(asked)) >= 0.99
+
+
+def test_an_index_that_was_built_in_another_way_is_built_anew(
+    storage: Storage,
+    homes: PostgresVectorHomes,
+    crowd: Crowd,
+    superuser: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(example_vectors, "EF_CONSTRUCTION", 64)
+        former = index_name(crowd.actor.tenant_id, "m1")
+        tend_vectors(homes=homes, **LIMITS)
+    assert stands(superuser, former)
+    assert not stands(superuser, index_name(crowd.actor.tenant_id, "m1"))
+
+    assert tend_vectors(homes=homes, **LIMITS) == []
+    assert not stands(superuser, former)
+    assert stands(superuser, index_name(crowd.actor.tenant_id, "m1"))
     assert recall(found(storage, crowd), truth(crowd)) >= 0.99
 
 
