@@ -23,6 +23,8 @@ from ports.connectors import Context, PluginHost, ReadRequest
 from ports.storage import Transaction, UnitOfWork
 
 BATCH = 5_000
+CHUNK = 2_500
+"""Records that one job sorts: less than what is stored at once, so that several workers end at about the same time."""
 SPOOL_BYTES = 8 << 20
 """What of a payload is kept in memory while it is read; the rest goes to a temporary file."""
 
@@ -133,7 +135,8 @@ def _store(
                 categories=_categories(tx, delivery, drafts, clock, ids) if delivery.imported.approved else None,
             )
             if stored.inserted:
-                tx.jobs.add([_process_job(delivery, ids.new(), stored.inserted)])
+                chunks = [stored.inserted[at : at + CHUNK] for at in range(0, len(stored.inserted), CHUNK)]
+                tx.jobs.add([_process_job(delivery, ids.new(), chunk) for chunk in chunks])
             progress = replace(
                 progress, inserted=progress.inserted + len(stored.inserted), known=progress.known + stored.known
             )

@@ -15,11 +15,12 @@ from core.domain.approvals import Answer, Verdict
 from core.domain.connections import ImportStatus
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobStatus, Stream
 from core.domain.permissions import GRANTABLE
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, TenantSettings
 from core.errors import AlreadyDecided, Conflict, Invalid, UnknownFormat
+from core.usecases import ingest
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
 from ports.embedder import Embedder
@@ -164,6 +165,19 @@ def test_overlapping_imports_add_nothing_twice_and_equal_purchases_stay_two(cont
     done = container.get_import(actor, again)
     assert (done.inserted, done.known) == (1, 2)
     assert len(container.list_records(actor, RecordFilter(), after=None, limit=50)) == 4
+
+
+def test_what_is_stored_at_once_is_sorted_in_chunks(
+    container: Container, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "CHUNK", 2)
+    bring(container, actor, *(f"05.01.2026;Tesco Express {n};-{n + 1},00;GBP" for n in range(5)))
+    chunks = [job for job in container.list_jobs(actor, limit=50) if job.stream is Stream.PROCESS]
+    assert [job.status for job in chunks] == [JobStatus.DONE] * 3
+    found = sorted(records_of(container, actor).values(), key=lambda r: r.id)
+    assert [r.status for r in found] == [RecordStatus.PROCESSED] * 5
+    ends = {(job.payload["first"], job.payload["last"]) for job in chunks}
+    assert ends == {(str(found[a].id), str(found[b].id)) for a, b in ((0, 1), (2, 3), (4, 4))}
 
 
 def test_a_dry_run_tells_and_keeps_nothing(container: Container, actor: Actor) -> None:
