@@ -21,7 +21,7 @@ from jsonschema.exceptions import best_match
 from core.domain.plugins import ConnectorManifest, PluginInfo, PluginState, RuleTypeManifest
 from core.errors import Invalid, PluginBug, PluginUnavailable, RuleInvalid, UnknownFormat
 from plugins import hookspecs
-from plugins.isolation.host import Isolation
+from plugins.isolation.host import Isolation, Offers
 from plugins.isolation.isolated import IsolatedConnector
 from plugins.loading import ContractError, VersionError, offers
 from ports.connectors import CompiledRule, Connector, RuleType
@@ -51,7 +51,9 @@ class PluginManager:
         self._connectors: dict[str, ConnectorManifest] = {}
         self._rule_types: dict[str, RuleTypeManifest] = {}
         found = sorted(entry_points(group=hookspecs.PROJECT), key=lambda e: (_owner(e) != BUILT_IN, _owner(e), e.name))
-        self._inventory = tuple(self._load(entry, allow, block) for entry in found)
+        blocked = [e for e in found if (names := {e.name, _owner(e)}) & block or (allow and not names & allow)]
+        offered = iter(self._offered([e for e in found if e not in blocked]))
+        self._inventory = tuple(self._kept(e, None if e in blocked else next(offered)) for e in found)
 
     def inventory(self) -> Sequence[PluginInfo]:
         return self._inventory
@@ -122,32 +124,42 @@ class PluginManager:
                 found.append(f"{type(error).__name__}: {error}")
         return found
 
-    def _load(self, entry: EntryPoint, allow: frozenset[str], block: frozenset[str]) -> PluginInfo:
-        """Loads one entry point and keeps what it offers, or says why not."""
-        names = {entry.name, _owner(entry)}
-        state, error = PluginState.LOADED, None
+    def _offered(self, entries: Sequence[EntryPoint]) -> list[Offers | BaseException]:
+        """What each offers, or why it does not. Third parties' are each loaded alone, ours together."""
+        if self._isolation is None:
+            return [_offers(entry) for entry in entries]
+        ours = [entry for entry in entries if _owner(entry) == BUILT_IN]
+        found: list[Offers | BaseException] = []
+        for group in [ours, *([entry] for entry in entries[len(ours) :])]:
+            try:
+                found += self._isolation.load([(entry.name, entry.value) for entry in group])
+            except PluginBug as error:
+                found += [error] * len(group)
+        return found
+
+    def _kept(self, entry: EntryPoint, offered: Offers | BaseException | None) -> PluginInfo:
+        """What the inventory says of an entry point (`offered` is None where it is blocked); keeps what it offers."""
         connectors: Sequence[ConnectorManifest] = ()
         rule_types: Sequence[RuleTypeManifest] = ()
-        if names & block or (allow and not names & allow):
+        state, error = PluginState.LOADED, None
+        if isinstance(offered, tuple):
+            connectors, rule_types = offered
+            taken = {m.key for m in connectors} & {*self._connectors} | {m.key for m in rule_types} & {
+                *self._rule_types
+            }
+            if taken:
+                connectors, rule_types = (), ()
+                state, error = PluginState.FAILED, f"the key {min(taken)!r} is taken"
+        elif offered is None:
             state, error = PluginState.BLOCKED, "blocked by the operator's settings"
+        elif isinstance(offered, VersionError):
+            state, error = PluginState.INCOMPATIBLE, str(offered)
+        elif isinstance(offered, ContractError):
+            state, error = PluginState.FAILED, str(offered)
+        elif isinstance(offered, PluginBug):
+            state, error = PluginState.FAILED, offered.details.get("trace") or str(offered)
         else:
-            try:
-                connectors, rule_types = self._offers(entry)
-                if taken := {m.key for m in connectors} & {*self._connectors} or {m.key for m in rule_types} & {
-                    *self._rule_types
-                }:
-                    connectors = rule_types = ()
-                    raise ContractError(f"the key {min(taken)!r} is taken")
-            except KeyboardInterrupt:
-                raise
-            except VersionError as reason:
-                state, error = PluginState.INCOMPATIBLE, str(reason)
-            except ContractError as reason:
-                state, error = PluginState.FAILED, str(reason)
-            except PluginBug as reason:  # of a child
-                state, error = PluginState.FAILED, reason.details.get("trace") or str(reason)
-            except BaseException:  # a plugin may even call sys.exit() when it is imported
-                state, error = PluginState.FAILED, traceback.format_exc()
+            state, error = PluginState.FAILED, "".join(traceback.format_exception(offered))
         if state in (PluginState.FAILED, PluginState.INCOMPATIBLE):
             log.warning("plugin %s of %s is %s: %s", entry.name, _owner(entry), state, error)
         self._connectors |= {manifest.key: manifest for manifest in connectors}
@@ -161,11 +173,6 @@ class PluginManager:
             rule_types=tuple(rule_types),
             error=error,
         )
-
-    def _offers(self, entry: EntryPoint) -> tuple[Sequence[ConnectorManifest], Sequence[RuleTypeManifest]]:
-        if self._isolation is None:
-            return offers(entry.name, entry.value)
-        return self._isolation.load(entry.name, entry.value)
 
     def _make(
         self, what: str, key: str, manifest: ConnectorManifest | RuleTypeManifest | None, methods: Sequence[str]
@@ -208,6 +215,15 @@ def _fault(schema: Mapping[str, Any], value: Mapping[str, Any], name: str) -> st
     if fault is None:
         return None
     return f"{'.'.join(map(str, (name, *fault.absolute_path)))}: {fault.message[:300]}"
+
+
+def _offers(entry: EntryPoint) -> Offers | BaseException:
+    try:
+        return offers(entry.name, entry.value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit() when it is imported
+        return error
 
 
 def _owner(entry: EntryPoint) -> str:

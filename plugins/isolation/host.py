@@ -33,14 +33,14 @@ LOOK_SECONDS = 20.0
 """How long a child may be silent while it loads or detects."""
 
 
+Offers = tuple[Sequence[ConnectorManifest], Sequence[RuleTypeManifest]]
+
+
 class Isolation:
-    """Children for one host process, which may fork: each process has a zygote of its own. Safe to share between
-    threads."""
+    """Has children do things, each with so much `memory` (bytes). Safe to share between threads, and with forks."""
 
     def __init__(self, *, memory: int = MEMORY) -> None:
         self._memory = memory
-        self._lock = Lock()
-        self._zygote: _Zygote | None = None
 
     def call(
         self,
@@ -79,10 +79,14 @@ class Isolation:
             except wire.Closed as error:
                 raise PluginBug(f"it broke down: {child.end()}") from error
 
-    def load(self, name: str, value: str) -> tuple[Sequence[ConnectorManifest], Sequence[RuleTypeManifest]]:
-        """What the entry point offers. Raises `ContractError`, `VersionError`, and `PluginBug`."""
-        done = self.asked("load", seconds=LOOK_SECONDS, entry=wire.Entry(name=name, value=value))
-        return done.manifests, done.rule_types
+    def load(self, entries: Sequence[tuple[str, str]]) -> Sequence[Offers | Exception]:
+        """What each entry point (its name and value) offers, or `ContractError`, `VersionError` or `PluginBug`; all are
+        loaded by one child. Raises `PluginBug` where that breaks down."""
+        named = [wire.Entry(name=name, value=value) for name, value in entries]
+        loaded = self.asked("load", seconds=LOOK_SECONDS, entries=named).loaded
+        if len(loaded) != len(entries):
+            raise PluginBug(f"{len(loaded)} answers of {len(entries)} plugins")
+        return [_raised(one) if isinstance(one, wire.Failed) else (one.connectors, one.rule_types) for one in loaded]
 
     def detect(self, factories: Sequence[str], sample: bytes, filename: str) -> Sequence[float | str]:
         """What these connectors say of a file, or why they failed. Raises `PluginBug`."""
@@ -101,39 +105,18 @@ class Isolation:
                     return frame
         raise PluginBug("it answered nothing")
 
-    def close(self) -> None:
-        """Ends all children, and the zygote."""
-        with self._lock:
-            if self._zygote is not None and self._zygote.owner == os.getpid():
-                self._zygote.close()
-            self._zygote = None
-
     @contextmanager
     def _child(self, file: BinaryIO | None) -> Iterator[_Child]:
         ours, theirs = socket.socketpair()
         with ours, theirs, _with_number(file) as number:
             fds = [theirs.fileno(), *([] if number is None else [number])]
-            with self._lock:
-                zygote = self._present()
-                try:
-                    pid = zygote.start(fds)
-                except OSError:  # somebody killed it
-                    zygote.close()
-                    self._zygote = None
-                    zygote = self._present()
-                    pid = zygote.start(fds)
+            zygote, pid = _started(fds)
             theirs.close()
-            child = _Child(socket=ours, zygote=zygote, pid=pid, lock=self._lock)
+            child = _Child(socket=ours, zygote=zygote, pid=pid)
             try:
                 yield child
             finally:
                 child.end()
-
-    def _present(self) -> _Zygote:
-        if self._zygote is None or self._zygote.owner != os.getpid():
-            self._zygote = _Zygote()
-            atexit.register(self._zygote.close)
-        return self._zygote
 
 
 class _Zygote:
@@ -180,19 +163,36 @@ class _Zygote:
         return pid
 
 
+_lock = Lock()
+_present: _Zygote | None = None
+"""That of this process: each order to it is answered before the next."""
+
+
+def _started(fds: Sequence[int]) -> tuple[_Zygote, int]:
+    """A child with these sockets and files: its zygote, and its pid."""
+    global _present
+    with _lock:
+        if _present is not None and _present.owner == os.getpid():
+            with suppress(OSError):  # somebody killed it
+                return _present, _present.start(fds)
+            _present.close()
+        _present = _Zygote()
+        atexit.register(_present.close)
+        return _present, _present.start(fds)
+
+
 @dataclass(slots=True)
 class _Child:
     socket: socket.socket
     zygote: _Zygote
     pid: int
-    lock: Lock
     ended: str | None = None
 
     def end(self) -> str:
         """Ends it, if it has not; says how it ended."""
         if self.ended is None:
             status = 0
-            with self.lock, suppress(OSError):
+            with _lock, suppress(OSError):
                 status = self.zygote.end(self.pid)
             self.ended = _ending(status)
         return self.ended

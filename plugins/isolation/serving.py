@@ -67,8 +67,8 @@ def _settle(call: wire.Call, scratch: str) -> None:
     os.chdir(scratch)
     os.environ["HOME"] = os.environ["TMPDIR"] = scratch
     sys.path[:] = call.path
-    modules = [call.entry.value.partition(":")[0]] if call.entry else [f.partition(":")[0] for f in call.factories]
-    readable = [*sandbox.own_files(), *_places(modules)]
+    named = [*(entry.value for entry in call.entries), *call.factories]
+    readable = [*sandbox.own_files(), *_places(name.partition(":")[0] for name in named)]
     sandbox.limit(call.memory, call.seconds)
     sandbox.shut_in(readable, Path(scratch), sockets=call.sockets)
 
@@ -153,9 +153,14 @@ class _Http:
 
 def _load(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
     del to, file
-    assert call.entry is not None  # noqa: S101 - belongs to it
-    connectors, rule_types = offers(call.entry.name, call.entry.value)
-    yield wire.Done(manifests=connectors, rule_types=rule_types)
+    found: list[wire.Loaded | wire.Failed] = []
+    for entry in call.entries:
+        try:
+            connectors, rule_types = offers(entry.name, entry.value)
+            found.append(wire.Loaded(connectors=connectors, rule_types=rule_types))
+        except BaseException as error:  # a plugin may even call sys.exit() when it is imported
+            found.append(_failure(error))
+    yield wire.Done(loaded=found)
 
 
 def _detect(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:

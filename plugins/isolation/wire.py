@@ -65,7 +65,7 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     memory: int
     seconds: int
     sockets: bool = False
-    entry: Entry | None = None
+    entries: list[Entry] = []
     factories: list[str] = []
     config: dict[str, Any] = {}
     default_currency: str = "EUR"
@@ -104,17 +104,6 @@ class Some(msgspec.Struct, frozen=True, tag=True):
     cursor: dict[str, Any] | None
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """The call's end; the answer of one that is no read."""
-
-    manifests: list[ConnectorManifest] = []
-    rule_types: list[RuleTypeManifest] = []
-    sure: list[float | str] = []
-    checks: list[StreamCheck] = []
-    streams: list[StreamInfo] = []
-    cursor: dict[str, Any] | None = None
-
-
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """An error of the contract by its code, or `plugin_bug`, with its message; `trace` is for the log."""
 
@@ -122,6 +111,23 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
     retry_after: float | None = None
     trace: str = ""
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """What an entry point offers."""
+
+    connectors: list[ConnectorManifest]
+    rule_types: list[RuleTypeManifest]
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The call's end; the answer of one that is no read."""
+
+    loaded: list[Loaded | Failed] = []
+    sure: list[float | str] = []
+    checks: list[StreamCheck] = []
+    streams: list[StreamInfo] = []
+    cursor: dict[str, Any] | None = None
 
 
 class Line(msgspec.Struct, frozen=True, tag=True):

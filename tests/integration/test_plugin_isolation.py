@@ -42,10 +42,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def isolation() -> Iterator[Isolation]:
-    made = Isolation(memory=1 << 30)
-    yield made
-    made.close()
+def isolation() -> Isolation:
+    return Isolation(memory=1 << 30)
 
 
 @pytest.fixture
@@ -236,8 +234,7 @@ def test_a_killed_zygote_is_replaced_and_one_whose_host_is_gone_goes(host: Plugi
 
     orphan = os.fork()
     if orphan == 0:
-        made = Isolation()
-        made.load("json", "plugins.json_lines")
+        Isolation().load([("json", "plugins.json_lines")])
         os.kill(os.getpid(), 9)
     before = {p.pid for p in descendants()}
     os.waitpid(orphan, 0)
