@@ -97,6 +97,14 @@ class Isolation:
             raise PluginBug(f"{len(sure)} answers of {len(factories)} connectors")
         return sure
 
+    def fault_of(self, manifest: ConnectorManifest) -> str | None:
+        """Why the connector can't be made, or lacks what its manifest says that it does."""
+        try:
+            made = self.asked("make", seconds=LOOK_SECONDS, factories=[manifest.factory], methods=_methods(manifest))
+        except PluginBug as error:
+            return str(error)
+        return f"it has no method {' and no '.join(made.lacking)}" if made.lacking else None
+
     def asked(self, do: str, **given: Any) -> wire.Done:
         """The answer to a call that brings no batches."""
         with closing(self.call(do, **given)) as frames:
@@ -117,6 +125,13 @@ class Isolation:
                 yield child
             finally:
                 child.end()
+
+
+def _methods(manifest: ConnectorManifest) -> list[str]:
+    """What a connector must have; for the rest the contract says what it would do."""
+    found = ["detect", "read"] if manifest.file_extensions else []
+    found += ["check", "read"] if manifest.pulls else []
+    return found + (["parse_webhook"] if manifest.webhook else [])
 
 
 class _Zygote:

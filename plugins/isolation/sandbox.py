@@ -65,6 +65,15 @@ def shut_in(readable: Iterable[Path], scratch: Path, *, sockets: bool) -> None:
         _seccomp()
 
 
+def strength() -> list[str]:
+    """What `limit` and `shut_in` can hold on this machine, in words."""
+    found = ["limits"]
+    if sys.platform == "linux":
+        found += ["files (Landlock)"] if _landlock_abi() >= 1 else []
+        found += ["sockets (seccomp)"] if platform.machine() in _MACHINES else []
+    return found
+
+
 def own_files() -> Iterator[Path]:
     """What a plugin needs to be imported: Python, what is installed, and of an application that lies on the path
     beside its data, the packages alone."""
@@ -90,8 +99,7 @@ def _libc() -> ctypes.CDLL:
 
 def _landlock(readable: Iterable[Path], scratch: Path) -> None:
     """Does nothing where the kernel has no Landlock."""
-    libc = _libc()
-    abi = libc.syscall(_CREATE_RULESET, None, 0, 1)
+    libc, abi = _libc(), _landlock_abi()
     if abi < 1:
         return
     everything = _ALL_BY_ABI[max(known for known in _ALL_BY_ABI if known <= abi)]
@@ -103,6 +111,11 @@ def _landlock(readable: Iterable[Path], scratch: Path) -> None:
     _allow(libc, ruleset, scratch, everything & ~_EXECUTE)
     _called(libc, _RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
+
+
+def _landlock_abi() -> int:
+    abi: int = _libc().syscall(_CREATE_RULESET, None, 0, 1)
+    return abi
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:

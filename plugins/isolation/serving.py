@@ -163,6 +163,12 @@ def _load(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.From
     yield wire.Done(loaded=found)
 
 
+def _make(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del to, file
+    made = _made(call.factories[0])
+    yield wire.Done(lacking=[name for name in call.methods if not callable(getattr(made, name, None))])
+
+
 def _detect(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
     del to, file
     found: list[float | str] = []
@@ -208,6 +214,7 @@ def _migrate(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.F
 
 _DOING = {
     "load": _load,
+    "make": _make,
     "detect": _detect,
     "check": _check,
     "discover": _discover,

@@ -67,6 +67,7 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     sockets: bool = False
     entries: list[Entry] = []
     factories: list[str] = []
+    methods: list[str] = []
     config: dict[str, Any] = {}
     default_currency: str = "EUR"
     sample: bytes = b""
@@ -125,6 +126,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
     loaded: list[Loaded | Failed] = []
     sure: list[float | str] = []
+    lacking: list[str] = []
     checks: list[StreamCheck] = []
     streams: list[StreamInfo] = []
     cursor: dict[str, Any] | None = None

@@ -22,6 +22,7 @@ import pytest
 
 from core.domain.plugins import Batch, PluginState
 from core.errors import PluginBug, RateLimited, ReauthRequired, SortationError, Transient
+from entrypoints.cli.main import main
 from plugins import manager
 from plugins.isolation import host as isolation_host
 from plugins.isolation import isolated
@@ -223,6 +224,38 @@ def test_what_fails_to_load_is_in_the_inventory_and_nowhere_else(
     assert "implements no hook" in errors["patches"]
     assert json.dumps([1]) == "[1]"
     assert len(list(read(host, "good"))) == 1
+
+
+def test_the_doctor_says_what_fails(
+    installed: list[EntryPoint], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    add(installed, "fails", "bad_at_loading_fails")
+    (tmp_path / "lacks_of_tests.py").write_text(
+        "import sortation\n"
+        "def fails(): raise LookupError('no key')\n"
+        "@sortation.hookimpl\n"
+        "def sortation_connectors():\n"
+        "    rest = {'version': '1', 'title': 'x', 'pulls': True}\n"
+        "    made = lambda key, what: sortation.ConnectorManifest(key=key, factory=what, **rest)\n"
+        "    return [made('lacks', 'builtins:object'), made('breaks', 'lacks_of_tests:fails')]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    add(installed, "lacks", "lacks_of_tests")
+    assert main(["plugin", "list", "--json"]) == 0
+    told = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert (told["fails"]["state"], told["json"]["connectors"]) == ("failed", ["json"])
+    assert main(["plugin", "doctor", "json"]) == 0
+    assert "connector json: ok" in capsys.readouterr().out
+    assert main(["plugin", "doctor"]) == 1
+    said = capsys.readouterr().out
+    for line in (
+        "fails (dist-fails 1.0): failed",
+        "    LookupError: no such luck",
+        "connector lacks: it has no method check and no read",
+        "connector breaks: LookupError: no key",
+    ):
+        assert line in said
+    assert main(["plugin", "doctor", "unheard-of"]) == 2
 
 
 def test_a_killed_zygote_is_replaced_and_one_whose_host_is_gone_goes(host: PluginManager) -> None:
