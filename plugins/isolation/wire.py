@@ -5,6 +5,7 @@ A child may send anything: frames are decoded by type, so that what comes out is
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from core.domain.records import Draft, Refusal
 MAX_FRAME = 64 << 20
 """Bytes: 5,000 drafts have some 2 MB, and a web page that is handed over at most 20."""
 _LENGTH = struct.Struct("!I")
+_HALF = re.compile(r"[\ud800-\udfff]")
 ORDER, ANSWER = struct.Struct("!ci"), struct.Struct("!i")
 """Between host and zygote: what to do (`b"s"`: start, `b"e"`: end) and the pid that it is about (0 for a start); and
 the pid, or how it ended, as `waitpid` says."""
@@ -169,7 +171,10 @@ T = TypeVar("T")
 def send(to: socket.socket, frame: FromChild | FromHost) -> None:
     """Raises `Closed`, `TimeoutError`, and `Garbled` for what has no form in msgpack or is too large."""
     try:
-        encoded = _encoder.encode(frame)
+        try:
+            encoded = _encoder.encode(frame)
+        except (OverflowError, UnicodeEncodeError):
+            encoded = _encoder.encode(_carried(msgspec.to_builtins(frame, builtin_types=(bytes, datetime))))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Garbled(str(error)) from error
     if len(encoded) > MAX_FRAME:
@@ -178,6 +183,20 @@ def send(to: socket.socket, frame: FromChild | FromHost) -> None:
         to.sendall(_LENGTH.pack(len(encoded)) + encoded)
     except (BrokenPipeError, ConnectionError) as error:
         raise Closed from error
+
+
+def _carried(value: Any) -> Any:
+    """The same with what msgpack does not carry in the form that it would be stored in, or refused: whole numbers of
+    more than 64 bits as texts, and halves of surrogate pairs as NUL."""
+    if isinstance(value, str):
+        return _HALF.sub("\0", value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    if isinstance(value, dict):
+        return {_carried(name): _carried(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_carried(one) for one in value]
+    return value
 
 
 def from_child(at: socket.socket) -> FromChild:

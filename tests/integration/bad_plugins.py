@@ -32,6 +32,7 @@ CONNECTORS = {
     "Mistakes": "yield Batch(drafts=('a text',))",
     "Moments": "yield Batch(drafts=(Draft(text='x', occurred_at=_Odd()),))",
     "Unencodable": "yield Batch(drafts=(draft(1, attributes={'x': object()}),))",
+    "Huge": "yield Batch(drafts=(draft(1, attributes={'n': [2**70]}, raw={'half \\ud800': b'1'.decode()}),))",
     "Limited": "raise RateLimited('slowly', retry_after=7); yield",
     "Refused": "raise ReauthRequired('sign in again'); yield",
     "Own": "raise type('Mine', (Transient,), {})('soon'); yield",

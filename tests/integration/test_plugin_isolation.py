@@ -170,6 +170,11 @@ def test_a_child_finds_nothing_of_the_host(
     assert set(found.values()) <= {"PermissionError", "CalledProcessError"}, found
 
 
+def test_what_msgpack_does_not_carry_comes_as_it_would_be_stored(host: PluginManager) -> None:
+    [batch] = read(host, "huge")
+    assert (batch.drafts[0].attributes, batch.drafts[0].raw) == ({"n": [str(2**70)]}, {"half \0": "1"})
+
+
 def test_what_it_patches_is_its_own(host: PluginManager) -> None:
     [batch] = read(host, "patches")
     assert json.loads("[1]") == [1]
