@@ -109,11 +109,58 @@ class PluginUnavailable(SortationError):
     status = 409
 
 
+class PluginBug(SortationError):
+    """The plugin broke the contract, or broke down."""
+
+    code = "plugin_bug"
+    status = 502
+
+
+class ConfigInvalid(Invalid):
+    """The source does not accept this configuration."""
+
+    code = "config_invalid"
+
+
+class ReauthRequired(SortationError):
+    """The source no longer accepts these credentials: connect it again."""
+
+    code = "reauth_required"
+    status = 409
+
+
+class PermissionDenied(SortationError):
+    """The source refuses this to these credentials."""
+
+    code = "permission_denied"
+    status = 409
+
+
+class CursorInvalid(SortationError):
+    """The source no longer knows this cursor: it is to be read from the beginning."""
+
+    code = "cursor_invalid"
+    status = 409
+
+
+class SchemaChanged(SortationError):
+    """The source's answers are no longer what this connector knows."""
+
+    code = "schema_changed"
+    status = 502
+
+
 class Transient(SortationError):
     """A passing fault: the same may succeed later."""
 
     code = "transient"
     status = 503
+
+
+class RateLimited(Transient):
+    """The source asks to wait; `retry_after` in the details has the seconds, if it says how long."""
+
+    code = "rate_limited"
 
 
 class LearnedMeanwhile(Transient):

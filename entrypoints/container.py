@@ -45,6 +45,7 @@ from core.usecases import (
     withdraw,
 )
 from entrypoints.settings import Settings
+from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 from ports.connectors import PluginHost
 from ports.embedder import Embedder
@@ -134,6 +135,7 @@ class Container(containers.DeclarativeContainer):
         PluginManager,
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
         block=providers.Callable(frozenset, settings.provided.plugins_block),
+        isolation=providers.Singleton(Isolation),
     )
     matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)

@@ -1,63 +1,59 @@
-"""Finds the installed plugins, checks each alone, and hands out what they offer.
+"""Finds the installed plugins, has each loaded alone, and hands out what they offer.
 
-A plugin that can't be loaded is in the inventory with its reason and hurts nobody: each has a `pluggy.PluginManager`
-of its own, so neither an exception in a hook nor a half registered module touches another.
+A plugin that can't be loaded is in the inventory with its reason and hurts nobody: each is loaded by a child process of
+its own. Connectors do all their work there; rule types are imported here, and trusted.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import pkgutil
-import re
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-import pluggy
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import best_match
 
-from core.domain.plugins import API_VERSION, ConnectorManifest, PluginInfo, PluginState, RuleTypeManifest
-from core.errors import Invalid, PluginUnavailable, RuleInvalid, UnknownFormat
+from core.domain.plugins import ConnectorManifest, PluginInfo, PluginState, RuleTypeManifest
+from core.errors import Invalid, PluginBug, PluginUnavailable, RuleInvalid, UnknownFormat
 from plugins import hookspecs
-from ports.connectors import CompiledRule, Connector, HostInfo, RuleType
+from plugins.isolation.host import Isolation, Offers
+from plugins.isolation.isolated import IsolatedConnector
+from plugins.loading import ContractError, VersionError, offers
+from ports.connectors import CompiledRule, Connector, RuleType
 
 BUILT_IN = "sortation"
 """The distribution whose plugins come first, so that no other can take their keys."""
 SURE_ENOUGH = 0.3
 _HINT = 0.05
 """What a fitting file extension adds to a connector that says it is its file: it settles ties, no more."""
-_KEY = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-_FACTORY = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-
-M = TypeVar("M", ConnectorManifest, RuleTypeManifest)
-
 log = logging.getLogger(__name__)
-
-
-class ContractError(Exception):
-    """A plugin breaks the contract; the message says how."""
-
-
-class VersionError(Exception):
-    """A plugin is made for another version of the contract."""
 
 
 class PluginManager:
     """The plugin host of this process (`ports.connectors.PluginHost`); plugins are loaded when it is made.
 
-    `allow` (empty: everything) and `block` name entry points or distributions.
+    `allow` (empty: everything) and `block` name entry points or distributions. Without `isolation` plugins are loaded
+    and connectors work in this very process, as their own tests want it.
     """
 
-    def __init__(self, allow: frozenset[str] = frozenset(), block: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        allow: frozenset[str] = frozenset(),
+        block: frozenset[str] = frozenset(),
+        isolation: Isolation | None = None,
+    ) -> None:
+        self._isolation = isolation
         self._connectors: dict[str, ConnectorManifest] = {}
         self._rule_types: dict[str, RuleTypeManifest] = {}
         found = sorted(entry_points(group=hookspecs.PROJECT), key=lambda e: (_owner(e) != BUILT_IN, _owner(e), e.name))
-        self._inventory = tuple(self._load(entry, allow, block) for entry in found)
+        blocked = [e for e in found if (names := {e.name, _owner(e)}) & block or (allow and not names & allow)]
+        offered = iter(self._offered([e for e in found if e not in blocked]))
+        self._inventory = tuple(self._kept(e, None if e in blocked else next(offered)) for e in found)
 
     def inventory(self) -> Sequence[PluginInfo]:
         return self._inventory
@@ -69,7 +65,10 @@ class PluginManager:
         return MappingProxyType(self._rule_types)
 
     def connector(self, key: str) -> Connector:
-        made: Connector = self._make("connector", key, self._connectors.get(key), ("detect", "read"))
+        manifest = self._connectors.get(key)
+        if manifest is not None and self._isolation is not None:
+            return IsolatedConnector(manifest, self._isolation)
+        made: Connector = self._make("connector", key, manifest, ("detect", "read"))
         return made
 
     def rule_type(self, key: str) -> RuleType:
@@ -86,15 +85,8 @@ class PluginManager:
     def detect(self, sample: bytes, filename: str) -> str:
         suffix = PurePath(filename).suffix.lower()
         best, surest = "", 0.0
-        for key, manifest in self._connectors.items():
-            if not manifest.file_extensions:
-                continue
-            try:
-                sure = float(self.connector(key).detect(sample, filename))
-            except (Exception, SystemExit):
-                log.warning("connector %s failed to look at a file", key, exc_info=True)
-                continue
-            if 0 < sure <= 1 and suffix in manifest.file_extensions:
+        for key, sure in self._sure(sample, filename):
+            if 0 < sure <= 1 and suffix in self._connectors[key].file_extensions:
                 sure += _HINT
             if surest < sure <= 1 + _HINT:
                 best, surest = key, sure
@@ -104,25 +96,70 @@ class PluginManager:
             raise UnknownFormat(f"no connector recognises {filename or 'this file'!r}; understood are: {understood}")
         return best
 
-    def _load(self, entry: EntryPoint, allow: frozenset[str], block: frozenset[str]) -> PluginInfo:
-        """Loads one entry point and keeps what it offers, or says why not."""
-        names = {entry.name, _owner(entry)}
-        state, error = PluginState.LOADED, None
-        connectors: list[ConnectorManifest] = []
-        rule_types: list[RuleTypeManifest] = []
-        if names & block or (allow and not names & allow):
-            state, error = PluginState.BLOCKED, "blocked by the operator's settings"
-        else:
+    def _sure(self, sample: bytes, filename: str) -> Iterator[tuple[str, float]]:
+        """How sure each file connector is. Those of a distribution look at the file together, in one child."""
+        by_owner: dict[str, list[ConnectorManifest]] = {}
+        for info in self._inventory:
+            by_owner.setdefault(info.distribution, []).extend(m for m in info.connectors if m.file_extensions)
+        for manifests in filter(None, by_owner.values()):
             try:
-                connectors, rule_types = self._offers(entry)
-            except KeyboardInterrupt:
-                raise
-            except VersionError as reason:
-                state, error = PluginState.INCOMPATIBLE, str(reason)
-            except ContractError as reason:
-                state, error = PluginState.FAILED, str(reason)
-            except BaseException:  # a plugin may even call sys.exit() when it is imported
-                state, error = PluginState.FAILED, traceback.format_exc()
+                found = self._looked(manifests, sample, filename)
+            except PluginBug as error:
+                found = [str(error)] * len(manifests)
+            for manifest, sure in zip(manifests, found, strict=True):
+                if isinstance(sure, str):
+                    log.warning("connector %s failed to look at a file: %s", manifest.key, sure)
+                else:
+                    yield manifest.key, sure
+
+    def _looked(self, manifests: Sequence[ConnectorManifest], sample: bytes, filename: str) -> Sequence[float | str]:
+        """Of each connector how sure it is, or why it failed. Raises `PluginBug` where all fail together."""
+        if self._isolation is not None:
+            return self._isolation.detect([m.factory for m in manifests], sample, filename)
+        found: list[float | str] = []
+        for manifest in manifests:
+            try:
+                found.append(float(self.connector(manifest.key).detect(sample, filename)))
+            except (Exception, SystemExit) as error:
+                found.append(f"{type(error).__name__}: {error}")
+        return found
+
+    def _offered(self, entries: Sequence[EntryPoint]) -> list[Offers | BaseException]:
+        """What each offers, or why it does not. Third parties' are each loaded alone, ours together."""
+        if self._isolation is None:
+            return [_offers(entry) for entry in entries]
+        ours = [entry for entry in entries if _owner(entry) == BUILT_IN]
+        found: list[Offers | BaseException] = []
+        for group in [ours, *([entry] for entry in entries[len(ours) :])]:
+            try:
+                found += self._isolation.load([(entry.name, entry.value) for entry in group])
+            except PluginBug as error:
+                found += [error] * len(group)
+        return found
+
+    def _kept(self, entry: EntryPoint, offered: Offers | BaseException | None) -> PluginInfo:
+        """What the inventory says of an entry point (`offered` is None where it is blocked); keeps what it offers."""
+        connectors: Sequence[ConnectorManifest] = ()
+        rule_types: Sequence[RuleTypeManifest] = ()
+        state, error = PluginState.LOADED, None
+        if isinstance(offered, tuple):
+            connectors, rule_types = offered
+            taken = {m.key for m in connectors} & {*self._connectors} | {m.key for m in rule_types} & {
+                *self._rule_types
+            }
+            if taken:
+                connectors, rule_types = (), ()
+                state, error = PluginState.FAILED, f"the key {min(taken)!r} is taken"
+        elif offered is None:
+            state, error = PluginState.BLOCKED, "blocked by the operator's settings"
+        elif isinstance(offered, VersionError):
+            state, error = PluginState.INCOMPATIBLE, str(offered)
+        elif isinstance(offered, ContractError):
+            state, error = PluginState.FAILED, str(offered)
+        elif isinstance(offered, PluginBug):
+            state, error = PluginState.FAILED, offered.details.get("trace") or str(offered)
+        else:
+            state, error = PluginState.FAILED, "".join(traceback.format_exception(offered))
         if state in (PluginState.FAILED, PluginState.INCOMPATIBLE):
             log.warning("plugin %s of %s is %s: %s", entry.name, _owner(entry), state, error)
         self._connectors |= {manifest.key: manifest for manifest in connectors}
@@ -136,30 +173,6 @@ class PluginManager:
             rule_types=tuple(rule_types),
             error=error,
         )
-
-    def _offers(self, entry: EntryPoint) -> tuple[list[ConnectorManifest], list[RuleTypeManifest]]:
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        manager.register(entry.load(), entry.name)
-        try:
-            manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise ContractError(f"it implements a hook that does not exist: {error}") from error
-        if not any(
-            hook.get_hookimpls() for hook in (manager.hook.sortation_connectors, manager.hook.sortation_rule_types)
-        ):
-            raise ContractError(
-                "it implements no hook: mark sortation_connectors or sortation_rule_types with @hookimpl"
-            )
-        connectors = _manifests(manager.hook.sortation_connectors, ConnectorManifest, self._connectors)
-        rule_types = _manifests(manager.hook.sortation_rule_types, RuleTypeManifest, self._rule_types)
-        for manifest in connectors:
-            _check_schema(manifest.key, manifest.config_schema)
-            if not _are_extensions(manifest.file_extensions):
-                raise ContractError(f"{manifest.key}: file_extensions must be a tuple such as ('.csv',), in lower case")
-        for rule_type in rule_types:
-            _check_schema(rule_type.key, rule_type.params_schema)
-        return connectors, rule_types
 
     def _make(
         self, what: str, key: str, manifest: ConnectorManifest | RuleTypeManifest | None, methods: Sequence[str]
@@ -204,58 +217,14 @@ def _fault(schema: Mapping[str, Any], value: Mapping[str, Any], name: str) -> st
     return f"{'.'.join(map(str, (name, *fault.absolute_path)))}: {fault.message[:300]}"
 
 
+def _offers(entry: EntryPoint) -> Offers | BaseException:
+    try:
+        return offers(entry.name, entry.value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit() when it is imported
+        return error
+
+
 def _owner(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else ""
-
-
-def _manifests(hook: Callable[..., list[Any]], kind: type[M], taken: Mapping[str, M]) -> list[M]:
-    """What a hook returns, checked: types, keys, API range, factory."""
-    found: dict[str, M] = {}
-    for offered in hook(host=HostInfo()):
-        if not isinstance(offered, Sequence):
-            raise ContractError(f"a hook returned {type(offered).__name__}, not a list of {kind.__name__}")
-        for manifest in offered:
-            if not isinstance(manifest, kind):
-                raise ContractError(f"a hook offered {type(manifest).__name__}, not {kind.__name__}")
-            _check(manifest)
-            if manifest.key in found or manifest.key in taken:
-                raise ContractError(f"the key {manifest.key!r} is taken")
-            found[manifest.key] = manifest
-    return list(found.values())
-
-
-def _check(manifest: ConnectorManifest | RuleTypeManifest) -> None:
-    for name in ("key", "version", "title", "factory", "docs_url"):
-        value = getattr(manifest, name)
-        if not isinstance(value, str) or not (value or name == "docs_url"):
-            raise ContractError(f"a manifest's {name} must be text, not {value!r}")
-    key = manifest.key
-    if not _KEY.fullmatch(key):
-        raise ContractError(f"{key!r} is no key: use lower-case words joined by dashes or underscores")
-    if not _FACTORY.fullmatch(manifest.factory):
-        raise ContractError(f"{key}: the factory {manifest.factory!r} is not like 'package.module:callable'")
-    if not (isinstance(manifest.api_min, int) and isinstance(manifest.api_max, int)):
-        raise ContractError(f"{key}: api_min and api_max must be whole numbers")
-    if not manifest.api_min <= API_VERSION <= manifest.api_max:
-        raise VersionError(
-            f"{key} speaks versions {manifest.api_min} to {manifest.api_max} of the contract, this host {API_VERSION}"
-        )
-
-
-def _check_schema(key: str, schema: Mapping[str, Any]) -> None:
-    if not isinstance(schema, Mapping) or schema.get("type") != "object":
-        raise ContractError(f"{key}: the schema must be a JSON Schema of type object")
-    try:
-        json.dumps(dict(schema))
-    except (TypeError, ValueError) as error:
-        raise ContractError(f"{key}: the schema is not JSON: {error}") from error
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise ContractError(f"{key}: the schema is no JSON Schema: {error.message[:300]}") from error
-
-
-def _are_extensions(extensions: object) -> bool:
-    return isinstance(extensions, tuple) and all(
-        isinstance(e, str) and e.startswith(".") and e == e.lower() and len(e) > 1 for e in extensions
-    )

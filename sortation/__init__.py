@@ -10,11 +10,44 @@ from __future__ import annotations
 
 import pluggy
 
-from core.domain.plugins import API_VERSION, Batch, ConnectorManifest, RuleTypeManifest
+from core.domain.plugins import (
+    API_VERSION,
+    Auth,
+    AuthKind,
+    Batch,
+    ConnectorManifest,
+    RateLimit,
+    RuleTypeManifest,
+    StreamCheck,
+    StreamInfo,
+    Webhook,
+    WebhookMessage,
+    WebhookScheme,
+)
 from core.domain.records import Draft, Record, Refusal, Sortable
 from core.domain.rule_history import MAX_AMOUNTS, MAX_PAST, History, NoHistory, Past
-from core.errors import RuleInvalid, Transient, UnreadableFile
-from ports.connectors import CompiledRule, Connector, Context, HostInfo, ReadRequest, RuleType
+from core.errors import (
+    ConfigInvalid,
+    CursorInvalid,
+    PermissionDenied,
+    PluginBug,
+    RateLimited,
+    ReauthRequired,
+    RuleInvalid,
+    SchemaChanged,
+    Transient,
+    UnreadableFile,
+)
+from ports.connectors import (
+    CompiledRule,
+    Connector,
+    Context,
+    HostInfo,
+    HttpClient,
+    HttpResponse,
+    ReadRequest,
+    RuleType,
+)
 
 hookimpl = pluggy.HookimplMarker("sortation")
 
@@ -22,24 +55,41 @@ __all__ = [
     "API_VERSION",
     "MAX_AMOUNTS",
     "MAX_PAST",
+    "Auth",
+    "AuthKind",
     "Batch",
     "CompiledRule",
+    "ConfigInvalid",
     "Connector",
     "ConnectorManifest",
     "Context",
+    "CursorInvalid",
     "Draft",
     "History",
     "HostInfo",
+    "HttpClient",
+    "HttpResponse",
     "NoHistory",
     "Past",
+    "PermissionDenied",
+    "PluginBug",
+    "RateLimit",
+    "RateLimited",
     "ReadRequest",
+    "ReauthRequired",
     "Record",
     "Refusal",
     "RuleInvalid",
     "RuleType",
     "RuleTypeManifest",
+    "SchemaChanged",
     "Sortable",
+    "StreamCheck",
+    "StreamInfo",
     "Transient",
     "UnreadableFile",
+    "Webhook",
+    "WebhookMessage",
+    "WebhookScheme",
     "hookimpl",
 ]

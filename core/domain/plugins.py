@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -20,13 +21,78 @@ class PluginState(StrEnum):
     FAILED = "failed"
 
 
+class AuthKind(StrEnum):
+    NONE = "none"
+    API_KEY = "api_key"
+    OAUTH2 = "oauth2"
+    """The authorisation code flow with PKCE: a person signs in, once."""
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """How `ctx.http` identifies itself. The host does it: a plugin sees no refresh token, and need not see any other.
+
+    An API key is the secret field `field` of the configuration, sent in `header` as `value` says. OAuth2 needs
+    `authorize_url` (but for client credentials), `token_url` and `scopes`; `revoke_url` and `account_url` where the
+    source has them. `account_field` is the field of that answer which tells whose account it is: who signs in again
+    must be the same. Of all URLs and values `{name}` stands for that field of the configuration.
+    """
+
+    kind: AuthKind = AuthKind.NONE
+    field: str = "api_key"
+    header: str = "Authorization"
+    value: str = "Bearer {key}"
+    authorize_url: str = ""
+    token_url: str = ""
+    revoke_url: str = ""
+    account_url: str = ""
+    account_field: str = "id"
+    scopes: tuple[str, ...] = ()
+
+
+class WebhookScheme(StrEnum):
+    STANDARD = "standard"
+    """Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`."""
+    STRIPE = "stripe"
+    """`Stripe-Signature: t=...,v1=...`"""
+    GITHUB = "github"
+    """`X-Hub-Signature-256: sha256=...`"""
+    HMAC = "hmac"
+    """The hexadecimal HMAC-SHA256 of the body, in a header that the manifest names."""
+    UNSIGNED = "unsigned"
+    """Nothing is verified; a connection must opt in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """How deliveries are verified, before the plugin sees them: by `scheme`, `signature_header` of it for HMAC.
+    `id_header` names the header with the event's id where the scheme has none of its own; without one, deliveries with
+    equal bodies are one event."""
+
+    scheme: WebhookScheme
+    signature_header: str = ""
+    id_header: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most so many requests in so many seconds, by all connections of a tenant together."""
+
+    requests: int
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorManifest:
     """A kind of source.
 
     `factory` is `"pkg.module:callable"`, imported only when a connector is needed; calling it without arguments gives
-    a `Connector`. `config_schema` is the JSON Schema of a connection's configuration. `file_extensions` (with the dot,
-    lower case) is empty for sources that are no files.
+    a `Connector`. `config_schema` is the JSON Schema of a connection's configuration; fields that it marks with
+    `"writeOnly": true` are secrets, kept encrypted and never shown again. `file_extensions` (with the dot, lower case)
+    is empty for sources that are no files; `pulls` says that the source is asked for records (`check`, `discover`,
+    `read`), `webhook` that it sends them. `state_version` rises when cursors change their form. A plugin that needs
+    `sockets` of its own, for a library that can't use `ctx.http`, gets them: no policy of the host holds there.
     """
 
     key: str
@@ -38,6 +104,17 @@ class ConnectorManifest:
     docs_url: str = ""
     config_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
     file_extensions: tuple[str, ...] = ()
+    pulls: bool = False
+    auth: Auth = Auth()
+    rate_limit: RateLimit | None = None
+    webhook: Webhook | None = None
+    state_version: int = 1
+    sockets: bool = False
+
+    def secret_fields(self) -> frozenset[str]:
+        """The fields of the configuration that are secrets."""
+        properties = self.config_schema.get("properties", {})
+        return frozenset(name for name, schema in properties.items() if schema.get("writeOnly") is True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +139,34 @@ class Batch:
     drafts: tuple[Draft, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     cursor: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamInfo:
+    """A part of a source that is read by itself, with a cursor of its own. `kind` is that of its records."""
+
+    name: str
+    title: str = ""
+    kind: str = "transaction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCheck:
+    """Whether a stream can be read now; `reason` says in one line why not, or what of it can't."""
+
+    stream: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookMessage:
+    """A delivery that the host verified: the raw `body`, its headers (names in lower case), and the event's id."""
+
+    id: str
+    body: bytes
+    headers: Mapping[str, str]
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from entrypoints.cli.files import (
     write_json,
 )
 from entrypoints.cli.scratch import scratch
+from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 from ports.storage import RecordFilter
 
@@ -118,7 +119,7 @@ def classify(
             llm_threshold=LLM_SURE,
         )
     )
-    host = PluginManager(allow=frozenset(settings.plugins_allow), block=frozenset(settings.plugins_block))
+    host = PluginManager(frozenset(settings.plugins_allow), frozenset(settings.plugins_block), Isolation())
     connector = detect(host, file)
     written = _read_rules(rules) if rules else []
     examples_payload = _read_examples(examples, host) if examples else None

@@ -19,6 +19,7 @@ from core.domain.records import Draft, Refusal, check_draft, identify
 from core.domain.tenants import TenantSettings, check_settings
 from core.errors import Invalid
 from entrypoints.settings import Settings, load_settings
+from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 from ports.connectors import Context, ReadRequest
 
@@ -53,7 +54,7 @@ def parse(
     up on stderr.
     """
     settings = quiet_settings()
-    host = PluginManager(allow=frozenset(settings.plugins_allow), block=frozenset(settings.plugins_block))
+    host = PluginManager(frozenset(settings.plugins_allow), frozenset(settings.plugins_block), Isolation())
     key = connector or detect(host, file)
     check_settings(TenantSettings(default_currency=currency))
     refusals: list[Refusal] = []

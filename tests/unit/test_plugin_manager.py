@@ -15,7 +15,7 @@ from core.domain.plugins import API_VERSION, PluginState
 from core.errors import Invalid, PluginUnavailable, RuleInvalid, UnknownFormat
 from plugins import manager
 from plugins.manager import PluginManager
-from sortation import ConnectorManifest, HostInfo, RuleTypeManifest, hookimpl
+from sortation import Auth, AuthKind, ConnectorManifest, HostInfo, RuleTypeManifest, Webhook, WebhookScheme, hookimpl
 
 GOOD = ConnectorManifest(
     key="good", version="1.0", title="Good files", factory="third_party:Good", file_extensions=(".good",)
@@ -124,6 +124,27 @@ def _fails() -> list[object]:
             PluginState.FAILED,
             "moon: the schema is no JSON Schema: 'phase' is not of type 'array'",
         ),
+        (
+            {"sortation_connectors": lambda: [replace(GOOD, file_extensions=())]},
+            PluginState.FAILED,
+            "come from somewhere",
+        ),
+        (
+            {"sortation_connectors": lambda: [replace(GOOD, auth=Auth(kind=AuthKind.API_KEY))]},
+            PluginState.FAILED,
+            "the key's field 'api_key'",
+        ),
+        (
+            {"sortation_connectors": lambda: [replace(GOOD, auth=Auth(kind=AuthKind.OAUTH2))]},
+            PluginState.FAILED,
+            "needs authorize_url and token_url",
+        ),
+        (
+            {"sortation_connectors": lambda: [replace(GOOD, webhook=Webhook(scheme=WebhookScheme.HMAC))]},
+            PluginState.FAILED,
+            "needs signature_header",
+        ),
+        ({"sortation_connectors": lambda: [replace(GOOD, rate_limit=5)]}, PluginState.FAILED, "must be RateLimit"),
         (
             {"sortation_connectors": lambda: [replace(GOOD, file_extensions=("good",))]},
             PluginState.FAILED,
@@ -234,7 +255,7 @@ def test_the_surest_connector_gets_the_file_and_the_extension_settles_a_tie(add:
             replace(GOOD, key="broken", factory="third_party:Broken"),
             GOOD,
             replace(GOOD, key="other", factory="third_party:Other", file_extensions=(".other",)),
-            replace(GOOD, key="no-file", factory="third_party:Certain", file_extensions=()),
+            replace(GOOD, key="no-file", factory="third_party:Certain", file_extensions=(), pulls=True),
         ],
     )
     host = PluginManager()

@@ -1,0 +1,260 @@
+"""In a child: does the one call that it was forked for, with the plugin's own code."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import pkgutil
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Collection, Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from threading import RLock
+from typing import Any, BinaryIO
+
+from core import errors
+from plugins.isolation import sandbox, wire
+from plugins.isolation.wire import CONTRACT, KNOWN, VERSION
+from plugins.loading import ContractError, VersionError, offers
+from ports.connectors import Context, HttpResponse, ReadRequest
+
+MAX_MESSAGE = 2_000
+
+
+def serve(to: socket.socket, file: int | None, scratch: str) -> None:
+    call = wire.from_host(to)
+    assert isinstance(call, wire.Call)  # noqa: S101 - the first frame is one
+    _settle(call, scratch)
+    channel = _Channel(to)
+    _speak(channel)
+    try:
+        for frame in _DOING[call.do](call, channel, file):
+            channel.send(frame)
+    except wire.Closed:
+        return
+    except BaseException as error:  # a plugin may even call sys.exit()
+        channel.send(_failure(error))
+
+
+class _Channel:
+    """The socket to the host, for the threads that a plugin may have."""
+
+    def __init__(self, to: socket.socket) -> None:
+        self._to = to
+        self._lock = RLock()
+
+    def send(self, frame: wire.FromChild) -> None:
+        with self._lock:
+            wire.send(self._to, frame)
+
+    def ask(self, frame: wire.Ask) -> wire.FromHost:
+        with self._lock:
+            wire.send(self._to, frame)
+            return wire.from_host(self._to)
+
+
+def _settle(call: wire.Call, scratch: str) -> None:
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    os.close(nothing)
+    os.chdir(scratch)
+    os.environ["HOME"] = os.environ["TMPDIR"] = scratch
+    sys.path[:] = call.path
+    named = [*(entry.value for entry in call.entries), *call.factories]
+    readable = [*sandbox.own_files(), *_places(name.partition(":")[0] for name in named)]
+    sandbox.limit(call.memory, call.seconds)
+    sandbox.shut_in(readable, Path(scratch), sockets=call.sockets)
+
+
+def _places(modules: Iterable[str]) -> list[Path]:
+    """Where the packages of these modules lie, which need not be on the path (editable installs)."""
+    found: list[Path] = []
+    for name in {module.partition(".")[0] for module in modules}:
+        try:
+            spec = find_spec(name)
+        except (ImportError, ValueError):
+            continue
+        if spec is not None:
+            found += map(Path, spec.submodule_search_locations or ([spec.origin] if spec.origin else []))
+    return found
+
+
+class _Spoken(io.TextIOBase):
+    """What a plugin prints goes to the connection's log."""
+
+    def __init__(self, to: _Channel, level: int) -> None:
+        self._to = to
+        self._level = level
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self._to.send(wire.Line(level=self._level, text=text.rstrip()[:MAX_MESSAGE]))
+        return len(text)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, to: _Channel) -> None:
+        super().__init__()
+        self._to = to
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._to.send(wire.Line(level=record.levelno, text=self.format(record)[:MAX_MESSAGE]))
+
+
+def _speak(to: _Channel) -> None:
+    sys.stdout, sys.stderr = _Spoken(to, logging.INFO), _Spoken(to, logging.WARNING)
+    logging.basicConfig(handlers=[_Lines(to)], level=logging.INFO, format="%(message)s", force=True)
+
+
+class _Http:
+    """The `HttpClient` of a child: the host sends the request."""
+
+    def __init__(self, to: _Channel) -> None:
+        self._to = to
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        authenticated: bool = True,
+        accept: Collection[int] = (),
+    ) -> HttpResponse:
+        frame = self._to.ask(
+            wire.Ask(
+                method=method,
+                url=url,
+                params=None if params is None else dict(params),
+                headers=None if headers is None else dict(headers),
+                content=content,
+                authenticated=authenticated,
+                accept=list(accept),
+            )
+        )
+        if isinstance(frame, wire.Answer):
+            return HttpResponse(status=frame.status, headers=frame.headers, content=frame.content)
+        assert isinstance(frame, wire.Failed)  # noqa: S101 - there is no other answer
+        details = {} if frame.retry_after is None else {"retry_after": frame.retry_after}
+        raise KNOWN.get(frame.code, errors.Transient)(frame.message, **details)
+
+
+def _load(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del to, file
+    found: list[wire.Loaded | wire.Failed] = []
+    for entry in call.entries:
+        try:
+            connectors, rule_types = offers(entry.name, entry.value)
+            found.append(wire.Loaded(connectors=connectors, rule_types=rule_types))
+        except BaseException as error:  # a plugin may even call sys.exit() when it is imported
+            found.append(_failure(error))
+    yield wire.Done(loaded=found)
+
+
+def _make(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del to, file
+    made = _made(call.factories[0])
+    yield wire.Done(lacking=[name for name in call.methods if not callable(getattr(made, name, None))])
+
+
+def _detect(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del to, file
+    found: list[float | str] = []
+    for factory in call.factories:
+        try:
+            found.append(float(_made(factory).detect(call.sample, call.filename)))
+        except (Exception, SystemExit) as error:
+            found.append(_named(error))
+    yield wire.Done(sure=found)
+
+
+def _check(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del file
+    yield wire.Done(checks=list(_made(call.factories[0]).check(_context(call, to))))
+
+
+def _discover(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del file
+    yield wire.Done(streams=list(_made(call.factories[0]).discover(_context(call, to))))
+
+
+def _read(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    opened: BinaryIO | None = None if file is None else os.fdopen(file, "rb")
+    request = ReadRequest(
+        file=opened, filename=call.filename, stream=call.stream, cursor=call.cursor, batch_size=call.batch_size
+    )
+    for batch in _made(call.factories[0]).read(_context(call, to), request):
+        yield wire.packed(batch)
+    yield wire.Done()
+
+
+def _parse(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del file
+    yield wire.packed(_made(call.factories[0]).parse_webhook(_context(call, to), call.message))
+    yield wire.Done()
+
+
+def _migrate(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del to, file
+    cursor = _made(call.factories[0]).migrate_state(call.cursor or {}, call.from_version)
+    yield wire.Done(cursor=None if cursor is None else dict(cursor))
+
+
+_DOING = {
+    "load": _load,
+    "make": _make,
+    "detect": _detect,
+    "check": _check,
+    "discover": _discover,
+    "read": _read,
+    "parse_webhook": _parse,
+    "migrate_state": _migrate,
+}
+
+
+def _context(call: wire.Call, to: _Channel) -> Context:
+    return Context(
+        config=call.config,
+        default_currency=call.default_currency,
+        http=_Http(to),
+        log=logging.getLogger("sortation.plugin"),
+    )
+
+
+def _made(factory: str) -> Any:
+    return pkgutil.resolve_name(factory)()
+
+
+def _failure(error: BaseException) -> wire.Failed:
+    trace = "".join(traceback.format_exception(error))[-20_000:]
+    message = str(error)[:MAX_MESSAGE]
+    if isinstance(error, ContractError):
+        return wire.Failed(code=CONTRACT, message=message)
+    if isinstance(error, VersionError):
+        return wire.Failed(code=VERSION, message=message)
+    for code, known in KNOWN.items():
+        if isinstance(error, known):
+            retry_after = error.details.get("retry_after")
+            return wire.Failed(
+                code=code,
+                message=message,
+                retry_after=float(retry_after) if isinstance(retry_after, int | float) else None,
+                trace=trace,
+            )
+    return wire.Failed(code=errors.PluginBug.code, message=_named(error), trace=trace)
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_MESSAGE]
