@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pluggy
 
-from core.domain.plugins import API_VERSION, Batch, ConnectorManifest, RuleTypeManifest
+from core.domain.plugins import API_VERSION, Batch, ConnectorManifest, RuleTypeManifest, Statement
 from core.domain.records import Draft, Record, Refusal, Sortable
 from core.domain.rule_history import MAX_AMOUNTS, MAX_PAST, History, NoHistory, Past
 from core.errors import RuleInvalid, Transient, UnreadableFile
@@ -39,6 +39,7 @@ __all__ = [
     "RuleType",
     "RuleTypeManifest",
     "Sortable",
+    "Statement",
     "Transient",
     "UnreadableFile",
     "hookimpl",
