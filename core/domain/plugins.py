@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -75,6 +75,19 @@ class Statement:
         if self.opening is None or self.closing is None:
             return None
         return self.closing - self.opening - self.total
+
+
+def gaps_of(statements: Iterable[Statement]) -> tuple[Mapping[str, str], ...]:
+    """Of each statement that has a gap: account, currency, opening, closing, total and gap, amounts as text."""
+    return tuple(
+        {
+            "account": statement.account.encode("utf-8", "replace").decode().replace("\0", ""),
+            "currency": statement.currency,
+            **{name: format(getattr(statement, name), "f") for name in ("opening", "closing", "total", "gap")},
+        }
+        for statement in statements
+        if statement.gap
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
