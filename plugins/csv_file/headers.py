@@ -85,17 +85,18 @@ _ROLES: dict[str, str] = {
     "maybe_account": "iban | konto | kontonummer | card | card number | kartennummer | karte | carte | tarjeta | carta",
     "external_id": """
         transaction id | id | transaction number | transaction no | transaction reference number | unique id | uuid
-        | fitid | fit id | transferwise id | external id | bank transaction id | entry id | booking id | record id | payment id |
-        transaktionsnummer | transaktionscode | transaktions id | transaktionscode id | umsatz id | buchungs id | buchungsnummer |
-        identifiant | identifiant de transaction | id transaction | numero de transaction | id transaccion | id de
-        transaccion | numero de movimiento | id transazione | id movimento | numero operazione | transactie id |
-        transactienummer | volgnr | transactiereferentie""",
+        | fitid | fit id | transferwise id | external id | bank transaction id | entry id | booking id | record id |
+        payment id | transaktionsnummer | transaktionscode | transaktions id | transaktionscode id | umsatz id |
+        buchungs id | buchungsnummer | identifiant | identifiant de transaction | id transaction | numero de
+        transaction | id transaccion | id de transaccion | numero de movimiento | id transazione | id movimento |
+        numero operazione | transactie id | transactienummer | volgnr | transactiereferentie""",
     "category": "category | kategorie | categorie | categoria | category key | category name",
     "pending": """
         status | state | transaction status | pending | buchungsstatus | umsatzstatus | zustand | statut | etat |
         estado | stato | toestand""",
     "balance": """
-        balance | running balance | running bal | account balance | balance after | balance after transaction | closing balance |
+        balance | running balance | running bal | account balance | balance after | balance after transaction |
+        closing balance |
         available balance | saldo | kontostand | saldo nach buchung | solde | saldo disponible | saldo contabile |
         saldo na mutatie | saldo na trn | guthaben""",
 }

@@ -17,9 +17,9 @@ from plugins.csv_file.table import stream_rows
 from sortation import Batch, Context, Draft, ReadRequest, Refusal
 
 _PENDING = frozenset({
-    "pending", "authorised", "authorized", "reserved", "unbooked", "open", "vorgemerkt", "offen", "reserviert", "nicht gebucht",
-    "en attente", "en cours", "à venir", "pendiente", "in sospeso", "in attesa", "in behandeling", "gereserveerd",
-    "true", "yes", "1",
+    "pending", "authorised", "authorized", "reserved", "unbooked", "open", "vorgemerkt", "offen", "reserviert",
+    "nicht gebucht", "en attente", "en cours", "à venir", "pendiente", "in sospeso", "in attesa", "in behandeling",
+    "gereserveerd", "true", "yes", "1",
 })  # fmt: skip
 _SUMMARIES = (
     "total",

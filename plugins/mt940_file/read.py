@@ -132,9 +132,8 @@ def _account(value: str, currency: str) -> tuple[str, str]:
 def _draft(line: Field, others: Sequence[Field], account: str, currency: str) -> Draft:
     """Raises `ValueError` with the reason when the line can't be read."""
     found = _parsed(line, 61)
-    booked: date = found.get("entry_date") or found["date"]
-    valued: date = found["date"]
-    day = date(booked.year, booked.month, booked.day)
+    valued = _in_century(found["date"])
+    day = _in_century(found.get("entry_date") or found["date"])
     amount: Decimal = found["amount"].amount or Decimal(0)
     details = read_details([field.lines for field in others if field.tag == "86"])
     reference = (found.get("customer_reference") or "").strip()
@@ -145,7 +144,7 @@ def _draft(line: Field, others: Sequence[Field], account: str, currency: str) ->
         "type": (found.get("id") or "").strip(),
         "code": details.code,
         "booking_text": details.booking_text if text != details.booking_text else "",
-        "value_date": str(date(valued.year, valued.month, valued.day)),
+        "value_date": str(valued),
         "counterparty_account": party_account,
         "end_to_end_id": details.references.get("EREF", ""),
         "mandate_id": details.references.get("MREF", ""),
@@ -168,6 +167,11 @@ def _draft(line: Field, others: Sequence[Field], account: str, currency: str) ->
         attributes={key: value for key, value in attributes.items() if value},
         raw={"61": line.value, **{f"{f.tag}.{n}": f.value for n, f in enumerate(others, start=1)}},
     )
+
+
+def _in_century(day: date) -> date:
+    """SWIFT counts the years 80 to 99 to the last century, the library to this one."""
+    return date(day.year - 100 if day.year >= 2080 else day.year, day.month, day.day)
 
 
 def _completed(details: Details, line: Field, reference: str, supplement: str) -> tuple[str, str, str]:
