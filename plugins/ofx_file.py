@@ -27,6 +27,10 @@ MAX_BYTES = 8 << 20
 """A statement is read as a whole and takes some 80 times its size in memory: this is 75,000 transactions."""
 _BODY = re.compile(r"<OFX>", re.IGNORECASE)
 _OPEN = re.compile(r"<([\w.]+)>((?:[^<]|<!\[CDATA\[.*?\]\]>)*)(?=(</\1>)?)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(/?)([\w.]+)[^<>]*>")
+MAX_DEPTH = 32
+MAX_TAGS = 1_000_000
+"""The library looks for each element among all below it: what nests without end would take it without end."""
 _CLOSE = re.compile(r"</([\w.]+)>")
 _END = re.compile(r"</OFX>\s*$", re.IGNORECASE)
 _DECLARED = re.compile(rb'encoding="([\w-]+)"|CHARSET:\s*([\w-]+)', re.IGNORECASE)
@@ -139,7 +143,11 @@ def _body(content: bytes) -> str:
         raise UnreadableFile("this is no OFX file: it has no <OFX>")
     if not _END.search(text):
         raise UnreadableFile("the file is cut off: it does not end with </OFX>")
-    return _closed(text[start.start() :])
+    if text.rfind("<![CDATA[") > text.rfind("]]>"):
+        raise UnreadableFile("a CDATA section is opened and never closed")
+    body = _closed(text[start.start() :])
+    _check_nesting(body)
+    return body
 
 
 def _closed(body: str) -> str:
@@ -152,6 +160,23 @@ def _closed(body: str) -> str:
         return match[0] if end or holds_others else f"{match[0]}</{name}>"
 
     return _OPEN.sub(close, body)
+
+
+def _check_nesting(body: str) -> None:
+    """Raises `UnreadableFile` for elements too deep or too many, before anything is built of them."""
+    opened: list[str] = []
+    for count, match in enumerate(_TAG.finditer(body)):
+        name = match[2].upper()
+        if not match[1]:
+            opened.append(name)
+        elif name in opened:
+            while opened.pop() != name:
+                pass
+        if len(opened) > MAX_DEPTH or count > MAX_TAGS:
+            many = (
+                f"nests elements more than {MAX_DEPTH} deep" if count < MAX_TAGS else f"has over {MAX_TAGS:,} elements"
+            )
+            raise UnreadableFile(f"the file {many}: that is no OFX")
 
 
 def _parse(body: str) -> Any:

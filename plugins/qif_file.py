@@ -14,10 +14,13 @@ from decimal import Decimal
 
 from plugins.csv_file.amounts import ParseMoney, decimal_mark, mark_if_grouped, money_parser
 from plugins.csv_file.dates import ParseDate, by_format, day_comes_first, parse_date
-from plugins.statements import Item, batched, decoded, read_whole, readable
+from plugins.statements import Item, batched, decoded, lines_of, read_whole, readable
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 
-MAX_BYTES = 32 << 20
+MAX_BYTES = 16 << 20
+MAX_ENTRIES = 200_000
+MAX_SPLITS = 1_000
+MAX_ADDRESS = 512
 _HEAD = re.compile(rb"\s*!(?:type|account|option|clear)\b", re.IGNORECASE)
 _BANKING = frozenset({"bank", "ccard", "cash", "oth a", "oth l"})
 _INVESTING = frozenset({"invst", "port"})
@@ -63,9 +66,11 @@ class _Entry:
     def add(self, letter: str, value: str) -> None:
         if letter not in _ITEMS:
             known = self.fields.get(letter)
-            self.fields[letter] = f"{known} {value}" if known and letter == "A" else known or value
+            more = known and letter == "A" and len(known) < MAX_ADDRESS
+            self.fields[letter] = f"{known} {value}" if more else known or value
         elif letter == "S" or not self.splits:
-            self.splits.append({letter: value})
+            if len(self.splits) <= MAX_SPLITS:
+                self.splits.append({letter: value})
         else:
             self.splits[-1].setdefault(letter, value)
 
@@ -119,7 +124,7 @@ def _entries(text: str, account: str) -> list[_Entry]:
     sections: dict[str, None] = {}
     section = ""
     current: _Entry | None = None
-    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         letter, value = line[:1], line[1:].strip()
         if letter == "!":
             section, current = _section(value), None
@@ -133,6 +138,8 @@ def _entries(text: str, account: str) -> list[_Entry]:
                 current = _Entry(number, account, section)
                 if section in _BANKING | _INVESTING:
                     found.append(current)
+                    if len(found) > MAX_ENTRIES:
+                        raise UnreadableFile(f"the file has more than {MAX_ENTRIES:,} entries: export a shorter time")
             current.add(letter.upper(), value)
     if not sections.keys() & (_BANKING | _INVESTING):
         others = ", ".join(name for name in sections if name not in ("", "account")) or "nothing"

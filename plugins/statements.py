@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -22,6 +23,11 @@ def read_whole(file: BinaryIO | None, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise UnreadableFile(f"the file is larger than {max_bytes >> 20} MiB: export a shorter time at once")
     return content
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines without their ends, of whichever system, one at a time."""
+    return (line.rstrip("\n") for line in io.StringIO(text, newline=None))
 
 
 def decoded(content: bytes) -> str:

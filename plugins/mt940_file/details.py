@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+MAX_DETAILS = 4_000
+"""Characters: ten times what the standard allows."""
 _FIRST_WIDTH, _WIDTH = 60, 64
 """Characters of a line that is full, so that the next goes on without a space: banks stop at 61 to 65 on the first."""
 _PART_WIDTH = 27
@@ -24,8 +26,8 @@ _SLASHES = re.compile(
 _REMITTANCE = re.compile(r"/?(?:USTD//|STRD/(?:CUR/)?)")
 _UNSTRUCTURED = re.compile(r"(999)(?:PN[0-9]{4})?")
 _PLAIN = (
-    re.compile(r"REK: ?(?P<account>\w+)/NAAM: ?(?P<party>.+)"),
-    re.compile(r"Z RACH\.: ?(?P<account>[0-9 ]+);.*?\bOD: ?(?P<party>.+?)(?: UL\.|;|$)", re.IGNORECASE),
+    re.compile(r"REK: ?(?P<account>\w{1,40})/NAAM: ?(?P<party>.+)"),
+    re.compile(r"Z RACH\.: ?(?P<account>[0-9 ]{1,40});.{0,400}?\bOD: ?(?P<party>.+?)(?: UL\.|;|$)", re.IGNORECASE),
 )
 
 
@@ -44,12 +46,13 @@ class Details:
 def read_details(values: Sequence[Sequence[str]]) -> Details:
     """The details that the `:86:` fields of one transaction hold, each given by its lines."""
     lines = [line for value in values for line in (*value[:-1], f"{value[-1]} ")]
-    first = lines[0] if lines else ""
+    first = lines[0][:MAX_DETAILS] if lines else ""
     if subfields := _SUBFIELDS.match(first):
-        return _from_subfields("".join(lines)[subfields.end("code") :], subfields["code"] or "", subfields["mark"])
+        text = "".join(lines)[:MAX_DETAILS]
+        return _from_subfields(text[subfields.end() - 1 :], subfields["code"] or "", subfields["mark"])
     text = "".join(
         line if len(line) >= (_WIDTH if number else _FIRST_WIDTH) else f"{line} " for number, line in enumerate(lines)
-    )
+    )[:MAX_DETAILS]
     if len(_SLASHES.findall(text)) >= 2 and text.lstrip().startswith("/"):
         return _from_slashes(text)
     text = " ".join(text.split())

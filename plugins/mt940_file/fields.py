@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from core.errors import UnreadableFile
+from plugins.statements import lines_of
 
 _TAG = re.compile(r"(?:\{[^{}]*\}|\{4:)*\s*:((?:13|2[0158]|34|6[01245]|86|90)[A-Z]?|NS):(.*)", re.DOTALL)
 """Only the tags that there are: a time such as `:26:37` may begin a line as well."""
 _END = re.compile(r"\s*-(?:\}.*|[A-Z]{3})?\s*")
-_LINES = re.compile(r"\r\n|\n|\r")
+MAX_FIELDS = 500_000
+"""Of a file: some 150,000 transactions."""
 
 
 @dataclass(slots=True)
@@ -38,13 +40,17 @@ class Message:
 
 
 def messages(text: str) -> Iterator[Message]:
-    """Raises `UnreadableFile` when a message has two accounts."""
+    """Raises `UnreadableFile` when a message has two accounts, or the file too many fields."""
     message = Message()
     current: Field | None = None
-    for number, line in enumerate(_LINES.split(text), start=1):
+    count = 0
+    for number, line in enumerate(lines_of(text), start=1):
         match = _TAG.fullmatch(line)
         if match:
             current = Field(match[1], [match[2]], number)
+            count += 1
+            if count > MAX_FIELDS:
+                raise UnreadableFile(f"the file has more than {MAX_FIELDS:,} fields: export a shorter time at once")
             if current.tag == "20" and message.fields:
                 yield message
                 message = Message()

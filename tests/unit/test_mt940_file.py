@@ -183,7 +183,7 @@ def test_a_line_that_cannot_be_read_is_refused_alone() -> None:
         (message() + ":20:X\n:61:260302D1,NMSC\n", "line 7: a transaction of no account"),
         (message(":61:260302D1,,,2NMSC"), "none of its 1 transactions can be read"),
         (b"\x00" * 1000, "names no account"),
-        (":20:" + "x" * (33 << 20), "larger than 32 MiB"),
+        (":20:" + "x" * (17 << 20), "larger than 16 MiB"),
     ],
 )
 def test_a_broken_file_is_one_clear_line(content: str | bytes, message: str) -> None:

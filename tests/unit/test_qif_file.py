@@ -155,7 +155,7 @@ def test_investments_have_the_sign_of_their_action() -> None:
         (bank("Dsoon\nT1\nPx"), "none of its 1 transactions can be read; the first: 'soon' is not a date"),
         (bank("D2026-03-01\nTlots\nPx"), "'lots' is not an amount"),
         (bank("D2026-03-01\nPx"), "the amount is empty"),
-        ("!Type:Bank\n" + "x" * (33 << 20), "larger than 32 MiB"),
+        ("!Type:Bank\n" + "x" * (17 << 20), "larger than 16 MiB"),
     ],
 )
 def test_a_broken_file_is_one_clear_line(content: str, message: str) -> None:
