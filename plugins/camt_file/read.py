@@ -1,4 +1,8 @@
-"""The connector: from the messages of a file to batches."""
+"""The connector: from the messages of a file to batches.
+
+Own code: the library `pycamt` reads no CAMT.054, takes a part's amount for the entry's also where it says 0 or is in
+another currency, and holds a whole document in memory.
+"""
 
 from __future__ import annotations
 
