@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from core.domain.connections import ImportStatus
 from core.domain.tenants import Actor
 from core.usecases import ingest
+from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
+from tests.integration.api_support import new_tenant
 
 STATEMENT = (Path(__file__).parent.parent / "data" / "statement.sta").read_bytes()
 GAP = {
@@ -74,3 +77,16 @@ def test_a_read_that_was_killed_between_batches_tells_each_gap_once(
     done = container.get_import(actor, imported.id)
     assert (done.status, done.inserted) == (ImportStatus.DONE, 4)
     assert [gap["gap"] for gap in done.gaps] == ["-0.60", "-3.10"]
+
+
+def test_the_api_tells_gaps_with_the_import_and_with_a_dry_run(container: Container) -> None:
+    api = new_tenant(container, create_app(container).test_client())
+
+    def sent(query: str) -> Any:
+        return api.call("POST", f"/imports{query}", data={"file": (io.BytesIO(STATEMENT), "x.sta")}).json
+
+    assert sent("?dry_run=true")["gaps"] == [GAP]
+    received = sent("")
+    assert received["gaps"] == []
+    api.drain()
+    assert api.get(f"/imports/{received['id']}")["gaps"] == [GAP]
