@@ -20,7 +20,7 @@ from typing import Any
 from ofxparse import OfxParser
 from ofxparse.ofxparse import OfxParserException
 
-from plugins.statements import Item, Sums, batched, read_whole, readable
+from plugins.statements import Item, Sums, batched, read_whole, readable, shortened
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 
 MAX_BYTES = 8 << 20
@@ -58,7 +58,7 @@ class OfxFile:
         found = list(readable(_items(_parse(body), ctx.default_currency)))
         errors = list(_bank_errors(body))
         if errors and not found:
-            raise UnreadableFile(errors[0].reason)
+            raise UnreadableFile(shortened(errors[0].reason))
         return batched([*found, *errors], request.batch_size)
 
 
@@ -79,7 +79,7 @@ class _Unread:
     """Stands for a transaction that can't be read, at its place among the others."""
 
     def __init__(self, error: Exception) -> None:
-        self.reason = " ".join(str(error).split()) or type(error).__name__
+        self.reason = shortened(str(error)) or type(error).__name__
 
 
 class _Parser(OfxParser):  # type: ignore[misc]

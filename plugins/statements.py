@@ -13,6 +13,13 @@ from typing import BinaryIO
 from sortation import Batch, Draft, Refusal, Statement, UnreadableFile
 
 Item = Draft | Refusal | Statement
+MAX_REASON = 300
+
+
+def shortened(reason: str) -> str:
+    """A reason in one line of at most `MAX_REASON` characters, however much of the file it quotes."""
+    line = " ".join(reason[: 2 * MAX_REASON].split())
+    return line if len(line) <= MAX_REASON else f"{line[: MAX_REASON - 1]}…"
 
 
 def read_whole(file: BinaryIO | None, max_bytes: int) -> bytes:
@@ -102,7 +109,9 @@ def readable(items: Iterator[Item], what: str = "transactions") -> Iterator[Item
             return
     refusals = [item for item in waiting if isinstance(item, Refusal)]
     if refusals:
-        raise UnreadableFile(f"none of its {len(refusals)} {what} can be read; the first: {refusals[0].reason}")
+        raise UnreadableFile(
+            f"none of its {len(refusals)} {what} can be read; the first: {shortened(refusals[0].reason)}"
+        )
     yield from waiting
 
 
@@ -127,6 +136,6 @@ def batched(items: Iterable[Item], size: int) -> Iterator[Batch]:
         if isinstance(item, Draft):
             drafts.append(item)
         else:
-            refusals.append(item)
+            refusals.append(Refusal(position=item.position, reason=shortened(item.reason)))
     if drafts or refusals or statements:
         yield batch()

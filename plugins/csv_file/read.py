@@ -14,6 +14,7 @@ from plugins.csv_file.balances import Balances
 from plugins.csv_file.columns import SIGNS
 from plugins.csv_file.layout import Layout, Roles, find_layout
 from plugins.csv_file.table import stream_rows
+from plugins.statements import shortened
 from sortation import Batch, Context, Draft, ReadRequest, Refusal
 
 _PENDING = frozenset({
@@ -89,7 +90,7 @@ def _batches(file: BinaryIO, layout: Layout, size: int) -> Iterator[Batch]:
             reason = _reason(row or [], header, str(error))
             if ended > first:
                 reason += f" (lines {first} to {ended} are one row, by their quotes)"
-            refusals.append(Refusal(position=first, reason=reason))
+            refusals.append(Refusal(position=first, reason=shortened(reason)))
         if len(drafts) + len(refusals) >= size:
             yield Batch(drafts=tuple(drafts), refusals=tuple(refusals))
             drafts, refusals = [], []

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core.domain.plugins import gaps_of
@@ -66,6 +66,7 @@ EDITS = st.lists(
     max_size=8,
 )
 MAX_SECONDS = 3.0
+"""Of CPU time, for one file: a busy machine makes none of them slower."""
 MAX_GROWTH = 256 << 10
 """KiB that all examples of one connector may add to the process."""
 FUZZ_SECONDS = float(os.environ.get("SORTATION_FUZZ_SECONDS", "10"))
@@ -94,7 +95,7 @@ def mutated(content: bytes, edits: list[tuple[str, float, int, bytes]]) -> bytes
 
 def try_to_read(connector: Connector, content: bytes, name: str) -> None:
     """Reads as the host does; what comes must be such that the host can go on with it."""
-    started = time.perf_counter()
+    started = time.process_time()
     sure = connector.detect(content[: 1 << 16], name)
     assert 0 <= sure <= 1
     try:
@@ -103,7 +104,7 @@ def try_to_read(connector: Connector, content: bytes, name: str) -> None:
             gaps_of(batch.statements)
             for refusal in batch.refusals:
                 assert refusal.reason
-                assert len(refusal.reason) < 2_000
+                assert len(refusal.reason) <= 400
             for draft in identify(batch.drafts):
                 json.dumps(asdict(draft), default=str)
                 try:
@@ -114,13 +115,15 @@ def try_to_read(connector: Connector, content: bytes, name: str) -> None:
         assert str(error)  # noqa: PT017
         assert "\n" not in str(error)  # noqa: PT017
         assert len(str(error)) < 1_000  # noqa: PT017
-    assert time.perf_counter() - started < MAX_SECONDS
+    assert time.process_time() - started < MAX_SECONDS
 
 
-def fuzz(key: str, examples: int) -> None:
+def fuzz(key: str, examples: int, phases: tuple[Phase, ...] = tuple(Phase)) -> None:
     factory, seeds = SEEDS[key]
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples, deadline=None, database=None, phases=phases, suppress_health_check=list(HealthCheck)
+    )
     @given(seed=st.sampled_from(seeds), edits=EDITS)
     def run(seed: tuple[str, bytes], edits: list[tuple[str, float, int, bytes]]) -> None:
         name, content = seed
@@ -141,7 +144,7 @@ def test_fuzz_for_a_while(key: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     until = time.monotonic() + FUZZ_SECONDS
     while time.monotonic() < until:
-        fuzz(key, 200)
+        fuzz(key, 200, (Phase.generate,))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH
 
 
@@ -203,10 +206,10 @@ def test_a_hostile_file_is_an_error_at_once(name: str) -> None:
     content, host = HOSTILE[name], PluginManager()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for extension in ("xml", "csv", "sta", "ofx", "qif", "json", "csv.gz", "zip"):
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises((UnknownFormat, UnreadableFile)):
             read_nothing(host, content, f"x.{extension}")
-        assert time.perf_counter() - started < MAX_SECONDS
+        assert time.process_time() - started < MAX_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH
 
 
