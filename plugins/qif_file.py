@@ -1,7 +1,8 @@
 """QIF files: what Quicken made, and what banks and other programs still export.
 
-Own code, since PyPI has no parser of QIF that is kept up. The format names no currency, no decimal mark and no order
-of day and month: they are decided over the whole file, as in CSV files.
+QIF names no currency, no decimal mark and no order of day and month: they are decided over the whole file, as in CSV
+files. Own code, since the library `quiffen` decides them line by line (it reads 25/3 and 1/2 of one file in two orders,
+and 1.234,56 as 1.23456) and gives up a whole file for one date.
 """
 
 from __future__ import annotations
