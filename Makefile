@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 ARGS ?=
 # Benchmarks of a file that somebody has, not of data that they make.
-OF_FILES := benchmarks/ablation.py benchmarks/active_order.py benchmarks/kept_promise.py benchmarks/rule_learning.py
+OF_FILES := benchmarks/ablation.py benchmarks/active_order.py benchmarks/kept_promise.py benchmarks/rule_learning.py benchmarks/statements.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore

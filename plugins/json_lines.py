@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any, BinaryIO
 
+from plugins.statements import shortened
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 
 MAX_LINE = 1 << 20
@@ -94,7 +95,7 @@ def _drafts(objects: Iterator[tuple[int, Any]], default_currency: str) -> Iterat
                 raise given
             yield draft_of(given, default_currency)
         except ValueError as error:
-            yield Refusal(position=position, reason=str(error))
+            yield Refusal(position=position, reason=shortened(str(error)))
 
 
 def _objects(file: BinaryIO) -> Iterator[tuple[int, Any]]:
@@ -128,7 +129,7 @@ def _array(file: BinaryIO) -> list[Any]:
         raise UnreadableFile(f"an array may have {MAX_ARRAY >> 20} MiB: write one object per line instead")
     found = _parsed(content.removeprefix(_BOM))
     if isinstance(found, ValueError):
-        raise UnreadableFile(f"the array can't be read: {found}")
+        raise UnreadableFile(f"the array can't be read: {shortened(str(found))}")
     items: list[Any] = found
     return items
 

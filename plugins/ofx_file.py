@@ -20,13 +20,17 @@ from typing import Any
 from ofxparse import OfxParser
 from ofxparse.ofxparse import OfxParserException
 
-from core.domain.records import chunked
+from plugins.statements import Item, Sums, batched, read_whole, readable, shortened
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 
 MAX_BYTES = 8 << 20
 """A statement is read as a whole and takes some 80 times its size in memory: this is 75,000 transactions."""
 _BODY = re.compile(r"<OFX>", re.IGNORECASE)
 _OPEN = re.compile(r"<([\w.]+)>((?:[^<]|<!\[CDATA\[.*?\]\]>)*)(?=(</\1>)?)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(/?)([\w.]+)[^<>]*>")
+MAX_DEPTH = 32
+MAX_TAGS = 1_000_000
+"""The library looks for each element among all below it: what nests without end would take it without end."""
 _CLOSE = re.compile(r"</([\w.]+)>")
 _END = re.compile(r"</OFX>\s*$", re.IGNORECASE)
 _DECLARED = re.compile(rb'encoding="([\w-]+)"|CHARSET:\s*([\w-]+)', re.IGNORECASE)
@@ -50,16 +54,12 @@ class OfxFile:
     def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
         if request.file is None:
             raise UnreadableFile("an OFX connection reads a file, and there is none")
-        content = request.file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UnreadableFile(f"the file is larger than {MAX_BYTES >> 20} MiB: export a shorter time at once")
-        body = _body(content)
-        found = list(_items(_parse(body), ctx.default_currency))
-        failed = [item for item in found if isinstance(item, Refusal)]
-        if found and len(failed) == len(found):
-            raise UnreadableFile(f"none of its {len(found)} transactions can be read; the first: {failed[0].reason}")
-        found.extend(_bank_errors(body))
-        return _batches(found, request.batch_size)
+        body = _body(read_whole(request.file, MAX_BYTES))
+        found = list(readable(_items(_parse(body), ctx.default_currency)))
+        errors = list(_bank_errors(body))
+        if errors and not found:
+            raise UnreadableFile(shortened(errors[0].reason))
+        return batched([*found, *errors], request.batch_size)
 
 
 @hookimpl
@@ -79,7 +79,7 @@ class _Unread:
     """Stands for a transaction that can't be read, at its place among the others."""
 
     def __init__(self, error: Exception) -> None:
-        self.reason = " ".join(str(error).split()) or type(error).__name__
+        self.reason = shortened(str(error)) or type(error).__name__
 
 
 class _Parser(OfxParser):  # type: ignore[misc]
@@ -143,7 +143,11 @@ def _body(content: bytes) -> str:
         raise UnreadableFile("this is no OFX file: it has no <OFX>")
     if not _END.search(text):
         raise UnreadableFile("the file is cut off: it does not end with </OFX>")
-    return _closed(text[start.start() :])
+    if text.rfind("<![CDATA[") > text.rfind("]]>"):
+        raise UnreadableFile("a CDATA section is opened and never closed")
+    body = _closed(text[start.start() :])
+    _check_nesting(body)
+    return body
 
 
 def _closed(body: str) -> str:
@@ -158,6 +162,23 @@ def _closed(body: str) -> str:
     return _OPEN.sub(close, body)
 
 
+def _check_nesting(body: str) -> None:
+    """Raises `UnreadableFile` for elements too deep or too many, before anything is built of them."""
+    opened: list[str] = []
+    for count, match in enumerate(_TAG.finditer(body)):
+        name = match[2].upper()
+        if not match[1]:
+            opened.append(name)
+        elif name in opened:
+            while opened.pop() != name:
+                pass
+        if len(opened) > MAX_DEPTH or count > MAX_TAGS:
+            many = (
+                f"nests elements more than {MAX_DEPTH} deep" if count < MAX_TAGS else f"has over {MAX_TAGS:,} elements"
+            )
+            raise UnreadableFile(f"the file {many}: that is no OFX")
+
+
 def _parse(body: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library calls deprecated names of BeautifulSoup
@@ -167,35 +188,48 @@ def _parse(body: str) -> Any:
             raise UnreadableFile(f"the file breaks the rules of OFX: {_Unread(error).reason}") from error
 
 
-def _items(ofx: Any, default_currency: str) -> Iterator[Draft | Refusal]:
-    """A draft or refusal for each transaction, account by account (of a broker's, kind by kind).
+def _items(ofx: Any, default_currency: str) -> Iterator[Item]:
+    """A draft or refusal for each transaction and the statement's balance, account by account (of a broker's, kind by
+    kind).
 
     The id within an account is the FITID; where a bank gives one twice for different things, the later one gets a
     suffix made of its content, so that neither is lost.
     """
     names = {s.uniqueid: s.name for s in getattr(ofx, "security_list", None) or ()}
     seen: dict[tuple[str, str], set[str]] = {}
-    transactions = ((account, entry) for account in ofx.accounts for entry in account.statement.transactions)
-    for position, (account, entry) in enumerate(transactions, start=1):
-        currency = account.curdef or getattr(account.statement, "currency", "") or default_currency
-        try:
-            if isinstance(entry, _Unread):
-                raise ValueError(entry.reason)
-            make = _banking if hasattr(entry, "payee") else _investment
-            draft = make(entry, account.account_id, currency.upper(), names)
-        except ValueError as error:
-            yield Refusal(position=position, reason=str(error))
-            continue
-        if draft.external_id is not None:
-            contents = seen.setdefault((draft.account, draft.external_id), set())
-            content = hashlib.sha256(repr(draft).encode()).hexdigest()[:8]
-            if content in contents:
-                yield Refusal(position=position, reason=f"transaction {draft.external_id} again, unchanged")
+    position = 0
+    for account in ofx.accounts:
+        currency = (account.curdef or getattr(account.statement, "currency", "") or default_currency).upper()
+        sums = Sums()
+        for entry in account.statement.transactions:
+            position += 1
+            try:
+                if isinstance(entry, _Unread):
+                    raise ValueError(entry.reason)
+                make = _banking if hasattr(entry, "payee") else _investment
+                draft = _distinct(make(entry, account.account_id, currency, names), seen)
+            except ValueError as error:
+                yield Refusal(position=position, reason=str(error))
                 continue
-            if contents:
-                draft = replace(draft, external_id=f"{draft.external_id}#{content}")
-            contents.add(content)
-        yield draft
+            sums.add(draft)
+            yield draft
+        balance = getattr(account.statement, "balance", None)
+        if isinstance(balance, Decimal) and balance.is_finite():
+            yield from sums.statements(account.account_id, None, (balance, currency))
+
+
+def _distinct(draft: Draft, seen: dict[tuple[str, str], set[str]]) -> Draft:
+    """The draft under an id of its own; raises `ValueError` when it was there before."""
+    if draft.external_id is None:
+        return draft
+    contents = seen.setdefault((draft.account, draft.external_id), set())
+    content = hashlib.sha256(repr(draft).encode()).hexdigest()[:8]
+    if content in contents:
+        raise ValueError(f"transaction {draft.external_id} again, unchanged")
+    if contents:
+        draft = replace(draft, external_id=f"{draft.external_id}#{content}")
+    contents.add(content)
+    return draft
 
 
 def _banking(entry: Any, account: str, currency: str, _names: Mapping[str, str]) -> Draft:
@@ -245,11 +279,3 @@ def _bank_errors(body: str) -> Iterator[Refusal]:
     for position, match in enumerate(_ERROR.finditer(body), start=1):
         message = " ".join((match[2] or "").split()) or "no message"
         yield Refusal(position=position, reason=f"the bank answered with error {match[1]}: {message}")
-
-
-def _batches(items: list[Draft | Refusal], size: int) -> Iterator[Batch]:
-    for part in chunked(items, size):
-        yield Batch(
-            drafts=tuple(item for item in part if isinstance(item, Draft)),
-            refusals=tuple(item for item in part if isinstance(item, Refusal)),
-        )

@@ -73,6 +73,7 @@ class MemoryImports:
             bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             refusals=tuple(as_json(imported.refusals)),
+            gaps=tuple(as_json(imported.gaps)),
         )
         self._imports[imported.id] = kept
         self._state.payloads[imported.id] = content
@@ -101,6 +102,7 @@ class MemoryImports:
             known=imported.known,
             refused=imported.refused,
             refusals=tuple(as_json(imported.refusals)),
+            gaps=tuple(as_json(imported.gaps)),
             failure=imported.failure,
             finished_at=imported.finished_at,
         )

@@ -80,7 +80,7 @@ class PostgresImports:
             position += 1
 
     def update(self, imported: Import) -> None:
-        changed = ("inserted", "known", "refused", "refusals", "failure", "finished_at")
+        changed = ("inserted", "known", "refused", "refusals", "gaps", "failure", "finished_at")
         values = {name: getattr(imported, name) for name in changed} | {"status": imported.status.value}
         where = and_(at(imports, self._tenant_id, imported.id), imports.c.status != ImportStatus.UNDONE.value)
         if self._connection.execute(imports.update().where(where).values(values)).rowcount == 0:
@@ -123,4 +123,5 @@ class _Pieces(io.RawIOBase):
 
 def _to_import(row: RowMapping) -> Import:
     values = {name: row[name] for name in Import.__slots__}
-    return Import(**values | {"status": ImportStatus(row["status"]), "refusals": tuple(row["refusals"])})
+    lists = {name: tuple(row[name]) for name in ("refusals", "gaps")}
+    return Import(**values | lists | {"status": ImportStatus(row["status"])})

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from adapters.postgres import (  # noqa: F401 - of the same metadata
     category_tables,
@@ -134,6 +134,7 @@ imports = Table(
     Column("known", Integer, nullable=False),
     Column("refused", Integer, nullable=False),
     a_json("refusals"),
+    Column("gaps", JSONB, nullable=False, server_default=text("'[]'")),
     a_text("failure", null=True),
     a_time("created_at"),
     a_time("finished_at", null=True),

@@ -38,7 +38,8 @@ class ImportStatus(StrEnum):
 class Import:
     """A delivery of records: a file, or a call of the API. `approved` says that its categories are a person's.
 
-    `refusals` holds the first `MAX_REFUSALS` (position, reason) pairs; `refused` counts all.
+    `refusals` holds the first `MAX_REFUSALS` (position, reason) pairs; `refused` counts all. `gaps` holds the first
+    `MAX_GAPS` of the statements whose balances differ from what was read.
     """
 
     id: UUID
@@ -57,9 +58,11 @@ class Import:
     failure: str | None
     created_at: datetime
     finished_at: datetime | None
+    gaps: tuple[Mapping[str, Any], ...] = ()
 
 
 MAX_REFUSALS = 200
+MAX_GAPS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +75,4 @@ class DryRun:
     refused: int
     refusals: tuple[Mapping[str, Any], ...]
     samples: tuple[Mapping[str, Any], ...]
+    gaps: tuple[Mapping[str, Any], ...] = ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -132,13 +133,52 @@ class RuleTypeManifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What a source says an account held before and after the drafts that it gave, and what these add up to.
+
+    `opening` and `closing` are None where the source doesn't tell them. `total` is the sum of all that was booked in
+    `currency`, pending drafts left out.
+    """
+
+    account: str
+    currency: str
+    opening: Decimal | None
+    closing: Decimal | None
+    total: Decimal
+
+    @property
+    def gap(self) -> Decimal | None:
+        """What is missing between the balances (0: nothing); None where one of them is unknown."""
+        if self.opening is None or self.closing is None:
+            return None
+        return self.closing - self.opening - self.total
+
+
+def gaps_of(statements: Iterable[Statement]) -> tuple[Mapping[str, str], ...]:
+    """Of each statement that has a gap: account, currency, opening, closing, total and gap, amounts as text."""
+    return tuple(
+        {
+            "account": statement.account.encode("utf-8", "replace").decode().replace("\0", ""),
+            "currency": statement.currency,
+            **{name: format(getattr(statement, name), "f") for name in ("opening", "closing", "total", "gap")},
+        }
+        for statement in statements
+        if statement.gap
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Some drafts, in the source's order, what was refused among them, and the cursor that is safe once they are
-    stored."""
+    stored.
+
+    `statements` are those that end with this batch.
+    """
 
     drafts: tuple[Draft, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     cursor: Mapping[str, Any] | None = None
+    statements: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

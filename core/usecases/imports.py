@@ -9,9 +9,10 @@ from itertools import chain
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from core.domain.connections import MAX_REFUSALS, Connection, DryRun, Import, ImportStatus
+from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, DryRun, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
+from core.domain.plugins import Statement, gaps_of
 from core.domain.records import Draft, Refusal, check_draft, identify
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid
@@ -128,12 +129,14 @@ def dry_run_import(
         seen: set[tuple[str, str]] = set()
         total = known = repeated = 0
         refusals: list[Refusal] = []
+        statements: list[Statement] = []
         samples: list[dict[str, Any]] = []
         occurrences: dict[tuple[str, str], int] = {}
         for batch in host.connector(connection.connector).read(context, request):
             drafts = list(identify(_checked(batch.drafts, refusals, total), occurrences))
             total += len(batch.drafts)
             refusals.extend(batch.refusals)
+            statements.extend(batch.statements)
             keys = [(d.account, d.external_id or "") for d in drafts]
             fresh = [key for key in dict.fromkeys(keys) if key not in seen]
             repeated += len(keys) - len(fresh)
@@ -147,6 +150,7 @@ def dry_run_import(
         refused=len(refusals),
         refusals=tuple(asdict(r) for r in refusals[:MAX_REFUSALS]),
         samples=tuple(samples),
+        gaps=gaps_of(statements)[:MAX_GAPS],
     )
 
 

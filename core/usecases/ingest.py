@@ -10,9 +10,10 @@ from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from core.domain.categories import Category, key_from_name
-from core.domain.connections import MAX_REFUSALS, Connection, Import, ImportStatus
+from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.plugins import gaps_of
 from core.domain.records import Draft, Refusal, check_draft, clean_text, identify, normalise, occurred_on
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import Invalid, LeaseLost, Transient
@@ -39,6 +40,7 @@ class Progress:
     known: int = 0
     refused: int = 0
     refusals: tuple[Mapping[str, Any], ...] = ()
+    gaps: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ def ingest_records(
                 items=progress.items + len(batch.drafts),
                 refused=progress.refused + len(refusals),
                 refusals=(*progress.refusals, *map(asdict, refusals))[:MAX_REFUSALS],
+                gaps=(*progress.gaps, *gaps_of(batch.statements))[:MAX_GAPS],
             )
             progress = _store(delivery, named, progress, uow=uow, clock=clock, ids=ids)
     _finish(delivery, progress, learn_delay, uow=uow, clock=clock, ids=ids)
@@ -210,6 +213,7 @@ def _so_far(imported: Import, progress: Progress) -> Import:
         known=progress.known,
         refused=progress.refused,
         refusals=progress.refusals,
+        gaps=progress.gaps,
         failure=None,
         finished_at=None,
     )

@@ -34,6 +34,7 @@ from entrypoints.cli.files import (
     quiet_settings,
     screen,
     shown_amount,
+    tell_gaps,
     tell_refusals,
     write_json,
 )
@@ -139,6 +140,7 @@ def classify(
         rows = list(_rows(container, actor, imported.id))
     _deliver(rows, json_out, csv_out, file.name)
     tell_refusals(imported.refused, imported.refusals)
+    tell_gaps(imported.gaps)
 
 
 def _import(

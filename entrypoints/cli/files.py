@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -15,6 +15,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from core.domain.plugins import Statement, gaps_of
 from core.domain.records import Draft, Refusal, check_draft, identify
 from core.domain.tenants import TenantSettings, check_settings
 from core.errors import Invalid
@@ -25,6 +26,7 @@ from ports.connectors import Context, ReadRequest
 
 SAMPLE_BYTES = 1 << 16
 SHOWN_REFUSALS = 5
+SHOWN_GAPS = 5
 FILE_WIDTH = 200
 EXAMPLES = """Examples:
 
@@ -50,8 +52,8 @@ def parse(
 ) -> None:
     """Read a file into normalised records, without a database.
 
-    The format (CSV, OFX, QFX, JSON, or what an installed plugin adds) is detected. What could not be read is summed
-    up on stderr.
+    The format (CSV, OFX, QFX, QIF, CAMT, MT940, JSON, or what an installed plugin adds) is detected. What could not be
+    read is summed up on stderr, and where a statement's balances differ from the sum of what was read.
     """
     settings = quiet_settings()
     host = PluginManager(frozenset(settings.plugins_allow), frozenset(settings.plugins_block), Isolation())
@@ -59,12 +61,14 @@ def parse(
     check_settings(TenantSettings(default_currency=currency))
     refusals: list[Refusal] = []
     drafts: list[Draft] = []
+    statements: list[Statement] = []
     with file.open("rb") as opened:
         request = ReadRequest(file=opened, filename=file.name)
         items = 0
         for batch in host.connector(key).read(Context(default_currency=currency), request):
             refusals.extend(batch.refusals)
             drafts.extend(_checked(batch.drafts, refusals, items))
+            statements.extend(batch.statements)
             items += len(batch.drafts)
     named = list(identify(drafts))
     if as_json:
@@ -72,6 +76,7 @@ def parse(
     else:
         screen().print(_table(named, f"{file.name}: {len(named)} records, read by {key}"))
     tell_refusals(len(refusals), [asdict(refusal) for refusal in refusals])
+    tell_gaps(gaps_of(statements))
 
 
 def quiet_settings() -> Settings:
@@ -109,6 +114,17 @@ def tell_refusals(count: int, refusals: Sequence[Any]) -> None:
         typer.echo(f"  at {refusal['position']}: {refusal['reason']}", err=True)
     if count > SHOWN_REFUSALS:
         typer.echo(f"  and {count - SHOWN_REFUSALS} more", err=True)
+
+
+def tell_gaps(gaps: Sequence[Mapping[str, str]]) -> None:
+    """On stderr: the statements whose balances differ from what was read."""
+    for gap in gaps[:SHOWN_GAPS]:
+        where = " ".join(part for part in ("statement", gap["account"]) if part)
+        typer.echo(
+            f"sortation: {where}: opening + sum differs from closing by {gap['gap']} {gap['currency']}", err=True
+        )
+    if len(gaps) > SHOWN_GAPS:
+        typer.echo(f"sortation: and {len(gaps) - SHOWN_GAPS} statements more", err=True)
 
 
 def shown_amount(amount: str | None, currency: str | None) -> str:

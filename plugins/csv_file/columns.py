@@ -111,10 +111,17 @@ class Columns:
         return single, None, None
 
     def parties(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The columns of who is paid and who pays; one of them stands for both where the other is missing."""
+        """The columns of who is paid and who pays; one of them stands for both where the other is missing.
+
+        A column of either that is not always filled leaves the rest to what others name.
+        """
         both = self.pick("counterparty")
         if both is not None:
-            return (both,), (both,)
+            if all(row[both].strip() for row in self.table.sample):
+                return (both,), (both,)
+            more = (self.pick(role) for role in ("counterparty", "counterparty", "payee", "payer"))
+            found = (both, *(at for at in more if at is not None))
+            return found, found
         payee, payer = self.pick("payee"), self.pick("payer")
         payees = tuple(at for at in (payee, payer) if at is not None)
         return payees, payees[::-1]

@@ -136,9 +136,9 @@ def day_comes_first(cells: Iterable[str], hint: bool | None) -> bool:
         seen[cell] = (int(match[4]), first, second)
         dotted = dotted or match[2] == "."
         if first > 12 >= second:
-            proof.setdefault(True, cell.strip())
+            proof.setdefault(True, cell.strip()[:40])
         elif second > 12 >= first:
-            proof.setdefault(False, cell.strip())
+            proof.setdefault(False, cell.strip()[:40])
     if len(proof) == 2:
         raise UnreadableFile(
             f"the dates contradict each other: {proof[True]!r} has the day first, {proof[False]!r} the month; "
@@ -153,7 +153,7 @@ def day_comes_first(cells: Iterable[str], hint: bool | None) -> bool:
         return ordered
     if hint is None:
         raise UnreadableFile(
-            f"the date {next(iter(seen)).strip()!r} can be read day first or month first, and no row decides it; "
+            f"the date {next(iter(seen)).strip()[:40]!r} can be read day first or month first, and no row decides it; "
             "set date_format, such as %d/%m/%Y"
         )
     return hint

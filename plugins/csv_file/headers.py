@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _ROLES: dict[str, str] = {
     "date": """
@@ -84,20 +85,27 @@ _ROLES: dict[str, str] = {
     "maybe_account": "iban | konto | kontonummer | card | card number | kartennummer | karte | carte | tarjeta | carta",
     "external_id": """
         transaction id | id | transaction number | transaction no | transaction reference number | unique id | uuid
-        | fitid | fit id | external id | bank transaction id | entry id | booking id | record id | payment id |
-        transaktionsnummer | transaktions id | transaktionscode id | umsatz id | buchungs id | buchungsnummer |
-        identifiant | identifiant de transaction | id transaction | numero de transaction | id transaccion | id de
-        transaccion | numero de movimiento | id transazione | id movimento | numero operazione | transactie id |
-        transactienummer | volgnr | transactiereferentie""",
+        | fitid | fit id | transferwise id | external id | bank transaction id | entry id | booking id | record id |
+        payment id | transaktionsnummer | transaktionscode | transaktions id | transaktionscode id | umsatz id |
+        buchungs id | buchungsnummer | identifiant | identifiant de transaction | id transaction | numero de
+        transaction | id transaccion | id de transaccion | numero de movimiento | id transazione | id movimento |
+        numero operazione | transactie id | transactienummer | volgnr | transactiereferentie""",
     "category": "category | kategorie | categorie | categoria | category key | category name",
     "pending": """
         status | state | transaction status | pending | buchungsstatus | umsatzstatus | zustand | statut | etat |
         estado | stato | toestand""",
     "balance": """
-        balance | running balance | account balance | balance after | balance after transaction | closing balance |
+        balance | running balance | running bal | account balance | balance after | balance after transaction |
+        closing balance |
         available balance | saldo | kontostand | saldo nach buchung | solde | saldo disponible | saldo contabile |
-        saldo na mutatie | saldo na trn""",
+        saldo na mutatie | saldo na trn | guthaben""",
 }
+_PROFILES: tuple[tuple[frozenset[str], dict[str, str]], ...] = (
+    (frozenset({"gross", "fee", "net", "transaction id"}), {"amount": "net"}),  # PayPal
+    (frozenset({"brutto", "netto", "transaktionscode"}), {"amount": "netto"}),
+    (frozenset({"counter party", "reference", "spending category"}), {"text": "reference"}),  # Starling
+)
+"""Layouts in which a name means what it means nowhere else: the names by which one is known, and role → name."""
 _SPLIT = re.compile(r"[^a-z0-9+]+")
 _IN_BRACKETS = re.compile(
     r"[(\[]\s*([A-Za-z]{3}|[€£$¥])\s*[)\]]|\b(?:in |en )?(EUR|USD|GBP|CHF|CAD|AUD|SEK|NOK|DKK|PLN)\b"
@@ -128,6 +136,15 @@ def roles_of(header: str) -> dict[str, int]:
     if found is None and _IN_BRACKETS.search(header):
         found = _KNOWN.get(phrase(_IN_BRACKETS.sub(" ", header)))
     return found or {}
+
+
+def profile_of(header: Sequence[str]) -> dict[str, str]:
+    """Role → column of a layout that is known as a whole."""
+    columns = {phrase(name): name for name in reversed(header)}
+    for names, roles in _PROFILES:
+        if names <= columns.keys():
+            return {role: columns[name] for role, name in roles.items()}
+    return {}
 
 
 def currency_in(header: str) -> str | None:

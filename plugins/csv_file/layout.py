@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from core.errors import UnreadableFile
-from plugins.csv_file.amounts import ParseMoney, currency_of, decimal_mark, mark_if_grouped, money_parser
+from plugins.csv_file.amounts import ParseMoney, currency_of, decimal_mark, is_amount, mark_if_grouped, money_parser
 from plugins.csv_file.columns import Columns, is_negative
 from plugins.csv_file.dates import ParseDate, by_format, day_comes_first, is_date, order_matters, parse_date
-from plugins.csv_file.headers import attribute_keys
+from plugins.csv_file.headers import attribute_keys, profile_of
 from plugins.csv_file.table import Table, find_table, stream_rows
 
 _THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
@@ -36,6 +36,8 @@ class Roles:
     external_id: int | None
     category: int | None
     pending: int | None
+    balance: int | None = None
+    """What the account held after the row; it stays an attribute too."""
 
     @property
     def money(self) -> tuple[int, ...]:
@@ -95,7 +97,10 @@ def find_layout(file: BinaryIO, config: Mapping[str, Any], default_currency: str
 
 def _find_roles(columns: Columns, mapping: Mapping[str, Any], given: ParseDate | None, default_currency: str) -> Roles:
     """The mapping's columns first, then the best of what is left for each role, in the order of their weight."""
-    mapped = {role: columns.named(names, role) for role, names in mapping.items()}
+    money = {"amount", "debit", "credit"}
+    known = profile_of(columns.table.header) if columns.table.titled else {}
+    known = {role: name for role, name in known.items() if not (role in money and money & mapping.keys())}
+    mapped = {role: columns.named(names, role) for role, names in {**known, **mapping}.items()}
 
     def find(role: str, test: Callable[[str], object] | None = None, *, guess: bool = False) -> int | None:
         return mapped[role][0] if mapped.get(role) else columns.pick(role, test, guess=guess)
@@ -134,6 +139,7 @@ def _find_roles(columns: Columns, mapping: Mapping[str, Any], given: ParseDate |
         external_id=mapped["external_id"][0] if "external_id" in mapped else columns.identifying(),
         category=find("category"),
         pending=mapped["pending"][0] if "pending" in mapped else columns.pick("pending", keep=True),
+        balance=columns.pick("balance", is_amount, keep=True) if has_money else None,
     )
 
 

@@ -10,15 +10,17 @@ from typing import BinaryIO
 
 from core.errors import UnreadableFile
 from plugins.csv_file.amounts import currency_of
+from plugins.csv_file.balances import Balances
 from plugins.csv_file.columns import SIGNS
 from plugins.csv_file.layout import Layout, Roles, find_layout
 from plugins.csv_file.table import stream_rows
+from plugins.statements import shortened
 from sortation import Batch, Context, Draft, ReadRequest, Refusal
 
 _PENDING = frozenset({
-    "pending", "authorised", "authorized", "reserved", "unbooked", "open", "vorgemerkt", "reserviert", "nicht gebucht",
-    "en attente", "en cours", "à venir", "pendiente", "in sospeso", "in attesa", "in behandeling", "gereserveerd",
-    "true", "yes", "1",
+    "pending", "authorised", "authorized", "reserved", "unbooked", "open", "vorgemerkt", "offen", "reserviert",
+    "nicht gebucht", "en attente", "en cours", "à venir", "pendiente", "in sospeso", "in attesa", "in behandeling",
+    "gereserveerd", "true", "yes", "1",
 })  # fmt: skip
 _SUMMARIES = (
     "total",
@@ -62,6 +64,7 @@ class CsvFile:
 
 def _batches(file: BinaryIO, layout: Layout, size: int) -> Iterator[Batch]:
     draft_of = _draft_maker(layout)
+    balances = Balances(layout) if layout.roles.balance is not None else None
     header = layout.table.header
     width = len(header)
     drafts: list[Draft] = []
@@ -78,19 +81,22 @@ def _batches(file: BinaryIO, layout: Layout, size: int) -> Iterator[Batch]:
                 row = _fitted(row, width)
             if "\0" in "".join(row):
                 raise ValueError("a NUL character")
-            drafts.append(draft_of(row))
+            drafts.append(draft := draft_of(row))
+            if balances:
+                balances.add(draft, row)
         except ValueError as error:
             if row is not None and not any(map(str.strip, row)):
                 continue
             reason = _reason(row or [], header, str(error))
             if ended > first:
                 reason += f" (lines {first} to {ended} are one row, by their quotes)"
-            refusals.append(Refusal(position=first, reason=reason))
+            refusals.append(Refusal(position=first, reason=shortened(reason)))
         if len(drafts) + len(refusals) >= size:
             yield Batch(drafts=tuple(drafts), refusals=tuple(refusals))
             drafts, refusals = [], []
-    if drafts or refusals:
-        yield Batch(drafts=tuple(drafts), refusals=tuple(refusals))
+    statements = tuple(balances.statements()) if balances else ()
+    if drafts or refusals or statements:
+        yield Batch(drafts=tuple(drafts), refusals=tuple(refusals), statements=statements)
 
 
 def _fitted(row: list[str], width: int) -> list[str]:
@@ -165,7 +171,7 @@ def _joined(columns: tuple[int, ...]) -> Callable[[list[str]], str]:
 
 def _party_reader(roles: Roles) -> Callable[[list[str], Decimal | None], str]:
     payees, payers = roles.payees, roles.payers
-    if payees == payers:
+    if len(payees) < 2 and payees == payers:
         name_of = _joined(payees)
         return lambda row, _: name_of(row)
 

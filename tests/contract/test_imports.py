@@ -75,6 +75,7 @@ def test_updating_an_import_writes_how_it_went_and_nothing_else(storage: Storage
             known=2,
             refused=1,
             refusals=({"position": 7, "reason": "no date"},),
+            gaps=({"account": "giro", "currency": "EUR", "gap": "3.10"},),
             failure="line 7 has no date",
             finished_at=START,
         )

@@ -49,3 +49,15 @@ def test_what_each_member_brings(purchases: Path) -> None:
     found = said("benchmarks.ablation", purchases, purchases, *COLUMNS)
     assert (found["train"], found["test"]) == (400, 400)
     assert found["rows"]
+
+
+def test_what_becomes_of_each_statement_of_a_folder(tmp_path: Path) -> None:
+    for name in ("statement.sta", "statement.xml"):
+        (tmp_path / name).write_bytes((ROOT / "tests" / "data" / name).read_bytes())
+    (tmp_path / "broken.xml").write_text("<Document><BkToCstmrStmt>")
+    command = [sys.executable, "-m", "benchmarks.statements", tmp_path]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = {line.split()[0]: line.split(maxsplit=5)[1:] for line in found.stdout.splitlines()}
+    assert told["statement.sta"] == ["mt940", "4", "0", "ok", "1 of 2 add up, gap -3.10 EUR"]
+    assert told["statement.xml"] == ["camt", "4", "0", "ok", "1 of 1 add up"]
+    assert told["broken.xml"][:2] == ["camt", "UnreadableFile:"]

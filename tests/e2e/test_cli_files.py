@@ -96,6 +96,15 @@ def test_parse_sums_up_what_it_refused(tmp_path: Path) -> None:
     assert "at 2: " in done.stderr
 
 
+@pytest.mark.parametrize("command", ["parse", "classify"])
+def test_a_statement_that_does_not_add_up_is_told(tmp_path: Path, command: str) -> None:
+    statement = Path(__file__).parents[1] / "data" / "statement.sta"
+    done = sortation(command, statement, cwd=tmp_path)
+    assert "Kartenzahlung Baeckerei Suess" in done.stdout
+    told = "sortation: statement 10020030/0123456789: opening + sum differs from closing by -3.10 EUR\n"
+    assert told in done.stderr
+
+
 def test_parse_shows_a_table(tmp_path: Path) -> None:
     file = tmp_path / "brackets.csv"
     file.write_text("Date,Description,Amount\n2026-01-31,[bold]SHOP[/bold] 12,-5.00\n2026-02-01,KIOSK,-2.50\n")

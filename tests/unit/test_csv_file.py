@@ -379,3 +379,39 @@ def test_detection_is_sure_of_statements_and_not_of_other_files() -> None:
     assert detect(b"foo,bar\n1,2\n", "x.bin") == 0
     for other in (b'{"text": "a"}', b"[1, 2]", b"<OFX></OFX>", b"%PDF-1.4\n\0\0\0", b""):
         assert detect(other, "x.bin") == 0
+
+
+def statements_of(content: str, **options: Any) -> list[tuple[Decimal | None, Decimal | None, Decimal | None]]:
+    request = ReadRequest(file=io.BytesIO(content.encode()), **options)
+    batches = list(CsvFile().read(Context(), request))
+    assert not any(batch.statements for batch in batches[:-1])
+    return [(s.opening, s.closing, s.gap) for s in batches[-1].statements]
+
+
+def test_a_running_balance_tells_where_rows_are_missing() -> None:
+    rows = [f"2026-01-{day:02},row {day},-1.00,{100 - day}.00" for day in range(1, 23)]
+    header = "Date,Text,Amount,Balance"
+    whole = (Decimal("100.00"), Decimal("78.00"), Decimal(0))
+    assert statements_of("\n".join([header, *rows])) == [whole]
+    assert statements_of("\n".join([header, *reversed(rows)]), batch_size=5) == [whole]
+    assert statements_of("\n".join([header, *rows[:9], *rows[10:]])) == [(*whole[:2], Decimal(-1))]
+    with_pending = [*rows, "2026-01-31,to come,-5.00,"]
+    pending = [f"{header},Status", *(f"{row},{'pending' if 'to come' in row else ''}" for row in with_pending)]
+    assert statements_of("\n".join(pending)) == [whole]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["2026-01-01,a,-1.00,5.00"],
+        ["2026-01-01,a,-1.00,5.00", "2026-01-02,b,-1.00,", "2026-01-03,c,-1.00,3.00"],
+        ["2026-01-01,a,-1.00,5.00", "2026-01-02,b,-1.00,77.00", "2026-01-03,c,-1.00,3.00"],
+    ],
+)
+def test_a_balance_that_does_not_follow_the_rows_is_not_believed(rows: list[str]) -> None:
+    assert statements_of("\n".join(["Date,Text,Amount,Balance", *rows])) == []
+
+
+def test_a_counterparty_that_is_not_always_filled_is_taken_from_what_else_names_one() -> None:
+    drafts, _ = read("Date,Text,Payee Name,Merchant,Sender,Amount\n2026-01-01,a,,Shop,,-1\n2026-01-02,b,,,Ada,2\n")
+    assert [d.counterparty for d in drafts] == ["Shop", "Ada"]

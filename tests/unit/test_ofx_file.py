@@ -137,9 +137,21 @@ def test_valid_files_without_transactions_have_no_records_and_no_error() -> None
 
 def test_what_the_bank_refused_is_told() -> None:
     status = "<STATUS><CODE>2000</CODE><SEVERITY>ERROR</SEVERITY><MESSAGE>General Server Error</MESSAGE></STATUS>"
-    drafts, refusals = read(f"<OFX><BANKMSGSRSV1><STMTTRNRS>{status}</STMTTRNRS></BANKMSGSRSV1></OFX>")
-    assert drafts == []
+    answer = f"<STMTTRNRS>{status}</STMTTRNRS>"
+    with pytest.raises(UnreadableFile, match="the bank answered with error 2000: General Server Error"):
+        read(f"<OFX><BANKMSGSRSV1>{answer}</BANKMSGSRSV1></OFX>")
+    drafts, refusals = read(statement(transaction()).replace("</BANKMSGSRSV1>", f"{answer}</BANKMSGSRSV1>"))
+    assert len(drafts) == 1
     assert [r.reason for r in refusals] == ["the bank answered with error 2000: General Server Error"]
+
+
+def test_the_balance_of_a_statement_goes_along_with_its_transactions() -> None:
+    balance = "<LEDGERBAL><BALAMT>95.00<DTASOF>20260331</LEDGERBAL></STMTRS>"
+    content = statement(transaction(), transaction("<FITID>2", amount="2.00")).replace("</STMTRS>", balance)
+    (batch,) = OfxFile().read(Context(), ReadRequest(file=io.BytesIO(content.encode())))
+    (told,) = batch.statements
+    assert (told.account, told.currency, told.opening, told.closing) == ("A1", "USD", None, Decimal("95.00"))
+    assert (told.total, told.gap) == (Decimal("-3.00"), None)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,15 @@ class RefusalSchema(Schema):
     reason = fields.String()
 
 
+class GapSchema(Schema):
+    account = fields.String()
+    currency = fields.String()
+    opening = fields.String(metadata={"description": "What the statement begins with."})
+    closing = fields.String(metadata={"description": "What the statement ends with."})
+    total = fields.String(metadata={"description": "The sum of what was read and is booked."})
+    gap = fields.String(metadata={"description": "closing - opening - total: what is missing, or too much."})
+
+
 class ImportSchema(Schema):
     id = fields.UUID()
     connection_id = fields.UUID()
@@ -23,6 +32,10 @@ class ImportSchema(Schema):
     known = fields.Integer()
     refused = fields.Integer()
     refusals = fields.List(fields.Nested(RefusalSchema), metadata={"description": "The first 200."})
+    gaps = fields.List(
+        fields.Nested(GapSchema),
+        metadata={"description": "Statements whose balances differ from what was read, the first 200."},
+    )
     failure = fields.String(allow_none=True)
     created_at = fields.DateTime()
     finished_at = fields.DateTime(allow_none=True)
@@ -54,6 +67,7 @@ class DryRunSchema(Schema):
     refused = fields.Integer()
     refusals = fields.List(fields.Nested(RefusalSchema))
     samples = fields.List(fields.Dict(), metadata={"description": "The first few records, as they were read."})
+    gaps = fields.List(fields.Nested(GapSchema), metadata={"description": "As an import's."})
 
 
 class UndoneSchema(Schema):
