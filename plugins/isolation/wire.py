@@ -16,7 +16,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from core import errors
-from core.domain.plugins import Batch, ConnectorManifest, RuleTypeManifest, StreamCheck, StreamInfo, WebhookMessage
+from core.domain.plugins import (
+    Batch,
+    ConnectorManifest,
+    RuleTypeManifest,
+    Statement,
+    StreamCheck,
+    StreamInfo,
+    WebhookMessage,
+)
 from core.domain.records import Draft, Refusal
 
 MAX_FRAME = 64 << 20
@@ -105,6 +113,7 @@ class Some(msgspec.Struct, frozen=True, tag=True):
     drafts: list[WireDraft]
     refusals: list[Refusal]
     cursor: dict[str, Any] | None
+    statements: list[Statement] = []
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -257,6 +266,7 @@ def packed(batch: Batch) -> Some:
             ],
             refusals=list(batch.refusals),
             cursor=None if batch.cursor is None else _plain(batch.cursor),
+            statements=list(batch.statements),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
@@ -265,7 +275,12 @@ def packed(batch: Batch) -> Some:
 def unpacked(some: Some) -> Batch:
     """Raises `Garbled` for what is no moment or amount."""
     try:
-        return Batch(drafts=tuple([_draft(d) for d in some.drafts]), refusals=tuple(some.refusals), cursor=some.cursor)
+        return Batch(
+            drafts=tuple([_draft(d) for d in some.drafts]),
+            refusals=tuple(some.refusals),
+            cursor=some.cursor,
+            statements=tuple(some.statements),
+        )
     except (ValueError, ArithmeticError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
 

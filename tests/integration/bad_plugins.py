@@ -5,12 +5,16 @@ from __future__ import annotations
 HEAD = """
 import ctypes, json, logging, os, socket, subprocess, sys, time
 from datetime import date
+from decimal import Decimal
 from sortation import (
-    Batch, ConnectorManifest, Draft, RateLimited, ReauthRequired, Refusal, StreamCheck, Transient, hookimpl
+    Batch, ConnectorManifest, Draft, RateLimited, ReauthRequired, Refusal, Statement, StreamCheck, Transient, hookimpl
 )
 
 def draft(n=0, **rest):
     return Draft(text=f"record {n}", occurred_at=date(2026, 1, 5), external_id=str(n), **rest)
+
+def balance():
+    return Statement(account="a", currency="EUR", opening=Decimal("1.10"), closing=None, total=Decimal("0.30"))
 
 class Base:
     def detect(self, sample, filename):
@@ -18,7 +22,7 @@ class Base:
 """
 
 CONNECTORS = {
-    "Good": "yield Batch(drafts=(draft(1), draft(2)), cursor={'at': 2}); print('said'); ctx.log.warning('logged')",
+    "Good": "yield Batch(drafts=(draft(1), draft(2)), cursor={'at': 2}, statements=(balance(),)); print('said'); ctx.log.warning('logged')",
     "Raises": "yield Batch(drafts=(draft(1),)); raise LookupError('no such luck')",
     "Exits": "sys.exit(3); yield",
     "Leaves": "yield Batch(drafts=(draft(1),)); os._exit(7)",
