@@ -44,8 +44,9 @@ def migrate(owner_url: str, app_url: str, system_url: str) -> tuple[str | None, 
     """Migrates with the owner's DSN; returns the revision before and after.
 
     The roles `sortation_app` and `sortation_system` are made if they are missing, and the users of the other two
-    DSNs become members of them, with the passwords that these have. That needs CREATEROLE; where the database's administrator made roles and members
-    beforehand, nothing is changed. Raises `StartFailed` where the extension `vector` is missing and may not be made.
+    DSNs become members of them, with the passwords that these have. That needs CREATEROLE; where the database's
+    administrator made roles and members beforehand, nothing is changed. Raises `StartFailed` where the extension
+    `vector` is missing and may not be made.
     """
     engine = create(owner_url, pool_size=1)
     try:

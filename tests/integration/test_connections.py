@@ -178,6 +178,14 @@ def test_files_take_no_schedule_and_no_sync(api: Api, host: TestHost) -> None:
     assert "no schedule" in api.post("/connections", new, 422)["detail"]
     assert "not asked" in api.post(f"/connections/{connection['id']}/sync", status=422)["detail"]
     assert api.post(f"/connections/{connection['id']}/resume")["next_sync_at"] is None
+    assert api.post(f"/connections/{connection['id']}/check") == {
+        "ok": True,
+        "streams": [],
+        "code": "ok",
+        "reason": "",
+        "action": "",
+    }
+    assert api.get(f"/connections/{connection['id']}/streams")["items"] == []
 
 
 def test_a_schedule_begins_at_once_and_can_be_ended(api: Api) -> None:
