@@ -185,8 +185,10 @@ class _Run:
         return self._progress.items >= self._max_records or self._clock.now() >= self._until
 
     def _store(self, source: Source, stream: str, batch: Batch, occurrences: dict[tuple[str, str], int]) -> None:
-        drafts, refusals = checked_drafts(batch.drafts, batch.refusals, self._progress.items)
-        refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
+        with source.asked():  # what are no drafts of the contract, too, is the plugin's bug
+            drafts, refusals = checked_drafts(batch.drafts, batch.refusals, self._progress.items)
+            drafts = list(identify(drafts, occurrences))
+            refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
         for refusal in refusals[:TOLD_REFUSALS]:
             source.log.logger.warning("%s: item %d is refused: %s", stream, refusal.position, refusal.reason)
         reached = None
@@ -208,7 +210,11 @@ class _Run:
             told = source.log.written(tx, self._connection.id, self._ids)
 
         progress = self._progress.with_batch(len(batch.drafts), refusals)
-        self._progress = store_batch(self._delivery, list(identify(drafts, occurrences)), progress, keep, **self._ports)
+        pieces = [drafts[at : at + BATCH] for at in range(0, len(drafts), BATCH)] or [[]]
+        for number, piece in enumerate(pieces, start=1):
+            whole = number == len(pieces)
+            progress = store_batch(self._delivery, piece, progress, keep, **self._ports, whole=whole)
+        self._progress = progress
         source.log.forget(told)
         if reached is not None:
             self._cursors[stream] = reached

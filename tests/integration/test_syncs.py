@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,9 @@ import psycopg
 import pytest
 from dependency_injector import providers
 
+from adapters.postgres.jobs import PostgresJobs
 from core.domain.events import EventFilter
-from core.domain.jobs import Stream
+from core.domain.jobs import Job, Stream
 from core.domain.plugins import Batch
 from core.domain.records import Refusal
 from core.errors import (
@@ -32,7 +34,7 @@ from entrypoints.worker.runner import run_job
 from ports.connectors import Context
 from ports.storage import RecordFilter
 from tests.integration.api_support import Api, new_tenant
-from tests.integration.sync_support import SECRET, Shop, TestHost
+from tests.integration.sync_support import SECRET, Shop, TestHost, drafts
 
 
 @pytest.fixture
@@ -419,6 +421,51 @@ def test_a_cursor_that_is_no_json_is_the_plugins_bug(
     connection = connect(api)
     sync(api, connection)
     assert health(api, connection)["code"] == "plugin_bug"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["text", {"drafts": ()}, Batch(drafts=("text",)), Batch(refusals=("text",)), Batch(drafts=None)],  # type: ignore[arg-type]
+)
+def test_what_is_no_batch_is_the_plugins_bug(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch, garbage: Any
+) -> None:
+    monkeypatch.setattr(shop, "read", lambda ctx, request: iter([garbage]))
+    connection = connect(api)
+    sync(api, connection)
+    assert health(api, connection)["code"] == "plugin_bug"
+
+
+def test_a_batch_of_any_size_is_stored_with_its_cursor_at_its_end(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.page = 25
+    monkeypatch.setattr("core.usecases.sync.BATCH", 10)
+    seen = []
+    hold = PostgresJobs.hold
+
+    def watched(jobs: PostgresJobs, job: Job, progress: Any = None) -> None:
+        seen.append((len(external_ids(api)), progress is not None))
+        hold(jobs, job, progress)
+
+    monkeypatch.setattr(PostgresJobs, "hold", watched)
+    sync(api, connect(api))
+    assert seen == [(0, False), (10, False), (20, False), (20, True)]
+    assert external_ids(api) == all_of(shop)
+
+
+def test_one_record_that_the_storage_can_not_take_is_refused_alone(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [*drafts("charges", 1, 9), replace(drafts("charges", 10, 10)[0], attributes={"a": {1, 2}})]
+    monkeypatch.setattr(shop, "read", lambda ctx, request: iter([Batch(drafts=tuple(given), cursor={"last": 10})]))
+    connection = connect(api)
+    assert sync(api, connection)["health"] == "healthy"
+    assert len(external_ids(api)) == 9
+    [imported] = api.get("/imports")["items"]
+    assert (imported["inserted"], imported["refused"]) == (9, 1)
+    with api.container.uow().begin(api.actor) as tx:
+        assert tx.syncs.cursors(UUID(connection["id"]))["charges"].cursor == {"last": 10}
 
 
 def test_a_changed_configuration_is_given_a_fresh_chance(api: Api, shop: Shop) -> None:
