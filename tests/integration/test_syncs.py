@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ import pytest
 from dependency_injector import providers
 
 from adapters.postgres.jobs import PostgresJobs
+from adapters.postgres.records import PostgresRecords
 from core.domain.events import EventFilter
 from core.domain.jobs import Job, Stream
 from core.domain.plugins import Batch
@@ -34,7 +34,7 @@ from entrypoints.worker.runner import run_job
 from ports.connectors import Context
 from ports.storage import RecordFilter
 from tests.integration.api_support import Api, new_tenant
-from tests.integration.sync_support import SECRET, Shop, TestHost, drafts
+from tests.integration.sync_support import SECRET, Shop, TestHost
 
 
 @pytest.fixture
@@ -457,8 +457,16 @@ def test_a_batch_of_any_size_is_stored_with_its_cursor_at_its_end(
 def test_one_record_that_the_storage_can_not_take_is_refused_alone(
     api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = [*drafts("charges", 1, 9), replace(drafts("charges", 10, 10)[0], attributes={"a": {1, 2}})]
-    monkeypatch.setattr(shop, "read", lambda ctx, request: iter([Batch(drafts=tuple(given), cursor={"last": 10})]))
+    """Also where it is the last of its batch, which the cursor comes with."""
+    shop.items = {"charges": 10}
+    store = PostgresRecords.store
+
+    def refuse(records: PostgresRecords, rows: Any, **options: Any) -> Any:
+        if any(draft.external_id == "charges-00010" for _, draft, _ in rows):
+            raise ValueError("no place for this")
+        return store(records, rows, **options)
+
+    monkeypatch.setattr(PostgresRecords, "store", refuse)
     connection = connect(api)
     assert sync(api, connection)["health"] == "healthy"
     assert len(external_ids(api)) == 9
