@@ -21,6 +21,7 @@ class Stream(StrEnum):
     LEARN = "rules:learn"
     RUN = "rules:run"
     EVALUATE = "evaluations:run"
+    SYNC = "connections:sync"
 
 
 class JobStatus(StrEnum):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from core.domain.connections import ImportStatus
+from core.domain.connections import Connection, ImportStatus
 from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
+from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
-from core.errors import Invalid
+from core.errors import Invalid, NotFound
+from core.usecases.shared.connection_health import note_health
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
@@ -47,12 +50,15 @@ def fail_job(
         wait = max(wait, timedelta(seconds=asked))
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
+        synced = _synced(tx, job) if dead else None
         tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
         if dead:
             payload = {"stream": job.stream.value, "error": reason}
             tx.events.append([NewEvent(type=EventType.JOB_DEAD, subject_id=job.id, payload=payload)])
             if job.stream is Stream.INGEST:
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
+            if synced is not None:
+                _fail_sync(tx, job, synced, reason, clock, ids)
             if job.stream is Stream.RUN:
                 run = tx.runs.get(UUID(job.payload["run_id"]))
                 if run.job_id == job.id:
@@ -70,6 +76,29 @@ def _fail_import(tx: Transaction, import_id: UUID, reason: str, clock: Clock) ->
     imported = tx.imports.get(import_id)
     tx.imports.update(replace(imported, status=ImportStatus.FAILED, failure=failure, finished_at=clock.now()))
     tx.events.append([NewEvent(type=EventType.IMPORT_FAILED, subject_id=import_id, payload={"reason": failure})])
+
+
+def _synced(tx: Transaction, job: Job) -> Connection | None:
+    """The connection that the job syncs, held before the job is: as who starts a sync does."""
+    if job.stream is not Stream.SYNC:
+        return None
+    try:
+        return tx.connections.get(UUID(job.payload["connection_id"]), lock=True)
+    except NotFound:
+        return None
+
+
+def _fail_sync(tx: Transaction, job: Job, connection: Connection, reason: str, clock: Clock, ids: Ids) -> None:
+    """A sync that died is no word of the source: a worker was lost with it each time, or our own code failed."""
+    means = diagnose("job_dead", failures=connection.failures, jitter=jitter_of(job.id))
+    wait = means.retry_seconds
+    again = None if wait is None else clock.now() + timedelta(seconds=wait)
+    ill = replace(connection, health=means.health, failures=means.failures, next_sync_at=again)
+    told = {"code": "job_dead", "message": reason[:MAX_MESSAGE], "action": means.action}
+    note_health(tx, ill, connection.health, **told, clock=clock, ids=ids)
+    tx.syncs.count(connection.connector, "job_dead", 0)
+    with suppress(NotFound):
+        _fail_import(tx, UUID(job.payload["import_id"]), reason, clock)
 
 
 def list_jobs(

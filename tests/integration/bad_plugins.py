@@ -22,7 +22,8 @@ class Base:
 """
 
 CONNECTORS = {
-    "Good": "yield Batch(drafts=(draft(1), draft(2)), cursor={'at': 2}, statements=(balance(),)); print('said'); ctx.log.warning('logged')",
+    "Good": """print('said'); ctx.log.warning('logged')
+        yield Batch(drafts=(draft(1), draft(2)), cursor={'at': 2}, statements=(balance(),))""",
     "Raises": "yield Batch(drafts=(draft(1),)); raise LookupError('no such luck')",
     "Exits": "sys.exit(3); yield",
     "Leaves": "yield Batch(drafts=(draft(1),)); os._exit(7)",
