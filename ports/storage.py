@@ -31,6 +31,7 @@ from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
+from ports.webhook_storage import WebhookDeliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +320,8 @@ class Transaction(Protocol):
     def connections(self) -> Connections: ...
     @property
     def imports(self) -> Imports: ...
+    @property
+    def deliveries(self) -> WebhookDeliveries: ...
     @property
     def records(self) -> Records: ...
     @property

@@ -29,6 +29,8 @@ class SystemStorage(Protocol):
 
     def find_api_key(self, key_id: str) -> ApiKey | None: ...
 
+    def tenant_of_connection(self, connection_id: UUID) -> UUID | None: ...
+
     def take_due(
         self, *, share: int, limit: int
     ) -> AbstractContextManager[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
@@ -47,7 +49,7 @@ class SystemStorage(Protocol):
         ...
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
-        """Drops payloads of imports that ended so long ago, jobs that are done, and idempotency keys; returns how many
+        """Drops payloads of imports and of webhooks that ended so long ago, sign-ins that nobody finished, jobs that are done, and idempotency keys; returns how many
         rows went. Dead jobs stay."""
         ...
 

@@ -24,7 +24,7 @@ class Credentials(Protocol):
     renewable: bool
     """Whether others can be had when the source rejects these."""
 
-    def header(self, rejected: str | None = None) -> tuple[str, str, str] | None:
+    def header(self, rejected: str | None, /) -> tuple[str, str, str] | None:
         """Name and value of the header, and the secret in it."""
         ...
 
@@ -32,7 +32,7 @@ class Credentials(Protocol):
 class NoCredentials:
     renewable = False
 
-    def header(self, rejected: str | None = None) -> tuple[str, str, str] | None:
+    def header(self, _: str | None, /) -> tuple[str, str, str] | None:
         return None
 
 
@@ -43,7 +43,7 @@ class ApiKey:
         self._auth = auth
         self._config = config
 
-    def header(self, rejected: str | None = None) -> tuple[str, str, str] | None:
+    def header(self, _: str | None, /) -> tuple[str, str, str] | None:
         key = self._config.get(self._auth.field)
         if not isinstance(key, str) or not key.strip():
             raise ConfigInvalid(f"{self._auth.field}: the API key is missing")
@@ -60,7 +60,7 @@ class Bearer:
     def __init__(self, token: Token) -> None:
         self._token = token
 
-    def header(self, rejected: str | None = None) -> tuple[str, str, str] | None:
+    def header(self, rejected: str | None, /) -> tuple[str, str, str] | None:
         token = self._token(rejected)
         return "Authorization", f"Bearer {token}", token
 

@@ -51,6 +51,9 @@ class MemoryConnections:
         if id in used | {imported.connection_id for imported in self._state.imports.values()}:
             raise Conflict("this connection has records or imports")
         del self._connections[id]
+        for delivery in [one for one in self._state.deliveries.values() if one.connection_id == id]:
+            del self._state.deliveries[delivery.id]
+            self._state.messages.pop(delivery.id, None)
 
     def _namesake(self, connection: Connection) -> Connection | None:
         for other in self._connections.values():

@@ -28,6 +28,11 @@ class MemorySystem:
             keys = (key for state in self._store.tenants.values() for key in state.api_keys.values())
             return next((key for key in keys if key.key_id == key_id), None)
 
+    def tenant_of_connection(self, connection_id: UUID) -> UUID | None:
+        with self._store.lock:
+            found = (id for id, state in self._store.tenants.items() if connection_id in state.connections)
+            return next(found, None)
+
     @contextmanager
     def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
         with self._store.lock:
@@ -110,6 +115,8 @@ class MemorySystem:
             for state in self._store.tenants.values():
                 ended = (i for i in state.imports.values() if _before(i.finished_at, now, payload_seconds))
                 gone += sum(state.payloads.pop(i.id, None) is not None for i in ended)
+                read = (d for d in state.deliveries.values() if _before(d.finished_at, now, payload_seconds))
+                gone += sum(state.messages.pop(d.id, None) is not None for d in read)
                 old_jobs = [
                     kept.job.id
                     for kept in state.jobs.values()

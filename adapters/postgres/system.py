@@ -83,6 +83,11 @@ class PostgresSystem:
             row = connection.execute(query, {"key_id": key_id}).mappings().first()
         return None if row is None else to_api_key(row)
 
+    def tenant_of_connection(self, connection_id: UUID) -> UUID | None:
+        with passing_faults(), self._engine.connect() as connection:
+            found: UUID | None = connection.execute(select(func.tenant_of_connection(connection_id))).scalar()
+        return found
+
     @contextmanager
     def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
         with passing_faults(), self._engine.connect() as connection:
@@ -149,7 +154,8 @@ class PostgresSystem:
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
-            gone: int = connection.execute(select(func.sweep(payload_seconds, job_seconds, key_seconds))).scalar_one()
+            swept = func.sweep(payload_seconds, job_seconds, key_seconds) + func.sweep_arrivals(payload_seconds)
+            gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()
         return gone
 

@@ -33,6 +33,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     promise_tables,
     rule_tables,
     vector_tables,
+    webhook_tables,
 )
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
@@ -116,6 +117,7 @@ connections = Table(
     Column("version", Integer, nullable=False),
     of_tenant(),
     UniqueConstraint("tenant_id", "connector", "name"),
+    Index("connections_by_id", "id"),  # to find the tenant of one
 )
 
 imports = Table(

@@ -29,6 +29,7 @@ from adapters.postgres.rule_memo import RuleMemo
 from adapters.postgres.rule_runs import PostgresRuleRuns
 from adapters.postgres.rules import PostgresRules
 from adapters.postgres.tables import idempotency_keys
+from adapters.postgres.webhooks import PostgresWebhookDeliveries
 from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay, Transient
 from ports.clock import Ids
@@ -44,6 +45,7 @@ class PostgresTransaction:
         self.categories = PostgresCategories(connection, tenant_id, ids)
         self.connections = PostgresConnections(connection, tenant_id)
         self.imports = PostgresImports(connection, tenant_id)
+        self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)
         self.approvals = PostgresApprovals(connection, tenant_id)
         self.examples = PostgresExamples(connection, tenant_id)

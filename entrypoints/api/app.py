@@ -37,6 +37,7 @@ from entrypoints.api import (
     rule_runs,
     rules,
     tenants,
+    webhooks,
 )
 from entrypoints.api.responses import OrjsonProvider, apply_etag
 from entrypoints.api.schemas.problems import ProblemSchema
@@ -66,6 +67,7 @@ _RESOURCES = (
     llm,
     events,
     jobs,
+    webhooks,
 )
 log = structlog.get_logger("sortation.api")
 
