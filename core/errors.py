@@ -157,6 +157,13 @@ class SchemaChanged(SortationError):
     status = 502
 
 
+class SecretUnreadable(SortationError):
+    """These secrets can't be opened with the keys that are set: enter them again."""
+
+    code = "secret_unreadable"
+    status = 409
+
+
 class Transient(SortationError):
     """A passing fault: the same may succeed later."""
 

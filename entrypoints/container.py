@@ -19,11 +19,13 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.postgres.vector_homes import PostgresVectorHomes
 from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
+from adapters.secrets.box import AesSecretBox
 from adapters.system import SystemClock, SystemIds
 from core.usecases import (
     accounts,
     ask_llm,
     catalog,
+    connections,
     embed,
     evaluations,
     events,
@@ -41,12 +43,15 @@ from core.usecases import (
     rule_preview,
     rule_runs,
     rules,
+    secret_keys,
+    sources,
+    sync,
     vectors,
     withdraw,
 )
 from entrypoints.settings import Settings
 from plugins.manager import PluginManager
-from ports.connectors import PluginHost
+from ports.connectors import NoHttpClients, PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
 from ports.trials import Trials
@@ -135,6 +140,10 @@ class Container(containers.DeclarativeContainer):
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
         block=providers.Callable(frozenset, settings.provided.plugins_block),
     )
+    secrets = providers.Singleton(
+        AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
+    )
+    http_clients = providers.Singleton(NoHttpClients)
     matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)
     embedder = providers.Singleton(_embedder, settings)
@@ -177,11 +186,32 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
-    list_connections = providers.Callable(catalog.list_connections, uow=uow)
-    get_connection = providers.Callable(catalog.get_connection, uow=uow)
-    create_connection = providers.Callable(catalog.create_connection, uow=uow, host=host, clock=clock, ids=ids)
-    change_connection = providers.Callable(catalog.change_connection, uow=uow, host=host)
-    delete_connection = providers.Callable(catalog.delete_connection, uow=uow)
+    list_connections = providers.Callable(connections.list_connections, uow=uow)
+    get_connection = providers.Callable(connections.get_connection, uow=uow)
+    create_connection = providers.Callable(
+        connections.create_connection, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
+    )
+    change_connection = providers.Callable(
+        connections.change_connection, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
+    )
+    delete_connection = providers.Callable(connections.delete_connection, uow=uow)
+
+    resume_connection = providers.Callable(connections.resume_connection, uow=uow, clock=clock, ids=ids)
+    connection_health = providers.Callable(connections.connection_health, uow=uow)
+    connection_log = providers.Callable(connections.connection_log, uow=uow)
+    check_connection = providers.Callable(
+        sources.check_connection, uow=uow, host=host, secrets=secrets, clients=http_clients, ids=ids
+    )
+    check_configuration = providers.Callable(
+        sources.check_configuration, uow=uow, host=host, secrets=secrets, clients=http_clients, clock=clock, ids=ids
+    )
+    list_streams = providers.Callable(
+        sources.list_streams, uow=uow, host=host, secrets=secrets, clients=http_clients, ids=ids
+    )
+    start_sync = providers.Callable(
+        sources.start_sync, max_attempts=settings.provided.job_max_attempts, uow=uow, host=host, ids=ids
+    )
+    rotate_secrets = providers.Callable(secret_keys.rotate_secrets, uow=uow, system=system, secrets=secrets)
 
     receive_import = providers.Callable(
         imports.receive_import,
@@ -191,7 +221,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
-    dry_run_import = providers.Callable(imports.dry_run_import, uow=uow, host=host, clock=clock, ids=ids)
+    dry_run_import = providers.Callable(
+        imports.dry_run_import, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
+    )
     get_import = providers.Callable(imports.get_import, uow=uow)
     list_imports = providers.Callable(imports.list_imports, uow=uow)
     undo_import = providers.Callable(imports.undo_import, uow=uow)
@@ -299,6 +331,18 @@ class Container(containers.DeclarativeContainer):
         learn_delay=settings.provided.learn_delay,
         uow=uow,
         host=host,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    sync_connection = providers.Callable(
+        sync.sync_connection,
+        max_records=settings.provided.sync_records,
+        max_seconds=settings.provided.sync_seconds,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        clients=http_clients,
         clock=clock,
         ids=ids,
     )
@@ -330,6 +374,9 @@ class Container(containers.DeclarativeContainer):
 
     publish_due = providers.Callable(
         relay.publish_due, share=settings.provided.tenant_share, system=system, broker=broker
+    )
+    queue_syncs = providers.Callable(
+        relay.queue_syncs, max_attempts=settings.provided.job_max_attempts, system=system, ids=ids
     )
     reap_jobs = providers.Callable(
         relay.reap_jobs, republish_after=settings.provided.republish_after_seconds, system=system

@@ -32,6 +32,7 @@ FROM_FILE = frozenset(
     f"{PREFIX}{name}"
     for name in (
         "SECRET_KEY",
+        "FORMER_SECRET_KEYS",
         "OPERATOR_KEY",
         "LLM_API_KEY",
         "EMBEDDINGS_API_KEY",
@@ -59,6 +60,8 @@ class Settings:
     data_dir: Path
     """Absolute."""
     secret_key: str = field(repr=False)
+    former_secret_keys: tuple[str, ...] = field(repr=False)
+    """What was the secret key before: they open what they sealed, until `sortation secrets rotate` sealed it anew."""
     operator_key: str = field(repr=False)
     """The bearer token of the operator's routes."""
     database_url: str | None = field(repr=False)
@@ -82,6 +85,10 @@ class Settings:
     """How long a payload is kept after it was read, so that its import can be read again."""
     job_retention_days: float
     """How long a job is listed after it was done."""
+    sync_records: int
+    """How many records a sync stores before it lets others have a turn; it goes on where it was."""
+    sync_seconds: float
+    """How long it reads before it does so."""
     rule_proposals: Literal["on", "off"]
     learn_delay_seconds: float
     """How long after a person's decision rules are proposed out of it: what is decided meanwhile is learned with it."""
@@ -159,6 +166,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             profile=_choice(env, "PROFILE", "dev", "stage", "prod"),
             data_dir=env.path("DATA_DIR", Path("sortation-data")).absolute(),
             secret_key=secret_key,
+            former_secret_keys=tuple(env.str("FORMER_SECRET_KEYS", "").replace(",", " ").split()),
             operator_key=env.str("OPERATOR_KEY", DEV_OPERATOR_KEY),
             database_url=database_url,
             app_database_url=app_database_url,
@@ -175,6 +183,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=_positive),
             payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=_positive),
             job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=_positive),
+            sync_records=env.int("SYNC_RECORDS", 1_000_000, validate=_at_least_one),
+            sync_seconds=env.float("SYNC_SECONDS", 600.0, validate=_positive),
             rule_proposals=_choice(env, "RULE_PROPOSALS", "on", "off"),
             learn_delay_seconds=env.float("LEARN_DELAY_SECONDS", 30.0, validate=validate.Range(0)),
             refit_delay_seconds=env.float("REFIT_DELAY_SECONDS", 5.0, validate=validate.Range(0)),

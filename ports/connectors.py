@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from core.domain.connections import Connection
 from core.domain.plugins import (
     API_VERSION,
     Batch,
@@ -20,6 +21,7 @@ from core.domain.plugins import (
 )
 from core.domain.records import Sortable
 from core.domain.rule_history import History
+from core.domain.tenants import Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,25 @@ class NoHttp:
 
     def request(self, method: str, url: str, **_: Any) -> HttpResponse:
         raise RuntimeError(f"there is no HTTP client here to send {method} {url} by")
+
+
+class HttpClients(Protocol):
+    def of(
+        self, actor: Actor, connection: Connection, manifest: ConnectorManifest, config: Mapping[str, Any]
+    ) -> HttpClient:
+        """The client that a connection's `ctx.http` is; `config` is its configuration with its secrets. The connection
+        may be one that is not stored yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoHttpClients:
+    """Where nothing is sent."""
+
+    def of(
+        self, actor: Actor, connection: Connection, manifest: ConnectorManifest, config: Mapping[str, Any]
+    ) -> HttpClient:
+        return NoHttp()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
-from core.domain.connections import Connection, Import
+from core.domain.connections import Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.jobs import Job, NewJob
@@ -25,6 +25,7 @@ from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from ports.category_storage import Categories
+from ports.connection_storage import Connections, Syncs
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
@@ -112,28 +113,6 @@ class ApiKeys(Protocol):
 
     def touch(self, id: UUID, now: datetime) -> None:
         """Notes the use of a key, at most once a minute."""
-        ...
-
-
-class Connections(Protocol):
-    def list(self) -> Sequence[Connection]: ...
-
-    def get(self, id: UUID) -> Connection: ...
-
-    def ensure(self, connection: Connection) -> Connection:
-        """The connection with that connector and name, added if there was none."""
-        ...
-
-    def add(self, connection: Connection) -> None:
-        """Raises `Conflict` when the connector has a connection of that name."""
-        ...
-
-    def update(self, connection: Connection) -> None:
-        """Guarded by version, which then rises."""
-        ...
-
-    def delete(self, id: UUID, version: int | None) -> None:
-        """Raises `Conflict` while it has records or imports."""
         ...
 
 
@@ -257,12 +236,17 @@ class Records(Protocol):
 
 class Jobs(Protocol):
     def add(self, jobs: Sequence[NewJob]) -> None:
-        """Queues jobs; they are published after the commit, and due after their `delay_seconds`."""
+        """Queues jobs; they are published after the commit, and due after their `delay_seconds`. Raises `Conflict` for
+        a sync of a connection that has an open one."""
         ...
 
     def waiting(self, stream: str, payload: Mapping[str, Any] | None = None) -> bool:
         """Whether a job of the stream (with just this payload, if one is given) is queued that no worker has begun.
         None begins it before this transaction ends, so that it will see what is committed now."""
+        ...
+
+    def open_sync(self, connection_id: UUID) -> Job | None:
+        """The connection's sync that is queued or runs."""
         ...
 
     def get(self, id: UUID) -> Job: ...
@@ -293,7 +277,8 @@ class Jobs(Protocol):
         ...
 
     def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
-        """Queues dead jobs again with fresh attempts; raises `NotFound` or `Conflict` (not dead)."""
+        """Queues dead jobs again with fresh attempts; raises `NotFound` or `Conflict` (not dead, or a sync of a
+        connection that has an open one)."""
         ...
 
 
@@ -318,6 +303,8 @@ class Transaction(Protocol):
     def categories(self) -> Categories: ...
     @property
     def connections(self) -> Connections: ...
+    @property
+    def syncs(self) -> Syncs: ...
     @property
     def imports(self) -> Imports: ...
     @property

@@ -38,6 +38,11 @@ class SystemStorage(Protocol):
         it ends without an error; at most `share` of a tenant are in flight at once."""
         ...
 
+    def queue_syncs(self, ids: Sequence[UUID], *, max_attempts: int) -> int:
+        """Queues a sync of each connection that is due, as many at most as half of the `ids` (of jobs, then of their
+        imports), and has no open one; returns how many. However many call it at once, none is queued twice."""
+        ...
+
     def reap(self, *, republish_after: float) -> int:
         """Returns expired leases to the queue, and queues again what was published and not claimed for so many
         seconds; returns how many. A job whose attempts are used up is claimed once more, by who fails it."""
@@ -73,6 +78,14 @@ class SystemStorage(Protocol):
     def stage_counts(self) -> Sequence[tuple[str, str, int]]:
         """(stage, status, records) of decisions over all tenants, since the beginning; the stage of what none was sure
         of is ''."""
+        ...
+
+    def connection_counts(self) -> Sequence[tuple[str, str, int]]:
+        """(connector, health, connections) over all tenants."""
+        ...
+
+    def sync_counts(self) -> Sequence[tuple[str, str, int, int]]:
+        """(connector, outcome, how often, records stored) of syncs and files over all tenants, since the beginning."""
         ...
 
     def ready(self) -> bool:

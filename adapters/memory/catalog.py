@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import BinaryIO
 from uuid import UUID
 
-from adapters.memory.state import Workspace, as_json, check_version, one
+from adapters.memory.state import Workspace, as_json, check_version, one, page
 from core.domain.connections import Connection, Import, ImportStatus
 from core.errors import Conflict, Invalid, NotFound
 
@@ -22,7 +22,9 @@ class MemoryConnections:
     def list(self) -> Sequence[Connection]:
         return [self._connections[id] for id in sorted(self._connections)]
 
-    def get(self, id: UUID) -> Connection:
+    def get(self, id: UUID, *, lock: bool = False) -> Connection:
+        if lock:  # whoever changes it meanwhile fails at their commit
+            self._connections[id] = replace(one(self._connections, id, "connection"))
         return one(self._connections, id, "connection")
 
     def ensure(self, connection: Connection) -> Connection:
@@ -40,10 +42,36 @@ class MemoryConnections:
     def update(self, connection: Connection) -> None:
         stored = self.get(connection.id)
         check_version(stored.version, connection.version)
-        changed = replace(stored, name=connection.name, config=as_json(connection.config), version=stored.version + 1)
+        changed = replace(
+            connection,
+            connector=stored.connector,
+            created_at=stored.created_at,
+            config=as_json(connection.config),
+            version=stored.version + 1,
+        )
         if (namesake := self._namesake(changed)) is not None and namesake.id != changed.id:
             raise Conflict("this connector has a connection of that name")
         self._connections[stored.id] = changed
+
+    def note(self, connection: Connection) -> None:
+        self._connections[connection.id] = replace(
+            self.get(connection.id),
+            health=connection.health,
+            failures=connection.failures,
+            next_sync_at=connection.next_sync_at,
+            last_synced_at=connection.last_synced_at,
+        )
+
+    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
+        sealed = [c for c in page(self._connections, after) if c.sealed is not None]
+        return [c for c in sealed if not (c.sealed or b"").startswith(prefix)][:limit]
+
+    def reseal(self, id: UUID, before: bytes, after: bytes) -> bool:
+        connection = self._connections.get(id)
+        if connection is None or connection.sealed != before:
+            return False
+        self._connections[id] = replace(connection, sealed=after)
+        return True
 
     def delete(self, id: UUID, version: int | None) -> None:
         check_version(self.get(id).version, version)
@@ -54,6 +82,12 @@ class MemoryConnections:
         for delivery in [one for one in self._state.deliveries.values() if one.connection_id == id]:
             del self._state.deliveries[delivery.id]
             self._state.messages.pop(delivery.id, None)
+        for cursor in [key for key in self._state.cursors if key[0] == id]:
+            del self._state.cursors[cursor]
+        for entry in [key for key in self._state.health if key[0] == id]:
+            del self._state.health[entry]
+        for line in [key for key in self._state.log if key[0] == id]:
+            del self._state.log[line]
 
     def _namesake(self, connection: Connection) -> Connection | None:
         for other in self._connections.values():

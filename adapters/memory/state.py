@@ -13,11 +13,12 @@ from uuid import UUID
 
 from core.domain.approvals import Approval, Example
 from core.domain.categories import Category
-from core.domain.connections import Connection, Import
+from core.domain.connections import Connection, Import, StreamCursor
 from core.domain.decisions import Stage
 from core.domain.drift import Watch
 from core.domain.evaluations import Evaluation
 from core.domain.events import NewEvent
+from core.domain.health import HealthEntry, LogLine
 from core.domain.jobs import Job
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
@@ -105,6 +106,13 @@ class TenantState:
     aliases: dict[str, UUID] = field(default_factory=dict)
     """What categories were known by before."""
     connections: dict[UUID, Connection] = field(default_factory=dict)
+    cursors: dict[tuple[UUID, str], StreamCursor] = field(default_factory=dict)
+    """By connection and stream."""
+    health: dict[tuple[UUID, UUID], HealthEntry] = field(default_factory=dict)
+    """By connection and entry, as `log`."""
+    log: dict[tuple[UUID, UUID], LogLine] = field(default_factory=dict)
+    sync_counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """How many, and with how many records, by connector and outcome."""
     imports: dict[UUID, Import] = field(default_factory=dict)
     payloads: dict[UUID, bytes] = field(default_factory=dict)
     deliveries: dict[UUID, WebhookDelivery] = field(default_factory=dict)

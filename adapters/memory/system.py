@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.state import KeptJob, MemoryStore, TenantState
-from adapters.memory.work import list_events
+from adapters.memory.work import list_events, syncs
+from core.domain.connections import Connection
 from core.domain.events import Event, EventFilter
-from core.domain.jobs import OPEN_STATUSES, Job, JobStatus
-from core.domain.tenants import ApiKey, Tenant
+from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
+from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
 from ports.system import StreamStats
 
 
@@ -64,6 +65,30 @@ class MemorySystem:
             key=lambda job: (job.due_at, job.id),
         )
         return due[: max(share - flying, 0)]
+
+    def queue_syncs(self, ids: Sequence[UUID], *, max_attempts: int) -> int:
+        with self._store.lock:
+            now, queued = self._store.clock.now(), 0
+            due = [
+                (connection.next_sync_at, state, connection)
+                for state in self._store.tenants.values()
+                for connection in state.connections.values()
+                if connection.next_sync_at is not None and connection.next_sync_at <= now
+            ]
+            half = len(ids) // 2
+            due.sort(key=lambda one: (one[0], one[2].id))
+            for (_, state, connection), id, import_id in zip(due, ids[:half], ids[half:], strict=False):
+                every = connection.schedule_seconds
+                state.connections[connection.id] = replace(
+                    connection, next_sync_at=None if every is None else now + timedelta(seconds=every)
+                )
+                open_jobs = (k.job for k in state.jobs.values() if k.job.status in OPEN_STATUSES)
+                if not any(syncs(job, connection.id) for job in open_jobs):
+                    state.jobs[id] = KeptJob(job=_sync_job(connection, id, import_id, max_attempts, now))
+                    queued += 1
+            if queued:
+                self._store.woken()
+        return queued
 
     def reap(self, *, republish_after: float) -> int:
         with self._store.lock:
@@ -182,8 +207,45 @@ class MemorySystem:
                     total[stage, status] += records
         return [(stage, status, records) for (stage, status), records in total.items()]
 
+    def connection_counts(self) -> Sequence[tuple[str, str, int]]:
+        with self._store.lock:
+            states = self._store.tenants.values()
+            counts = Counter((c.connector, c.health.value) for state in states for c in state.connections.values())
+        return [(connector, health, number) for (connector, health), number in counts.items()]
+
+    def sync_counts(self) -> Sequence[tuple[str, str, int, int]]:
+        runs: Counter[tuple[str, str]] = Counter()
+        records: Counter[tuple[str, str]] = Counter()
+        with self._store.lock:
+            for state in self._store.tenants.values():
+                for key, (times, stored) in state.sync_counts.items():
+                    runs[key] += times
+                    records[key] += stored
+        return [(*key, times, records[key]) for key, times in runs.items()]
+
     def ready(self) -> bool:
         return True
+
+
+def _sync_job(connection: Connection, id: UUID, import_id: UUID, max_attempts: int, now: datetime) -> Job:
+    return Job(
+        id=id,
+        tenant_id=connection.tenant_id,
+        stream=Stream.SYNC,
+        status=JobStatus.QUEUED,
+        payload={"connection_id": str(connection.id), "import_id": str(import_id)},
+        progress={},
+        attempts=0,
+        max_attempts=max_attempts,
+        due_at=now,
+        request_id=None,
+        source_agent=DEFAULT_SOURCE_AGENT,
+        trace_parent=None,
+        last_error=None,
+        created_at=now,
+        started_at=None,
+        finished_at=None,
+    )
 
 
 def _before(at: datetime | None, now: datetime, seconds: float) -> bool:

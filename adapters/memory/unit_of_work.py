@@ -18,6 +18,7 @@ from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
 from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
+from adapters.memory.syncs import MemorySyncs
 from adapters.memory.webhooks import MemoryWebhookDeliveries
 from adapters.memory.work import MemoryEvents, MemoryJobs
 from core.domain.tenants import Actor
@@ -35,6 +36,7 @@ class MemoryTransaction:
         self.api_keys = MemoryApiKeys(at)
         self.categories = MemoryCategories(at)
         self.connections = MemoryConnections(at)
+        self.syncs = MemorySyncs(at)
         self.imports = MemoryImports(at)
         self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)

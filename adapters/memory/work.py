@@ -10,8 +10,13 @@ from uuid import UUID
 
 from adapters.memory.state import KeptJob, TenantState, Workspace, as_json, many, one, page
 from core.domain.events import Event, EventFilter, NewEvent
-from core.domain.jobs import Job, JobStatus, NewJob
+from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.errors import Conflict, LeaseLost
+
+
+def syncs(job: Job, connection_id: UUID | str) -> bool:
+    """Whether it is a sync of that connection."""
+    return job.stream is Stream.SYNC and job.payload["connection_id"] == str(connection_id)
 
 
 class MemoryJobs:
@@ -21,6 +26,7 @@ class MemoryJobs:
 
     def add(self, jobs: Sequence[NewJob]) -> None:
         for new in jobs:
+            self._one_sync(new.stream, new.payload)
             job = Job(
                 id=new.id,
                 tenant_id=self._at.tenant_id,
@@ -45,6 +51,10 @@ class MemoryJobs:
         unbegun = (JobStatus.QUEUED, JobStatus.PUBLISHED)
         jobs = [kept.job for kept in self._jobs.values() if kept.job.stream == stream and kept.job.status in unbegun]
         return any(payload in (None, job.payload) for job in jobs)
+
+    def open_sync(self, connection_id: UUID) -> Job | None:
+        open_jobs = (kept.job for kept in self._jobs.values() if kept.job.status in OPEN_STATUSES)
+        return next((job for job in open_jobs if syncs(job, connection_id)), None)
 
     def get(self, id: UUID) -> Job:
         return one(self._jobs, id, "job").job
@@ -95,9 +105,17 @@ class MemoryJobs:
             if kept.job.status is not JobStatus.DEAD:
                 raise Conflict(f"job {kept.job.id} is {kept.job.status.value}, only a dead job can be replayed")
         for kept in dead:
+            self._one_sync(kept.job.stream, kept.job.payload)
             job = replace(kept.job, status=JobStatus.QUEUED, attempts=0, due_at=self._at.now, finished_at=None)
             self._jobs[job.id] = KeptJob(job=job)
         return [self.get(kept.job.id) for kept in dead]
+
+    def _one_sync(self, stream: Stream, payload: Mapping[str, Any]) -> None:
+        """A connection has one open sync at most."""
+        if stream is not Stream.SYNC:
+            return
+        if self.open_sync(payload["connection_id"]) is not None:
+            raise Conflict("a sync of this connection is under way")
 
     def _mine(self, job: Job) -> KeptJob:
         kept = self._jobs.get(job.id)

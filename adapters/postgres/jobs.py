@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, literal_column, select
 
 from adapters.postgres.events import notify
-from adapters.postgres.guards import at
+from adapters.postgres.guards import at, conflicts
 from adapters.postgres.tables import jobs
-from core.domain.jobs import Job, JobStatus, NewJob, Stream
+from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.errors import Conflict, LeaseLost, NotFound
+
+_SYNCING = "a sync of this connection is under way"
 
 
 class PostgresJobs:
@@ -24,26 +26,27 @@ class PostgresJobs:
     def add(self, new: Sequence[NewJob]) -> None:
         if not new:
             return
-        self._connection.execute(
-            insert(jobs).values(due_at=_in(bindparam("delay")), created_at=func.now()),
-            [
-                {
-                    "tenant_id": self._tenant_id,
-                    "id": job.id,
-                    "delay": job.delay_seconds,
-                    "stream": job.stream.value,
-                    "status": JobStatus.QUEUED.value,
-                    "payload": job.payload,
-                    "progress": {},
-                    "attempts": 0,
-                    "max_attempts": job.max_attempts,
-                    "request_id": job.request_id,
-                    "source_agent": job.source_agent,
-                    "trace_parent": job.trace_parent,
-                }
-                for job in new
-            ],
-        )
+        with conflicts(taken=_SYNCING):
+            self._connection.execute(
+                insert(jobs).values(due_at=_in(bindparam("delay")), created_at=func.now()),
+                [
+                    {
+                        "tenant_id": self._tenant_id,
+                        "id": job.id,
+                        "delay": job.delay_seconds,
+                        "stream": job.stream.value,
+                        "status": JobStatus.QUEUED.value,
+                        "payload": job.payload,
+                        "progress": {},
+                        "attempts": 0,
+                        "max_attempts": job.max_attempts,
+                        "request_id": job.request_id,
+                        "source_agent": job.source_agent,
+                        "trace_parent": job.trace_parent,
+                    }
+                    for job in new
+                ],
+            )
         notify(self._connection)
 
     def waiting(self, stream: str, payload: Mapping[str, Any] | None = None) -> bool:
@@ -57,6 +60,16 @@ class PostgresJobs:
             self._connection.execute(mine.where(jobs.c.status == status.value)).first()
             for status in (JobStatus.QUEUED, JobStatus.PUBLISHED)
         )
+
+    def open_sync(self, connection_id: UUID) -> Job | None:
+        query = select(jobs).where(
+            jobs.c.tenant_id == self._tenant_id,
+            jobs.c.stream == literal_column("'connections:sync'"),  # as the index has it, whatever the plan
+            jobs.c.payload["connection_id"].astext == str(connection_id),
+            jobs.c.status.in_([status.value for status in OPEN_STATUSES]),
+        )
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else to_job(row)
 
     def get(self, id: UUID) -> Job:
         row = self._connection.execute(select(jobs).where(at(jobs, self._tenant_id, id))).mappings().first()
@@ -128,13 +141,16 @@ class PostgresJobs:
         notify(self._connection)
 
     def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
-        rows = self._connection.execute(
-            jobs.update()
-            .where(jobs.c.tenant_id == self._tenant_id, jobs.c.id.in_(ids), jobs.c.status == JobStatus.DEAD.value)
-            .values(status=JobStatus.QUEUED.value, attempts=0, due_at=func.now(), published_at=None, finished_at=None)
-            .returning(jobs)
-        )
-        replayed = {job.id: job for job in map(to_job, rows.mappings())}
+        with conflicts(taken=_SYNCING):
+            rows = self._connection.execute(
+                jobs.update()
+                .where(jobs.c.tenant_id == self._tenant_id, jobs.c.id.in_(ids), jobs.c.status == JobStatus.DEAD.value)
+                .values(
+                    status=JobStatus.QUEUED.value, attempts=0, due_at=func.now(), published_at=None, finished_at=None
+                )
+                .returning(jobs)
+            )
+            replayed = {job.id: job for job in map(to_job, rows.mappings())}
         for id in ids:
             if id not in replayed:
                 raise Conflict(f"job {id} is {self.get(id).status.value}, only a dead job can be replayed")

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.postgres.accounts import to_api_key, to_tenant
+from adapters.postgres.connection_tables import connector_counts
 from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
 from adapters.postgres.tables import daily_counts, event_batches, jobs, tenants
@@ -112,6 +113,14 @@ class PostgresSystem:
                     .values(status="published", published_at=func.now())
                 )
             connection.commit()
+
+    def queue_syncs(self, ids: Sequence[UUID], *, max_attempts: int) -> int:
+        with passing_faults(), self._engine.connect() as connection:
+            queued: int = connection.execute(select(func.queue_syncs(list(ids), max_attempts))).scalar_one()
+            if queued:
+                notify(connection)
+            connection.commit()
+        return queued
 
     def reap(self, *, republish_after: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
@@ -228,6 +237,17 @@ class PostgresSystem:
         )
         with passing_faults(), self._engine.connect() as connection:
             return [(stage, status, int(n)) for stage, status, n in connection.execute(query)]
+
+    def connection_counts(self) -> Sequence[tuple[str, str, int]]:
+        with passing_faults(), self._engine.connect() as connection:
+            rows = connection.execute(text("SELECT connector, health, connections FROM count_connections()")).all()
+        return [(row.connector, row.health, row.connections) for row in rows]
+
+    def sync_counts(self) -> Sequence[tuple[str, str, int, int]]:
+        c = connector_counts.c
+        query = select(c.connector, c.outcome, func.sum(c.runs), func.sum(c.records)).group_by(c.connector, c.outcome)
+        with passing_faults(), self._engine.connect() as connection:
+            return [(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query)]
 
     def ready(self) -> bool:
         try:

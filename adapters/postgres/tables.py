@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import UUID
 
 from adapters.postgres import (  # noqa: F401 - of the same metadata
     category_tables,
+    connection_tables,
     evaluation_tables,
     learning_tables,
     llm_tables,
@@ -115,9 +116,18 @@ connections = Table(
     a_json("config"),
     a_time("created_at"),
     Column("version", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=True),
+    Column("secrets", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("schedule_seconds", Integer, nullable=True),
+    Column("streams", ARRAY(Text), nullable=True),
+    Column("health", Text, nullable=False, server_default=text("'healthy'")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    a_time("next_sync_at", null=True),
+    a_time("last_synced_at", null=True),
     of_tenant(),
     UniqueConstraint("tenant_id", "connector", "name"),
     Index("connections_by_id", "id"),  # to find the tenant of one
+    Index("connections_due", "tenant_id", "next_sync_at", postgresql_where=text("next_sync_at IS NOT NULL")),
 )
 
 imports = Table(
@@ -307,6 +317,13 @@ jobs = Table(
     Index("jobs_due", "tenant_id", "due_at", "id", postgresql_where=text("status = 'queued'")),
     Index("jobs_in_flight", "tenant_id", "id", postgresql_where=text("status IN ('published', 'running')")),
     Index("jobs_dead", "tenant_id", "stream", "id", postgresql_where=text("status = 'dead'")),
+    Index(
+        "jobs_one_sync",
+        "tenant_id",
+        text("(payload ->> 'connection_id')"),
+        unique=True,
+        postgresql_where=text("stream = 'connections:sync' AND status IN ('queued', 'published', 'running')"),
+    ),
 )
 
 event_batches = Table(
@@ -362,5 +379,5 @@ daily_counts = Table(
 )
 
 TENANT_TABLES = tuple(name for name in metadata.tables if name not in GLOBAL_TABLES)
-SYSTEM_MAY_READ = ("tenants", "jobs", "events", "event_batches", "daily_counts", "vector_homes")
+SYSTEM_MAY_READ = ("tenants", "jobs", "events", "event_batches", "daily_counts", "vector_homes", "connector_counts")
 SYSTEM_MAY_CHANGE = ("jobs", "event_batches")

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
 from adapters.postgres.accounts import PostgresApiKeys, PostgresTenants
 from adapters.postgres.approvals import PostgresApprovals
-from adapters.postgres.catalog import PostgresConnections
 from adapters.postgres.categories import PostgresCategories
+from adapters.postgres.connections import PostgresConnections
 from adapters.postgres.evaluations import PostgresEvaluations
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
@@ -28,6 +28,7 @@ from adapters.postgres.rule_learning import PostgresProposals
 from adapters.postgres.rule_memo import RuleMemo
 from adapters.postgres.rule_runs import PostgresRuleRuns
 from adapters.postgres.rules import PostgresRules
+from adapters.postgres.syncs import PostgresSyncs
 from adapters.postgres.tables import idempotency_keys
 from adapters.postgres.webhooks import PostgresWebhookDeliveries
 from core.domain.tenants import Actor
@@ -44,6 +45,7 @@ class PostgresTransaction:
         self.api_keys = PostgresApiKeys(connection, tenant_id)
         self.categories = PostgresCategories(connection, tenant_id, ids)
         self.connections = PostgresConnections(connection, tenant_id)
+        self.syncs = PostgresSyncs(connection, tenant_id)
         self.imports = PostgresImports(connection, tenant_id)
         self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)

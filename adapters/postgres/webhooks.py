@@ -55,9 +55,7 @@ class PostgresWebhookDeliveries:
             raise NotFound("this delivery does not exist")
         if row.body is None:
             raise NotFound("what this delivery brought was dropped")
-        return WebhookMessage(
-            id=row.event_id, body=bytes(row.body), headers=row.headers, received_at=row.received_at
-        )
+        return WebhookMessage(id=row.event_id, body=bytes(row.body), headers=row.headers, received_at=row.received_at)
 
     def update(self, delivery: WebhookDelivery) -> None:
         changed = ("inserted", "known", "refused", "refusals", "failure", "finished_at")
@@ -76,6 +74,4 @@ class PostgresWebhookDeliveries:
 
 
 def _to_delivery(row: RowMapping) -> WebhookDelivery:
-    return WebhookDelivery(
-        **dict(row) | {"status": DeliveryStatus(row["status"]), "refusals": tuple(row["refusals"])}
-    )
+    return WebhookDelivery(**dict(row) | {"status": DeliveryStatus(row["status"]), "refusals": tuple(row["refusals"])})

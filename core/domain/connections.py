@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from core.domain.health import Health
+from core.errors import Invalid
+
 CHUNK_BYTES = 1 << 20
 """Payloads are kept in Postgres in pieces of this size until they are read."""
+MIN_SCHEDULE, MAX_SCHEDULE = 60, 31 * 86_400
+"""Seconds between two syncs."""
+MAX_STREAMS = 1_000
+MAX_STREAM_NAME = 200
+MAX_CURSOR = 1 << 16
+"""Characters of a cursor in JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One tenant's configured instance of a connector."""
+    """One tenant's configured instance of a connector.
+
+    `config` is without its secrets: these are `sealed` together, and `secrets` names those that are set. `version`
+    rises with what a person changes; what syncs note (`health` and what follows it) leaves it.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -24,6 +37,50 @@ class Connection:
     config: Mapping[str, Any]
     created_at: datetime
     version: int
+    sealed: bytes | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = ()
+    schedule_seconds: int | None = None
+    """None: it is synced on demand alone."""
+    streams: tuple[str, ...] | None = None
+    """What is read of the source; None: all that it has."""
+    health: Health = Health.HEALTHY
+    failures: int = 0
+    """Syncs that failed in a row."""
+    next_sync_at: datetime | None = None
+    last_synced_at: datetime | None = None
+    """When a sync last ended well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCursor:
+    """How far a stream was read: what is stored of it reaches to `cursor`, which has the form of `state_version`."""
+
+    stream: str
+    cursor: Mapping[str, Any]
+    state_version: int
+
+
+def secrets_context(tenant_id: UUID, connection_id: UUID, purpose: str = "config") -> str:
+    """What a sealed value of a connection is bound to: sealed for one place, it opens in no other."""
+    return f"{tenant_id}/{connection_id}/{purpose}"
+
+
+def check_schedule(seconds: int | None) -> int | None:
+    """Raises `Invalid`."""
+    if seconds is not None and not MIN_SCHEDULE <= seconds <= MAX_SCHEDULE:
+        raise Invalid(f"schedule_seconds lies between {MIN_SCHEDULE} and {MAX_SCHEDULE}, or is null")
+    return seconds
+
+
+def check_streams(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Distinct names in their order. Raises `Invalid`."""
+    if names is None:
+        return None
+    if not names or len(names) > MAX_STREAMS:
+        raise Invalid(f"streams names 1 to {MAX_STREAMS} streams, or is null for all that there are")
+    if any(not 0 < len(name) <= MAX_STREAM_NAME or "\x00" in name for name in names):
+        raise Invalid(f"a stream's name has 1 to {MAX_STREAM_NAME} characters")
+    return tuple(dict.fromkeys(names))
 
 
 class ImportStatus(StrEnum):

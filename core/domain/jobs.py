@@ -22,6 +22,7 @@ class Stream(StrEnum):
     RUN = "rules:run"
     EVALUATE = "evaluations:run"
     WEBHOOK = "webhooks:receive"
+    SYNC = "connections:sync"
 
 
 class JobStatus(StrEnum):

@@ -104,9 +104,7 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in _UNKEPT_HEADERS}
 
 
-def _check_standard(
-    secrets: Sequence[str], id: str, headers: Mapping[str, str], body: bytes, now: datetime
-) -> None:
+def _check_standard(secrets: Sequence[str], id: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
     stamp, given = headers.get("webhook-timestamp", ""), headers.get("webhook-signature", "")
     if not (id and stamp and given):
         raise _refused(Outcome.UNSIGNED)

@@ -1,4 +1,4 @@
-"""Categories and connections: what records are sorted into, and where they come from."""
+"""Categories: what records are sorted into."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from uuid import UUID
 
 from core.domain.categories import MAX_NAME, Category, check_key, check_parent, key_from_name
 from core.domain.category_changes import Belongings, lost_names, new_parents
-from core.domain.connections import Connection
 from core.domain.events import EventType, NewEvent
 from core.domain.records import clean_text
 from core.domain.tenants import Actor
-from core.errors import Invalid, PluginUnavailable, VersionMismatch
+from core.errors import Invalid, VersionMismatch
 from core.usecases.shared.present import hold_categories
 from core.usecases.shared.teaching import REFIT_SECONDS, queue_learning
 from ports.clock import Clock, Ids
-from ports.connectors import PluginHost
 from ports.storage import Transaction, UnitOfWork
 
 
@@ -181,85 +179,6 @@ def unsort_category(
 
 def _lost(tx: Transaction, before: Sequence[Category]) -> dict[str, UUID]:
     return lost_names(before, tx.categories.list())
-
-
-def list_connections(actor: Actor, *, uow: UnitOfWork) -> Sequence[Connection]:
-    with uow.begin(actor) as tx:
-        return tx.connections.list()
-
-
-def get_connection(actor: Actor, connection_id: UUID, *, uow: UnitOfWork) -> Connection:
-    with uow.begin(actor) as tx:
-        return tx.connections.get(connection_id)
-
-
-def create_connection(
-    actor: Actor,
-    *,
-    connector: str,
-    name: str,
-    config: Mapping[str, Any],
-    uow: UnitOfWork,
-    host: PluginHost,
-    clock: Clock,
-    ids: Ids,
-) -> Connection:
-    """Raises `PluginUnavailable`, `Invalid` (the configuration doesn't fit the connector's schema) or `Conflict`."""
-    if connector not in host.connectors():
-        raise PluginUnavailable(f"no loaded plugin offers the connector {connector!r}")
-    host.check_config(connector, config)
-    connection = Connection(
-        id=ids.new(),
-        tenant_id=actor.tenant_id,
-        connector=connector,
-        name=_check_name(name),
-        config=config,
-        created_at=clock.now(),
-        version=1,
-    )
-    with uow.begin(actor) as tx:
-        tx.connections.add(connection)
-        payload = {"connector": connector}
-        tx.events.append([NewEvent(type=EventType.CONNECTION_CREATED, subject_id=connection.id, payload=payload)])
-        tx.commit()
-    return connection
-
-
-def change_connection(
-    actor: Actor,
-    connection_id: UUID,
-    changes: Mapping[str, Any],
-    *,
-    version: int | None,
-    uow: UnitOfWork,
-    host: PluginHost,
-) -> Connection:
-    """`changes` may hold name and config. Raises `NotFound`, `VersionMismatch`, `Invalid`, `Conflict`."""
-    with uow.begin(actor) as tx:
-        connection = tx.connections.get(connection_id)
-        if version is not None and connection.version != version:
-            raise VersionMismatch
-        changed = replace(connection, **changes)
-        changed = replace(changed, name=_check_name(changed.name))
-        host.check_config(changed.connector, changed.config)
-        tx.connections.update(changed)
-        tx.events.append(
-            [
-                NewEvent(
-                    type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload={"changed": sorted(changes)}
-                )
-            ]
-        )
-        tx.commit()
-    return replace(changed, version=connection.version + 1)
-
-
-def delete_connection(actor: Actor, connection_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
-    """Raises `NotFound`, `VersionMismatch`, or `Conflict` while it has records."""
-    with uow.begin(actor) as tx:
-        tx.connections.delete(connection_id, version)
-        tx.events.append([NewEvent(type=EventType.CONNECTION_DELETED, subject_id=connection_id)])
-        tx.commit()
 
 
 def _check_name(name: str) -> str:

@@ -15,8 +15,10 @@ from core.domain.jobs import NewJob, Stream
 from core.domain.records import Draft, Refusal, check_draft, identify
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid
+from core.usecases.shared.secrets import whole_config
 from ports.clock import Clock, Ids
 from ports.connectors import Context, PluginHost, ReadRequest
+from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 SAMPLE_BYTES = 1 << 16
@@ -109,6 +111,7 @@ def dry_run_import(
     connector: str | None = None,
     uow: UnitOfWork,
     host: PluginHost,
+    secrets: SecretBox,
     clock: Clock,
     ids: Ids,
 ) -> DryRun:
@@ -123,7 +126,7 @@ def dry_run_import(
         else:
             connection = tx.connections.ensure(_uploads(actor, connector or host.detect(sample, filename), clock, ids))
         currency = tx.tenants.get().settings.default_currency
-        context = Context(config=connection.config, default_currency=currency)
+        context = Context(config=whole_config(connection, secrets), default_currency=currency)
         request = ReadRequest(file=cast(BinaryIO, spool), filename=filename)
         seen: set[tuple[str, str]] = set()
         total = known = repeated = 0

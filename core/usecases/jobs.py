@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from core.domain.connections import ImportStatus
+from core.domain.connections import Connection, ImportStatus
 from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
+from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
-from core.errors import Invalid
+from core.errors import Invalid, NotFound
+from core.usecases.shared.connection_health import note_health
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
@@ -48,6 +51,7 @@ def fail_job(
         wait = max(wait, timedelta(seconds=asked))
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
+        synced = _synced(tx, job) if dead else None
         tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
         if dead:
             payload = {"stream": job.stream.value, "error": reason}
@@ -56,6 +60,8 @@ def fail_job(
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
             if job.stream is Stream.WEBHOOK:
                 _fail_delivery(tx, UUID(job.payload["delivery_id"]), str(error), clock)
+            if synced is not None:
+                _fail_sync(tx, job, synced, reason, clock, ids)
             if job.stream is Stream.RUN:
                 run = tx.runs.get(UUID(job.payload["run_id"]))
                 if run.job_id == job.id:
@@ -78,10 +84,31 @@ def _fail_import(tx: Transaction, import_id: UUID, reason: str, clock: Clock) ->
 def _fail_delivery(tx: Transaction, delivery_id: UUID, reason: str, clock: Clock) -> None:
     failure = next(iter(reason.splitlines()), "")[:MAX_ERROR]
     delivery = tx.deliveries.get(delivery_id)
-    tx.deliveries.update(
-        replace(delivery, status=DeliveryStatus.FAILED, failure=failure, finished_at=clock.now())
-    )
+    tx.deliveries.update(replace(delivery, status=DeliveryStatus.FAILED, failure=failure, finished_at=clock.now()))
     tx.events.append([NewEvent(type=EventType.WEBHOOK_FAILED, subject_id=delivery_id, payload={"reason": failure})])
+
+
+def _synced(tx: Transaction, job: Job) -> Connection | None:
+    """The connection that the job syncs, held before the job is: as who starts a sync does."""
+    if job.stream is not Stream.SYNC:
+        return None
+    try:
+        return tx.connections.get(UUID(job.payload["connection_id"]), lock=True)
+    except NotFound:
+        return None
+
+
+def _fail_sync(tx: Transaction, job: Job, connection: Connection, reason: str, clock: Clock, ids: Ids) -> None:
+    """A sync that died is no word of the source: a worker was lost with it each time, or our own code failed."""
+    means = diagnose("job_dead", failures=connection.failures, jitter=jitter_of(job.id))
+    wait = means.retry_seconds
+    again = None if wait is None else clock.now() + timedelta(seconds=wait)
+    ill = replace(connection, health=means.health, failures=means.failures, next_sync_at=again)
+    told = {"code": "job_dead", "message": reason[:MAX_MESSAGE], "action": means.action}
+    note_health(tx, ill, connection.health, **told, clock=clock, ids=ids)
+    tx.syncs.count(connection.connector, "job_dead", 0)
+    with suppress(NotFound):
+        _fail_import(tx, UUID(job.payload["import_id"]), reason, clock)
 
 
 def list_jobs(

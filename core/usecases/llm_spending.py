@@ -13,9 +13,9 @@ from core.domain.llm_questions import batches, content_of, grouped, merged
 from core.domain.llm_spending import LlmMonth, LlmSpend, month_of, months_before
 from core.domain.records import RecordStatus, Snapshot, chunked
 from core.domain.tenants import Actor, Tenant
-from core.usecases.ingest import BATCH
 from core.usecases.shared.llm_calls import KEPT, why_no_call
 from core.usecases.shared.llm_questions import questions_about
+from core.usecases.shared.storing import BATCH
 from ports.clock import Clock
 from ports.embedder import Embedder
 from ports.llm import Llm

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ports.broker import Broker
+from ports.clock import Ids
 from ports.system import SystemStorage
 
 PUBLISH_AT_ONCE = 100
+SYNCS_AT_ONCE = 200
 DAY = 86_400.0
 IDEMPOTENCY_DAYS = 2
 """How long a repeated request is recognised: clients retry for hours, not for days."""
@@ -23,6 +25,11 @@ def publish_due(*, share: int, system: SystemStorage, broker: Broker) -> int:
 def reap_jobs(*, republish_after: float, system: SystemStorage) -> int:
     """Queues again what a lost worker held, and what a lost broker carried; returns how many."""
     return system.reap(republish_after=republish_after)
+
+
+def queue_syncs(*, max_attempts: int, system: SystemStorage, ids: Ids) -> int:
+    """Queues syncs of connections that are due, of all tenants; returns how many."""
+    return system.queue_syncs(ids.batch(2 * SYNCS_AT_ONCE), max_attempts=max_attempts)
 
 
 def sweep(*, payload_days: float, job_days: float, system: SystemStorage) -> int:

@@ -6,19 +6,30 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.connections import Connection
+from core.domain.health import HEALTHY_ACTION, MAX_HISTORY
+from core.domain.jobs import Job
 from core.domain.permissions import Permission
 from core.domain.plugins import PluginInfo
+from core.usecases.sources import Checked
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
-from entrypoints.api.responses import fields_of, if_match, part, tagged
+from entrypoints.api.responses import fields_of, if_match, page, part, polled, versioned
 from entrypoints.api.schemas.base import WholeListSchema, everything, page_of
-from entrypoints.api.schemas.catalog import (
+from entrypoints.api.schemas.connections import (
+    CheckConfigurationSchema,
+    CheckedSchema,
     ConnectionChangeSchema,
+    ConnectionHealthSchema,
     ConnectionSchema,
     ConnectorsSchema,
+    LogLineSchema,
+    LogQuerySchema,
     NewConnectionSchema,
+    StreamsSchema,
+    SyncSchema,
 )
+from entrypoints.api.schemas.jobs import JobSchema
 from entrypoints.api.state import actor, container
 
 blp = Blueprint("connections", "Where records come from.", "")
@@ -30,7 +41,8 @@ blp = Blueprint("connections", "Where records come from.", "")
 def list_connectors() -> dict[str, Any]:
     """What is installed here: connectors, and every plugin with its state."""
     host = container().host()
-    return everything(list(host.connectors().values())) | {"plugins": [_plugin(p) for p in host.inventory()]}
+    connectors = [fields_of(m) | {"secrets": sorted(m.secret_fields())} for m in host.connectors().values()]
+    return everything(connectors) | {"plugins": [_plugin(p) for p in host.inventory()]}
 
 
 @blp.route("/connections")
@@ -39,47 +51,133 @@ def list_connectors() -> dict[str, Any]:
 @blp.answer(200, page_of(ConnectionSchema))
 def list_connections(query: dict[str, Any]) -> dict[str, Any]:
     """All connections."""
-    return part([fields_of(c) for c in container().list_connections(actor())], query)
+    return part([_shown(c) for c in container().list_connections(actor())], query)
 
 
 @blp.route("/connections", "POST")
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.body(NewConnectionSchema)
 @blp.answer(201, ConnectionSchema)
-def create_connection(body: dict[str, Any]) -> tuple[Connection, dict[str, str]]:
-    """Adds a connection; its configuration is checked against the connector's JSON Schema."""
+def create_connection(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Adds a connection; its configuration is checked against the connector's JSON Schema, its secrets are sealed."""
     connection = container().create_connection(posting(), **body)
-    tagged(connection.version)
-    return connection, {"Location": f"/api/v1/connections/{connection.id}"}
+    versioned(connection.version)
+    return _shown(connection), {"Location": f"/api/v1/connections/{connection.id}"}
+
+
+@blp.route("/connections/check", "POST")
+@needs(Permission.CONNECTIONS_WRITE)
+@blp.body(CheckConfigurationSchema)
+@blp.answer(200, CheckedSchema)
+def check_configuration(body: dict[str, Any]) -> Checked:
+    """Asks a source whether it can be read with a configuration; nothing is kept. Takes up to 30 seconds."""
+    checked: Checked = container().check_configuration(actor(), **body)
+    return checked
 
 
 @blp.route("/connections/<uuid:connection_id>")
 @needs(Permission.CONNECTIONS_READ)
 @blp.answer(200, ConnectionSchema)
-def get_connection(connection_id: UUID) -> Connection:
+def get_connection(connection_id: UUID) -> dict[str, Any]:
     """A connection."""
     connection = container().get_connection(actor(), connection_id)
-    tagged(connection.version)
-    return connection
+    versioned(connection.version)  # its health shows too, which the version does not cover
+    return _shown(connection)
 
 
 @blp.route("/connections/<uuid:connection_id>", "PATCH")
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.body(ConnectionChangeSchema)
 @blp.answer(200, ConnectionSchema)
-def change_connection(changes: dict[str, Any], connection_id: UUID) -> Connection:
-    """Renames a connection, or gives it another configuration."""
+def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
+    """Renames a connection, or gives it another configuration, schedule or choice of streams."""
     connection = container().change_connection(actor(), connection_id, changes, version=if_match())
-    tagged(connection.version)
-    return connection
+    versioned(connection.version)
+    return _shown(connection)
 
 
 @blp.route("/connections/<uuid:connection_id>", "DELETE")
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.answer(204)
 def delete_connection(connection_id: UUID) -> None:
-    """Removes a connection that has no records."""
+    """Removes a connection that has no records, with its secrets and its log."""
     container().delete_connection(actor(), connection_id, version=if_match())
+
+
+@blp.route("/connections/<uuid:connection_id>/check", "POST")
+@needs(Permission.CONNECTIONS_WRITE)
+@blp.answer(200, CheckedSchema)
+def check_connection(connection_id: UUID) -> Checked:
+    """Asks the source of each stream whether it can be read. Takes up to 30 seconds."""
+    checked: Checked = container().check_connection(actor(), connection_id)
+    return checked
+
+
+@blp.route("/connections/<uuid:connection_id>/streams")
+@needs(Permission.CONNECTIONS_READ)
+@blp.answer(200, StreamsSchema)
+def list_streams(connection_id: UUID) -> dict[str, Any]:
+    """What the source has to read; it is asked now."""
+    return everything(container().list_streams(actor(), connection_id))
+
+
+@blp.route("/connections/<uuid:connection_id>/sync", "POST")
+@needs(Permission.CONNECTIONS_WRITE)
+@blp.query(SyncSchema)
+@blp.answer(202, JobSchema)
+def start_sync(query: dict[str, Any], connection_id: UUID) -> tuple[Job, dict[str, str]]:
+    """Syncs now, in the background; 409 while a sync is under way. Location tells where to follow the job."""
+    job = container().start_sync(posting(), connection_id, anew=query["anew"])
+    return job, {"Location": f"/api/v1/jobs/{job.id}"}
+
+
+@blp.route("/connections/<uuid:connection_id>/resume", "POST")
+@needs(Permission.CONNECTIONS_WRITE)
+@blp.answer(200, ConnectionSchema)
+def resume_connection(connection_id: UUID) -> dict[str, Any]:
+    """Gives a connection that was paused a fresh chance: it is synced as soon as it can be."""
+    connection = container().resume_connection(posting(), connection_id)
+    versioned(connection.version)
+    return _shown(connection)
+
+
+@blp.route("/connections/<uuid:connection_id>/health")
+@needs(Permission.CONNECTIONS_READ)
+@blp.answer(200, ConnectionHealthSchema)
+def connection_health(connection_id: UUID) -> dict[str, Any]:
+    """How a connection is, since when, why, and what to do about it."""
+    polled()
+    connection, history = container().connection_health(actor(), connection_id, limit=MAX_HISTORY)
+    present = history[0] if history and history[0].health is connection.health else None
+    return {
+        "health": connection.health.value,
+        "code": present.code if present else "ok",
+        "message": present.message if present else "",
+        "action": present.action if present else HEALTHY_ACTION,
+        "failures": connection.failures,
+        "next_sync_at": connection.next_sync_at,
+        "last_synced_at": connection.last_synced_at,
+        "history": [fields_of(entry) | {"health": entry.health.value} for entry in history],
+    }
+
+
+@blp.route("/connections/<uuid:connection_id>/log")
+@needs(Permission.CONNECTIONS_READ)
+@blp.query(LogQuerySchema)
+@blp.answer(200, page_of(LogLineSchema))
+def connection_log(query: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
+    """What its connector and the host said of it, newest first; the last 1,000 lines are kept."""
+    lines = container().connection_log(actor(), connection_id, before=query["before"], limit=query["limit"] + 1)
+    return page(lines, query["limit"], lambda line: str(line.id))
+
+
+def _shown(connection: Connection) -> dict[str, Any]:
+    """Also without what a newer plugin calls a secret, and an older one did not."""
+    manifest = container().host().connectors().get(connection.connector)
+    hidden = manifest.secret_fields() if manifest is not None else frozenset()
+    shown = {name: value for name, value in connection.config.items() if name not in hidden}
+    named = sorted({*connection.secrets, *(connection.config.keys() & hidden)})
+    return fields_of(connection, "sealed") | {"config": shown, "secrets": named, "health": connection.health.value}
 
 
 def _plugin(info: PluginInfo) -> dict[str, Any]:

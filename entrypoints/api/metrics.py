@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter as Counting
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import structlog
@@ -57,6 +58,7 @@ class _Stored(Collector):
         up = GaugeMetricFamily("sortation_database_up", "Whether the database answered this scrape.")
         try:
             streams, stages = self._system.stream_stats(), self._system.stage_counts()
+            connections, syncs = self._system.connection_counts(), self._system.sync_counts()
         except Transient as error:
             log.warning("metrics without the database", error=str(error))
             up.add_metric([], 0)
@@ -82,6 +84,28 @@ class _Stored(Collector):
         for stage, status, count in stages:
             decided.add_metric([stage, status], count)
         yield from (jobs, dead, oldest, retries, decided)
+        yield from _of_connections(connections, syncs)
+
+
+def _of_connections(
+    connections: Sequence[tuple[str, str, int]], syncs: Sequence[tuple[str, str, int, int]]
+) -> Iterable[Metric]:
+    health = GaugeMetricFamily(
+        "sortation_connections", "Connections by connector and health.", labels=["connector", "health"]
+    )
+    for connector, state, count in connections:
+        health.add_metric([connector, state], count)
+    ended = CounterMetricFamily(
+        "sortation_syncs", "Syncs and read files by connector and how they ended.", labels=["connector", "outcome"]
+    )
+    stored = CounterMetricFamily("sortation_records_stored", "New records by connector.", labels=["connector"])
+    records: Counting[str] = Counting()
+    for connector, outcome, count, new in syncs:
+        ended.add_metric([connector, outcome], count)
+        records[connector] += new
+    for connector, count in records.items():
+        stored.add_metric([connector], count)
+    yield from (health, ended, stored)
 
 
 def of_app() -> Metrics:

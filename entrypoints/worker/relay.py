@@ -76,5 +76,7 @@ def _turn(container: Container, *, reap: bool) -> bool:
     if reaped:
         log.info("jobs brought back", jobs=reaped)
     sealed = container.seal_events()
+    if due := container.queue_syncs():
+        log.info("syncs queued", syncs=due)
     published = container.publish_due()
     return bool(published or sealed or reaped)

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
+from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
+from core.domain.jobs import Stream
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Idempotency, Membership, User
 from tests.contract.storage import (
     START,
     Storage,
     a_draft,
+    a_health_entry,
     a_key,
+    a_log_line,
     a_proposal,
     a_rule,
     a_run,
@@ -50,7 +54,11 @@ class Belongings:
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     actor = storage.tenant()
-    category, connection, imported = storage.category(actor), storage.connection(actor), storage.ids.new()
+    category, connection, imported = (
+        storage.category(actor),
+        storage.connection(actor, sealed=b"sealed"),
+        storage.ids.new(),
+    )
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
@@ -81,9 +89,14 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         assert approval is not None
         tx.records.delete(deleted, None)
         tx.categories.add_aliases({"meals": category})
+        tx.syncs.put_cursor(connection, StreamCursor(stream="charges", cursor={"after": 1}, state_version=1))
+        tx.syncs.tell(connection, a_health_entry(key))
+        tx.syncs.log(connection, [a_log_line(key)])
+        tx.syncs.count("csv", "done", 1)
     with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
         pass
     job = storage.job(actor)
+    storage.job(actor, Stream.SYNC, payload={"connection_id": str(connection), "import_id": str(imported)})
     storage.system.seal()
     return Belongings(
         actor=actor,

@@ -20,6 +20,7 @@ from core.domain.decisions import Decision, Stage
 from core.domain.evaluations import Evaluation, EvaluationStatus
 from core.domain.events import Event, EventFilter
 from core.domain.gate import Gate
+from core.domain.health import Health, HealthEntry, LogLine
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
@@ -63,8 +64,8 @@ class Storage:
             tx.categories.add([category])
         return category.id
 
-    def connection(self, actor: Actor, name: str = "Statements") -> UUID:
-        connection = a_connection(self.ids.new(), actor, name)
+    def connection(self, actor: Actor, name: str = "Statements", **fields: Any) -> UUID:
+        connection = a_connection(self.ids.new(), actor, name, **fields)
         with self.writing(actor) as tx:
             tx.connections.add(connection)
         return connection.id
@@ -159,7 +160,7 @@ def a_category(id: UUID, actor: Actor, key: str = "food", parent_id: UUID | None
 
 
 def a_connection(
-    id: UUID, actor: Actor, name: str = "Statements", config: Mapping[str, Any] | None = None
+    id: UUID, actor: Actor, name: str = "Statements", config: Mapping[str, Any] | None = None, **fields: Any
 ) -> Connection:
     return Connection(
         id=id,
@@ -169,7 +170,17 @@ def a_connection(
         config=config or {},
         created_at=START,
         version=1,
+        **fields,
     )
+
+
+def a_health_entry(id: UUID, **fields: Any) -> HealthEntry:
+    standard: dict[str, Any] = {"at": START, "health": Health.DEGRADED, "code": "transient", "message": "away"}
+    return HealthEntry(id=id, action="Nothing.", **{**standard, **fields})
+
+
+def a_log_line(id: UUID, text: str = "a line") -> LogLine:
+    return LogLine(id=id, at=START, level="info", text=text)
 
 
 def an_import(id: UUID, actor: Actor, connection_id: UUID) -> Import:

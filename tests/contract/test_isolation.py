@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.domain.approvals import Verdict
+from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
 from core.domain.proposals import ProposalStatus
@@ -19,7 +20,10 @@ from tests.contract.belongings import Belongings, belongings
 from tests.contract.storage import (
     START,
     Storage,
+    a_connection,
     a_draft,
+    a_health_entry,
+    a_log_line,
     a_proposal,
     a_rule,
     a_run,
@@ -38,6 +42,12 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "api_keys": lambda tx, their: tx.api_keys.list(),
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),
+    "cursors": lambda tx, their: tx.syncs.cursors(their.connection),
+    "history": lambda tx, their: tx.syncs.history(their.connection, 9),
+    "lines": lambda tx, their: tx.syncs.lines(their.connection, before=None, limit=9),
+    "sealed_otherwise": lambda tx, their: tx.connections.sealed_otherwise(b"x", after=None, limit=9),
+    "reseal": lambda tx, their: tx.connections.reseal(their.connection, b"sealed", b"stolen"),
+    "open_sync": lambda tx, their: tx.jobs.open_sync(their.connection),
     "imports": lambda tx, their: tx.imports.list(before=None, limit=9),
     "records": lambda tx, their: tx.records.page(RecordFilter(), after=None, limit=9),
     "records of import": lambda tx, their: tx.records.page(RecordFilter(import_id=their.imported), after=None, limit=9),
@@ -111,6 +121,7 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "approvals.withdraw": lambda tx, their: tx.approvals.withdraw([their.approval], by="a thief", at=START),
     "ensembles.arrays": lambda tx, their: tx.ensembles.arrays(),
     "connections.get": lambda tx, their: tx.connections.get(their.connection),
+    "connections.note": lambda tx, their: tx.connections.note(a_connection(their.connection, their.actor)),
     "connections.delete": lambda tx, their: tx.connections.delete(their.connection, None),
     "imports.get": lambda tx, their: tx.imports.get(their.imported),
     "imports.open": lambda tx, their: tx.imports.open(their.imported),
@@ -180,6 +191,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.api_keys.touch(their.key, START)
         tx.lessons.mark({their.undecided: their.category})
         tx.lessons.arrive({their.record: an_arrival(score=1.0)}, 2)
+        tx.syncs.forget_cursors(their.connection)
         tx.lessons.prune(0, 0)
         tx.lessons.unmark()
         tx.ensembles.put(an_ensemble(), b"mine")
@@ -187,6 +199,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
     with storage.reading(mine) as tx, pytest.raises(LeaseLost):
         tx.jobs.finish(job)
     with storage.reading(their.actor) as tx:
+        assert list(tx.syncs.cursors(their.connection)) == ["charges"]
         assert (tx.rules.get(their.rule).hits, tx.rules.get(their.rule).confirmed) == (0, 0)
         assert tx.api_keys.get(their.key).last_used_at is None
         assert tx.examples.without_embedding("m2", 9) == example_before
@@ -213,6 +226,9 @@ def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
         lambda tx: tx.examples.put([an_example(storage.ids.new(), mine, their.category)]),
         lambda tx: tx.categories.add_aliases({"x": their.category}),
         lambda tx: tx.imports.add(an_import(storage.ids.new(), mine, their.connection), []),
+        lambda tx: tx.syncs.put_cursor(their.connection, StreamCursor(stream="x", cursor={}, state_version=1)),
+        lambda tx: tx.syncs.tell(their.connection, a_health_entry(storage.ids.new())),
+        lambda tx: tx.syncs.log(their.connection, [a_log_line(storage.ids.new())]),
     ]
     for link in links:
         with storage.reading(mine) as tx, pytest.raises(Invalid):

@@ -107,6 +107,10 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         assert sorted(kept, key=str) == sorted(rows, key=str), table
     assert {table: len(after[table]) for table in after.keys() - before.keys()} == {
         "category_aliases": 0,
+        "connection_health": 0,
+        "connection_log": 0,
+        "connector_counts": 0,
+        "stream_cursors": 0,
         "evaluations": 0,
         "promise_watches": 0,
         "rule_proposals": 0,

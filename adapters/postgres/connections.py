@@ -1,0 +1,105 @@
+"""Connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import RowMapping, and_, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
+from adapters.postgres.tables import connections
+from core.domain.connections import Connection
+from core.domain.health import Health
+from core.errors import NotFound
+
+_NAME_TAKEN = "this connector has a connection of that name"
+_CHANGED = ("name", "config", "sealed", "secrets", "schedule_seconds", "streams")
+"""What a person changes; the rest is noted by syncs, or stays."""
+_NOTED = ("health", "failures", "next_sync_at", "last_synced_at")
+
+
+class PostgresConnections:
+    def __init__(self, connection: SqlConnection, tenant_id: UUID) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+
+    def list(self) -> Sequence[Connection]:
+        rows = self._connection.execute(
+            select(connections).where(connections.c.tenant_id == self._tenant_id).order_by(connections.c.id)
+        ).mappings()
+        return [_to_connection(row) for row in rows]
+
+    def get(self, id: UUID, *, lock: bool = False) -> Connection:
+        query = select(connections).where(at(connections, self._tenant_id, id))
+        row = self._connection.execute(query.with_for_update(key_share=True) if lock else query).mappings().first()
+        if row is None:
+            raise NotFound("this connection does not exist")
+        return _to_connection(row)
+
+    def ensure(self, connection: Connection) -> Connection:
+        self._connection.execute(insert(connections).values(**_connection_values(connection)).on_conflict_do_nothing())
+        row = self._connection.execute(
+            select(connections).where(
+                connections.c.tenant_id == self._tenant_id,
+                connections.c.connector == connection.connector,
+                connections.c.name == connection.name,
+            )
+        )
+        return _to_connection(row.mappings().one())
+
+    def add(self, connection: Connection) -> None:
+        with conflicts(taken=_NAME_TAKEN):
+            self._connection.execute(connections.insert().values(**_connection_values(connection)))
+
+    def update(self, connection: Connection) -> None:
+        where = at(connections, self._tenant_id, connection.id)
+        values = {name: value for name, value in _connection_values(connection).items() if name in _CHANGED + _NOTED}
+        with conflicts(taken=_NAME_TAKEN):
+            update_versioned(self._connection, connections, where, connection.version, values)
+
+    def note(self, connection: Connection) -> None:
+        values = {name: value for name, value in _connection_values(connection).items() if name in _NOTED}
+        noted = connections.update().where(at(connections, self._tenant_id, connection.id)).values(**values)
+        if self._connection.execute(noted).rowcount == 0:
+            raise NotFound("this connection does not exist")
+
+    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
+        sealed_with = func.substring(connections.c.sealed, 1, len(prefix))
+        query = select(connections).where(connections.c.tenant_id == self._tenant_id, sealed_with != prefix)
+        if after is not None:
+            query = query.where(connections.c.id > after)
+        rows = self._connection.execute(query.order_by(connections.c.id).limit(limit)).mappings()
+        return [_to_connection(row) for row in rows]
+
+    def reseal(self, id: UUID, before: bytes, after: bytes) -> bool:
+        where = and_(at(connections, self._tenant_id, id), connections.c.sealed == before)
+        return self._connection.execute(connections.update().where(where).values(sealed=after)).rowcount > 0
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        with conflicts(used="this connection has records or imports"):
+            delete_versioned(self._connection, connections, at(connections, self._tenant_id, id), version)
+
+
+def _to_connection(row: RowMapping) -> Connection:
+    values = {name: row[name] for name in Connection.__slots__}
+    return Connection(
+        **values
+        | {
+            "sealed": None if row["sealed"] is None else bytes(row["sealed"]),
+            "secrets": tuple(row["secrets"]),
+            "streams": None if row["streams"] is None else tuple(row["streams"]),
+            "health": Health(row["health"]),
+        }
+    )
+
+
+def _connection_values(connection: Connection) -> dict[str, Any]:
+    return {name: getattr(connection, name) for name in Connection.__slots__} | {
+        "secrets": list(connection.secrets),
+        "streams": None if connection.streams is None else list(connection.streams),
+        "health": connection.health.value,
+    }

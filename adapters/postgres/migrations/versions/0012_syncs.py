@@ -1,0 +1,14 @@
+"""Connections that are synced: secrets, schedule, health, cursors, log."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.get_bind().connection.cursor().execute(Path(__file__).with_suffix(".sql").read_text())

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from core.domain.categories import MAX_NAME
+from core.domain.connections import MAX_SCHEDULE, MAX_STREAMS, MIN_SCHEDULE
+from entrypoints.api.schemas.base import ChangeSchema, Flag, LimitSchema
+
+_NAME = validate.Length(1, MAX_NAME)
+
+
+class ConnectorSchema(Schema):
+    key = fields.String()
+    version = fields.String()
+    title = fields.String()
+    docs_url = fields.String()
+    config_schema = fields.Dict(metadata={"description": "JSON Schema of a connection's configuration."})
+    file_extensions = fields.List(fields.String())
+    pulls = fields.Boolean(metadata={"description": "It is asked for records: it can be checked and synced."})
+    secrets = fields.List(fields.String(), metadata={"description": "Fields of the configuration that are secrets."})
+
+
+class PluginSchema(Schema):
+    name = fields.String()
+    distribution = fields.String()
+    version = fields.String()
+    state = fields.String(metadata={"description": "loaded, blocked, incompatible or failed"})
+    connectors = fields.List(fields.String())
+    rule_types = fields.List(fields.String())
+    error = fields.String(allow_none=True)
+
+
+class ConnectorsSchema(Schema):
+    items = fields.List(fields.Nested(ConnectorSchema))
+    next = fields.String(allow_none=True)
+    plugins = fields.List(fields.Nested(PluginSchema))
+
+
+class ConnectionSchema(Schema):
+    id = fields.UUID()
+    connector = fields.String()
+    name = fields.String()
+    config = fields.Dict(metadata={"description": "Without its secrets."})
+    secrets = fields.List(fields.String(), metadata={"description": "The secrets that are set; never their values."})
+    schedule_seconds = fields.Integer(allow_none=True, metadata={"description": "Null: synced on demand alone."})
+    streams = fields.List(fields.String(), allow_none=True, metadata={"description": "Null: all that there are."})
+    health = fields.String(metadata={"description": "healthy, degraded, reauth, paused or plugin_missing"})
+    failures = fields.Integer(metadata={"description": "Syncs that failed in a row."})
+    next_sync_at = fields.DateTime(allow_none=True)
+    last_synced_at = fields.DateTime(allow_none=True)
+    created_at = fields.DateTime()
+    version = fields.Integer()
+
+
+_SCHEDULE = validate.Range(MIN_SCHEDULE, MAX_SCHEDULE)
+_STREAMS = validate.Length(1, MAX_STREAMS)
+
+
+class CheckConfigurationSchema(Schema):
+    connector = fields.String(required=True)
+    config = fields.Dict(keys=fields.String(), load_default=dict, metadata={"description": "With its secrets."})
+
+
+class NewConnectionSchema(CheckConfigurationSchema):
+    name = fields.String(required=True, validate=_NAME)
+    schedule_seconds = fields.Integer(load_default=None, allow_none=True, strict=True, validate=_SCHEDULE)
+    streams = fields.List(fields.String(), load_default=None, allow_none=True, validate=_STREAMS)
+
+
+class ConnectionChangeSchema(ChangeSchema):
+    name = fields.String(validate=_NAME)
+    config = fields.Dict(
+        keys=fields.String(),
+        metadata={"description": "Replaces the former one; secrets that it leaves out stay, null removes one."},
+    )
+    schedule_seconds = fields.Integer(allow_none=True, strict=True, validate=_SCHEDULE)
+    streams = fields.List(fields.String(), allow_none=True, validate=_STREAMS)
+
+
+class StreamCheckSchema(Schema):
+    stream = fields.String()
+    ok = fields.Boolean()
+    reason = fields.String()
+
+
+class CheckedSchema(Schema):
+    ok = fields.Boolean()
+    streams = fields.List(fields.Nested(StreamCheckSchema))
+    code = fields.String(metadata={"description": "`ok`, or why the source could not be asked."})
+    reason = fields.String()
+    action = fields.String(metadata={"description": "What to do about it."})
+
+
+class StreamSchema(Schema):
+    name = fields.String()
+    title = fields.String()
+    kind = fields.String(metadata={"description": "Of its records."})
+
+
+class StreamsSchema(Schema):
+    items = fields.List(fields.Nested(StreamSchema))
+    next = fields.String(allow_none=True)
+
+
+class SyncSchema(Schema):
+    anew = Flag(
+        load_default=False,
+        metadata={"description": "Read all from the beginning; what is known stays as it is."},
+    )
+
+
+class HealthEntrySchema(Schema):
+    id = fields.UUID()
+    at = fields.DateTime()
+    health = fields.String()
+    code = fields.String()
+    message = fields.String()
+    action = fields.String(metadata={"description": "What to do about it."})
+
+
+class ConnectionHealthSchema(Schema):
+    health = fields.String()
+    code = fields.String()
+    message = fields.String()
+    action = fields.String()
+    failures = fields.Integer()
+    next_sync_at = fields.DateTime(allow_none=True)
+    last_synced_at = fields.DateTime(allow_none=True)
+    history = fields.List(fields.Nested(HealthEntrySchema), metadata={"description": "Newest first, at most 100."})
+
+
+class LogLineSchema(Schema):
+    id = fields.UUID()
+    at = fields.DateTime()
+    level = fields.String()
+    text = fields.String()
+
+
+class LogQuerySchema(LimitSchema):
+    before = fields.UUID(load_default=None, metadata={"description": "`next` of the page before."})

@@ -1,0 +1,49 @@
+"""`sortation secrets`: the keys that connections' secrets are sealed with."""
+
+from __future__ import annotations
+
+import typer
+
+from core.errors import SecretUnreadable
+from entrypoints.cli.files import quiet_settings
+from entrypoints.cli.running import connected
+
+EXAMPLES = """Examples:
+
+\b
+  Another key, while the service runs:
+    1. set SORTATION_SECRET_KEY to the new key and SORTATION_FORMER_SECRET_KEYS to the old one
+    2. sortation migrate, and restart api, worker and relay with both
+    3. sortation secrets rotate
+    4. take SORTATION_FORMER_SECRET_KEYS away
+"""
+NAMED = 3
+
+app = typer.Typer(
+    help="The secrets of connections, and the keys that they are sealed with.",
+    epilog=EXAMPLES,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def rotate() -> None:
+    """Seal anew, with the present key, all that a former key sealed. Safe to repeat, while the service runs."""
+    from entrypoints.container import Container
+
+    rotation = Container(settings=connected(quiet_settings())).rotate_secrets()
+    number = rotation.resealed
+    typer.echo(f"The secrets of {number} {'connection' if number == 1 else 'connections'} are sealed anew.")
+    if rotation.unreadable:
+        named = ", ".join(map(str, rotation.unreadable[:NAMED])) + (" ..." if len(rotation.unreadable) > NAMED else "")
+        raise SecretUnreadable(
+            f"the secrets of {len(rotation.unreadable)} others can't be opened with the present or a former key,"
+            f" and stay as they are: {named}; set SORTATION_FORMER_SECRET_KEYS, or enter them again"
+        )

@@ -1,0 +1,82 @@
+"""The repositories of connections and of what their syncs leave; see `ports.storage`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.connections import Connection, StreamCursor
+from core.domain.health import HealthEntry, LogLine
+
+
+class Connections(Protocol):
+    def list(self) -> Sequence[Connection]: ...
+
+    def get(self, id: UUID, *, lock: bool = False) -> Connection:
+        """With `lock` nobody else changes it until the transaction ends."""
+        ...
+
+    def ensure(self, connection: Connection) -> Connection:
+        """The connection with that connector and name, added if there was none."""
+        ...
+
+    def add(self, connection: Connection) -> None:
+        """Raises `Conflict` when the connector has a connection of that name."""
+        ...
+
+    def update(self, connection: Connection) -> None:
+        """Guarded by version, which then rises."""
+        ...
+
+    def note(self, connection: Connection) -> None:
+        """Writes health, failures, `next_sync_at` and `last_synced_at`, whatever the version, which stays. Raises
+        `NotFound`."""
+        ...
+
+    def delete(self, id: UUID, version: int | None) -> None:
+        """With its cursors, history and log. Raises `Conflict` while it has records or imports."""
+        ...
+
+    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
+        """Those whose secrets are sealed and begin otherwise, by rising id above `after`."""
+        ...
+
+    def reseal(self, id: UUID, before: bytes, after: bytes) -> bool:
+        """Writes what is sealed if it still is `before`; its version stays. Returns whether it was."""
+        ...
+
+
+class Syncs(Protocol):
+    """What syncs keep of a connection: how far its streams were read, what became of its health, what was logged. All
+    of it goes with the connection; what is written for one that does not exist raises `Invalid`."""
+
+    def cursors(self, connection_id: UUID) -> Mapping[str, StreamCursor]:
+        """By stream."""
+        ...
+
+    def put_cursor(self, connection_id: UUID, cursor: StreamCursor) -> None: ...
+
+    def forget_cursors(self, connection_id: UUID, stream: str | None = None) -> None:
+        """That of the stream, or all."""
+        ...
+
+    def tell(self, connection_id: UUID, entry: HealthEntry) -> None:
+        """Adds to the history; of a connection the latest `MAX_HISTORY` entries are kept."""
+        ...
+
+    def history(self, connection_id: UUID, limit: int) -> Sequence[HealthEntry]:
+        """Newest first."""
+        ...
+
+    def log(self, connection_id: UUID, lines: Sequence[LogLine]) -> None:
+        """Adds to the log; of a connection the latest `MAX_LINES` lines are kept."""
+        ...
+
+    def lines(self, connection_id: UUID, *, before: UUID | None, limit: int) -> Sequence[LogLine]:
+        """Newest first; `before` is the last id of the page before."""
+        ...
+
+    def count(self, connector: str, outcome: str, records: int) -> None:
+        """Counts a sync (or a file that was read) of that connector, how it ended, and the records that it stored."""
+        ...

@@ -1,0 +1,73 @@
+"""Sealed secrets: each box opens what it sealed, where it belongs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.secrets import MemorySecretBox, MemoryVault
+from adapters.secrets.box import AesSecretBox
+from core.errors import SecretUnreadable
+from ports.secrets import SecretBox
+
+MakeBox = Callable[..., SecretBox]
+
+
+@pytest.fixture(params=["memory", "aes"])
+def make_box(request: pytest.FixtureRequest) -> MakeBox:
+    vault = MemoryVault()
+
+    def make(key: str = "present", former: Sequence[str] = ()) -> SecretBox:
+        return AesSecretBox(key, former) if request.param == "aes" else MemorySecretBox(key, former, vault)
+
+    return make
+
+
+@given(plain=st.binary(max_size=200), bound_to=st.text(st.characters(exclude_categories=["Cs"]), max_size=50))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_sealed_opens_where_it_belongs(make_box: MakeBox, plain: bytes, bound_to: str) -> None:
+    sealed = make_box().seal(plain, bound_to)
+    assert make_box().open(sealed, bound_to) == plain
+    with pytest.raises(SecretUnreadable):
+        make_box().open(sealed, bound_to + "x")
+
+
+def test_equal_secrets_are_sealed_differently_and_begin_with_the_prefix(make_box: MakeBox) -> None:
+    box = make_box()
+    first, second = box.seal(b"canary-secret", "a"), box.seal(b"canary-secret", "a")
+    assert first != second
+    assert first.startswith(box.prefix)
+    assert second.startswith(box.prefix)
+    assert b"canary" not in first
+    assert "canary" not in repr(box)
+    assert box.prefix == make_box().prefix != make_box("another").prefix
+
+
+def test_a_former_key_opens_and_does_not_seal(make_box: MakeBox) -> None:
+    old = make_box("old").seal(b"x", "a")
+    box = make_box("new", ["older", "old"])
+    assert box.open(old, "a") == b"x"
+    assert not old.startswith(box.prefix)
+    assert box.seal(b"x", "a").startswith(make_box("new").prefix)
+    with pytest.raises(SecretUnreadable):
+        make_box("new").open(old, "a")
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x01", b"plain text", b"\x00" * 64])
+def test_garbage_does_not_open(make_box: MakeBox, garbage: bytes) -> None:
+    with pytest.raises(SecretUnreadable):
+        make_box().open(garbage, "a")
+
+
+def test_a_changed_byte_anywhere_does_not_open(make_box: MakeBox) -> None:
+    sealed = make_box().seal(b"a secret", "a")
+    for place in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[place] ^= 1
+        with pytest.raises(SecretUnreadable):
+            make_box().open(bytes(changed), "a")
+    with pytest.raises(SecretUnreadable):
+        make_box().open(sealed[:-1], "a")
