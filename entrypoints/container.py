@@ -47,6 +47,7 @@ from core.usecases import (
     sources,
     sync,
     vectors,
+    webhooks,
     withdraw,
 )
 from entrypoints.settings import Settings
@@ -228,6 +229,18 @@ class Container(containers.DeclarativeContainer):
     list_imports = providers.Callable(imports.list_imports, uow=uow)
     undo_import = providers.Callable(imports.undo_import, uow=uow)
 
+    receive_webhook = providers.Callable(
+        webhooks.receive_webhook,
+        max_attempts=settings.provided.job_max_attempts,
+        system=system,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    list_deliveries = providers.Callable(webhooks.list_deliveries, uow=uow)
+
     list_records = providers.Callable(records.list_records, uow=uow)
     export_records = providers.Callable(records.export_records, uow=uow)
     get_record = providers.Callable(records.get_record, uow=uow)
@@ -339,6 +352,15 @@ class Container(containers.DeclarativeContainer):
         sync.sync_connection,
         max_records=settings.provided.sync_records,
         max_seconds=settings.provided.sync_seconds,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        clients=http_clients,
+        clock=clock,
+        ids=ids,
+    )
+    read_webhook = providers.Callable(
+        webhooks.read_webhook,
         uow=uow,
         host=host,
         secrets=secrets,

@@ -79,7 +79,7 @@ class MemoryConnections:
         if id in used | {imported.connection_id for imported in self._state.imports.values()}:
             raise Conflict("this connection has records or imports")
         del self._connections[id]
-        for delivery in [one for one in self._state.deliveries.values() if one.connection_id == id]:
+        for delivery in [d for d in self._state.deliveries.values() if d.connection_id == id]:
             del self._state.deliveries[delivery.id]
             self._state.messages.pop(delivery.id, None)
         for cursor in [key for key in self._state.cursors if key[0] == id]:

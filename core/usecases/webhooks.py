@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
-from core.domain.connections import MAX_REFUSALS, Connection
+from core.domain.connections import Connection, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
+from core.domain.health import blacken
 from core.domain.jobs import Job, NewJob, Stream
-from core.domain.plugins import ConnectorManifest, WebhookMessage
-from core.domain.records import Draft, Refusal, check_draft, identify, occurred_on
-from core.domain.tenants import Actor, Tenant, worker_actor
+from core.domain.plugins import Batch, ConnectorManifest, WebhookMessage
+from core.domain.records import identify
+from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus, Outcome, WebhookDelivery, kept_headers, verify
-from core.errors import Invalid, LeaseLost, NotFound, PluginUnavailable, Transient, WebhookRefused
+from core.errors import (
+    ConfigInvalid,
+    NotFound,
+    PermissionDenied,
+    PluginBug,
+    PluginUnavailable,
+    RateLimited,
+    ReauthRequired,
+    SchemaChanged,
+    SecretUnreadable,
+    SortationError,
+    Transient,
+    WebhookRefused,
+)
 from core.usecases.shared.secrets import whole_config
+from core.usecases.shared.source import Source, SourceTrouble, open_source
+from core.usecases.shared.storing import Delivery, Progress, checked_drafts, store_batch
 from ports.clock import Clock, Ids
-from ports.connectors import Context, HttpClients, PluginHost
+from ports.connectors import HttpClients, PluginHost
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
 
-CHUNK = 2_500
-"""Records that one job sorts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    job: Job
-    actor: Actor
-    tenant: Tenant
-    delivery: WebhookDelivery
+_ERRORS: Mapping[str, type[SortationError]] = {
+    error.code: error
+    for error in (
+        ConfigInvalid,
+        PermissionDenied,
+        PluginUnavailable,
+        RateLimited,
+        ReauthRequired,
+        SchemaChanged,
+        SecretUnreadable,
+        Transient,
+    )
+}
+"""What a job that reads a delivery fails with; whatever else went wrong is the plugin's bug."""
 
 
 def receive_webhook(
@@ -63,7 +82,11 @@ def receive_webhook(
     with uow.begin(actor) as tx:
         connection, manifest = _receiver(tx, connection_id, host)
         assert manifest.webhook is not None  # noqa: S101 - narrows the type
-        event_id = verify(manifest.webhook, whole_config(connection, secrets), headers, body, now)
+        try:
+            config = whole_config(connection, secrets)
+        except SecretUnreadable:
+            raise Transient("deliveries cannot be taken at the moment") from None
+        event_id = verify(manifest.webhook, config, headers, body, now)
         message = WebhookMessage(id=event_id, body=body, headers=kept_headers(headers), received_at=now)
         new = WebhookDelivery(
             id=ids.new(),
@@ -111,33 +134,55 @@ def read_webhook(
 ) -> None:
     """Turns the delivery that the job names into records, and queues what is to be sorted.
 
-    Raises what connectors raise, `NotFound` when the payload was dropped, and `LeaseLost`.
+    Raises the errors of connectors without their secrets, `NotFound` when the payload was dropped, and `LeaseLost`.
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
         delivery = tx.deliveries.get(UUID(job.payload["delivery_id"]))
         message = tx.deliveries.message(delivery.id)
         connection, tenant = tx.connections.get(delivery.connection_id), tx.tenants.get()
-    manifest = host.connectors().get(connection.connector)
-    if manifest is None:
-        raise PluginUnavailable(f"no loaded plugin offers the connector {connection.connector!r}")
-    config = whole_config(connection, secrets)
-    context = Context(
-        config=config,
-        default_currency=tenant.settings.default_currency,
-        http=clients.of(actor, connection, manifest, config),
-    )
-    batch = host.connector(connection.connector).parse_webhook(context, message)
-    drafts, refusals = _checked(batch.drafts, batch.refusals)
-    work = _Work(job=job, actor=actor, tenant=tenant, delivery=_refusing(_fresh(delivery), refusals))
-    stored = _store(work, list(identify(drafts)), work.delivery, uow=uow, ids=ids)
-    done = replace(stored, status=DeliveryStatus.DONE, finished_at=clock.now())
-    counts = {"inserted": done.inserted, "known": done.known, "refused": done.refused}
-    with uow.begin(actor) as tx:
+    source: Source | None = None
+    try:
+        currency = tenant.settings.default_currency
+        source = open_source(actor, connection, currency, host=host, secrets=secrets, clients=clients)
+        with source.asked():
+            batch = source.connector.parse_webhook(source.context, message)
+            if not isinstance(batch, Batch):
+                raise TypeError(f"it gave {type(batch).__name__}, not a Batch")
+    except SourceTrouble as trouble:
+        if source is not None:
+            source.log.logger.error("webhook %s: %s: %s", delivery.event_id, trouble.code, trouble.message)
+            with uow.begin(actor) as tx:
+                source.log.written(tx, connection.id, ids)
+                tx.commit()
+        raise _ERRORS.get(trouble.code, PluginBug)(trouble.message, retry_after=trouble.retry_after) from None
+    drafts, refusals = checked_drafts(batch.drafts, batch.refusals, 0)
+    refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
+    log = source.log
+
+    def keep(tx: Transaction, progress: Progress, whole: bool) -> None:
+        """The delivery and its job end with the last of what it brought."""
+        if not whole:
+            return
+        counts = {"inserted": progress.inserted, "known": progress.known, "refused": progress.refused}
+        done = replace(
+            delivery,
+            status=DeliveryStatus.DONE,
+            inserted=progress.inserted,
+            known=progress.known,
+            refused=progress.refused,
+            refusals=progress.refusals,
+            failure=None,
+            finished_at=clock.now(),
+        )
         tx.deliveries.update(done)
         tx.events.append([NewEvent(type=EventType.WEBHOOK_DONE, subject_id=done.id, payload=counts)])
+        log.written(tx, connection.id, ids)
         tx.jobs.finish(job)
-        tx.commit()
+
+    work = Delivery(job=job, actor=actor, tenant=tenant, imported=_as_import(delivery), connection=connection)
+    progress = Progress().with_batch(len(batch.drafts), refusals)
+    store_batch(work, list(identify(drafts)), progress, keep, uow=uow, clock=clock, ids=ids)
 
 
 def list_deliveries(
@@ -162,67 +207,23 @@ def _receiver(tx: Transaction, connection_id: UUID, host: PluginHost) -> tuple[C
     return connection, manifest
 
 
-def _checked(drafts: Sequence[Draft], refusals: Sequence[Refusal]) -> tuple[list[Draft], list[Refusal]]:
-    good: list[Draft] = []
-    refused = list(refusals)
-    for position, draft in enumerate(drafts, start=1):
-        try:
-            good.append(check_draft(draft))
-        except Invalid as error:
-            refused.append(Refusal(position=position, reason=str(error)))
-    return good, refused
-
-
-def _fresh(delivery: WebhookDelivery) -> WebhookDelivery:
-    """As it came: what an attempt before counted is counted anew, as known."""
-    return replace(delivery, inserted=0, known=0, refused=0, refusals=(), failure=None)
-
-
-def _refusing(delivery: WebhookDelivery, refusals: Sequence[Refusal]) -> WebhookDelivery:
-    told: tuple[Mapping[str, Any], ...] = (*delivery.refusals, *map(asdict, refusals))[:MAX_REFUSALS]
-    return replace(delivery, refused=delivery.refused + len(refusals), refusals=told)
-
-
-def _store(
-    work: _Work, drafts: Sequence[Draft], so_far: WebhookDelivery, *, uow: UnitOfWork, ids: Ids
-) -> WebhookDelivery:
-    """The delivery with what was stored of it, which its jobs sort. A draft that the storage can't take fails alone:
-    the rest is halved around it."""
-    if not drafts:
-        return so_far
-    try:
-        with uow.begin(work.actor) as tx:
-            tx.jobs.hold(work.job)
-            stored = tx.records.store(
-                [
-                    (id, draft, occurred_on(draft.occurred_at, work.tenant.zone))
-                    for id, draft in zip(ids.batch(len(drafts)), drafts, strict=True)
-                ],
-                connection_id=so_far.connection_id,
-                import_id=so_far.id,
-            )
-            chunks = [stored.inserted[at : at + CHUNK] for at in range(0, len(stored.inserted), CHUNK)]
-            tx.jobs.add([_process_job(work, ids.new(), chunk) for chunk in chunks])
-            tx.commit()
-    except (Transient, LeaseLost):
-        raise
-    except Exception as error:
-        if len(drafts) > 1:
-            half = len(drafts) // 2
-            so_far = _store(work, drafts[:half], so_far, uow=uow, ids=ids)
-            return _store(work, drafts[half:], so_far, uow=uow, ids=ids)
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
-        return _refusing(so_far, [Refusal(position=1, reason=f"could not be stored: {reason}")])
-    return replace(so_far, inserted=so_far.inserted + len(stored.inserted), known=so_far.known + stored.known)
-
-
-def _process_job(work: _Work, id: UUID, inserted: Sequence[UUID]) -> NewJob:
-    return NewJob(
-        id=id,
-        stream=Stream.PROCESS,
-        payload={"import_id": str(work.delivery.id), "first": str(inserted[0]), "last": str(inserted[-1])},
-        request_id=work.job.request_id,
-        source_agent=work.job.source_agent,
-        max_attempts=work.job.max_attempts,
-        trace_parent=work.job.trace_parent,
+def _as_import(delivery: WebhookDelivery) -> Import:
+    """What records are stored by: the delivery is their import, though not one that is listed."""
+    return Import(
+        id=delivery.id,
+        tenant_id=delivery.tenant_id,
+        connection_id=delivery.connection_id,
+        job_id=delivery.job_id,
+        filename="",
+        bytes=delivery.bytes,
+        sha256="",
+        approved=False,
+        status=ImportStatus.READING,
+        inserted=0,
+        known=0,
+        refused=0,
+        refusals=(),
+        failure=None,
+        created_at=delivery.received_at,
+        finished_at=None,
     )
