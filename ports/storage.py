@@ -29,6 +29,7 @@ from ports.connection_storage import Connections, Syncs
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
+from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
@@ -305,6 +306,8 @@ class Transaction(Protocol):
     def connections(self) -> Connections: ...
     @property
     def syncs(self) -> Syncs: ...
+    @property
+    def oauth(self) -> OAuthStorage: ...
     @property
     def imports(self) -> Imports: ...
     @property

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.domain.events import Event, EventFilter
+from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
 
 
@@ -30,6 +31,10 @@ class SystemStorage(Protocol):
     def find_api_key(self, key_id: str) -> ApiKey | None: ...
 
     def tenant_of_connection(self, connection_id: UUID) -> UUID | None: ...
+
+    def take_sign_in(self, state_hash: bytes) -> SignIn | None:
+        """The sign-in with this state, which is used up by that."""
+        ...
 
     def take_due(
         self, *, share: int, limit: int

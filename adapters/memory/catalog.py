@@ -82,6 +82,9 @@ class MemoryConnections:
         for delivery in [d for d in self._state.deliveries.values() if d.connection_id == id]:
             del self._state.deliveries[delivery.id]
             self._state.messages.pop(delivery.id, None)
+        self._state.oauth_tokens.pop(id, None)
+        for state in [s.state_hash for s in self._state.sign_ins.values() if s.connection_id == id]:
+            del self._state.sign_ins[state]
         for cursor in [key for key in self._state.cursors if key[0] == id]:
             del self._state.cursors[cursor]
         for entry in [key for key in self._state.health if key[0] == id]:

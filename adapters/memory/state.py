@@ -23,6 +23,7 @@ from core.domain.jobs import Job
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
+from core.domain.oauth import OAuthTokens, SignIn
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.records import Record
@@ -115,6 +116,9 @@ class TenantState:
     """How many, and with how many records, by connector and outcome."""
     imports: dict[UUID, Import] = field(default_factory=dict)
     payloads: dict[UUID, bytes] = field(default_factory=dict)
+    oauth_tokens: dict[UUID, OAuthTokens] = field(default_factory=dict)
+    """By connection."""
+    sign_ins: dict[bytes, SignIn] = field(default_factory=dict)
     deliveries: dict[UUID, WebhookDelivery] = field(default_factory=dict)
     messages: dict[UUID, WebhookMessage] = field(default_factory=dict)
     """By delivery, until they are dropped."""

@@ -13,6 +13,7 @@ from adapters.memory.categories import MemoryCategories
 from adapters.memory.evaluations import MemoryEvaluations
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
+from adapters.memory.oauth import MemoryOAuth
 from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
@@ -37,6 +38,7 @@ class MemoryTransaction:
         self.categories = MemoryCategories(at)
         self.connections = MemoryConnections(at)
         self.syncs = MemorySyncs(at)
+        self.oauth = MemoryOAuth(at)
         self.imports = MemoryImports(at)
         self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)

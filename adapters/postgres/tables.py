@@ -31,6 +31,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     evaluation_tables,
     learning_tables,
     llm_tables,
+    oauth_tables,
     promise_tables,
     rule_tables,
     vector_tables,

@@ -22,6 +22,7 @@ from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
+from adapters.postgres.oauth import PostgresOAuth
 from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.rule_learning import PostgresProposals
@@ -46,6 +47,7 @@ class PostgresTransaction:
         self.categories = PostgresCategories(connection, tenant_id, ids)
         self.connections = PostgresConnections(connection, tenant_id)
         self.syncs = PostgresSyncs(connection, tenant_id)
+        self.oauth = PostgresOAuth(connection, tenant_id)
         self.imports = PostgresImports(connection, tenant_id)
         self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)

@@ -30,6 +30,7 @@ from entrypoints.api import (
     jobs,
     llm,
     metrics,
+    oauth,
     records,
     records_export,
     rule_previews,
@@ -68,6 +69,7 @@ _RESOURCES = (
     events,
     jobs,
     webhooks,
+    oauth,
 )
 log = structlog.get_logger("sortation.api")
 
