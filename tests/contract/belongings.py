@@ -23,6 +23,7 @@ from tests.contract.storage import (
     a_proposal,
     a_rule,
     a_run,
+    a_sign_in,
     an_answer,
     an_arrival,
     an_ensemble,
@@ -30,6 +31,7 @@ from tests.contract.storage import (
     an_example,
     an_import,
     asked,
+    some_tokens,
     vector,
 )
 
@@ -71,6 +73,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
+        tx.oauth.put(some_tokens(connection))
+        tx.oauth.begin(a_sign_in(actor, connection, str(connection).encode()))
         tx.deliveries.add(a_delivery(delivery, actor, connection), a_message())
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
         taught = an_example(example, actor, category, record)

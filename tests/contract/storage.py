@@ -24,6 +24,7 @@ from core.domain.health import Health, HealthEntry, LogLine
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
+from core.domain.oauth import OAuthTokens, SignIn
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
@@ -226,6 +227,23 @@ def a_delivery(id: UUID, actor: Actor, connection_id: UUID, event_id: str = "evt
         failure=None,
         received_at=START,
         finished_at=None,
+    )
+
+
+def some_tokens(connection_id: UUID, **fields: Any) -> OAuthTokens:
+    standard: dict[str, Any] = {"sealed": b"\x01\x00sealed\xff", "account": "alice", "expires_at": START}
+    return OAuthTokens(connection_id=connection_id, changed_at=START, **{**standard, **fields})
+
+
+def a_sign_in(actor: Actor, connection_id: UUID, state_hash: bytes = b"\x00hash\xff", **fields: Any) -> SignIn:
+    standard: dict[str, Any] = {
+        "sealed": b"\x01\x00verifier\xff",
+        "redirect_uri": "https://sort.example/back",
+        "started_by": "key Console",
+        "expires_at": START,
+    }
+    return SignIn(
+        tenant_id=actor.tenant_id, connection_id=connection_id, state_hash=state_hash, **{**standard, **fields}
     )
 
 
