@@ -99,7 +99,7 @@ class Context:
     its secrets; `default_currency` (ISO 4217) for sources that name none; `http`; and `log`, whose lines are the
     connection's (secrets are blackened)."""
 
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     default_currency: str = "EUR"
     http: HttpClient = field(default_factory=NoHttp)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("sortation.plugin"))

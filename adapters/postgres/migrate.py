@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ProgrammingError
 
 from adapters.postgres.engine import create
@@ -42,8 +44,9 @@ def migrate(owner_url: str, app_url: str, system_url: str) -> tuple[str | None, 
     """Migrates with the owner's DSN; returns the revision before and after.
 
     The roles `sortation_app` and `sortation_system` are made if they are missing, and the users of the other two
-    DSNs become members of them. That needs CREATEROLE; where the database's administrator made roles and members
-    beforehand, nothing is changed. Raises `StartFailed` where the extension `vector` is missing and may not be made.
+    DSNs become members of them, with the passwords that these have. That needs CREATEROLE; where the database's
+    administrator made roles and members beforehand, nothing is changed. Raises `StartFailed` where the extension
+    `vector` is missing and may not be made.
     """
     engine = create(owner_url, pool_size=1)
     try:
@@ -82,6 +85,8 @@ def _ensure_login(connection: Connection, role: str, url: str) -> None:
     user = parsed.username or role
     for name in dict.fromkeys((role, user)):
         if connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name}).first():
+            if name == user:
+                _ensure_password(connection, user, parsed)
             continue
         statement = sql.SQL("CREATE ROLE {}").format(sql.Identifier(name))
         if name == user:
@@ -90,6 +95,25 @@ def _ensure_login(connection: Connection, role: str, url: str) -> None:
     member = connection.execute(text("SELECT pg_has_role(:user, :role, 'member')"), {"user": user, "role": role})
     if not member.scalar():
         _run(connection, sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(user)))
+
+
+def _ensure_password(connection: Connection, user: str, url: URL) -> None:
+    """Gives a role that its DSN does not let in the password of the DSN, as after another secret key, which passwords
+    are derived from; where that is not ours to do, its administrator does."""
+    if url.password is None or _lets_in(url):
+        return
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(url.password))
+    with suppress(ProgrammingError), connection.begin_nested():
+        _run(connection, statement)
+
+
+def _lets_in(url: URL) -> bool:
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        psycopg.connect(plain, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _run(connection: Connection, statement: sql.Composed) -> None:

@@ -131,12 +131,14 @@ def secret_words(secrets: Mapping[str, Any]) -> tuple[str, ...]:
     longest first."""
     words: set[str] = set()
     for text in _texts(secrets):
+        if not text.strip():
+            continue
         for one in {text, text.strip(), *(line for line in text.splitlines() if len(line) >= 8)}:
             plain = one.encode("utf-8", "surrogatepass")
             words |= {one, quote(plain, safe=""), quote(plain), quote_plus(plain)}
             words |= {json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], repr(one)[1:-1]}
             words |= {base64.b64encode(plain).decode(), base64.urlsafe_b64encode(plain).decode()}
-    return tuple(sorted((word for word in words if word.strip()), key=lambda word: (-len(word), word)))
+    return tuple(sorted(words, key=lambda word: (-len(word), word)))
 
 
 def blacken(text: str, words: tuple[str, ...]) -> str:

@@ -114,10 +114,14 @@ def list_streams(
     ids: Ids,
     seconds: float = CHECK_SECONDS,
 ) -> Sequence[StreamInfo]:
-    """What the source has. Raises `Conflict` where it can't be asked, with what it says."""
+    """What the source has: nothing, where it is not asked for records. Raises `Conflict` where it can't be asked, with
+    what it says."""
     connection, currency = _stored(actor, connection_id, uow)
     try:
         source = open_source(actor, connection, currency, host=host, secrets=secrets, clients=clients)
+
+        if not source.manifest.pulls:
+            return []
 
         def discover() -> Sequence[StreamInfo]:
             with source.asked():
@@ -166,6 +170,9 @@ def _stored(actor: Actor, connection_id: UUID, uow: UnitOfWork) -> tuple[Connect
 
 
 def _check(source: Source, seconds: float) -> Checked:
+    if not source.manifest.pulls:  # its configuration fits the schema: there is nothing to ask
+        return Checked(ok=True)
+
     def check() -> Sequence[StreamCheck]:
         with source.asked():
             return [_known(one, StreamCheck) for one in source.connector.check(source.context)]

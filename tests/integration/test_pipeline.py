@@ -20,7 +20,7 @@ from core.domain.permissions import GRANTABLE
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, TenantSettings
 from core.errors import AlreadyDecided, Conflict, Invalid, UnknownFormat
-from core.usecases import ingest
+from core.usecases.shared import storing
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
 from ports.embedder import Embedder
@@ -170,7 +170,7 @@ def test_overlapping_imports_add_nothing_twice_and_equal_purchases_stay_two(cont
 def test_what_is_stored_at_once_is_sorted_in_chunks(
     container: Container, actor: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "CHUNK", 2)
+    monkeypatch.setattr(storing, "CHUNK", 2)
     bring(container, actor, *(f"05.01.2026;Tesco Express {n};-{n + 1},00;GBP" for n in range(5)))
     chunks = [job for job in container.list_jobs(actor, limit=50) if job.stream is Stream.PROCESS]
     assert [job.status for job in chunks] == [JobStatus.DONE] * 3

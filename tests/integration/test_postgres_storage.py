@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from adapters.embedded import OWNER_ROLE
+from adapters.embedded import APP_ROLE, OWNER_ROLE
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres.engine import create
 from adapters.postgres.migrate import head, migrate
@@ -25,6 +26,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.jobs import JobStatus
 from core.domain.rules import Action
 from core.errors import NotFound, StartFailed, Transient
+from entrypoints.settings import role_password
 from tests.contract.storage import Storage, a_draft, a_rule, an_import
 
 
@@ -163,6 +165,35 @@ def test_two_processes_that_migrate_at_once_migrate_once(postgres: DatabaseUrls,
             engine.dispose()
         finally:
             superuser.execute("DROP DATABASE blank WITH (FORCE)")
+
+
+def test_migrating_after_another_secret_key_gives_derived_roles_their_new_passwords(
+    database: DatabaseUrls, superuser: psycopg.Connection
+) -> None:
+    name = make_url(database.app).database
+    row = superuser.execute("SHOW hba_file").fetchone()
+    assert row is not None
+    file = Path(row[0])
+    before = file.read_text()
+
+    def with_key(secret_key: str) -> str:
+        parsed = make_url(database.app)
+        password = role_password(secret_key, APP_ROLE)
+        return parsed.set(password=password).render_as_string(hide_password=False)
+
+    try:
+        file.write_text(f"local {name} {APP_ROLE} scram-sha-256\n{before}")
+        superuser.execute("SELECT pg_reload_conf()")
+        for key in ("the old one", "the new one", "the new one"):
+            migrate(database.superuser, with_key(key), database.system)
+            psycopg.connect(with_key(key)).close()
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(with_key("the old one"))
+        migrate(database.owner, with_key("another"), database.system)  # which may not change it, and goes on
+    finally:
+        file.write_text(before)
+        superuser.execute("ALTER ROLE sortation_app PASSWORD NULL")
+        superuser.execute("SELECT pg_reload_conf()")
 
 
 def test_a_database_that_is_away_is_not_ready_and_a_passing_fault(

@@ -180,10 +180,21 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         load_settings({"SORTATION_SECRET_KEY": SECRET, "SORTATION_SECRET_KEY_FILE": str(file)})
 
 
+def test_former_secret_keys_are_a_list_also_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "former"
+    file.write_text("first-key\nsecond-key\n")
+
+    assert load_settings({}).former_secret_keys == ()
+    assert load_settings({"SORTATION_FORMER_SECRET_KEYS": "a, b,"}).former_secret_keys == ("a", "b")
+    listed = load_settings({"SORTATION_FORMER_SECRET_KEYS_FILE": str(file)})
+    assert listed.former_secret_keys == ("first-key", "second-key")
+
+
 def test_no_secret_shows_in_the_representation() -> None:
     settings = load_settings(
         {
             **STRONG,
+            "SORTATION_FORMER_SECRET_KEYS": "hunter2",
             "SORTATION_DATABASE_URL": "postgresql://owner:hunter2@db.example/sortation",
             "SORTATION_BROKER_URL": "redis://:hunter2@broker.example",
             "SORTATION_LLM_API_KEY": "hunter2",
@@ -212,6 +223,7 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "rules:learn",
         "rules:run",
         "evaluations:run",
+        "connections:sync",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
     assert named.worker_streams == ("records:llm",)

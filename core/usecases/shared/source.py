@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from core.domain.connections import Connection
@@ -63,7 +63,7 @@ class Source:
     connector: Connector
     context: Context
     log: GatheredLog
-    words: tuple[str, ...]
+    words: tuple[str, ...] = field(repr=False)
 
     @contextmanager
     def asked(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from core.domain.categories import MAX_NAME
 from core.domain.connections import MAX_SCHEDULE, MAX_STREAMS, MIN_SCHEDULE
-from entrypoints.api.schemas.base import ChangeSchema, Flag, LimitSchema
+from entrypoints.api.schemas.base import ChangeSchema, LimitSchema
 
 _NAME = validate.Length(1, MAX_NAME)
 
@@ -103,7 +103,7 @@ class StreamsSchema(Schema):
 
 
 class SyncSchema(Schema):
-    anew = Flag(
+    anew = fields.Boolean(
         load_default=False,
         metadata={"description": "Read all from the beginning; what is known stays as it is."},
     )

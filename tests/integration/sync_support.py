@@ -1,0 +1,135 @@
+"""Sources that a test makes, and a host that has their connectors and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from core.domain.plugins import Batch, ConnectorManifest, PluginInfo, RuleTypeManifest, StreamCheck, StreamInfo
+from core.domain.records import Draft
+from core.errors import Invalid, PluginUnavailable, UnknownFormat
+from plugins.manager import _fault
+from ports.connectors import Connector, Context, ReadRequest, RuleType
+
+SECRET = "canary-5f3a9c-tell-nobody"
+MANIFEST = ConnectorManifest(
+    key="shop",
+    version="1",
+    title="A shop",
+    factory="tests.integration.sync_support:Shop",
+    pulls=True,
+    config_schema={
+        "type": "object",
+        "properties": {
+            "account": {"type": "string"},
+            "api_key": {"type": "string", "writeOnly": True, "minLength": 8},
+            "pin": {"type": "integer", "writeOnly": True},
+        },
+        "required": ["api_key"],
+        "additionalProperties": False,
+    },
+)
+
+
+def drafts(stream: str, first: int, last: int) -> tuple[Draft, ...]:
+    """Items `first` to `last` of a stream."""
+    return tuple(
+        Draft(
+            text=f"{stream} item {n}",
+            occurred_at=date(2026, 3, 1 + n % 28),
+            account=stream,
+            external_id=f"{stream}-{n:05}",
+            amount=Decimal(-n),
+            currency="EUR",
+        )
+        for n in range(first, last + 1)
+    )
+
+
+@dataclass(kw_only=True)
+class Shop:
+    """A source with `items` numbered from 1 in each of its streams, read `page` by page; the cursor tells the last.
+
+    `faults` are raised, one each time, before the item of that number would be given; `before` is called with stream
+    and number of each page."""
+
+    items: dict[str, int] = field(default_factory=lambda: {"charges": 25})
+    page: int = 10
+    faults: dict[tuple[str, int], list[BaseException]] = field(default_factory=dict)
+    before: Callable[[Context, str, int], None] = lambda ctx, stream, n: None
+    without_cursor: bool = False
+    asked: list[tuple[str, Mapping[str, Any] | None]] = field(default_factory=list)
+    contexts: list[Context] = field(default_factory=list)
+
+    def detect(self, sample: bytes, filename: str) -> float:
+        return 0.0
+
+    def check(self, ctx: Context) -> Sequence[StreamCheck]:
+        self.contexts.append(ctx)
+        self.before(ctx, "check", 0)
+        return [StreamCheck(stream=name, ok=True) for name in self.items]
+
+    def discover(self, ctx: Context) -> Sequence[StreamInfo]:
+        self.contexts.append(ctx)
+        self.before(ctx, "discover", 0)
+        return [StreamInfo(name=name, title=name.title()) for name in self.items]
+
+    def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
+        self.contexts.append(ctx)
+        self.asked.append((request.stream, request.cursor))
+        given = 0 if request.cursor is None else request.cursor["last"]
+        while given < self.items[request.stream]:
+            first, last = given + 1, min(given + self.page, self.items[request.stream])
+            self.before(ctx, request.stream, first)
+            for n in range(first, last + 1):
+                if waiting := self.faults.get((request.stream, n)):
+                    raise waiting.pop(0)
+            cursor = None if self.without_cursor else {"last": last}
+            yield Batch(drafts=drafts(request.stream, first, last), cursor=cursor)
+            given = last
+
+    def parse_webhook(self, ctx: Context, message: object) -> Batch:
+        return Batch()
+
+    def migrate_state(self, cursor: Mapping[str, Any], from_version: int) -> Mapping[str, Any] | None:
+        return None
+
+
+class TestHost:
+    """The plugin host of these connectors; what is taken out of it is a plugin that is missing."""
+
+    __test__ = False
+
+    def __init__(self, shop: Connector, manifest: ConnectorManifest = MANIFEST) -> None:
+        self.shop = shop
+        self.manifests = {manifest.key: manifest}
+
+    def change(self, **fields: Any) -> None:
+        self.manifests["shop"] = replace(self.manifests.get("shop", MANIFEST), **fields)
+
+    def inventory(self) -> Sequence[PluginInfo]:
+        return ()
+
+    def connectors(self) -> Mapping[str, ConnectorManifest]:
+        return self.manifests
+
+    def rule_types(self) -> Mapping[str, RuleTypeManifest]:
+        return {}
+
+    def connector(self, key: str) -> Connector:
+        if key not in self.manifests:
+            raise PluginUnavailable(f"no loaded plugin offers the connector {key!r}")
+        return self.shop
+
+    def rule_type(self, key: str) -> RuleType:
+        raise PluginUnavailable
+
+    def check_config(self, key: str, config: Mapping[str, Any]) -> None:
+        if fault := _fault(self.manifests[key].config_schema, config, "config"):
+            raise Invalid(fault)
+
+    def detect(self, sample: bytes, filename: str) -> str:
+        raise UnknownFormat
