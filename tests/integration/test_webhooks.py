@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -197,6 +198,8 @@ def test_what_is_too_large_is_not_read(make_container: Callable[..., Container],
     assert send(api, connection, b"x" * 100).status_code == 202
     answer = send(api, connection, b"x" * 101, id="msg_2")
     assert (answer.status_code, answer.json["code"]) == (413, "payload_too_large")
+    chunked = {"input_stream": io.BytesIO(b"x" * 300), "environ_overrides": {"wsgi.input_terminated": True}}
+    assert api.client.post(f"/api/v1/webhooks/{connection}", **chunked).status_code == 413
 
 
 def test_a_connector_that_is_missing_for_now_lets_the_source_try_again(
