@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from core.domain.plugins import Auth, AuthKind
 from core.errors import ConfigInvalid
 
+_KEPT_SECONDS = 30.0
+"""How long a token is used without asking for it again, which takes a query: half of what it is good for."""
 _FIELD = re.compile(r"\{(\w+)\}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
@@ -57,11 +60,18 @@ class ApiKey:
 class Bearer:
     renewable = True
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: Token, now: Callable[[], float] = time.monotonic) -> None:
         self._token = token
+        self._now = now
+        self._kept: tuple[str, float] | None = None
 
     def header(self, rejected: str | None, /) -> tuple[str, str, str] | None:
-        token = self._token(rejected)
+        kept, now = self._kept, self._now()
+        if kept is not None and kept[0] != rejected and now < kept[1]:
+            token = kept[0]
+        else:
+            token = self._token(rejected)
+            self._kept = token, now + _KEPT_SECONDS
         return "Authorization", f"Bearer {token}", token
 
 

@@ -255,6 +255,7 @@ def test_processes_that_renew_at_once_exchange_once(
     provider.expires_in = 1
     sign_in(api, provider, connection)
     provider.expires_in = 3600
+    assert provider.arrived.acquire(timeout=30)
     provider.gate.clear()
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -284,9 +285,10 @@ def test_processes_that_renew_at_once_exchange_once(
             process.stdin.write("go\n")
             process.stdin.flush()
         with psycopg.connect(database.superuser, autocommit=True) as connected:
-            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            waiting = "SELECT count(*) FROM pg_locks, pg_sleep(0.02) WHERE locktype = 'advisory' AND NOT granted"
             while connected.execute(waiting).fetchone() != (1,):
                 assert all(process.poll() is None for process in renewing)
+        assert provider.arrived.acquire(timeout=30)
         assert provider.asked == ["authorization_code", "refresh_token"]
         provider.gate.set()
         tokens = {process.communicate(timeout=30)[0].strip() for process in renewing}

@@ -106,6 +106,9 @@ class OAuthServer:
     gate: threading.Event = field(default_factory=threading.Event)
     """Requests for tokens wait for it."""
 
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released with each request for tokens."""
+
     def __post_init__(self) -> None:
         self.gate.set()
         self._server = make_server("127.0.0.1", 0, _app(self), threaded=True)
@@ -227,6 +230,7 @@ def _app(provider: OAuthServer) -> Flask:
     @app.post("/token")
     def token() -> Any:
         provider.asked.append(request.form["grant_type"])
+        provider.arrived.release()
         provider.gate.wait(30)
         if provider.fault:
             return Response(f"no, {request.form}", provider.fault)

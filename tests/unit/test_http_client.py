@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.http.client import ConnectionHttp, Patience, retry_after
-from adapters.http.credentials import Token, credentials_of
+from adapters.http.credentials import Bearer, Token, credentials_of
 from adapters.http.network import Resolver, resolve
 from adapters.http.policy import parse_policy
 from adapters.http.rates import LocalRates
@@ -244,6 +244,22 @@ def test_a_token_is_renewed_once_when_it_is_rejected(server: ScriptedServer, cli
         clients(auth=oauth, token=token).request("POST", f"{server.url}/")
     assert rejections == [None, "token-1", None, "token-3"]
     assert "token-" not in str(rejected.value)
+
+
+def test_a_token_is_kept_for_half_of_the_time_that_it_is_good_for_at_least() -> None:
+    now, asked = [0.0], []
+
+    def token(rejected: str | None = None) -> str:
+        asked.append(rejected)
+        return f"token-{len(asked)}"
+
+    bearer = Bearer(token, lambda: now[0])
+    assert [bearer.header(None) for _ in range(3)] == [("Authorization", "Bearer token-1", "token-1")] * 3
+    now[0] = 30.0
+    assert bearer.header(None) == ("Authorization", "Bearer token-2", "token-2")
+    assert bearer.header("token-2") == ("Authorization", "Bearer token-3", "token-3")
+    assert bearer.header(None) == ("Authorization", "Bearer token-3", "token-3")
+    assert asked == [None, None, "token-2"]
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/", "file:///etc/passwd", "//example.org", "/x", "https://",
