@@ -24,7 +24,7 @@ from core.domain.health import Health, blacken, diagnose, jitter_of
 from core.domain.jobs import Job
 from core.domain.plugins import Batch
 from core.domain.records import identify
-from core.domain.tenants import Actor, Tenant, worker_actor
+from core.domain.tenants import worker_actor
 from core.errors import Invalid, NotFound
 from core.usecases.shared.connection_health import note_health
 from core.usecases.shared.source import Source, SourceTrouble, open_source
@@ -67,7 +67,10 @@ def sync_connection(
             tx.commit()
             return
         tenant, cursors = tx.tenants.get(), dict(tx.syncs.cursors(connection.id))
-    run = _Run(job, actor, tenant, connection, cursors, max_records, max_seconds, uow, clock, ids)
+    imported = _new_import(job, connection, clock.now())
+    delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection)
+    share = (max_records, clock.now() + timedelta(seconds=max_seconds))
+    run = _Run(delivery, cursors, share, uow=uow, clock=clock, ids=ids)
     try:
         currency = tenant.settings.default_currency
         source = open_source(actor, connection, currency, host=host, secrets=secrets, clients=clients)
@@ -83,33 +86,26 @@ class _Run:
 
     def __init__(
         self,
-        job: Job,
-        actor: Actor,
-        tenant: Tenant,
-        connection: Connection,
+        delivery: Delivery,
         cursors: dict[str, StreamCursor],
-        max_records: int,
-        max_seconds: float,
+        share: tuple[int, datetime],
+        *,
         uow: UnitOfWork,
         clock: Clock,
         ids: Ids,
     ) -> None:
-        self._job = job
-        self._connection = connection
+        job = delivery.job
+        self._delivery = delivery
+        self._job, self._connection = job, delivery.connection
         self._cursors = cursors
-        self._max_records = max_records
-        self._ports: dict[str, Any] = {"uow": uow, "clock": clock, "ids": ids}
+        self._max_records, self._until = share
         self._uow, self._clock, self._ids = uow, clock, ids
-        self._started = clock.now()
-        self._until = self._started + timedelta(seconds=max_seconds)
         self._source: Source | None = None
         counts = job.progress.get("counts")
         self._progress = Progress(**counts) if counts else Progress()
         self._streams: list[str] = list(job.progress.get("streams") or job.payload.get("streams") or ())
         self._put_off: list[str] = []
         """Streams that were cut short, whose rest is the next job's."""
-        imported = _new_import(job, connection, self._started)
-        self._delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection)
 
     def read(self, source: Source) -> None:
         """Reads the streams until there are none, or the job has had its share. Raises `SourceTrouble`."""
@@ -185,8 +181,10 @@ class _Run:
         return self._progress.items >= self._max_records or self._clock.now() >= self._until
 
     def _store(self, source: Source, stream: str, batch: Batch, occurrences: dict[tuple[str, str], int]) -> None:
-        drafts, refusals = checked_drafts(batch.drafts, batch.refusals, self._progress.items)
-        refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
+        with source.asked():  # what are no drafts of the contract, too, is the plugin's bug
+            drafts, refusals = checked_drafts(batch.drafts, batch.refusals, self._progress.items)
+            drafts = list(identify(drafts, occurrences))
+            refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
         for refusal in refusals[:TOLD_REFUSALS]:
             source.log.logger.warning("%s: item %d is refused: %s", stream, refusal.position, refusal.reason)
         reached = None
@@ -208,7 +206,13 @@ class _Run:
             told = source.log.written(tx, self._connection.id, self._ids)
 
         progress = self._progress.with_batch(len(batch.drafts), refusals)
-        self._progress = store_batch(self._delivery, list(identify(drafts, occurrences)), progress, keep, **self._ports)
+        pieces = [drafts[at : at + BATCH] for at in range(0, len(drafts), BATCH)] or [[]]
+        for number, piece in enumerate(pieces, start=1):
+            whole = number == len(pieces)
+            progress = store_batch(
+                self._delivery, piece, progress, keep, uow=self._uow, clock=self._clock, ids=self._ids, whole=whole
+            )
+        self._progress = progress
         source.log.forget(told)
         if reached is not None:
             self._cursors[stream] = reached
@@ -247,7 +251,7 @@ class _Run:
 
     def _note(self, tx: Transaction, now: Connection, trouble: SourceTrouble | None) -> None:
         at = self._clock.now()
-        scheduled = _scheduled(now, self._started, at)
+        scheduled = _scheduled(now, self._delivery.imported.created_at, at)
         if trouble is None:
             well = replace(now, health=Health.HEALTHY, failures=0, next_sync_at=scheduled, last_synced_at=at)
             note_health(tx, well, now.health, clock=self._clock, ids=self._ids)

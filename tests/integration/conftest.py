@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from dependency_injector import providers
 from flask.testing import FlaskClient
 
 from adapters.embedded.postgres import DatabaseUrls
@@ -23,6 +24,7 @@ from tests.contract.storage import Storage
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
 from tests.integration.rule_support import SHOPS, bring
+from tests.integration.sync_support import Shop, TestHost
 from tests.stubs.llm_server import LlmStub
 
 
@@ -120,5 +122,29 @@ def make_llm_api(make_container: Callable[..., Container], stub: LlmStub) -> Cal
         api = new_tenant(container, create_app(container).test_client())
         allow(api, llm_threshold=0.6)
         return api
+
+    return make
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """A source that is read by syncs."""
+    return Shop()
+
+
+@pytest.fixture
+def host(shop: Shop) -> TestHost:
+    """The plugin host that has the shop's connector alone."""
+    return TestHost(shop)
+
+
+@pytest.fixture
+def make_shop_api(make_container: Callable[..., Container], host: TestHost) -> Callable[..., Api]:
+    """A tenant of an installation that can connect the shop; keyword arguments are settings."""
+
+    def make(**settings: Any) -> Api:
+        container = make_container(embeddings="off", **settings)
+        container.host.override(providers.Object(host))
+        return new_tenant(container, create_app(container).test_client())
 
     return make

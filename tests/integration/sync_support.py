@@ -8,11 +8,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from core.domain.jobs import Stream
 from core.domain.plugins import Batch, ConnectorManifest, PluginInfo, RuleTypeManifest, StreamCheck, StreamInfo
 from core.domain.records import Draft
 from core.errors import Invalid, PluginUnavailable, UnknownFormat
+from entrypoints.worker.runner import run_job
 from plugins.manager import _fault
 from ports.connectors import Connector, Context, ReadRequest, RuleType
+from tests.integration.api_support import Api
 
 SECRET = "canary-5f3a9c-tell-nobody"
 MANIFEST = ConnectorManifest(
@@ -133,3 +136,39 @@ class TestHost:
 
     def detect(self, sample: bytes, filename: str) -> str:
         raise UnknownFormat
+
+
+def connect(api: Api, **fields: Any) -> dict[str, Any]:
+    body = {"connector": "shop", "name": "My shop", "config": {"account": "1", "api_key": SECRET}, **fields}
+    made: dict[str, Any] = api.post("/connections", body, 201)
+    return made
+
+
+def sync(api: Api, connection: Mapping[str, Any], query: str = "") -> dict[str, Any]:
+    """The connection after it was synced."""
+    answer = api.call("POST", f"/connections/{connection['id']}/sync{query}")
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == f"/api/v1/jobs/{answer.json['id']}"
+    run_syncs(api)
+    found: dict[str, Any] = api.get(f"/connections/{connection['id']}")
+    return found
+
+
+def run_syncs(api: Api) -> int:
+    """Carries out the syncs that are open, and what they queue of their kind; returns how many."""
+    count = 0
+    while jobs := api.container.list_jobs(api.actor, stream=Stream.SYNC, statuses=["queued", "published"], limit=9):
+        for job in jobs:
+            run_job(api.container, api.tenant_id, job.id)
+            count += 1
+    return count
+
+
+def health(api: Api, connection: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = api.get(f"/connections/{connection['id']}/health")
+    return found
+
+
+def log(api: Api, connection: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.get(f"/connections/{connection['id']}/log?limit=500")["items"]
+    return found

@@ -19,36 +19,15 @@ from entrypoints.api.app import create_app
 from entrypoints.cli.main import main
 from entrypoints.container import Container
 from ports.connectors import Context
-from tests.integration.api_support import Api, new_tenant
-from tests.integration.sync_support import SECRET, Shop, TestHost
-from tests.integration.test_syncs import connect, health, log, sync
+from tests.integration.api_support import Api
+from tests.integration.sync_support import SECRET, Shop, TestHost, connect, health, log, sync
 
 OLD_KEY, NEW_KEY = "old-" + "k" * 40, "new-" + "k" * 40
 
 
 @pytest.fixture
-def shop() -> Shop:
-    return Shop()
-
-
-@pytest.fixture
-def host(shop: Shop) -> TestHost:
-    return TestHost(shop)
-
-
-@pytest.fixture
-def make_api(make_container: Callable[..., Container], host: TestHost) -> Callable[..., Api]:
-    def make(**settings: Any) -> Api:
-        container = make_container(embeddings="off", **settings)
-        container.host.override(providers.Object(host))
-        return new_tenant(container, create_app(container).test_client())
-
-    return make
-
-
-@pytest.fixture
-def api(make_api: Callable[..., Api]) -> Api:
-    return make_api()
+def api(make_shop_api: Callable[..., Api]) -> Api:
+    return make_shop_api()
 
 
 def patch(api: Api, connection: Mapping[str, Any], body: Any, status: int = 200, **headers: str) -> Any:
@@ -257,9 +236,9 @@ def test_a_field_that_became_a_secret_shows_no_more(api: Api, host: TestHost, sh
 
 
 def test_secrets_are_sealed_anew_while_the_service_runs(
-    make_api: Callable[..., Api], make_container: Callable[..., Container], shop: Shop, host: TestHost
+    make_shop_api: Callable[..., Api], make_container: Callable[..., Container], shop: Shop, host: TestHost
 ) -> None:
-    old = make_api(secret_key=OLD_KEY)
+    old = make_shop_api(secret_key=OLD_KEY)
     connections = [connect(old, name=f"Shop {n}") for n in range(3)]
     new = make_container(embeddings="off", secret_key=NEW_KEY, former_secret_keys=(OLD_KEY,))
     new.host.override(providers.Object(host))
@@ -277,13 +256,13 @@ def test_secrets_are_sealed_anew_while_the_service_runs(
 
 
 def test_the_command_seals_anew_and_names_what_it_can_not_open(
-    make_api: Callable[..., Api],
+    make_shop_api: Callable[..., Api],
     database: Any,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lost = connect(make_api(secret_key="lost-" + "k" * 40))
-    connect(make_api(secret_key=OLD_KEY), name="Kept")
+    lost = connect(make_shop_api(secret_key="lost-" + "k" * 40))
+    connect(make_shop_api(secret_key=OLD_KEY), name="Kept")
     for name, value in {
         "SORTATION_SECRET_KEY": NEW_KEY,
         "SORTATION_FORMER_SECRET_KEYS": f"unused, {OLD_KEY}",

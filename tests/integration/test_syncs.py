@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-from dependency_injector import providers
 
+from adapters.postgres.jobs import PostgresJobs
+from adapters.postgres.records import PostgresRecords
 from core.domain.events import EventFilter
-from core.domain.jobs import Stream
+from core.domain.jobs import Job
 from core.domain.plugins import Batch
 from core.domain.records import Refusal
 from core.errors import (
@@ -26,64 +27,16 @@ from core.errors import (
     SchemaChanged,
     Transient,
 )
-from entrypoints.api.app import create_app
-from entrypoints.container import Container
 from entrypoints.worker.runner import run_job
 from ports.connectors import Context
 from ports.storage import RecordFilter
-from tests.integration.api_support import Api, new_tenant
-from tests.integration.sync_support import SECRET, Shop, TestHost
+from tests.integration.api_support import Api
+from tests.integration.sync_support import SECRET, Shop, TestHost, connect, health, log, run_syncs, sync
 
 
 @pytest.fixture
-def shop() -> Shop:
-    return Shop()
-
-
-@pytest.fixture
-def host(shop: Shop) -> TestHost:
-    return TestHost(shop)
-
-
-@pytest.fixture
-def make_api(make_container: Callable[..., Container], host: TestHost) -> Callable[..., Api]:
-    def make(**settings: Any) -> Api:
-        container = make_container(embeddings="off", **settings)
-        container.host.override(providers.Object(host))
-        return new_tenant(container, create_app(container).test_client())
-
-    return make
-
-
-@pytest.fixture
-def api(make_api: Callable[..., Api]) -> Api:
-    return make_api()
-
-
-def connect(api: Api, **fields: Any) -> dict[str, Any]:
-    body = {"connector": "shop", "name": "My shop", "config": {"account": "1", "api_key": SECRET}, **fields}
-    made: dict[str, Any] = api.post("/connections", body, 201)
-    return made
-
-
-def sync(api: Api, connection: Mapping[str, Any], query: str = "") -> dict[str, Any]:
-    """The connection after it was synced."""
-    answer = api.call("POST", f"/connections/{connection['id']}/sync{query}")
-    assert answer.status_code == 202, answer.text
-    assert answer.headers["Location"] == f"/api/v1/jobs/{answer.json['id']}"
-    run_syncs(api)
-    found: dict[str, Any] = api.get(f"/connections/{connection['id']}")
-    return found
-
-
-def run_syncs(api: Api) -> int:
-    """Carries out the syncs that are open, and what they queue of their kind; returns how many."""
-    count = 0
-    while jobs := api.container.list_jobs(api.actor, stream=Stream.SYNC, statuses=["queued", "published"], limit=9):
-        for job in jobs:
-            run_job(api.container, api.tenant_id, job.id)
-            count += 1
-    return count
+def api(make_shop_api: Callable[..., Api]) -> Api:
+    return make_shop_api()
 
 
 def external_ids(api: Api) -> Counter[str]:
@@ -98,11 +51,6 @@ def all_of(shop: Shop) -> Counter[str]:
 def events(api: Api, *types: str) -> list[str]:
     api.container.seal_events()
     return [e.type for e in api.container.list_events(api.actor, EventFilter(types=types), after=0, limit=1_000)]
-
-
-def health(api: Api, connection: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = api.get(f"/connections/{connection['id']}/health")
-    return found
 
 
 def make_due(superuser: psycopg.Connection[Any]) -> None:
@@ -201,9 +149,9 @@ def test_a_worker_that_lost_its_lease_stores_nothing_more(api: Api, shop: Shop) 
     assert external_ids(api) == all_of(shop)
 
 
-def test_after_its_share_the_rest_is_the_next_jobs(make_api: Callable[..., Api], shop: Shop) -> None:
+def test_after_its_share_the_rest_is_the_next_jobs(make_shop_api: Callable[..., Api], shop: Shop) -> None:
     shop.items = {"charges": 35, "refunds": 5}
-    api = make_api(sync_records=20)
+    api = make_shop_api(sync_records=20)
     connection = connect(api)
     api.post(f"/connections/{connection['id']}/sync", status=202)
     assert run_syncs(api) == 3
@@ -211,17 +159,17 @@ def test_after_its_share_the_rest_is_the_next_jobs(make_api: Callable[..., Api],
     assert shop.asked == [("charges", None), ("refunds", None), ("charges", {"last": 20}), ("charges", {"last": 35})]
 
 
-def test_a_time_budget_ends_a_run_and_the_rest_follows(make_api: Callable[..., Api], shop: Shop) -> None:
-    api = make_api(sync_seconds=0.000_001)
+def test_a_time_budget_ends_a_run_and_the_rest_follows(make_shop_api: Callable[..., Api], shop: Shop) -> None:
+    api = make_shop_api(sync_seconds=0.000_001)
     connection = connect(api)
     api.post(f"/connections/{connection['id']}/sync", status=202)
     assert run_syncs(api) == 4
     assert external_ids(api) == all_of(shop)
 
 
-def test_a_source_without_cursors_is_not_read_round_and_round(make_api: Callable[..., Api], shop: Shop) -> None:
+def test_a_source_without_cursors_is_not_read_round_and_round(make_shop_api: Callable[..., Api], shop: Shop) -> None:
     shop.without_cursor = True
-    api = make_api(sync_records=20)
+    api = make_shop_api(sync_records=20)
     connection = connect(api)
     sync(api, connection)
     assert health(api, connection)["code"] == "plugin_bug"
@@ -406,11 +354,6 @@ def test_a_sync_whose_records_are_all_refused_is_told(api: Api, shop: Shop, monk
     assert any("item 1 is refused: bad •••" in line["text"] for line in log(api, connection))
 
 
-def log(api: Api, connection: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = api.get(f"/connections/{connection['id']}/log?limit=500")["items"]
-    return found
-
-
 @pytest.mark.parametrize("garbage", ["text", {"last": float("nan")}, {"last": "\x00"}, {"x": "y" * 100_000}, {1, 2}])
 def test_a_cursor_that_is_no_json_is_the_plugins_bug(
     api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch, garbage: Any
@@ -419,6 +362,59 @@ def test_a_cursor_that_is_no_json_is_the_plugins_bug(
     connection = connect(api)
     sync(api, connection)
     assert health(api, connection)["code"] == "plugin_bug"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["text", {"drafts": ()}, Batch(drafts=("text",)), Batch(refusals=("text",)), Batch(drafts=None)],  # type: ignore[arg-type]
+)
+def test_what_is_no_batch_is_the_plugins_bug(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch, garbage: Any
+) -> None:
+    monkeypatch.setattr(shop, "read", lambda ctx, request: iter([garbage]))
+    connection = connect(api)
+    sync(api, connection)
+    assert health(api, connection)["code"] == "plugin_bug"
+
+
+def test_a_batch_of_any_size_is_stored_with_its_cursor_at_its_end(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.page = 25
+    monkeypatch.setattr("core.usecases.sync.BATCH", 10)
+    seen = []
+    hold = PostgresJobs.hold
+
+    def watched(jobs: PostgresJobs, job: Job, progress: Any = None) -> None:
+        seen.append((len(external_ids(api)), progress is not None))
+        hold(jobs, job, progress)
+
+    monkeypatch.setattr(PostgresJobs, "hold", watched)
+    sync(api, connect(api))
+    assert seen == [(0, False), (10, False), (20, False), (20, True)]
+    assert external_ids(api) == all_of(shop)
+
+
+def test_one_record_that_the_storage_can_not_take_is_refused_alone(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is the last of its batch, which the cursor comes with."""
+    shop.items = {"charges": 10}
+    store = PostgresRecords.store
+
+    def refuse(records: PostgresRecords, rows: Any, **options: Any) -> Any:
+        if any(draft.external_id == "charges-00010" for _, draft, _ in rows):
+            raise ValueError("no place for this")
+        return store(records, rows, **options)
+
+    monkeypatch.setattr(PostgresRecords, "store", refuse)
+    connection = connect(api)
+    assert sync(api, connection)["health"] == "healthy"
+    assert len(external_ids(api)) == 9
+    [imported] = api.get("/imports")["items"]
+    assert (imported["inserted"], imported["refused"]) == (9, 1)
+    with api.container.uow().begin(api.actor) as tx:
+        assert tx.syncs.cursors(UUID(connection["id"]))["charges"].cursor == {"last": 10}
 
 
 def test_a_changed_configuration_is_given_a_fresh_chance(api: Api, shop: Shop) -> None:
@@ -484,9 +480,9 @@ def test_syncs_are_measured(api: Api, shop: Shop) -> None:
 
 
 def test_a_sync_whose_worker_is_lost_each_time_degrades_its_connection(
-    make_api: Callable[..., Api], shop: Shop
+    make_shop_api: Callable[..., Api], shop: Shop
 ) -> None:
-    api = make_api(job_max_attempts=2)
+    api = make_shop_api(job_max_attempts=2)
     connection = connect(api)
     shop.faults["charges", 11] = [KeyboardInterrupt(), KeyboardInterrupt()]
     job = api.post(f"/connections/{connection['id']}/sync", status=202)
