@@ -136,6 +136,13 @@ class PermissionDenied(SortationError):
     status = 409
 
 
+class WebhookRefused(SortationError):
+    """No connection takes this delivery: its address, its signature or its time is not right."""
+
+    code = "webhook_refused"
+    status = 401
+
+
 class CursorInvalid(SortationError):
     """The source no longer knows this cursor: it is to be read from the beginning."""
 

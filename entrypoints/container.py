@@ -9,8 +9,13 @@ from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
 from adapters.embedders import Succession
+from adapters.http.clients import GuardedClients
+from adapters.http.policy import parse_policy
+from adapters.http.rates import rates_at
+from adapters.http.transport import GuardedTransport
 from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
+from adapters.oauth.provider import AuthlibProvider
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres import engine
@@ -33,6 +38,7 @@ from core.usecases import (
     ingest,
     jobs,
     llm_spending,
+    oauth,
     process,
     promise,
     proposals,
@@ -47,12 +53,13 @@ from core.usecases import (
     sources,
     sync,
     vectors,
+    webhooks,
     withdraw,
 )
 from entrypoints.settings import Settings
 from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
-from ports.connectors import NoHttpClients, PluginHost
+from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
 from ports.trials import Trials
@@ -89,6 +96,10 @@ def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
         model=model,
         timeout=settings.llm_timeout_seconds,
     )
+
+
+def _transport(settings: Settings) -> GuardedTransport:
+    return GuardedTransport(parse_policy(settings.http_allow))
 
 
 def _vector_homes(settings: Settings) -> VectorHomes | None:
@@ -145,7 +156,15 @@ class Container(containers.DeclarativeContainer):
     secrets = providers.Singleton(
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
     )
-    http_clients = providers.Singleton(NoHttpClients)
+    transport = providers.Singleton(_transport, settings)
+    oauth_provider = providers.Singleton(AuthlibProvider, transport)
+    access_token = providers.Callable(
+        oauth.access_token, uow=uow, provider=oauth_provider, secrets=secrets, clock=clock
+    )
+    rates = providers.Singleton(rates_at, settings.provided.broker_url)
+    http_clients = providers.Singleton(
+        GuardedClients, transport, rates=rates, tokens=access_token.provider, jitter=ids.provided.uniform
+    )
     matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)
     embedder = providers.Singleton(_embedder, settings)
@@ -196,7 +215,29 @@ class Container(containers.DeclarativeContainer):
     change_connection = providers.Callable(
         connections.change_connection, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
     )
-    delete_connection = providers.Callable(connections.delete_connection, uow=uow)
+    delete_connection = providers.Callable(
+        connections.delete_connection, uow=uow, host=host, secrets=secrets, provider=oauth_provider
+    )
+    start_sign_in = providers.Callable(
+        oauth.start_sign_in,
+        public_url=settings.provided.public_url,
+        uow=uow,
+        host=host,
+        provider=oauth_provider,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    finish_sign_in = providers.Callable(
+        oauth.finish_sign_in,
+        system=system,
+        uow=uow,
+        host=host,
+        provider=oauth_provider,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
 
     resume_connection = providers.Callable(connections.resume_connection, uow=uow, clock=clock, ids=ids)
     connection_health = providers.Callable(connections.connection_health, uow=uow)
@@ -229,6 +270,18 @@ class Container(containers.DeclarativeContainer):
     get_import = providers.Callable(imports.get_import, uow=uow)
     list_imports = providers.Callable(imports.list_imports, uow=uow)
     undo_import = providers.Callable(imports.undo_import, uow=uow)
+
+    receive_webhook = providers.Callable(
+        webhooks.receive_webhook,
+        max_attempts=settings.provided.job_max_attempts,
+        system=system,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    list_deliveries = providers.Callable(webhooks.list_deliveries, uow=uow)
 
     list_records = providers.Callable(records.list_records, uow=uow)
     export_records = providers.Callable(records.export_records, uow=uow)
@@ -341,6 +394,15 @@ class Container(containers.DeclarativeContainer):
         sync.sync_connection,
         max_records=settings.provided.sync_records,
         max_seconds=settings.provided.sync_seconds,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        clients=http_clients,
+        clock=clock,
+        ids=ids,
+    )
+    read_webhook = providers.Callable(
+        webhooks.read_webhook,
         uow=uow,
         host=host,
         secrets=secrets,

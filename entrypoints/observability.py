@@ -46,6 +46,8 @@ def set_up_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    for name in ("httpcore2", "httpx2"):  # their debug lines hold headers, their others whole addresses
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def set_up_tracing(settings: Settings, service: str) -> None:

@@ -10,7 +10,7 @@ import base64
 import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
+from adapters.http.policy import parse_policy
 from core.domain.jobs import Stream
 from core.errors import SortationError
 
@@ -96,6 +97,11 @@ class Settings:
     tenant_share: int
     """How many jobs of one tenant may be in flight at once."""
     max_upload_bytes: int
+    max_webhook_bytes: int
+    public_url: str
+    """Where people and sources reach the API from outside, without a slash at its end."""
+    http_allow: tuple[str, ...]
+    """Hosts and networks that connections may ask beside public addresses, also by http://."""
     embeddings: Literal["local", "openai", "off"]
     embeddings_model: str
     """The model that is asked for where embeddings are OpenAI's, or those of an API like it."""
@@ -184,6 +190,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             refit_delay_seconds=env.float("REFIT_DELAY_SECONDS", 5.0, validate=validate.Range(0)),
             tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
+            max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
+            public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
+            http_allow=_names(env.list("HTTP_ALLOW", [], validate=_policy) or ()),
             embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),
             embeddings_model=env.str("EMBEDDINGS_MODEL", "text-embedding-3-small"),
             embeddings_api_key=embeddings_api_key or llm_api_key,
@@ -206,6 +215,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             log_format=_choice(env, "LOG_FORMAT", "json", "console"),
             otlp_endpoint=env.str("OTLP_ENDPOINT", otlp_fallback, validate=_url("http", "https")),
         )
+    settings = replace(settings, public_url=settings.public_url or f"http://{settings.host}:{settings.port}")
     try:
         env.seal()
     except EnvValidationError as error:
@@ -292,6 +302,21 @@ def _streams(env: Env) -> tuple[str, ...]:
     if unknown := sorted(set(named) - set(everything)):
         raise SettingsError(f"SORTATION_WORKER_STREAMS: {unknown[0]!r} is none of {', '.join(everything)}.")
     return named
+
+
+def _policy(values: Iterable[str]) -> None:
+    try:
+        parse_policy(_names(values))
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _public_url(value: str) -> None:
+    if not value:
+        return
+    _url("http", "https")(value)
+    if "?" in value or "#" in value:
+        raise ValidationError("Has neither a query nor a fragment.")
 
 
 _at_least_one = validate.Range(min=1)

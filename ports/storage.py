@@ -29,9 +29,11 @@ from ports.connection_storage import Connections, Syncs
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
+from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
+from ports.webhook_storage import WebhookDeliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +307,11 @@ class Transaction(Protocol):
     @property
     def syncs(self) -> Syncs: ...
     @property
+    def oauth(self) -> OAuthStorage: ...
+    @property
     def imports(self) -> Imports: ...
+    @property
+    def deliveries(self) -> WebhookDeliveries: ...
     @property
     def records(self) -> Records: ...
     @property

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.domain.events import Event, EventFilter
+from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
 
 
@@ -28,6 +29,12 @@ class SystemStorage(Protocol):
     and what must be found before the tenant is known."""
 
     def find_api_key(self, key_id: str) -> ApiKey | None: ...
+
+    def tenant_of_connection(self, connection_id: UUID) -> UUID | None: ...
+
+    def take_sign_in(self, state_hash: bytes) -> SignIn | None:
+        """The sign-in with this state, which is used up by that."""
+        ...
 
     def take_due(
         self, *, share: int, limit: int
@@ -52,8 +59,8 @@ class SystemStorage(Protocol):
         ...
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
-        """Drops payloads of imports that ended so long ago, jobs that are done, and idempotency keys; returns how many
-        rows went. Dead jobs stay."""
+        """Drops payloads of imports and of webhooks that ended so long ago, sign-ins that nobody finished, jobs that
+        are done, and idempotency keys; returns how many rows went. Dead jobs stay."""
         ...
 
     def wait(self, seconds: float) -> None:

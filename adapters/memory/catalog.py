@@ -79,6 +79,12 @@ class MemoryConnections:
         if id in used | {imported.connection_id for imported in self._state.imports.values()}:
             raise Conflict("this connection has records or imports")
         del self._connections[id]
+        for delivery in [d for d in self._state.deliveries.values() if d.connection_id == id]:
+            del self._state.deliveries[delivery.id]
+            self._state.messages.pop(delivery.id, None)
+        self._state.oauth_tokens.pop(id, None)
+        for state in [s.state_hash for s in self._state.sign_ins.values() if s.connection_id == id]:
+            del self._state.sign_ins[state]
         for cursor in [key for key in self._state.cursors if key[0] == id]:
             del self._state.cursors[cursor]
         for entry in [key for key in self._state.health if key[0] == id]:

@@ -23,11 +23,14 @@ from core.domain.jobs import Job
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
+from core.domain.oauth import OAuthTokens, SignIn
+from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.records import Record
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from core.domain.webhooks import WebhookDelivery
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
 from ports.clock import Clock, Ids
 from ports.learning_storage import StoredEnsemble
@@ -113,6 +116,12 @@ class TenantState:
     """How many, and with how many records, by connector and outcome."""
     imports: dict[UUID, Import] = field(default_factory=dict)
     payloads: dict[UUID, bytes] = field(default_factory=dict)
+    oauth_tokens: dict[UUID, OAuthTokens] = field(default_factory=dict)
+    """By connection."""
+    sign_ins: dict[bytes, SignIn] = field(default_factory=dict)
+    deliveries: dict[UUID, WebhookDelivery] = field(default_factory=dict)
+    messages: dict[UUID, WebhookMessage] = field(default_factory=dict)
+    """By delivery, until they are dropped."""
     records: dict[UUID, KeptRecord] = field(default_factory=dict)
     tombstones: dict[tuple[UUID, str, str], datetime] = field(default_factory=dict)
     """By connection, account and external id."""

@@ -14,6 +14,7 @@ from adapters.memory.work import list_events, syncs
 from core.domain.connections import Connection
 from core.domain.events import Event, EventFilter
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
+from core.domain.oauth import SignIn
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
 from ports.system import StreamStats
 
@@ -28,6 +29,16 @@ class MemorySystem:
         with self._store.lock:
             keys = (key for state in self._store.tenants.values() for key in state.api_keys.values())
             return next((key for key in keys if key.key_id == key_id), None)
+
+    def tenant_of_connection(self, connection_id: UUID) -> UUID | None:
+        with self._store.lock:
+            found = (id for id, state in self._store.tenants.items() if connection_id in state.connections)
+            return next(found, None)
+
+    def take_sign_in(self, state_hash: bytes) -> SignIn | None:
+        with self._store.lock:
+            found = (state.sign_ins.pop(state_hash, None) for state in self._store.tenants.values())
+            return next((sign_in for sign_in in found if sign_in is not None), None)
 
     @contextmanager
     def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
@@ -135,6 +146,10 @@ class MemorySystem:
             for state in self._store.tenants.values():
                 ended = (i for i in state.imports.values() if _before(i.finished_at, now, payload_seconds))
                 gone += sum(state.payloads.pop(i.id, None) is not None for i in ended)
+                stale = [key for key, sign_in in state.sign_ins.items() if sign_in.expires_at < now]
+                gone += len([state.sign_ins.pop(key) for key in stale])
+                read = (d for d in state.deliveries.values() if _before(d.finished_at, now, payload_seconds))
+                gone += sum(state.messages.pop(d.id, None) is not None for d in read)
                 old_jobs = [
                     kept.job.id
                     for kept in state.jobs.values()

@@ -13,12 +13,14 @@ from adapters.memory.categories import MemoryCategories
 from adapters.memory.evaluations import MemoryEvaluations
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
+from adapters.memory.oauth import MemoryOAuth
 from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
 from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
 from adapters.memory.syncs import MemorySyncs
+from adapters.memory.webhooks import MemoryWebhookDeliveries
 from adapters.memory.work import MemoryEvents, MemoryJobs
 from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay
@@ -36,7 +38,9 @@ class MemoryTransaction:
         self.categories = MemoryCategories(at)
         self.connections = MemoryConnections(at)
         self.syncs = MemorySyncs(at)
+        self.oauth = MemoryOAuth(at)
         self.imports = MemoryImports(at)
+        self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)
         self.approvals = MemoryApprovals(at)
         self.examples = MemoryExamples(at)

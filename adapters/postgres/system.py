@@ -16,10 +16,12 @@ from adapters.postgres.accounts import to_api_key, to_tenant
 from adapters.postgres.connection_tables import connector_counts
 from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
+from adapters.postgres.oauth import to_sign_in
 from adapters.postgres.tables import daily_counts, event_batches, jobs, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
 from core.domain.events import Event, EventFilter
+from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
 from ports.clock import Ids
@@ -83,6 +85,18 @@ class PostgresSystem:
             query = text("SELECT * FROM find_api_key(:key_id)")
             row = connection.execute(query, {"key_id": key_id}).mappings().first()
         return None if row is None else to_api_key(row)
+
+    def tenant_of_connection(self, connection_id: UUID) -> UUID | None:
+        with passing_faults(), self._engine.connect() as connection:
+            found: UUID | None = connection.execute(select(func.tenant_of_connection(connection_id))).scalar()
+        return found
+
+    def take_sign_in(self, state_hash: bytes) -> SignIn | None:
+        with passing_faults(), self._engine.connect() as connection:
+            query = text("SELECT * FROM take_oauth_state(:state_hash)")
+            row = connection.execute(query, {"state_hash": state_hash}).mappings().first()
+            connection.commit()
+        return None if row is None else to_sign_in(row)
 
     @contextmanager
     def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
@@ -158,7 +172,8 @@ class PostgresSystem:
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
-            gone: int = connection.execute(select(func.sweep(payload_seconds, job_seconds, key_seconds))).scalar_one()
+            swept = func.sweep(payload_seconds, job_seconds, key_seconds) + func.sweep_arrivals(payload_seconds)
+            gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()
         return gone
 

@@ -31,9 +31,11 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     evaluation_tables,
     learning_tables,
     llm_tables,
+    oauth_tables,
     promise_tables,
     rule_tables,
     vector_tables,
+    webhook_tables,
 )
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
@@ -125,6 +127,7 @@ connections = Table(
     a_time("last_synced_at", null=True),
     of_tenant(),
     UniqueConstraint("tenant_id", "connector", "name"),
+    Index("connections_by_id", "id"),  # to find the tenant of one
     Index("connections_due", "tenant_id", "next_sync_at", postgresql_where=text("next_sync_at IS NOT NULL")),
 )
 

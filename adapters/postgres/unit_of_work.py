@@ -22,6 +22,7 @@ from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
+from adapters.postgres.oauth import PostgresOAuth
 from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.rule_learning import PostgresProposals
@@ -30,6 +31,7 @@ from adapters.postgres.rule_runs import PostgresRuleRuns
 from adapters.postgres.rules import PostgresRules
 from adapters.postgres.syncs import PostgresSyncs
 from adapters.postgres.tables import idempotency_keys
+from adapters.postgres.webhooks import PostgresWebhookDeliveries
 from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay, Transient
 from ports.clock import Ids
@@ -45,7 +47,9 @@ class PostgresTransaction:
         self.categories = PostgresCategories(connection, tenant_id, ids)
         self.connections = PostgresConnections(connection, tenant_id)
         self.syncs = PostgresSyncs(connection, tenant_id)
+        self.oauth = PostgresOAuth(connection, tenant_id)
         self.imports = PostgresImports(connection, tenant_id)
+        self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)
         self.approvals = PostgresApprovals(connection, tenant_id)
         self.examples = PostgresExamples(connection, tenant_id)

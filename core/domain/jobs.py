@@ -21,6 +21,7 @@ class Stream(StrEnum):
     LEARN = "rules:learn"
     RUN = "rules:run"
     EVALUATE = "evaluations:run"
+    WEBHOOK = "webhooks:receive"
     SYNC = "connections:sync"
 
 

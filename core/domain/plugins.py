@@ -34,7 +34,8 @@ class AuthKind(StrEnum):
 class Auth:
     """How `ctx.http` identifies itself. The host does it: a plugin sees no refresh token, and need not see any other.
 
-    An API key is the secret field `field` of the configuration, sent in `header` as `value` says. OAuth2 needs
+    An API key is the secret field `field` of the configuration, sent in `header` as `value` says. OAuth2 takes
+    `client_id` and `client_secret` (a secret field, which public clients lack) of the configuration, and needs
     `authorize_url` (but for client credentials), `token_url` and `scopes`; `revoke_url` and `account_url` where the
     source has them. `account_field` is the field of that answer which tells whose account it is: who signs in again
     must be the same. Of all URLs and values `{name}` stands for that field of the configuration.
@@ -67,7 +68,10 @@ class WebhookScheme(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """How deliveries are verified, before the plugin sees them: by `scheme`, `signature_header` of it for HMAC.
+    """How deliveries are verified, before the plugin sees them: by `scheme`, `signature_header` of it for HMAC, with
+    the configuration's secret field `webhook_secret`: a text, or a list of those that may sign. Where nothing is
+    signed, its field `accept_unsigned` must be true.
+
     `id_header` names the header with the event's id where the scheme has none of its own; without one, deliveries with
     equal bodies are one event."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,15 +12,18 @@ from core.domain.categories import MAX_NAME
 from core.domain.connections import Connection, check_schedule, check_streams
 from core.domain.events import EventType, NewEvent
 from core.domain.health import Health, HealthEntry, LogLine, secret_words
+from core.domain.oauth import oauth_client
 from core.domain.plugins import ConnectorManifest
 from core.domain.records import clean_text
 from core.domain.tenants import Actor
-from core.errors import Conflict, Invalid, PluginUnavailable, SecretUnreadable, VersionMismatch
+from core.errors import Conflict, Invalid, PluginUnavailable, SecretUnreadable, SortationError, VersionMismatch
 from core.usecases.shared.connection_health import note_health
-from core.usecases.shared.secrets import open_secrets, seal_secrets
+from core.usecases.shared.oauth import give_back, open_tokens
+from core.usecases.shared.secrets import open_secrets, seal_secrets, whole_config
 from core.usecases.shared.source import without_secret_errors
 from ports.clock import Clock, Ids
 from ports.connectors import PluginHost
+from ports.oauth import OAuthProvider
 from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
@@ -122,15 +126,31 @@ def change_connection(
     return replace(changed, version=connection.version + 1)
 
 
-def delete_connection(actor: Actor, connection_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
-    """Raises `NotFound`, `VersionMismatch`, or `Conflict` while it has records or a sync is under way."""
+def delete_connection(
+    actor: Actor,
+    connection_id: UUID,
+    *,
+    version: int | None,
+    uow: UnitOfWork,
+    host: PluginHost,
+    secrets: SecretBox,
+    provider: OAuthProvider,
+) -> None:
+    """What its source gave it to sign in with is given back, as far as that can be reached. Raises `NotFound`,
+    `VersionMismatch`, or `Conflict` while it has records or a sync is under way."""
     with uow.begin(actor) as tx:
-        tx.connections.get(connection_id, lock=True)
+        connection = tx.connections.get(connection_id, lock=True)
         if tx.jobs.open_sync(connection_id) is not None:
             raise Conflict("a sync of this connection is under way")
+        tokens = tx.oauth.get(connection_id)
         tx.connections.delete(connection_id, version)
         tx.events.append([NewEvent(type=EventType.CONNECTION_DELETED, subject_id=connection_id)])
         tx.commit()
+    manifest = host.connectors().get(connection.connector)
+    if tokens is not None and manifest is not None:
+        with suppress(SortationError):  # the connection is gone either way
+            client = oauth_client(manifest.auth, whole_config(connection, secrets))
+            give_back(client, *open_tokens(actor.tenant_id, tokens, secrets), provider)
 
 
 def resume_connection(actor: Actor, connection_id: UUID, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> Connection:

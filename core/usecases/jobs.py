@@ -15,6 +15,7 @@ from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
+from core.domain.webhooks import DeliveryStatus
 from core.errors import Invalid, NotFound
 from core.usecases.shared.connection_health import note_health
 from ports.clock import Clock, Ids
@@ -57,6 +58,8 @@ def fail_job(
             tx.events.append([NewEvent(type=EventType.JOB_DEAD, subject_id=job.id, payload=payload)])
             if job.stream is Stream.INGEST:
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
+            if job.stream is Stream.WEBHOOK:
+                _fail_delivery(tx, UUID(job.payload["delivery_id"]), str(error), clock)
             if synced is not None:
                 _fail_sync(tx, job, synced, reason, clock, ids)
             if job.stream is Stream.RUN:
@@ -76,6 +79,13 @@ def _fail_import(tx: Transaction, import_id: UUID, reason: str, clock: Clock) ->
     imported = tx.imports.get(import_id)
     tx.imports.update(replace(imported, status=ImportStatus.FAILED, failure=failure, finished_at=clock.now()))
     tx.events.append([NewEvent(type=EventType.IMPORT_FAILED, subject_id=import_id, payload={"reason": failure})])
+
+
+def _fail_delivery(tx: Transaction, delivery_id: UUID, reason: str, clock: Clock) -> None:
+    failure = next(iter(reason.splitlines()), "")[:MAX_ERROR]
+    delivery = tx.deliveries.get(delivery_id)
+    tx.deliveries.update(replace(delivery, status=DeliveryStatus.FAILED, failure=failure, finished_at=clock.now()))
+    tx.events.append([NewEvent(type=EventType.WEBHOOK_FAILED, subject_id=delivery_id, payload={"reason": failure})])
 
 
 def _synced(tx: Transaction, job: Job) -> Connection | None:

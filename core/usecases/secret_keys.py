@@ -8,6 +8,7 @@ from uuid import UUID
 from core.domain.connections import secrets_context
 from core.domain.tenants import worker_actor
 from core.errors import SecretUnreadable
+from core.usecases.shared.oauth import tokens_context
 from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 from ports.system import SystemStorage
@@ -39,7 +40,8 @@ def rotate_secrets(*, uow: UnitOfWork, system: SystemStorage, secrets: SecretBox
 
 
 def _rotate(tenant_id: UUID, unreadable: list[UUID], uow: UnitOfWork, secrets: SecretBox) -> int:
-    count, after = 0, None
+    count = _rotate_tokens(tenant_id, unreadable, uow, secrets)
+    after = None
     while True:
         with uow.begin(worker_actor(tenant_id)) as tx:
             found = tx.connections.sealed_otherwise(secrets.prefix, after=after, limit=BATCH)
@@ -55,3 +57,22 @@ def _rotate(tenant_id: UUID, unreadable: list[UUID], uow: UnitOfWork, secrets: S
         if len(found) < BATCH:
             return count
         after = found[-1].id
+
+
+def _rotate_tokens(tenant_id: UUID, unreadable: list[UUID], uow: UnitOfWork, secrets: SecretBox) -> int:
+    count, after = 0, None
+    while True:
+        with uow.begin(worker_actor(tenant_id)) as tx:
+            found = tx.oauth.sealed_otherwise(secrets.prefix, after=after, limit=BATCH)
+            for tokens in found:
+                bound_to = tokens_context(tenant_id, tokens.connection_id)
+                try:
+                    fresh = secrets.seal(secrets.open(tokens.sealed, bound_to), bound_to)
+                except SecretUnreadable:
+                    unreadable.append(tokens.connection_id)
+                else:
+                    count += tx.oauth.reseal(tokens.connection_id, tokens.sealed, fresh)
+            tx.commit()
+        if len(found) < BATCH:
+            return count
+        after = found[-1].connection_id

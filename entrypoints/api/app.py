@@ -30,6 +30,7 @@ from entrypoints.api import (
     jobs,
     llm,
     metrics,
+    oauth,
     records,
     records_export,
     rule_previews,
@@ -37,6 +38,7 @@ from entrypoints.api import (
     rule_runs,
     rules,
     tenants,
+    webhooks,
 )
 from entrypoints.api.responses import OrjsonProvider, apply_etag
 from entrypoints.api.schemas.problems import ProblemSchema
@@ -66,6 +68,8 @@ _RESOURCES = (
     llm,
     events,
     jobs,
+    webhooks,
+    oauth,
 )
 log = structlog.get_logger("sortation.api")
 

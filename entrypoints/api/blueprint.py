@@ -92,6 +92,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
 
+def foreign_query(view: View) -> View:
+    """For a view whose query is another's to write: parameters that nobody knows are none of its business."""
+    view.foreign_query = True  # type: ignore[attr-defined]
+    return view
+
+
 def query_of(schema: type[Schema]) -> dict[str, bool]:
     """Query parameters by name, and whether they may be repeated."""
     return {field.data_key or name: isinstance(field, fields.List) for name, field in schema().fields.items()}
@@ -101,7 +107,10 @@ def check_query() -> None:
     """Before each request: refuses parameters that the route doesn't know, and ones given twice; raises `Invalid`."""
     if not request.args or request.endpoint is None:
         return
-    known: Mapping[str, bool] = getattr(current_app.view_functions[request.endpoint], "query", {})
+    view = current_app.view_functions[request.endpoint]
+    if getattr(view, "foreign_query", False):
+        return
+    known: Mapping[str, bool] = getattr(view, "query", {})
     wrong: dict[str, list[str]] = {}
     for name, values in request.args.lists():
         if name not in known:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from core.domain.webhooks import Outcome
 from core.errors import Transient
 from ports.system import SystemStorage
 
@@ -29,12 +30,16 @@ class Metrics:
         self._seconds = Histogram(
             "sortation_http_request_seconds", "Seconds until the answer begins.", labels[:2], registry=self.registry
         )
+        self._webhooks = Counter("sortation_webhooks", "Webhooks by outcome.", ["outcome"], registry=self.registry)
         self.registry.register(_Stored(system))
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         method = method if method in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+    def webhook(self, outcome: Outcome) -> None:
+        self._webhooks.labels(outcome.value).inc()
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from core.domain.tenants import Actor
 
@@ -31,5 +32,9 @@ def is_operator() -> bool:
 
 def small_body(limit: int = MAX_JSON_BYTES) -> bytes:
     """The body, in memory; the request ends with 413 when it is larger than `limit` bytes."""
-    request.max_content_length = min(limit, current_app.config["MAX_CONTENT_LENGTH"])
-    return request.get_data(cache=True)
+    limit = min(limit, current_app.config["MAX_CONTENT_LENGTH"])
+    request.max_content_length = limit + 1  # a body that comes in chunks is cut off there without a word
+    body = request.get_data(cache=True)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    return body

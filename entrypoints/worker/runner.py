@@ -52,6 +52,7 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.LEARN: container.learn_rules,
         Stream.RUN: container.run_rules,
         Stream.EVALUATE: container.run_evaluation,
+        Stream.WEBHOOK: container.read_webhook,
         Stream.SYNC: container.sync_connection,
     }
 

@@ -14,13 +14,16 @@ from core.domain.tenants import Actor, Idempotency, Membership, User
 from tests.contract.storage import (
     START,
     Storage,
+    a_delivery,
     a_draft,
     a_health_entry,
     a_key,
     a_log_line,
+    a_message,
     a_proposal,
     a_rule,
     a_run,
+    a_sign_in,
     an_answer,
     an_arrival,
     an_ensemble,
@@ -28,6 +31,7 @@ from tests.contract.storage import (
     an_example,
     an_import,
     asked,
+    some_tokens,
     vector,
 )
 
@@ -50,6 +54,7 @@ class Belongings:
     evaluation: UUID
     job: UUID
     key: UUID
+    delivery: UUID
 
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
@@ -62,12 +67,15 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, another, key, person, proposal, run, evaluation = storage.ids.batch(8)
+    rule, example, another, key, person, proposal, run, evaluation, delivery = storage.ids.batch(9)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
+        tx.oauth.put(some_tokens(connection))
+        tx.oauth.begin(a_sign_in(actor, connection, str(connection).encode()))
+        tx.deliveries.add(a_delivery(delivery, actor, connection), a_message())
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
         taught = an_example(example, actor, category, record)
         tx.examples.put([taught, an_example(another, actor, category, undecided)])
@@ -113,4 +121,5 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         evaluation=evaluation,
         job=job,
         key=key,
+        delivery=delivery,
     )

@@ -24,11 +24,14 @@ from core.domain.health import Health, HealthEntry, LogLine
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
+from core.domain.oauth import OAuthTokens, SignIn
+from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
+from core.domain.webhooks import DeliveryStatus, WebhookDelivery
 from ports.learning_storage import StoredEnsemble
 from ports.storage import Stored, Transaction, UnitOfWork
 from ports.system import SystemStorage
@@ -201,6 +204,46 @@ def an_import(id: UUID, actor: Actor, connection_id: UUID) -> Import:
         failure=None,
         created_at=START,
         finished_at=None,
+    )
+
+
+def a_message(body: bytes = b"{}", event_id: str = "evt_1") -> WebhookMessage:
+    return WebhookMessage(id=event_id, body=body, headers={"x-event": "paid"}, received_at=START)
+
+
+def a_delivery(id: UUID, actor: Actor, connection_id: UUID, event_id: str = "evt_1") -> WebhookDelivery:
+    return WebhookDelivery(
+        id=id,
+        tenant_id=actor.tenant_id,
+        connection_id=connection_id,
+        event_id=event_id,
+        job_id=id,
+        bytes=2,
+        status=DeliveryStatus.RECEIVED,
+        inserted=0,
+        known=0,
+        refused=0,
+        refusals=(),
+        failure=None,
+        received_at=START,
+        finished_at=None,
+    )
+
+
+def some_tokens(connection_id: UUID, **fields: Any) -> OAuthTokens:
+    standard: dict[str, Any] = {"sealed": b"\x01\x00sealed\xff", "account": "alice", "expires_at": START}
+    return OAuthTokens(connection_id=connection_id, changed_at=START, **{**standard, **fields})
+
+
+def a_sign_in(actor: Actor, connection_id: UUID, state_hash: bytes = b"\x00hash\xff", **fields: Any) -> SignIn:
+    standard: dict[str, Any] = {
+        "sealed": b"\x01\x00verifier\xff",
+        "redirect_uri": "https://sort.example/back",
+        "started_by": "key Console",
+        "expires_at": START,
+    }
+    return SignIn(
+        tenant_id=actor.tenant_id, connection_id=connection_id, state_hash=state_hash, **{**standard, **fields}
     )
 
 

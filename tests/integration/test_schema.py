@@ -177,7 +177,16 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "SELECT proname, proconfig, has_function_privilege('public', oid, 'execute') FROM pg_proc"
         " WHERE prosecdef AND pronamespace = 'public'::regnamespace"
     ).fetchall()
-    assert {row[0] for row in rows} == {"count_connections", "ensure_user", "find_api_key", "queue_syncs", "sweep"}
+    assert {row[0] for row in rows} == {
+        "count_connections",
+        "ensure_user",
+        "find_api_key",
+        "queue_syncs",
+        "sweep",
+        "sweep_arrivals",
+        "take_oauth_state",
+        "tenant_of_connection",
+    }
     assert {(tuple(row[1]), row[2]) for row in rows} == {(("search_path=public, pg_temp",), False)}
 
 

@@ -125,6 +125,10 @@ def test_explicit_urls_win_over_derived_ones_and_need_no_owner() -> None:
         ("LLM_INPUT_PRICE", "-0.15"),
         ("LLM_OUTPUT_PRICE", "NaN"),
         ("LLM_BREAKER_FAILURES", "0"),
+        ("HTTP_ALLOW", "erp.internal,10.0.0.1/8"),
+        ("PUBLIC_URL", "sort.example"),
+        ("PUBLIC_URL", "https://sort.example/?x=1"),
+        ("MAX_WEBHOOK_BYTES", "0"),
     ],
 )
 def test_an_invalid_value_is_refused_in_one_line_that_names_it_and_tells_no_secret(name: str, value: str) -> None:
@@ -224,11 +228,23 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "rules:run",
         "evaluations:run",
         "connections:sync",
+        "webhooks:receive",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
     assert named.worker_streams == ("records:llm",)
     with pytest.raises(SettingsError, match="SORTATION_WORKER_STREAMS: 'records:all'"):
         load_settings({"SORTATION_WORKER_STREAMS": "records:llm,records:all"})
+
+
+def test_people_are_sent_back_to_the_public_url() -> None:
+    assert load_settings({"SORTATION_PORT": "9001"}).public_url == "http://127.0.0.1:9001"
+    given = load_settings({"SORTATION_PUBLIC_URL": "https://sort.example/base/"})
+    assert given.public_url == "https://sort.example/base"
+
+
+def test_hosts_and_networks_may_be_allowed() -> None:
+    allowed = load_settings({"SORTATION_HTTP_ALLOW": "erp.internal, 10.1.0.0/16,::1"}).http_allow
+    assert allowed == ("erp.internal", "10.1.0.0/16", "::1")
 
 
 def test_prices_come_in_pairs() -> None:

@@ -1,0 +1,46 @@
+"""Tokens of OAuth2, and sign-ins under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from adapters.memory.state import Workspace
+from core.domain.oauth import OAuthTokens, SignIn
+from core.errors import Invalid
+
+
+class MemoryOAuth:
+    def __init__(self, workspace: Workspace) -> None:
+        self._state = workspace.state
+        self._tokens = workspace.state.oauth_tokens
+
+    def hold(self, connection_id: UUID) -> None:
+        """Two transactions that change the same tokens: the commit of the second one fails."""
+
+    def get(self, connection_id: UUID) -> OAuthTokens | None:
+        return self._tokens.get(connection_id)
+
+    def put(self, tokens: OAuthTokens) -> None:
+        self._check(tokens.connection_id)
+        self._tokens[tokens.connection_id] = tokens
+
+    def begin(self, sign_in: SignIn) -> None:
+        self._check(sign_in.connection_id)
+        self._state.sign_ins[sign_in.state_hash] = sign_in
+
+    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[OAuthTokens]:
+        ids = (id for id in sorted(self._tokens) if after is None or id > after)
+        return [self._tokens[id] for id in ids if not self._tokens[id].sealed.startswith(prefix)][:limit]
+
+    def reseal(self, connection_id: UUID, before: bytes, after: bytes) -> bool:
+        tokens = self._tokens.get(connection_id)
+        if tokens is None or tokens.sealed != before:
+            return False
+        self._tokens[connection_id] = replace(tokens, sealed=after)
+        return True
+
+    def _check(self, connection_id: UUID) -> None:
+        if connection_id not in self._state.connections:
+            raise Invalid("this connection does not exist")

@@ -1,0 +1,229 @@
+"""Webhooks: a delivery is verified and kept with its job at once; the job turns it into records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from core.domain.connections import Connection, Import, ImportStatus
+from core.domain.events import EventType, NewEvent
+from core.domain.health import blacken
+from core.domain.jobs import Job, NewJob, Stream
+from core.domain.plugins import Batch, ConnectorManifest, WebhookMessage
+from core.domain.records import identify
+from core.domain.tenants import Actor, worker_actor
+from core.domain.webhooks import DeliveryStatus, Outcome, WebhookDelivery, kept_headers, verify
+from core.errors import (
+    ConfigInvalid,
+    NotFound,
+    PermissionDenied,
+    PluginBug,
+    PluginUnavailable,
+    RateLimited,
+    ReauthRequired,
+    SchemaChanged,
+    SecretUnreadable,
+    SortationError,
+    Transient,
+    WebhookRefused,
+)
+from core.usecases.shared.secrets import whole_config
+from core.usecases.shared.source import Source, SourceTrouble, open_source
+from core.usecases.shared.storing import Delivery, Progress, checked_drafts, store_batch
+from ports.clock import Clock, Ids
+from ports.connectors import HttpClients, PluginHost
+from ports.secrets import SecretBox
+from ports.storage import Transaction, UnitOfWork
+from ports.system import SystemStorage
+
+_ERRORS: Mapping[str, type[SortationError]] = {
+    error.code: error
+    for error in (
+        ConfigInvalid,
+        PermissionDenied,
+        PluginUnavailable,
+        RateLimited,
+        ReauthRequired,
+        SchemaChanged,
+        SecretUnreadable,
+        Transient,
+    )
+}
+"""What a job that reads a delivery fails with; whatever else went wrong is the plugin's bug."""
+
+
+def receive_webhook(
+    connection_id: UUID,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    max_attempts: int,
+    request_id: str | None = None,
+    trace_parent: str | None = None,
+    system: SystemStorage,
+    uow: UnitOfWork,
+    host: PluginHost,
+    secrets: SecretBox,
+    clock: Clock,
+    ids: Ids,
+) -> tuple[WebhookDelivery, Outcome]:
+    """Keeps a verified delivery with the job that reads it; an event that was delivered before is only acknowledged.
+    Names of `headers` are in lower case.
+
+    Raises `WebhookRefused`, the same whatever is not right, so that nobody learns which connections exist; `Transient`
+    when the connector is missing for now.
+    """
+    tenant_id = system.tenant_of_connection(connection_id)
+    if tenant_id is None:
+        raise WebhookRefused(outcome=Outcome.UNKNOWN)
+    actor = replace(worker_actor(tenant_id, request_id=request_id), name="webhook")
+    now = clock.now()
+    with uow.begin(actor) as tx:
+        connection, manifest = _receiver(tx, connection_id, host)
+        assert manifest.webhook is not None  # noqa: S101 - narrows the type
+        try:
+            config = whole_config(connection, secrets)
+        except SecretUnreadable:
+            raise Transient("deliveries cannot be taken at the moment") from None
+        event_id = verify(manifest.webhook, config, headers, body, now)
+        message = WebhookMessage(id=event_id, body=body, headers=kept_headers(headers), received_at=now)
+        new = WebhookDelivery(
+            id=ids.new(),
+            tenant_id=tenant_id,
+            connection_id=connection_id,
+            event_id=event_id,
+            job_id=ids.new(),
+            bytes=len(body),
+            status=DeliveryStatus.RECEIVED,
+            inserted=0,
+            known=0,
+            refused=0,
+            refusals=(),
+            failure=None,
+            received_at=now,
+            finished_at=None,
+        )
+        kept = tx.deliveries.add(new, message)
+        if kept.id != new.id:
+            return kept, Outcome.DUPLICATE
+        job = NewJob(
+            id=new.job_id,
+            stream=Stream.WEBHOOK,
+            payload={"delivery_id": str(new.id)},
+            request_id=request_id,
+            max_attempts=max_attempts,
+            trace_parent=trace_parent,
+        )
+        tx.jobs.add([job])
+        told = {"connection_id": str(connection_id), "bytes": len(body)}
+        tx.events.append([NewEvent(type=EventType.WEBHOOK_RECEIVED, subject_id=new.id, payload=told)])
+        tx.commit()
+    return kept, Outcome.ACCEPTED
+
+
+def read_webhook(
+    job: Job,
+    *,
+    uow: UnitOfWork,
+    host: PluginHost,
+    secrets: SecretBox,
+    clients: HttpClients,
+    clock: Clock,
+    ids: Ids,
+) -> None:
+    """Turns the delivery that the job names into records, and queues what is to be sorted.
+
+    Raises the errors of connectors without their secrets, `NotFound` when the payload was dropped, and `LeaseLost`.
+    """
+    actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
+    with uow.begin(actor) as tx:
+        delivery = tx.deliveries.get(UUID(job.payload["delivery_id"]))
+        message = tx.deliveries.message(delivery.id)
+        connection, tenant = tx.connections.get(delivery.connection_id), tx.tenants.get()
+    source: Source | None = None
+    try:
+        currency = tenant.settings.default_currency
+        source = open_source(actor, connection, currency, host=host, secrets=secrets, clients=clients)
+        with source.asked():
+            batch = source.connector.parse_webhook(source.context, message)
+            if not isinstance(batch, Batch):
+                raise TypeError(f"it gave {type(batch).__name__}, not a Batch")
+    except SourceTrouble as trouble:
+        if source is not None:
+            source.log.logger.error("webhook %s: %s: %s", delivery.event_id, trouble.code, trouble.message)
+            with uow.begin(actor) as tx:
+                source.log.written(tx, connection.id, ids)
+                tx.commit()
+        raise _ERRORS.get(trouble.code, PluginBug)(trouble.message, retry_after=trouble.retry_after) from None
+    drafts, refusals = checked_drafts(batch.drafts, batch.refusals, 0)
+    refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
+    log = source.log
+
+    def keep(tx: Transaction, progress: Progress, whole: bool) -> None:
+        """The delivery and its job end with the last of what it brought."""
+        if not whole:
+            return
+        counts = {"inserted": progress.inserted, "known": progress.known, "refused": progress.refused}
+        done = replace(
+            delivery,
+            status=DeliveryStatus.DONE,
+            inserted=progress.inserted,
+            known=progress.known,
+            refused=progress.refused,
+            refusals=progress.refusals,
+            failure=None,
+            finished_at=clock.now(),
+        )
+        tx.deliveries.update(done)
+        tx.events.append([NewEvent(type=EventType.WEBHOOK_DONE, subject_id=done.id, payload=counts)])
+        log.written(tx, connection.id, ids)
+        tx.jobs.finish(job)
+
+    work = Delivery(job=job, actor=actor, tenant=tenant, imported=_as_import(delivery), connection=connection)
+    progress = Progress().with_batch(batch, refusals)
+    store_batch(work, list(identify(drafts)), progress, keep, uow=uow, clock=clock, ids=ids)
+
+
+def list_deliveries(
+    actor: Actor, connection_id: UUID, *, uow: UnitOfWork, before: UUID | None, limit: int
+) -> Sequence[WebhookDelivery]:
+    """Newest first. Raises `NotFound` for an unknown connection."""
+    with uow.begin(actor) as tx:
+        tx.connections.get(connection_id)
+        return tx.deliveries.list(connection_id, before=before, limit=limit)
+
+
+def _receiver(tx: Transaction, connection_id: UUID, host: PluginHost) -> tuple[Connection, ConnectorManifest]:
+    try:
+        connection = tx.connections.get(connection_id)
+    except NotFound:
+        raise WebhookRefused(outcome=Outcome.UNKNOWN) from None
+    manifest = host.connectors().get(connection.connector)
+    if manifest is None:
+        raise Transient("deliveries cannot be taken at the moment")
+    if manifest.webhook is None:
+        raise WebhookRefused(outcome=Outcome.UNKNOWN)
+    return connection, manifest
+
+
+def _as_import(delivery: WebhookDelivery) -> Import:
+    """What records are stored by: the delivery is their import, though not one that is listed."""
+    return Import(
+        id=delivery.id,
+        tenant_id=delivery.tenant_id,
+        connection_id=delivery.connection_id,
+        job_id=delivery.job_id,
+        filename="",
+        bytes=delivery.bytes,
+        sha256="",
+        approved=False,
+        status=ImportStatus.READING,
+        inserted=0,
+        known=0,
+        refused=0,
+        refusals=(),
+        failure=None,
+        created_at=delivery.received_at,
+        finished_at=None,
+    )

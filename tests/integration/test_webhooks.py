@@ -1,0 +1,267 @@
+"""Webhooks over the API: taken once, verified first, and read by their connector."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from dependency_injector import providers
+from standardwebhooks.webhooks import Webhook as StandardWebhook
+from werkzeug.test import TestResponse
+
+from core.domain.plugins import Batch, ConnectorManifest, Webhook, WebhookMessage, WebhookScheme
+from core.domain.records import Draft
+from core.errors import SchemaChanged
+from entrypoints.api.app import create_app
+from entrypoints.container import Container
+from ports.connectors import Connector, Context
+from tests.integration.api_support import Api, new_tenant
+from tests.stubs.host import TestHost
+
+SECRET = f"whsec_{base64.b64encode(b'0123456789abcdefghijklmn').decode()}"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"webhook_secret": {"type": "string", "writeOnly": True}},
+    "additionalProperties": False,
+}
+SHOP = ConnectorManifest(
+    key="shop",
+    version="1",
+    title="Shop",
+    factory="any:thing",
+    config_schema=SCHEMA,
+    webhook=Webhook(scheme=WebhookScheme.STANDARD),
+)
+SILENT = ConnectorManifest(key="silent", version="1", title="Silent", factory="any:thing", config_schema=SCHEMA)
+NOBODY = "01890000-0000-7000-8000-000000000000"
+
+
+class Shop(Connector):
+    """Gives a draft for each payment; `fault` is raised first."""
+
+    def __init__(self) -> None:
+        self.messages: list[WebhookMessage] = []
+        self.fault: Exception | None = None
+
+    def parse_webhook(self, ctx: Context, message: WebhookMessage) -> Batch:
+        self.messages.append(message)
+        ctx.log.info("read %s", message.id)
+        if self.fault is not None:
+            raise self.fault
+        payments = json.loads(message.body)["payments"]
+        return Batch(drafts=tuple(_draft(payment) for payment in payments))
+
+
+def _draft(payment: str) -> Draft:
+    return Draft(
+        text=f"Payment {payment}" if payment else "",
+        occurred_at=date(2026, 3, 1),
+        account="shop",
+        external_id=payment,
+        amount=Decimal("-9.90"),
+        currency="EUR",
+    )
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def host(shop: Shop) -> TestHost:
+    return TestHost((SHOP, shop), (SILENT, shop))
+
+
+@pytest.fixture
+def api(make_container: Callable[..., Container], host: TestHost) -> Api:
+    container = make_container(embeddings="off", job_backoff_seconds=0.01, job_max_attempts=2)
+    container.host.override(providers.Object(host))
+    return new_tenant(container, create_app(container).test_client())
+
+
+@pytest.fixture
+def connection(api: Api) -> str:
+    return connect(api)
+
+
+def connect(api: Api, connector: str = "shop") -> str:
+    body = {"connector": connector, "name": "Mine", "config": {"webhook_secret": SECRET}}
+    return str(api.post("/connections", body, 201)["id"])
+
+
+def send(
+    api: Api, connection: str, body: bytes, *, id: str = "msg_1", secret: str = SECRET, **headers: str
+) -> TestResponse:
+    at = datetime.now(UTC)
+    signed = {
+        "webhook-id": id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": StandardWebhook(secret).sign(id, at, body.decode()),
+        **headers,
+    }
+    return api.client.post(f"/api/v1/webhooks/{connection}", data=body, headers=signed)
+
+
+def paid(*payments: str) -> bytes:
+    return json.dumps({"payments": payments}).encode()
+
+
+def deliveries(api: Api, connection: str) -> list[dict[str, Any]]:
+    return list(api.get(f"/connections/{connection}/deliveries")["items"])
+
+
+def counts(api: Api) -> dict[str, float]:
+    lines = api.client.get("/metrics").text.splitlines()
+    found = (line.split() for line in lines if line.startswith("sortation_webhooks_total{"))
+    return {name.partition('outcome="')[2].partition('"')[0]: float(value) for name, value in found}
+
+
+def test_what_a_source_sends_becomes_records_that_are_sorted(api: Api, connection: str, shop: Shop) -> None:
+    answer = send(api, connection, paid("p1", "p2"), **{"X-Own": "yes", "Cookie": "a=b"})
+    assert answer.status_code == 202, answer.text
+    assert (answer.json["event_id"], answer.json["duplicate"]) == ("msg_1", False)
+    assert [d["status"] for d in deliveries(api, connection)] == ["received"]
+    api.drain()
+    (delivery,) = deliveries(api, connection)
+    assert (delivery["status"], delivery["inserted"], delivery["known"]) == ("done", 2, 0)
+    records = api.get(f"/records?connection_id={connection}")["items"]
+    assert {r["text"] for r in records} == {"Payment p1", "Payment p2"}
+    assert {r["status"] for r in records} == {"needs_review"}
+    (message,) = shop.messages
+    assert (message.id, message.body, message.headers["x-own"]) == ("msg_1", paid("p1", "p2"), "yes")
+    assert "cookie" not in message.headers
+    told = [e for e in api.get("/events")["items"] if e["type"].startswith("WEBHOOK")]
+    assert [e["type"] for e in told] == ["WEBHOOK_RECEIVED", "WEBHOOK_DONE"]
+    assert told[0]["actor"] == "webhook"
+
+
+def test_an_event_that_comes_ten_times_is_one(api: Api, connection: str, shop: Shop) -> None:
+    answers = [send(api, connection, paid("p1")) for _ in range(10)]
+    assert {answer.status_code for answer in answers} == {202}
+    assert [answer.json["duplicate"] for answer in answers] == [False] + [True] * 9
+    assert len({answer.json["id"] for answer in answers}) == 1
+    api.drain()
+    assert len(shop.messages) == 1
+    assert counts(api) == {"accepted": 1, "duplicate": 9}
+
+
+def test_an_event_that_comes_twice_at_once_is_one(api: Api, connection: str, shop: Shop) -> None:
+    app = create_app(api.container)
+
+    def deliver(_: int) -> bool:
+        mine = Api(client=app.test_client(), container=api.container, tenant_id=api.tenant_id, key=api.key)
+        answer = send(mine, connection, paid("p1"))
+        assert answer.status_code == 202, answer.text
+        return bool(answer.json["duplicate"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(deliver, range(8))) == [False] + [True] * 7
+    api.drain()
+    assert len(shop.messages) == 1
+
+
+def test_who_is_refused_learns_nothing(api: Api, connection: str) -> None:
+    silent = connect(api, "silent")
+    stale = {"webhook-timestamp": "1600000000"}
+    refusals = [
+        send(api, connection, b"{}", secret=f"whsec_{base64.b64encode(b'x' * 24).decode()}"),
+        send(api, connection, b"{}", **stale),
+        send(api, NOBODY, b"{}"),
+        send(api, silent, b"{}"),
+        api.client.post(f"/api/v1/webhooks/{connection}", data=b"{}"),
+        api.client.post(f"/api/v1/webhooks/{connection}", data=b"{}", headers={"Authorization": f"Bearer {api.key}"}),
+    ]
+    bodies = [{**answer.json, "request_id": None} for answer in refusals]
+    assert {answer.status_code for answer in refusals} == {401}
+    assert all(body == bodies[0] for body in bodies)
+    assert bodies[0]["code"] == "webhook_refused"
+    assert refusals[0].mimetype == "application/problem+json"
+    assert counts(api) == {"forged": 2, "unknown": 2, "unsigned": 2}
+    assert deliveries(api, connection) == []
+
+
+def test_what_is_too_large_is_not_read(make_container: Callable[..., Container], host: TestHost) -> None:
+    container = make_container(embeddings="off", max_webhook_bytes=100)
+    container.host.override(providers.Object(host))
+    api = new_tenant(container, create_app(container).test_client())
+    connection = connect(api)
+    assert send(api, connection, b"x" * 100).status_code == 202
+    answer = send(api, connection, b"x" * 101, id="msg_2")
+    assert (answer.status_code, answer.json["code"]) == (413, "payload_too_large")
+    chunked = {"input_stream": io.BytesIO(b"x" * 300), "environ_overrides": {"wsgi.input_terminated": True}}
+    assert api.client.post(f"/api/v1/webhooks/{connection}", **chunked).status_code == 413
+
+
+def test_a_connector_that_is_missing_for_now_lets_the_source_try_again(
+    api: Api, connection: str, host: TestHost
+) -> None:
+    offered = host.offered.pop("shop")
+    answer = send(api, connection, paid("p1"))
+    assert (answer.status_code, answer.json["code"]) == (503, "transient")
+    assert answer.headers["Retry-After"]
+    host.offered["shop"] = offered
+    assert send(api, connection, paid("p1")).status_code == 202
+
+
+def test_what_a_connector_cannot_read_is_told_and_can_be_replayed(api: Api, connection: str, shop: Shop) -> None:
+    shop.fault = SchemaChanged(f"no payments, but {SECRET}")
+    send(api, connection, paid("p1"))
+    api.drain()
+    (delivery,) = deliveries(api, connection)
+    assert delivery["status"] == "failed"
+    assert delivery["failure"].startswith("no payments, but ")
+    assert SECRET not in json.dumps(delivery) + json.dumps(api.get("/jobs"))
+    shop.fault = None
+    api.post("/jobs/replay", {"ids": [delivery["job_id"]]})
+    api.drain()
+    (delivery,) = deliveries(api, connection)
+    assert (delivery["status"], delivery["inserted"], delivery["failure"]) == ("done", 1, None)
+
+
+def test_one_bad_record_does_not_take_the_others_along(api: Api, connection: str) -> None:
+    send(api, connection, paid("p1", "", "p3"))
+    send(api, connection, paid("p1", "p4"), id="msg_2")
+    api.drain()
+    newer, older = deliveries(api, connection)
+    assert (older["inserted"], older["refused"], older["refusals"][0]["position"]) == (2, 1, 2)
+    assert (newer["inserted"], newer["known"]) == (1, 1)
+
+
+def test_what_is_of_no_interest_ends_well(api: Api, connection: str) -> None:
+    send(api, connection, paid())
+    api.drain()
+    assert [d["status"] for d in deliveries(api, connection)] == ["done"]
+
+
+def test_deliveries_are_the_tenants_own(api: Api, connection: str) -> None:
+    send(api, connection, paid("p1"))
+    other = new_tenant(api.container, api.client, "Other")
+    assert other.call("GET", f"/connections/{connection}/deliveries").status_code == 404
+    assert api.call("GET", f"/connections/{NOBODY}/deliveries").status_code == 404
+
+
+def test_nothing_is_kept_of_what_was_not_answered(
+    api: Api, connection: str, superuser: psycopg.Connection[Any]
+) -> None:
+    superuser.execute("ALTER TABLE events ADD CONSTRAINT broken CHECK (type <> 'WEBHOOK_RECEIVED') NOT VALID")
+    assert send(api, connection, paid("p1")).status_code == 500
+    superuser.execute("ALTER TABLE events DROP CONSTRAINT broken")
+    assert superuser.execute("SELECT count(*) FROM webhook_deliveries").fetchone() == (0,)
+    assert send(api, connection, paid("p1")).json["duplicate"] is False
+
+
+def test_finding_a_connection_takes_an_index(superuser: psycopg.Connection[Any]) -> None:
+    superuser.execute("SET enable_seqscan = off")
+    query = "EXPLAIN SELECT tenant_id FROM connections WHERE id = %s"
+    plan = "\n".join(row[0] for row in superuser.execute(query, [UUID(NOBODY)]).fetchall())
+    assert "connections_by_id" in plan
