@@ -53,7 +53,7 @@ def test_a_read_that_was_killed_between_batches_tells_each_gap_once(
     from entrypoints.worker.runner import run_job
 
     monkeypatch.setattr(ingest, "BATCH", 1)
-    store = ingest._store
+    store = ingest.store_batch
     calls: list[int] = []
 
     def brittle(*args: Any, **rest: Any) -> Any:
@@ -62,7 +62,7 @@ def test_a_read_that_was_killed_between_batches_tells_each_gap_once(
             raise Killed
         return store(*args, **rest)
 
-    monkeypatch.setattr(ingest, "_store", brittle)
+    monkeypatch.setattr(ingest, "store_batch", brittle)
     broken = STATEMENT.replace(b":62F:C260302EUR3941,60", b":62F:C260302EUR3941,00")
     imported = container.receive_import(actor, [broken], filename="x.sta")
     with container.system().take_due(share=10, limit=10) as due:
