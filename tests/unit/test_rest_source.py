@@ -1,0 +1,558 @@
+"""The REST poller over real HTTP: fields, pages, what is asked again, and that no crash, tie or order loses a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import Invalid
+from plugins.manager import PluginManager
+from plugins.rest.connector import Rest
+from sortation import (
+    Batch,
+    ConfigInvalid,
+    CursorInvalid,
+    Draft,
+    PermissionDenied,
+    RateLimited,
+    ReadRequest,
+    ReauthRequired,
+    SchemaChanged,
+    Transient,
+)
+from tests.stubs.source_server import Reply, Request, SourceServer, a_context
+
+FIELDS = {"external_id": "$.id", "text": "$.text", "occurred_at": "$.at"}
+ROW = {"id": 1, "text": "Coffee", "at": "2026-03-01T10:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[SourceServer]:
+    with SourceServer(lambda _: Reply(status=500)) as server:
+        yield server
+
+
+@pytest.fixture
+def source(running: SourceServer) -> SourceServer:
+    running.requests.clear()
+    return running
+
+
+def config(source: SourceServer, **stream: Any) -> dict[str, Any]:
+    return {"base_url": source.url, "streams": [{"name": "rows", "path": "/rows", "fields": FIELDS} | stream]}
+
+
+def read(said: Mapping[str, Any], cursor: Mapping[str, Any] | None = None, size: int = 100) -> list[Batch]:
+    MANAGER.check_config("rest", said)
+    return list(Rest().read(a_context(said), ReadRequest(stream="rows", cursor=cursor, batch_size=size)))
+
+
+MANAGER = PluginManager()
+
+
+def drafts(batches: Sequence[Batch]) -> list[Draft]:
+    return [draft for batch in batches for draft in batch.drafts]
+
+
+def ids(batches: Sequence[Batch]) -> list[str]:
+    return [draft.external_id or "" for draft in drafts(batches)]
+
+
+def rows(*numbers: int) -> list[dict[str, Any]]:
+    return [ROW | {"id": number} for number in numbers]
+
+
+def reads_as(source: SourceServer, row: Any, **fields: Any) -> Draft:
+    """The one draft of a source that has this row."""
+    source.answering = lambda _: Reply(body=[row])
+    batches = read(config(source, fields=FIELDS | fields))
+    assert [batch.refusals for batch in batches] == [()]
+    (draft,) = drafts(batches)
+    return draft
+
+
+def refused(source: SourceServer, row: Any, **fields: Any) -> str:
+    source.answering = lambda _: Reply(body=[row, ROW])
+    (batch,) = read(config(source, fields=FIELDS | fields))
+    assert len(batch.drafts) == 1, "the other row is read"
+    (refusal,) = batch.refusals
+    assert refusal.position == 1
+    return refusal.reason
+
+
+def test_every_field_is_mapped(source: SourceServer) -> None:
+    row = {
+        "ref": {"bank": "b7", "no": 12},
+        "lines": ["Card payment", None, "Bakery"],
+        "booked": "01.03.2026 10:30",
+        "value": 1250,
+        "cur": "jpy",
+        "dir": "DBIT",
+        "to": {"name": "Bakery Ltd"},
+        "acc": "main",
+        "state": "authorised",
+        "tags": ["food", 1.5],
+        "project": None,
+    }
+    draft = reads_as(
+        source,
+        row,
+        external_id=["$.ref.bank", "$.ref.no"],
+        text=["$.lines[0]", "$.lines[1]", "$.lines[2]"],
+        occurred_at={"path": "$.booked", "format": "%d.%m.%Y %H:%M", "zone": "Europe/Berlin"},
+        amount={"path": "$.value", "minor_units": True, "outflow": {"path": "$.dir", "equals": ["DBIT"]}},
+        currency="$.cur",
+        counterparty="$.to.name",
+        account="$.acc",
+        kind="expense",
+        pending={"path": "$.state", "equals": ["authorised", "pending"]},
+        attributes={"tags": "$.tags", "project": "$.project", "source": "shop"},
+    )
+    assert draft.occurred_at.astimezone(UTC) == datetime(2026, 3, 1, 9, 30, tzinfo=UTC)  # type: ignore[union-attr]
+    assert draft == Draft(
+        external_id="b7:12",
+        text="Card payment Bakery",
+        occurred_at=draft.occurred_at,
+        amount=Decimal(-1250),
+        currency="JPY",
+        counterparty="Bakery Ltd",
+        account="main",
+        kind="expense",
+        pending=True,
+        attributes={"tags": ["food", 1.5], "source": "shop"},
+        raw=row,
+    )
+    assert json.dumps([draft.attributes, draft.raw])
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "meant"),
+    [
+        ("2026-03-01", {}, date(2026, 3, 1)),
+        ("2026-03-01T10:00:00+02:00", {}, datetime(2026, 3, 1, 8, tzinfo=UTC)),
+        ("2026-07-01 10:00", {"zone": "Europe/Berlin"}, datetime(2026, 7, 1, 8, tzinfo=UTC)),
+        ("2026-03-01T23:59:00Z", {"format": "date"}, date(2026, 3, 1)),
+        (1772359200, {"format": "unix"}, datetime(2026, 3, 1, 10, tzinfo=UTC)),
+        (1772359200.5, {"format": "unix"}, datetime(2026, 3, 1, 10, 0, 0, 500_000, tzinfo=UTC)),
+        ("1772359200250", {"format": "unix_ms"}, datetime(2026, 3, 1, 10, 0, 0, 250_000, tzinfo=UTC)),
+        ("03/01/26", {"format": "%m/%d/%y"}, date(2026, 3, 1)),
+        (20260301, {"format": "%Y%m%d"}, date(2026, 3, 1)),
+        ("20260301T10:00+0200", {"format": "%Y%m%dT%H:%M%z"}, datetime(2026, 3, 1, 8, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_as_they_are_written(
+    source: SourceServer, written: Any, said: dict[str, str], meant: date
+) -> None:
+    read_as = reads_as(source, ROW | {"at": written}, occurred_at={"path": "$.at", **said}).occurred_at
+    assert (type(read_as), read_as) == (type(meant), meant)
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "meant"),
+    [
+        (-3.1, {}, "-3.1"),
+        ("-3.10", {}, "-3.10"),
+        (0.1, {"negate": True}, "-0.1"),
+        (-7, {"outflow": {"path": "$.out"}}, "7"),
+        (7, {"outflow": {"path": "$.id"}}, "-7"),
+        (123456789012345678901234.56, {}, None),
+        (1999, {"minor_units": True}, "19.99"),
+        (1999, {"minor_units": True, "currency": "KWD"}, "1.999"),
+        (1999, {"minor_units": True, "currency": "JPY"}, "1999"),
+        (None, {}, "missing"),
+    ],
+)
+def test_amounts_have_sign_and_unit(source: SourceServer, value: Any, said: dict[str, Any], meant: str | None) -> None:
+    currency = said.pop("currency", "CHF")
+    draft = reads_as(source, ROW | {"sum": value}, amount={"path": "$.sum", **said}, currency=currency)
+    if meant == "missing":
+        assert (draft.amount, draft.currency) == (None, None)
+    else:
+        assert draft.currency == currency
+        assert str(draft.amount) == (meant or str(Decimal(repr(value))))
+
+
+def test_an_amount_without_a_currency_is_in_the_tenants(source: SourceServer) -> None:
+    assert reads_as(source, ROW | {"sum": 1}, amount="$.sum", currency="$.nothing").currency == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("no object", "it is no JSON object"),
+        (ROW | {"id": None}, "it has no external_id"),
+        (ROW | {"at": "yesterday"}, "the time 'yesterday' is not written as iso"),
+        (ROW | {"at": None}, "the time None is no text"),
+        (ROW | {"text": {"de": "x"}}, "there is an object where a text is needed"),
+        (ROW | {"text": "a\0b"}, "a NUL character"),
+        (ROW | {"text": "a\ud800b"}, "half a surrogate pair"),
+        (ROW | {"sum": "much"}, "the amount 'much' is no number"),
+        (ROW | {"sum": "NaN"}, "the amount 'NaN' is no number"),
+    ],
+)
+def test_one_bad_row_is_refused_alone(source: SourceServer, row: Any, reason: str) -> None:
+    assert refused(source, row, amount="$.sum") == reason
+
+
+def test_what_is_deleted_is_skipped(source: SourceServer) -> None:
+    source.answering = lambda _: Reply(body=[ROW | {"gone": True}, ROW | {"id": 2, "gone": False}, ROW | {"id": 3}])
+    assert ids(read(config(source, deleted={"path": "$.gone"}))) == ["2", "3"]
+
+
+def test_numbers_that_no_database_holds_become_texts(source: SourceServer) -> None:
+    draft = reads_as(source, ROW | {"id": 1 << 70, "big": 1 << 65})
+    assert (draft.external_id, draft.raw["big"]) == (str(1 << 70), str(1 << 65))
+
+
+# Pages
+
+
+def page_of(items: Sequence[Any], start: int, size: int) -> Sequence[Any]:
+    return items[start : start + size]
+
+
+def by_cursor(items: Sequence[Any], request: Request) -> Reply:
+    start = int(request.query.get("after", "0"))
+    following = str(start + 2) if start + 2 < len(items) else None
+    return Reply(body={"data": page_of(items, start, 2), "next": following})
+
+
+def by_last_id(items: Sequence[Any], request: Request) -> Reply:
+    last = request.query.get("starting_after")
+    start = 0 if last is None else 1 + [str(item["id"]) for item in items].index(last)
+    return Reply(body={"data": page_of(items, start, 2), "has_more": start + 2 < len(items)})
+
+
+def by_number(items: Sequence[Any], request: Request) -> Reply:
+    return Reply(body={"data": page_of(items, (int(request.query["page"]) - 1) * 2, 2)})
+
+
+def by_offset(items: Sequence[Any], request: Request) -> Reply:
+    return Reply(body={"data": page_of(items, int(request.query.get("skip", "0")), 2)})
+
+
+def by_link(items: Sequence[Any], request: Request) -> Reply:
+    start = int(request.query.get("from", "0"))
+    since = "".join(f"&{name}={value}" for name, value in request.pairs if name == "since")
+    link = f'</rows?from=0>; rel="first", </rows?from={start + 2}{since}>; title="a, b"; rel="next"'
+    headers = {"Link": link} if start + 2 < len(items) else {}
+    return Reply(body={"data": page_of(items, start, 2)}, headers=headers)
+
+
+def by_next_url(items: Sequence[Any], request: Request) -> Reply:
+    start = int(request.query.get("from", "0"))
+    since = "".join(f"&{name}={value}" for name, value in request.pairs if name == "since")
+    following = f"http://{request.headers['host']}/rows?from={start + 2}{since}"
+    return Reply(body={"data": page_of(items, start, 2), "next": following if start + 2 < len(items) else None})
+
+
+PAGINATIONS: dict[str, tuple[dict[str, Any], Callable[[Sequence[Any], Request], Reply]]] = {
+    "cursor": ({"type": "cursor", "param": "after", "path": "$.next"}, by_cursor),
+    "last id": (
+        {"type": "cursor", "param": "starting_after", "path": "$.data[-1].id", "more": "$.has_more"},
+        by_last_id,
+    ),
+    "page": ({"type": "page"}, by_number),
+    "offset": ({"type": "offset", "param": "skip"}, by_offset),
+    "link": ({"type": "link"}, by_link),
+    "next_url": ({"type": "next_url", "path": "$.next"}, by_next_url),
+}
+
+
+@pytest.mark.parametrize("name", PAGINATIONS)
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+def test_every_page_is_read_once(source: SourceServer, name: str, count: int) -> None:
+    pagination, answering = PAGINATIONS[name]
+    source.answering = lambda request: answering(rows(*range(count)), request)
+    batches = read(config(source, records="$.data", pagination=pagination, params={"limit": "2"}))
+    assert ids(batches) == [str(number) for number in range(count)]
+    assert len({(r.path, r.pairs) for r in source.requests}) == len(source.requests) <= (count + 1) // 2 + 1
+
+
+def test_an_empty_page_is_not_the_end(source: SourceServer) -> None:
+    pages = {None: ([1], "a"), "a": ([], "b"), "b": ([2], "c"), "c": ([], "c")}
+
+    def answering(request: Request) -> Reply:
+        numbers, following = pages[request.query.get("after")]
+        return Reply(body={"data": rows(*numbers), "next": following})
+
+    source.answering = answering
+    batches = read(config(source, records="$.data", pagination=PAGINATIONS["cursor"][0]))
+    assert ids(batches) == ["1", "2"]
+    assert len(source.requests) == 4, "a cursor that stays is the end"
+
+
+def test_a_read_ends_after_so_many_pages_and_the_next_goes_on(source: SourceServer) -> None:
+    source.answering = lambda request: by_cursor(rows(*range(7)), request)
+    said = config(source, records="$.data", pagination=PAGINATIONS["cursor"][0], max_pages=2)
+    first = read(said)
+    assert ids(first) == ["0", "1", "2", "3"]
+    second = read(said, first[-1].cursor)
+    assert ids(second) == ["4", "5", "6"]
+    assert ids(read(said, second[-1].cursor)) == ["0", "1", "2", "3"], "without a mark all is read anew"
+
+
+@pytest.mark.parametrize("elsewhere", ["http://evil.example/rows", "//evil.example/rows", "http://127.0.0.1:9/rows"])
+def test_no_other_host_is_asked(source: SourceServer, elsewhere: str) -> None:
+    source.answering = lambda _: Reply(body={"data": [ROW], "next": elsewhere})
+    with pytest.raises(SchemaChanged, match="another host"):
+        read(config(source, records="$.data", pagination=PAGINATIONS["next_url"][0]))
+    assert len(source.requests) == 1
+
+
+def test_a_source_that_has_forgotten_its_page_is_read_anew(source: SourceServer) -> None:
+    source.answering = lambda request: by_cursor(rows(*range(5)), request)
+    said = config(source, records="$.data", pagination=PAGINATIONS["cursor"][0])
+    cursor = read(said)[0].cursor
+
+    def forgetful(request: Request) -> Reply:
+        return Reply(status=410) if request.query.get("after") == "2" else by_cursor(rows(*range(2)), request)
+
+    source.answering = forgetful
+    assert ids(read(said, cursor)) == ["0", "1"]
+    source.answering = lambda _: Reply(status=410)
+    with pytest.raises(ConfigInvalid):
+        read(said, cursor)
+
+
+# What is asked for
+
+MARKED = {"path": "$.upd", "param": "since"}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def asked(source: SourceServer, marks: Sequence[Any], **incremental: Any) -> str:
+    """What the second read asks for, after rows with these marks."""
+    source.answering = lambda _: Reply(body=[ROW | {"id": i, "upd": mark} for i, mark in enumerate(marks)])
+    said = config(source, incremental=MARKED | incremental)
+    batches = read(said)
+    source.requests.clear()
+    read(said, batches[-1].cursor)
+    return source.requests[0].query.get("since", "")
+
+
+@pytest.mark.parametrize(
+    ("marks", "said", "meant"),
+    [
+        (["2026-03-01T10:00:00Z", "2026-03-01T09:00:00Z"], {}, "2026-03-01T09:00:00Z"),
+        (["2026-03-01T10:00:00.9Z"], {"overlap": 1}, "2026-03-01T09:59:59Z"),
+        (["2026-03-01T10:00:00Z"], {"overlap": 86_400, "param_format": "date"}, "2026-02-28"),
+        (["2026-03-01"], {"format": "date", "zone": "Europe/Berlin", "overlap": 1}, "2026-02-28"),
+        ([1772359200], {"format": "unix", "overlap": 10}, "1772359190"),
+        ([1772359200], {"format": "unix", "overlap": 10, "param_format": "unix_ms"}, "1772359190000"),
+        ([7, 9, 8, None], {"type": "number"}, "8"),
+        (["2999-01-01T00:00:00Z"], {"overlap": 1}, "now"),
+        ([None, "soon"], {}, ""),
+    ],
+)
+def test_what_is_new_is_asked_for_with_an_overlap(
+    source: SourceServer, marks: list[Any], said: dict[str, Any], meant: str
+) -> None:
+    found = asked(source, marks, **said)
+    if meant == "now":
+        assert timedelta(0) < datetime.now(UTC) - datetime.fromisoformat(found) < timedelta(minutes=1)
+    else:
+        assert found == meant
+
+
+def test_the_first_read_may_begin_later(source: SourceServer) -> None:
+    source.answering = lambda _: Reply(body=[])
+    said = config(source, incremental=MARKED | {"start": "2026-01-01", "zone": "Europe/Berlin"})
+    (batch,) = read(said)
+    assert read(said, batch.cursor)[-1].cursor == batch.cursor
+    assert [r.query["since"] for r in source.requests] == ["2025-12-31T23:00:00Z"] * 2
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_order_tie_or_crash_loses_a_row(source: SourceServer, data: st.DataObject) -> None:
+    """Rows in any order, many with equal marks; the source answers what is newer than `since` alone; reads end after
+    any batch and go on from its cursor; between the reads come new rows, some as late as the overlap allows."""
+    name = data.draw(st.sampled_from(sorted(PAGINATIONS)))
+    pagination, answering = PAGINATIONS[name]
+    size = data.draw(st.integers(1, 3), label="batch size")
+    said = config(source, records="$.data", pagination=pagination, incremental=MARKED | {"overlap": 10})
+    stored: list[dict[str, Any]] = []
+
+    def add(seconds: list[int]) -> None:
+        for second in seconds:
+            moment = (START + timedelta(seconds=second)).isoformat()
+            stored.insert(
+                data.draw(st.integers(0, len(stored))), ROW | {"id": len(stored), "upd": moment, "second": second}
+            )
+
+    def answer(request: Request) -> Reply:
+        since = request.query.get("since")
+        newer = [row for row in stored if since is None or row["upd"] > since.replace("Z", "+00:00")]
+        return answering(newer, request)
+
+    source.answering = answer
+    add(data.draw(st.lists(st.integers(100, 104), max_size=9), label="marks"))
+    found: set[str] = set()
+    cursor: dict[str, Any] | None = None
+    for _ in range(3):
+        for _ in range(100):
+            batches = Rest().read(a_context(said), ReadRequest(stream="rows", cursor=cursor, batch_size=size))
+            crash_after = data.draw(st.integers(1, 4), label="crash after")
+            for batch in islice(batches, crash_after):
+                assert len(batch.drafts) <= size
+                found |= {draft.external_id or "" for draft in batch.drafts}
+                cursor = json.loads(json.dumps(batch.cursor))
+            assert cursor is not None
+            if not cursor.keys() & {"at", "skip"}:
+                break
+        else:
+            pytest.fail("it never comes to an end")
+        assert found == {str(row["id"]) for row in stored}
+        highest = max((row["second"] for row in stored), default=100)
+        add([highest + later for later in data.draw(st.lists(st.integers(-9, 5), max_size=4), label="later")])
+
+
+def test_rows_that_moved_a_page_back_while_nobody_read_are_found(source: SourceServer) -> None:
+    stored = rows(*range(6))
+    source.answering = lambda request: by_number(stored, request)
+    said = config(source, records="$.data", pagination={"type": "page"})
+    cursor = read(said)[1].cursor
+    del stored[0]  # row 4 is now on the second page, which was read
+    assert ids(read(said, cursor)) == ["3", "4", "5"]
+
+
+def test_a_page_that_changed_is_read_whole(source: SourceServer) -> None:
+    source.answering = lambda _: Reply(body=rows(1, 2, 3))
+    said = config(source)
+    first = read(said, size=2)
+    assert [ids([batch]) for batch in first] == [["1", "2"], ["3"]]
+    assert ids(read(said, first[0].cursor, size=2)) == ["3"]
+    source.answering = lambda _: Reply(body=rows(9, 1, 2, 3))
+    assert ids(read(said, first[0].cursor, size=2)) == ["9", "1", "2", "3"]
+
+
+# What can be wrong
+
+
+def test_a_cursor_of_another_question_is_refused(source: SourceServer) -> None:
+    source.answering = lambda _: Reply(body=[ROW])
+    cursor = read(config(source))[-1].cursor
+    for changed in ({"path": "/others"}, {"params": {"status": "open"}}):
+        with pytest.raises(CursorInvalid):
+            read(config(source, **changed), cursor)
+    assert ids(read(config(source, max_pages=3), cursor)) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(status=401), ReauthRequired),
+        (Reply(status=403), PermissionDenied),
+        (Reply(status=429, headers={"Retry-After": "7"}), RateLimited),
+        (Reply(status=503), Transient),
+        (Reply(status=404), ConfigInvalid),
+        (Reply(body=b"<html>Maintenance</html>"), SchemaChanged),
+        (Reply(body={"items": []}), SchemaChanged),
+        (Reply(body=b"\xff"), SchemaChanged),
+    ],
+)
+def test_what_the_source_says_is_told_by_its_kind(source: SourceServer, reply: Reply, error: type[Exception]) -> None:
+    source.answering = lambda _: reply
+    with pytest.raises(error):
+        read(config(source, records="$.data"))
+
+
+def test_an_answer_without_content_is_an_empty_page(source: SourceServer) -> None:
+    source.answering = lambda _: Reply(status=204, body=b"")
+    assert drafts(read(config(source, records="$.data"))) == []
+    source.answering = lambda _: Reply(body={"data": None})
+    assert drafts(read(config(source, records="$.data"))) == []
+    source.answering = lambda _: Reply(body={"count": 0})
+    assert drafts(read(config(source, records="$.data[*]"))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"records": "$.data["}, "config.streams.0.records"),
+        ({"fields": FIELDS | {"text": "$..["}}, "config.streams.0.fields.text"),
+        ({"fields": FIELDS | {"occurred_at": {"path": "$.at", "zone": "Mars"}}}, "occurred_at.zone"),
+        ({"incremental": MARKED | {"start": "soon"}}, "config.streams.0.incremental.start"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused_by_its_place(
+    source: SourceServer, changes: dict[str, Any], place: str
+) -> None:
+    said = config(source, **changes)
+    for asking in (Rest().check, Rest().discover):
+        with pytest.raises(ConfigInvalid, match=place.replace(".", r"\.")):
+            asking(a_context(said))
+    twice = {**said, "streams": config(source)["streams"] * 2}
+    with pytest.raises(ConfigInvalid, match="two streams 'rows'"):
+        Rest().discover(a_context(twice))
+
+
+def test_streams_are_named_with_the_kind_of_their_records(source: SourceServer) -> None:
+    said = config(source, fields=FIELDS | {"kind": "invoice"})
+    (stream,) = Rest().discover(a_context(said))
+    assert (stream.name, stream.kind) == ("rows", "invoice")
+
+
+def test_a_check_reads_a_little_of_each_stream(source: SourceServer) -> None:
+    answers = {
+        "/good": Reply(body=[ROW]),
+        "/empty": Reply(body=[]),
+        "/denied": Reply(status=403),
+        "/other": Reply(body={"rows": []}),
+        "/bad": Reply(body=[ROW | {"at": "?"}]),
+        "/half": Reply(body=[ROW, ROW | {"id": None}]),
+    }
+    source.answering = lambda request: answers[request.path]
+    said = config(source)
+    said["streams"] = [said["streams"][0] | {"name": path[1:], "path": path} for path in answers]
+    said["streams"][3]["records"] = "$.data"
+    said["streams"].append(said["streams"][0] | {"name": "unmarked", "incremental": MARKED})
+    found = {check.stream: (check.ok, check.reason) for check in Rest().check(a_context(said))}
+    assert [name for name, (ok, _) in found.items() if ok] == ["good", "empty", "half"]
+    assert found["good"][1] == ""
+    assert found["empty"][1] == "there is nothing to read yet"
+    assert "no $.data in the source's answer: it has rows" in found["other"][1]
+    assert "1 of the first 1 objects can't become records: the time '?'" in found["bad"][1]
+    assert "incremental field" in found["unmarked"][1]
+    source.answering = lambda _: Reply(status=401)
+    with pytest.raises(ReauthRequired):
+        Rest().check(a_context(said))
+
+
+# The manifests
+
+
+def test_a_manifest_for_each_way_to_identify_oneself() -> None:
+    manifests = {key: m for key, m in MANAGER.connectors().items() if key.startswith("rest")}
+    assert {key: (m.auth.kind.value, sorted(m.secret_fields())) for key, m in manifests.items()} == {
+        "rest": ("none", []),
+        "rest-key": ("api_key", ["api_key"]),
+        "rest-oauth2": ("oauth2", ["client_secret"]),
+        "rest-client": ("client_credentials", ["client_secret"]),
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pagination": {"type": "cursor", "param": "after"}},
+        {"pagination": {"type": "link", "param": "page"}},
+        {"fields": FIELDS | {"colour": "$.colour"}},
+        {"fields": {"external_id": "$.id", "text": "$.text"}},
+        {"incremental": MARKED | {"overlap": 0}},
+        {"records": "data"},
+    ],
+)
+def test_the_schema_is_strict(source: SourceServer, changes: dict[str, Any]) -> None:
+    MANAGER.check_config("rest", config(source))
+    with pytest.raises(Invalid, match=r"^config\.streams\.0"):
+        MANAGER.check_config("rest", config(source, **changes))
