@@ -36,7 +36,7 @@ class Auth:
     An API key is the secret field `field` of the configuration, sent in `header` as `value` says. OAuth2 needs
     `authorize_url` (but for client credentials), `token_url` and `scopes`; `revoke_url` and `account_url` where the
     source has them. `account_field` is the field of that answer which tells whose account it is: who signs in again
-    must be the same. Of all URLs and values `{name}` stands for that field of the configuration.
+    must be the same. Of `header`, `value`, `scopes` and all URLs `{name}` stands for that field of the configuration.
     """
 
     kind: AuthKind = AuthKind.NONE
