@@ -135,7 +135,7 @@ class Container(containers.DeclarativeContainer):
         PluginManager,
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
         block=providers.Callable(frozenset, settings.provided.plugins_block),
-        isolation=providers.Singleton(Isolation),
+        isolation=providers.Singleton(Isolation, roots=settings.provided.folder_roots),
     )
     matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)

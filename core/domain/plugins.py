@@ -93,6 +93,7 @@ class ConnectorManifest:
     is empty for sources that are no files; `pulls` says that the source is asked for records (`check`, `discover`,
     `read`), `webhook` that it sends them. `state_version` rises when cursors change their form. A plugin that needs
     `sockets` of its own, for a library that can't use `ctx.http`, gets them: no policy of the host holds there.
+    `folder` names the field of the configuration with a folder that the connector may read, if the operator allows it.
     """
 
     key: str
@@ -110,6 +111,7 @@ class ConnectorManifest:
     webhook: Webhook | None = None
     state_version: int = 1
     sockets: bool = False
+    folder: str = ""
 
     def secret_fields(self) -> frozenset[str]:
         """The fields of the configuration that are secrets."""

@@ -68,7 +68,7 @@ def _settle(call: wire.Call, scratch: str) -> None:
     os.environ["HOME"] = os.environ["TMPDIR"] = scratch
     sys.path[:] = call.path
     modules = [call.entry.value.partition(":")[0]] if call.entry else [f.partition(":")[0] for f in call.factories]
-    readable = [*sandbox.own_files(), *_places(modules)]
+    readable = [*sandbox.own_files(), *_places(modules), *([Path(call.folder)] if call.folder else [])]
     sandbox.limit(call.memory, call.seconds)
     sandbox.shut_in(readable, Path(scratch), sockets=call.sockets)
 

@@ -65,6 +65,7 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     memory: int
     seconds: int
     sockets: bool = False
+    folder: str = ""
     entry: Entry | None = None
     factories: list[str] = []
     config: dict[str, Any] = {}
