@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import selectors
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -18,7 +20,7 @@ import pytest
 from core.domain.plugins import PluginState
 from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
-from sortation import Batch, Context, Draft, ReadRequest, ReauthRequired, WebhookMessage
+from sortation import Batch, ConfigInvalid, Context, Draft, ReadRequest, ReauthRequired, WebhookMessage
 from tests.stubs.source_server import Http, Reply, Request, SourceServer
 from tests.stubs.stripe_server import KEY, StripeStub, a_transaction
 
@@ -165,3 +167,39 @@ def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": path},
         check=True,
     )
+
+
+def test_a_folder_is_read_where_the_operator_allows_it(tmp_path: Path) -> None:
+    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    for folder in (allowed / "acme", other):
+        folder.mkdir(parents=True)
+        (folder / "a.ndjson").write_text('{"text": "Coffee", "occurred_at": "2026-03-01"}\n')
+    (allowed / "link").symlink_to(other)
+    (allowed / "acme" / "b.ndjson").symlink_to(other / "a.ndjson")
+    isolation = Isolation(roots=[allowed])
+    try:
+        host = PluginManager(isolation=isolation)
+
+        def checked(folder: Path) -> tuple[bool, str]:
+            (check,) = host.connector("folder").check(Context(config={"folder": str(folder), "settle_seconds": 1}))
+            return check.ok, check.reason
+
+        for folder in (other, allowed / "link", allowed / ".." / "other", Path("/"), Path("/etc")):
+            with pytest.raises(ConfigInvalid, match="the operator allows no connection"):
+                checked(folder)
+        with pytest.raises(ConfigInvalid, match="there is no folder"):
+            checked(allowed / "none")
+        _settled(allowed / "acme" / "a.ndjson")
+        assert checked(allowed / "acme") == (True, "")
+        ctx = Context(config={"folder": str(allowed / "acme"), "settle_seconds": 1})
+        batches = list(host.connector("folder").read(ctx, ReadRequest(stream="files")))
+        assert [d.attributes["file"] for b in batches for d in b.drafts] == ["a.ndjson"]
+    finally:
+        isolation.close()
+
+
+def _settled(path: Path) -> None:
+    """Waits until a file has been left alone for a second, which only time can do."""
+    deadline = path.stat().st_ctime + 1.05
+    with selectors.DefaultSelector() as nothing:
+        nothing.select(max(0.0, deadline - time.time()))
