@@ -51,6 +51,7 @@ def test_values_are_parsed() -> None:
 
     assert (settings.port, settings.lease_seconds) == (9001, 0.5)
     assert (settings.plugins_allow, settings.plugins_block) == ((), ("ofx", "csv"))
+    assert settings.folder_roots == (Path("/srv/statements"), Path("/mnt/in"))
     assert settings.embeddings == "off"
     assert not settings.embedded_broker
 
