@@ -174,12 +174,19 @@ _STREAM = _object(
             "Where its objects stand in an answer: a list, or each of them", "$.data", "$.items[*]", default="$"
         ),
         "pagination": {
-            "description": "How to get at the next page.",
-            "default": {"type": "none"},
-            "oneOf": [
-                _object({"type": {"const": name}, **properties}, ["type", *required], description)
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"enum": [*_PAGINATIONS], "description": "How pages are told."}},
+            # Not `oneOf`: so that a fault is told by the field that has it.
+            "allOf": [
+                {
+                    "if": {"required": ["type"], "properties": {"type": {"const": name}}},
+                    "then": _object({"type": {}, **properties}, required, description),
+                }
                 for name, (properties, required, description) in _PAGINATIONS.items()
             ],
+            "description": "How to get at the next page.",
+            "default": {"type": "none"},
         },
         "max_pages": {
             "type": "integer",

@@ -542,17 +542,19 @@ def test_a_manifest_for_each_way_to_identify_oneself() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "fault"),
     [
-        {"pagination": {"type": "cursor", "param": "after"}},
-        {"pagination": {"type": "link", "param": "page"}},
-        {"fields": FIELDS | {"colour": "$.colour"}},
-        {"fields": {"external_id": "$.id", "text": "$.text"}},
-        {"incremental": MARKED | {"overlap": 0}},
-        {"records": "data"},
+        ({"pagination": {"type": "cursor", "param": "after"}}, ".pagination: 'path' is a required property"),
+        ({"pagination": {"type": "link", "param": "page"}}, ".pagination: .*'param' was unexpected"),
+        ({"pagination": {"type": "links"}}, ".pagination.type: 'links' is not one of"),
+        ({"pagination": {}}, ".pagination: 'type' is a required property"),
+        ({"fields": FIELDS | {"colour": "$.colour"}}, ".fields: .*'colour' was unexpected"),
+        ({"fields": {"external_id": "$.id", "text": "$.text"}}, ".fields: 'occurred_at' is a required property"),
+        ({"incremental": MARKED | {"overlap": 0}}, ".incremental.overlap: 0 is less than the minimum of 1"),
+        ({"records": "data"}, ".records: 'data' does not match"),
     ],
 )
-def test_the_schema_is_strict(source: SourceServer, changes: dict[str, Any]) -> None:
+def test_the_schema_is_strict_and_names_the_place(source: SourceServer, changes: dict[str, Any], fault: str) -> None:
     MANAGER.check_config("rest", config(source))
-    with pytest.raises(Invalid, match=r"^config\.streams\.0"):
+    with pytest.raises(Invalid, match=rf"^config\.streams\.0{fault}"):
         MANAGER.check_config("rest", config(source, **changes))
