@@ -76,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     seconds: int
     sockets: bool = False
     entries: list[Entry] = []
+    folder: str = ""
     factories: list[str] = []
     methods: list[str] = []
     config: dict[str, Any] = {}
