@@ -29,7 +29,7 @@ from sortation import (
 STREAM = "balance_transactions"
 OVERLAP = 3_600
 """Seconds: what Stripe shows with some delay is not missed."""
-_ODD = (KeyError, TypeError, ValueError, AttributeError)
+_ODD = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ class StripeBalance(Connector):
         try:
             event = json.loads(message.body)
             named = _named(event["data"]["object"])
-        except _ODD as error:
+        except (*_ODD, RecursionError) as error:
             raise SchemaChanged(f"this is no event of Stripe's: {error!r}") from error
         if not named or event.get("account", "") != ctx.config.get("account", event.get("account", "")):
             return Batch()
