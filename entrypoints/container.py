@@ -151,7 +151,7 @@ class Container(containers.DeclarativeContainer):
         PluginManager,
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
         block=providers.Callable(frozenset, settings.provided.plugins_block),
-        isolation=providers.Singleton(Isolation),
+        isolation=providers.Singleton(Isolation, roots=settings.provided.folder_roots),
     )
     secrets = providers.Singleton(
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys

@@ -124,6 +124,8 @@ class Settings:
     plugins_allow: tuple[str, ...]
     """Empty: every installed plugin that is not blocked."""
     plugins_block: tuple[str, ...]
+    folder_roots: tuple[Path, ...]
+    """Absolute. Folders at and under these may be read by connections of watched folders; empty: none."""
     log_level: str
     log_format: Literal["json", "console"]
     otlp_endpoint: str | None
@@ -211,6 +213,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             llm_breaker_seconds=env.float("LLM_BREAKER_SECONDS", 30.0, validate=_positive),
             plugins_allow=_names(env.list("PLUGINS_ALLOW", [])),
             plugins_block=_names(env.list("PLUGINS_BLOCK", [])),
+            folder_roots=_folders(_names(env.list("FOLDER_ROOTS", []))),
             log_level=_choice(env, "LOG_LEVEL", "info", "debug", "warning", "error", "critical"),
             log_format=_choice(env, "LOG_FORMAT", "json", "console"),
             otlp_endpoint=env.str("OTLP_ENDPOINT", otlp_fallback, validate=_url("http", "https")),
@@ -290,6 +293,13 @@ def _postgres_url(env: Env, name: str) -> str | None:
 
 def _names(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for value in values if (name := value.strip()))
+
+
+def _folders(names: Iterable[str]) -> tuple[Path, ...]:
+    folders = tuple(Path(name) for name in names)
+    if not all(folder.is_absolute() for folder in folders):
+        raise SettingsError(f"{PREFIX}FOLDER_ROOTS: name folders by their absolute paths.")
+    return folders
 
 
 def _choice(env: Env, name: str, default: str, *others: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import islice
+from math import isfinite
 from typing import Any, BinaryIO
 
 from plugins.statements import shortened
@@ -20,6 +21,7 @@ _TEXTS = ("text", "kind", "account", "external_id", "counterparty", "currency", 
 _FIELDS = frozenset({*_TEXTS, "occurred_at", "amount", "attributes", "raw", "pending"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _BOM = b"\xef\xbb\xbf"
+_BIG = 1 << 63
 
 
 class JsonLines:
@@ -76,7 +78,7 @@ def draft_of(given: Any, default_currency: str) -> Draft:
         if not isinstance(fields.get(name, {}), dict):
             raise ValueError(f"{name} must be an object")
         if name in fields:
-            fields[name] = _plain(fields[name])
+            fields[name] = plain(fields[name])
     if not isinstance(fields.get("pending", False), bool):
         raise ValueError("pending must be true or false")
     fields["occurred_at"] = _moment(fields.get("occurred_at"))
@@ -120,37 +122,49 @@ def _objects(file: BinaryIO) -> Iterator[tuple[int, Any]]:
         if long:
             yield number, ValueError(f"the line is longer than {MAX_LINE >> 20} MiB")
         elif line := line.removeprefix(_BOM).strip():
-            yield number, _parsed(line)
+            yield number, parsed(line)
 
 
 def _array(file: BinaryIO) -> list[Any]:
     content = file.read(MAX_ARRAY + 1)
     if len(content) > MAX_ARRAY:
         raise UnreadableFile(f"an array may have {MAX_ARRAY >> 20} MiB: write one object per line instead")
-    found = _parsed(content.removeprefix(_BOM))
+    found = parsed(content.removeprefix(_BOM))
     if isinstance(found, ValueError):
         raise UnreadableFile(f"the array can't be read: {shortened(str(found))}")
     items: list[Any] = found
     return items
 
 
-def _parsed(text: bytes) -> Any:
+def parsed(text: bytes) -> Any:
+    """What the JSON says, or the `ValueError` with the reason why it can't be read."""
     try:
-        found = _DECODER.decode(text.decode())
-        if b"\\u" in text or b"\0" in text:
-            _check_characters(found)
-    except RecursionError:
-        return ValueError("nested too deeply")
-    except UnicodeDecodeError as error:
-        return ValueError(f"not UTF-8 at byte {error.start + 1}")
-    except json.JSONDecodeError as error:
-        return ValueError(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+        found = decoded(text)
+        if may_spell_unstorable(text):
+            check_characters(found)
     except ValueError as error:
-        return ValueError(str(error))
+        return error
     return found
 
 
-def _check_characters(found: Any) -> None:
+def decoded(text: bytes) -> Any:
+    """What the JSON says, its fractions as `Decimal`. Raises `ValueError` with the reason where it is none."""
+    try:
+        return _DECODER.decode(text.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start + 1}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+
+
+def may_spell_unstorable(text: bytes) -> bool:
+    """Whether what the JSON says is worth `check_characters`."""
+    return b"\\u" in text or b"\0" in text
+
+
+def check_characters(found: Any) -> None:
     """Raises `ValueError` for what JSON can spell and no database can store."""
     written = json.dumps(found, ensure_ascii=False, default=str)
     if "\\u0000" in written:
@@ -195,10 +209,14 @@ def _amount(value: object) -> Decimal:
     return amount
 
 
-def _plain(value: Any) -> Any:
-    """Without `Decimal`, which JSON has not: in attributes a number is just a number."""
+def plain(value: Any) -> Any:
+    """Without `Decimal`, which JSON has not: in attributes a number is just a number; a text where it has no place in
+    64 bits."""
     if isinstance(value, Decimal):
-        return float(value)
+        number = float(value)
+        return number if isfinite(number) else str(value)
+    if isinstance(value, int):
+        return value if -_BIG <= value < _BIG else str(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value

@@ -120,11 +120,14 @@ def _check_connector(manifest: ConnectorManifest) -> None:
         "webhook": (manifest.webhook or Webhook(scheme=WebhookScheme.STANDARD), Webhook),
         "pulls": (manifest.pulls, bool),
         "sockets": (manifest.sockets, bool),
+        "folder": (manifest.folder, str),
         "state_version": (manifest.state_version, int),
     }
     for name, (value, kind) in kinds.items():
         if not isinstance(value, kind):
             raise ContractError(f"{key}: {name} must be {kind.__name__}, not {type(value).__name__}")
+    if manifest.folder and manifest.folder not in manifest.config_schema.get("properties", {}):
+        raise ContractError(f"{key}: the schema has no field {manifest.folder!r}, which should name the folder")
     auth = manifest.auth
     if auth.kind is AuthKind.API_KEY and auth.field not in manifest.secret_fields():
         raise ContractError(f'{key}: the schema must have the key\'s field {auth.field!r}, with "writeOnly": true')

@@ -14,6 +14,7 @@ _KEPT_SECONDS = 30.0
 """How long a token is used without asking for it again, which takes a query: half of what it is good for."""
 _FIELD = re.compile(r"\{(\w+)\}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class Token(Protocol):
@@ -51,10 +52,15 @@ class ApiKey:
         if not isinstance(key, str) or not key.strip():
             raise ConfigInvalid(f"{self._auth.field}: the API key is missing")
         known = {**self._config, "key": key.strip()}
-        value = _FIELD.sub(lambda field: str(known.get(field[1], field[0])), self._auth.value)
+        name, value = (
+            _FIELD.sub(lambda field: str(known.get(field[1], field[0])), text)
+            for text in (self._auth.header, self._auth.value)
+        )
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigInvalid(f"{name!r} is no name of a header")
         if not _HEADER_VALUE.fullmatch(value):
             raise ConfigInvalid(f"{self._auth.field}: the API key has characters that no header can carry")
-        return self._auth.header, value, key.strip()
+        return name, value, key.strip()
 
 
 class Bearer:

@@ -93,8 +93,14 @@ def oauth_client(auth: Auth, config: Mapping[str, Any]) -> OAuthClient:
         revoke_url=filled(auth.revoke_url, config),
         account_url=filled(auth.account_url, config),
         account_field=auth.account_field,
-        scopes=auth.scopes,
+        scopes=tuple(word for scope in auth.scopes for word in scope_of(scope, config).split()),
     )
+
+
+def scope_of(template: str, config: Mapping[str, Any]) -> str:
+    """A scope, or several with spaces between, with the configuration's fields in their places; those that are missing
+    are left out."""
+    return _FIELD.sub(lambda place: str(config.get(place[1], "")), template)
 
 
 def filled(template: str, config: Mapping[str, Any]) -> str:

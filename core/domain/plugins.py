@@ -38,7 +38,7 @@ class Auth:
     `client_id` and `client_secret` (a secret field, which public clients lack) of the configuration, and needs
     `authorize_url` (but for client credentials), `token_url` and `scopes`; `revoke_url` and `account_url` where the
     source has them. `account_field` is the field of that answer which tells whose account it is: who signs in again
-    must be the same. Of all URLs and values `{name}` stands for that field of the configuration.
+    must be the same. Of `header`, `value`, `scopes` and all URLs `{name}` stands for that field of the configuration.
     """
 
     kind: AuthKind = AuthKind.NONE
@@ -98,6 +98,7 @@ class ConnectorManifest:
     is empty for sources that are no files; `pulls` says that the source is asked for records (`check`, `discover`,
     `read`), `webhook` that it sends them. `state_version` rises when cursors change their form. A plugin that needs
     `sockets` of its own, for a library that can't use `ctx.http`, gets them: no policy of the host holds there.
+    `folder` names the field of the configuration with a folder that the connector may read, if the operator allows it.
     """
 
     key: str
@@ -115,6 +116,7 @@ class ConnectorManifest:
     webhook: Webhook | None = None
     state_version: int = 1
     sockets: bool = False
+    folder: str = ""
 
     def secret_fields(self) -> frozenset[str]:
         """The fields of the configuration that are secrets."""

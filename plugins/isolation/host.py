@@ -15,12 +15,13 @@ import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
 from core import errors
 from core.domain.plugins import ConnectorManifest, RuleTypeManifest
-from core.errors import PluginBug, SortationError
+from core.errors import ConfigInvalid, PluginBug, SortationError
 from plugins.isolation import wire
 from plugins.isolation.wire import ANSWER, CONTRACT, KNOWN, ORDER, VERSION
 from plugins.loading import ContractError, VersionError
@@ -39,8 +40,10 @@ Offers = tuple[Sequence[ConnectorManifest], Sequence[RuleTypeManifest]]
 class Isolation:
     """Has children do things, each with so much `memory` (bytes). Safe to share between threads, and with forks."""
 
-    def __init__(self, *, memory: int = MEMORY) -> None:
+    def __init__(self, *, memory: int = MEMORY, roots: Sequence[Path] = ()) -> None:
+        """Folders at and under `roots` may be read by connectors that say so in their manifests."""
         self._memory = memory
+        self._roots = tuple(root.resolve() for root in roots)
 
     def call(
         self,
@@ -112,6 +115,16 @@ class Isolation:
                 if isinstance(frame, wire.Done):
                     return frame
         raise PluginBug("it answered nothing")
+
+    def folder(self, name: str) -> str:
+        """The folder, where it really is. Raises `ConfigInvalid` where no root has it."""
+        path = Path(name)
+        real = path.resolve()
+        if not path.is_absolute() or not any(real.is_relative_to(root) for root in self._roots):
+            raise ConfigInvalid(f"the operator allows no connection to read the folder {name!r}")
+        if not real.is_dir():
+            raise ConfigInvalid(f"there is no folder {name!r}")
+        return str(real)
 
     @contextmanager
     def _child(self, file: BinaryIO | None) -> Iterator[_Child]:

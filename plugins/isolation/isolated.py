@@ -66,24 +66,26 @@ class IsolatedConnector:
         return self._isolation.asked("migrate_state", seconds=LOOK_SECONDS, **self._where(), **given).cursor
 
     def _asked(self, do: str, ctx: Context) -> wire.Done:
-        return self._isolation.asked(do, seconds=ASK_SECONDS, **self._where(), **_of(ctx))
+        return self._isolation.asked(do, seconds=ASK_SECONDS, **self._where(), **self._of(ctx))
 
     def _call(
         self, do: str, seconds: float, ctx: Context, **given: Any
     ) -> Generator[wire.Some | wire.Done, None, None]:
-        return self._isolation.call(do, seconds=seconds, **self._where(), **_of(ctx), **given)
+        return self._isolation.call(do, seconds=seconds, **self._where(), **self._of(ctx), **given)
 
     def _where(self) -> dict[str, Any]:
         return {"factories": [self._manifest.factory], "sockets": self._manifest.sockets}
 
-
-def _of(ctx: Context) -> dict[str, Any]:
-    return {
-        "config": dict(ctx.config),
-        "default_currency": ctx.default_currency,
-        "http": ctx.http,
-        "lines": ctx.log,
-    }
+    def _of(self, ctx: Context) -> dict[str, Any]:
+        """Raises `ConfigInvalid` for a folder that the operator does not allow."""
+        named = ctx.config.get(self._manifest.folder) if self._manifest.folder else None
+        return {
+            "config": dict(ctx.config),
+            "default_currency": ctx.default_currency,
+            "http": ctx.http,
+            "lines": ctx.log,
+            "folder": self._isolation.folder(named) if isinstance(named, str) else "",
+        }
 
 
 def _batch(some: wire.Some) -> Batch:

@@ -68,7 +68,8 @@ def _settle(call: wire.Call, scratch: str) -> None:
     os.environ["HOME"] = os.environ["TMPDIR"] = scratch
     sys.path[:] = call.path
     named = [*(entry.value for entry in call.entries), *call.factories]
-    readable = [*sandbox.own_files(), *_places(name.partition(":")[0] for name in named)]
+    places = _places(name.partition(":")[0] for name in named)
+    readable = [*sandbox.own_files(), *places, *([Path(call.folder)] if call.folder else [])]
     sandbox.limit(call.memory, call.seconds)
     sandbox.shut_in(readable, Path(scratch), sockets=call.sockets)
 

@@ -76,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     seconds: int
     sockets: bool = False
     entries: list[Entry] = []
+    folder: str = ""
     factories: list[str] = []
     methods: list[str] = []
     config: dict[str, Any] = {}
@@ -254,7 +255,7 @@ def packed(batch: Batch) -> Some:
                     d.account,
                     d.external_id,
                     d.counterparty,
-                    None if d.amount is None else str(d.amount),
+                    None if d.amount is None else _exact(d.amount),
                     d.currency,
                     _plain(d.attributes),
                     _plain(d.raw),
@@ -270,6 +271,12 @@ def packed(batch: Batch) -> Some:
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
+
+
+def _exact(amount: Decimal) -> str:
+    if not isinstance(amount, Decimal):
+        raise TypeError(f"the amount {amount!r} is no Decimal")
+    return str(amount)
 
 
 def unpacked(some: Some) -> Batch:

@@ -21,7 +21,7 @@ from plugins.statements import Identities, Item, Sums, batched, decoded, read_wh
 from sortation import Batch, Context, Draft, ReadRequest, Refusal, UnreadableFile
 
 MAX_BYTES = 16 << 20
-_HEAD = re.compile(rb"^(?:\{[^{}]*\}|\{4:)*\s*:(20|25|28C?|60[FM]|61|62[FM]|34F|13D?):", re.MULTILINE)
+_HEAD = re.compile(rb"^(?:\{[^{}]*\}|\{4:)*[ \t]*:(20|25|28C?|60[FM]|61|62[FM]|34F|13D?):", re.MULTILINE)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _WITH_CURRENCY = re.compile(r"(.*[0-9/ ])([A-Z]{3})")
 _NO_REFERENCE = frozenset({"", "NONREF", "NOREF", "EREF", "KREF", "KREF+", "EREF+", "NOTPROVIDED", "STARTUMS"})

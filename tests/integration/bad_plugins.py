@@ -35,6 +35,7 @@ CONNECTORS = {
     "Leaks": "kept = []\n        while True: kept.append(bytearray(50 << 20))\n        yield",
     "Garbles": "[os.write(fd, b'no frame at all') for fd in range(3, 20) if _is_socket(fd)]; time.sleep(600); yield",
     "Mistakes": "yield Batch(drafts=('a text',))",
+    "Amounts": "yield Batch(drafts=(draft(1, amount=1.5, currency='EUR'),))",
     "Moments": "yield Batch(drafts=(Draft(text='x', occurred_at=_Odd()),))",
     "Unencodable": "yield Batch(drafts=(draft(1, attributes={'x': object()}),))",
     "Huge": "yield Batch(drafts=(draft(1, attributes={'n': [2**70]}, raw={'half \\ud800': b'1'.decode()}),))",

@@ -112,6 +112,7 @@ def test_a_good_one_is_read_as_in_the_process_itself(
         ("garbles", PluginBug, "breaks the contract: "),
         ("mistakes", PluginBug, "no draft"),
         ("moments", PluginBug, "no draft"),
+        ("amounts", PluginBug, "the amount 1.5 is no Decimal"),
         ("unencodable", PluginBug, "object"),
         ("limited", RateLimited, "slowly"),
         ("refused", ReauthRequired, "sign in again"),

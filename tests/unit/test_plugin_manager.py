@@ -145,6 +145,7 @@ def _fails() -> list[object]:
             "needs signature_header",
         ),
         ({"sortation_connectors": lambda: [replace(GOOD, rate_limit=5)]}, PluginState.FAILED, "must be RateLimit"),
+        ({"sortation_connectors": lambda: [replace(GOOD, folder="in")]}, PluginState.FAILED, "has no field 'in'"),
         (
             {"sortation_connectors": lambda: [replace(GOOD, file_extensions=("good",))]},
             PluginState.FAILED,

@@ -43,6 +43,7 @@ def test_values_are_parsed() -> None:
             "SORTATION_PORT": "9001",
             "SORTATION_LEASE_SECONDS": "0.5",
             "SORTATION_PLUGINS_BLOCK": "ofx, csv,,",
+            "SORTATION_FOLDER_ROOTS": "/srv/statements,/mnt/in",
             "SORTATION_EMBEDDINGS": "off",
             "SORTATION_BROKER_URL": "rediss://:pw@broker.example:6380/1",
         }
@@ -50,6 +51,7 @@ def test_values_are_parsed() -> None:
 
     assert (settings.port, settings.lease_seconds) == (9001, 0.5)
     assert (settings.plugins_allow, settings.plugins_block) == ((), ("ofx", "csv"))
+    assert settings.folder_roots == (Path("/srv/statements"), Path("/mnt/in"))
     assert settings.embeddings == "off"
     assert not settings.embedded_broker
 
@@ -255,3 +257,8 @@ def test_prices_come_in_pairs() -> None:
     for name in both:
         with pytest.raises(SettingsError, match="both or neither"):
             load_settings({name: "1"})
+
+
+def test_roots_of_watched_folders_are_absolute() -> None:
+    with pytest.raises(SettingsError, match="SORTATION_FOLDER_ROOTS"):
+        load_settings({"SORTATION_FOLDER_ROOTS": "/srv,statements"})
