@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -38,10 +37,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def isolation() -> Iterator[Isolation]:
-    made = Isolation()
-    yield made
-    made.close()
+def isolation() -> Isolation:
+    return Isolation()
 
 
 @pytest.fixture
@@ -177,25 +174,22 @@ def test_a_folder_is_read_where_the_operator_allows_it(tmp_path: Path) -> None:
     (allowed / "link").symlink_to(other)
     (allowed / "acme" / "b.ndjson").symlink_to(other / "a.ndjson")
     isolation = Isolation(roots=[allowed])
-    try:
-        host = PluginManager(isolation=isolation)
+    host = PluginManager(isolation=isolation)
 
-        def checked(folder: Path) -> tuple[bool, str]:
-            (check,) = host.connector("folder").check(Context(config={"folder": str(folder), "settle_seconds": 1}))
-            return check.ok, check.reason
+    def checked(folder: Path) -> tuple[bool, str]:
+        (check,) = host.connector("folder").check(Context(config={"folder": str(folder), "settle_seconds": 1}))
+        return check.ok, check.reason
 
-        for folder in (other, allowed / "link", allowed / ".." / "other", Path("/"), Path("/etc")):
-            with pytest.raises(ConfigInvalid, match="the operator allows no connection"):
-                checked(folder)
-        with pytest.raises(ConfigInvalid, match="there is no folder"):
-            checked(allowed / "none")
-        _settled(allowed / "acme" / "a.ndjson")
-        assert checked(allowed / "acme") == (True, "")
-        ctx = Context(config={"folder": str(allowed / "acme"), "settle_seconds": 1})
-        batches = list(host.connector("folder").read(ctx, ReadRequest(stream="files")))
-        assert [d.attributes["file"] for b in batches for d in b.drafts] == ["a.ndjson"]
-    finally:
-        isolation.close()
+    for folder in (other, allowed / "link", allowed / ".." / "other", Path("/"), Path("/etc")):
+        with pytest.raises(ConfigInvalid, match="the operator allows no connection"):
+            checked(folder)
+    with pytest.raises(ConfigInvalid, match="there is no folder"):
+        checked(allowed / "none")
+    _settled(allowed / "acme" / "a.ndjson")
+    assert checked(allowed / "acme") == (True, "")
+    ctx = Context(config={"folder": str(allowed / "acme"), "settle_seconds": 1})
+    batches = list(host.connector("folder").read(ctx, ReadRequest(stream="files")))
+    assert [d.attributes["file"] for b in batches for d in b.drafts] == ["a.ndjson"]
 
 
 def _settled(path: Path) -> None:
