@@ -368,6 +368,7 @@ def _deflated(data: bytes) -> bytes:
         ("deflate", _deflated(b"hello" * 1000)),
         ("identity", b"hello" * 1000),
     ],
+    ids=["gzip", "zlib", "deflate", "identity"],
 )
 def test_packed_answers_are_unpacked(coding: str, packed: bytes, server: ScriptedServer, clients: Clients) -> None:
     server.script("GET", "/", Answer(content=packed, headers={"Content-Encoding": coding}))
