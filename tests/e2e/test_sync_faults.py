@@ -3,8 +3,12 @@ cursor is ahead of what is stored."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -17,7 +21,6 @@ PLUGIN = f'''
 
 import time
 from datetime import date
-from pathlib import Path
 
 from sortation import Batch, ConnectorManifest, Draft, RateLimited, StreamCheck, StreamInfo, Transient, hookimpl
 
@@ -35,16 +38,17 @@ class Held:
         return [StreamInfo(name="pages")]
 
     def read(self, ctx, request):
-        folder = Path(ctx.config["folder"])
+        def state(page, first):
+            params = {{"folder": ctx.config["folder"], "first": first}}
+            return ctx.http.request("GET", f"{{ctx.config['url']}}/{{page}}", params=params).json()
+
         for page in range((request.cursor or {{"page": 0}})["page"] + 1, PAGES + 1):
-            with (folder / "asked").open("a") as asked:
-                asked.write(f"{{page}}\\n")
-            while (folder / f"hold-{{page}}").exists():
-                time.sleep(0.02)
+            now = state(page, "yes")
+            while now["held"]:
+                time.sleep(0.05)
+                now = state(page, "no")
             for error in (RateLimited, Transient):
-                once = folder / f"{{error.__name__}}-{{page}}"
-                if once.exists():
-                    once.unlink()
+                if error.__name__ == now["error"]:
                     raise error("not now")
             drafts = tuple(
                 Draft(text=f"item {{n}}", occurred_at=date(2026, 1, 1), external_id=f"{{n:05}}")
@@ -61,13 +65,47 @@ class Held:
 
 @hookimpl
 def sortation_connectors(host):
-    schema = {{"type": "object", "properties": {{"folder": {{"type": "string"}}}}, "required": ["folder"]}}
+    text = {{"type": "string"}}
+    schema = {{"type": "object", "properties": {{"folder": text, "url": text}}, "required": ["folder", "url"]}}
     return [
         ConnectorManifest(
             key="held", version="1", title="Held", factory="held_source:Held", pulls=True, config_schema=schema
         )
     ]
 '''
+
+
+class _Pages(BaseHTTPRequestHandler):
+    """Says of a page whether it is held, and how it fails, by the files in the test's folder."""
+
+    def do_GET(self) -> None:
+        asked_for = urlsplit(self.path)
+        page, given = asked_for.path.strip("/"), parse_qs(asked_for.query)
+        folder = Path(given["folder"][0])
+        if given["first"] == ["yes"]:
+            with (folder / "asked").open("a") as asked:
+                asked.write(f"{page}\n")
+        held, error = (folder / f"hold-{page}").exists(), None
+        for once in [] if held else folder.glob(f"*-{page}"):
+            once.unlink()
+            error = once.name.partition("-")[0]
+        body = json.dumps({"held": held, "error": error}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Pages) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +128,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> Iterator[S
         SORTATION_LEASE_SECONDS="2",
         SORTATION_REPUBLISH_AFTER_SECONDS="2",
         SORTATION_JOB_MAX_ATTEMPTS="20",
+        SORTATION_HTTP_ALLOW="127.0.0.1",
         PYTHONPATH=str(plugins),
     ) as stack:
         yield stack
@@ -104,10 +143,9 @@ def folder(stack: Stack, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def connect(stack: Stack, folder: Path) -> str:
-    status, made = stack.call(
-        "POST", "/api/v1/connections", {"connector": "held", "name": "held", "config": {"folder": str(folder)}}
-    )
+def connect(stack: Stack, folder: Path, pages: str) -> str:
+    config = {"folder": str(folder), "url": pages}
+    status, made = stack.call("POST", "/api/v1/connections", {"connector": "held", "name": "held", "config": config})
     assert status == 201, made
     return str(made["id"])
 
@@ -129,8 +167,8 @@ def assert_stored(stack: Stack, pages: int) -> None:
     assert cursors == ([(str(pages),)] if pages else [])
 
 
-def test_workers_killed_at_each_batch_boundary(stack: Stack, folder: Path) -> None:
-    connection = connect(stack, folder)
+def test_workers_killed_at_each_batch_boundary(stack: Stack, folder: Path, pages: str) -> None:
+    connection = connect(stack, folder, pages)
     sync(stack, connection)
     for page in range(1, PAGES + 1):
         stack.wait_until(lambda page=page: last_asked(folder) == page)
@@ -152,8 +190,8 @@ def test_workers_killed_at_each_batch_boundary(stack: Stack, folder: Path) -> No
     assert undecided == 0
 
 
-def test_a_source_that_fails_in_between_and_a_worker_killed_meanwhile(stack: Stack, folder: Path) -> None:
-    connection = connect(stack, folder)
+def test_a_source_that_fails_in_between_and_a_worker_killed_meanwhile(stack: Stack, folder: Path, pages: str) -> None:
+    connection = connect(stack, folder, pages)
     for name in ("RateLimited-2", "Transient-4"):
         (folder / name).touch()
     for page in range(1, PAGES + 1):
@@ -176,13 +214,13 @@ def test_a_source_that_fails_in_between_and_a_worker_killed_meanwhile(stack: Sta
     assert stack.query("SELECT health, failures FROM connections") == [("healthy", 0)]
 
 
-def test_the_schedule_syncs_by_itself(stack: Stack, folder: Path) -> None:
+def test_the_schedule_syncs_by_itself(stack: Stack, folder: Path, pages: str) -> None:
     for page in range(1, PAGES + 1):
         (folder / f"hold-{page}").unlink()
     status, made = stack.call(
         "POST",
         "/api/v1/connections",
-        {"connector": "held", "name": "held", "config": {"folder": str(folder)}, "schedule_seconds": 60},
+        {"connector": "held", "name": "held", "config": {"folder": str(folder), "url": pages}, "schedule_seconds": 60},
     )
     assert status == 201, made
     synced = "SELECT count(*) FROM connections WHERE last_synced_at IS NOT NULL AND next_sync_at > now()"
