@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ MEMORY = 2 << 30
 CPU_SECONDS = 3_600
 LOOK_SECONDS = 20.0
 """How long a child may be silent while it loads or detects."""
+PATIENCE = 12
+"""How many times as long it may ask for pages without giving anything: where a source has limits, the host waits."""
 
 
 Offers = tuple[Sequence[ConnectorManifest], Sequence[RuleTypeManifest]]
@@ -62,21 +65,26 @@ class Isolation:
             child.socket.settimeout(seconds)
             try:
                 wire.send(child.socket, call)
+                until, latest = _times(seconds)
                 while True:
-                    frame = wire.from_child(child.socket)
-                    if isinstance(frame, wire.Line):
+                    frame = wire.from_child(child.socket, min(until, latest))
+                    if isinstance(frame, wire.Line):  # which is no sign that it gets anywhere
                         if lines is not None:
                             lines.log(frame.level, "%s", frame.text)
                     elif isinstance(frame, wire.Ask):
-                        wire.send(child.socket, _answer(frame, http or NoHttp()))
+                        answer = _answer(frame, http or NoHttp())
+                        child.socket.settimeout(seconds)
+                        wire.send(child.socket, answer)
+                        until, _ = _times(seconds)
                     elif isinstance(frame, wire.Failed):
                         raise _raised(frame)
                     else:
                         yield frame
                         if isinstance(frame, wire.Done):
                             return
+                        until, latest = _times(seconds)
             except TimeoutError as error:
-                raise PluginBug(f"it said nothing for {seconds:.0f} seconds, and was ended") from error
+                raise PluginBug(f"it gave nothing for {seconds:.0f} seconds, and was ended") from error
             except wire.Garbled as error:
                 raise PluginBug(f"it answered what breaks the contract: {error}") from error
             except wire.Closed as error:
@@ -138,6 +146,12 @@ class Isolation:
                 yield child
             finally:
                 child.end()
+
+
+def _times(seconds: float) -> tuple[float, float]:
+    """Until when a child may be silent, and until when it may ask for pages without giving anything."""
+    now = time.monotonic()
+    return now + seconds, now + PATIENCE * seconds
 
 
 def _methods(manifest: ConnectorManifest) -> list[str]:

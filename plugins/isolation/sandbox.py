@@ -74,16 +74,17 @@ def strength() -> list[str]:
     return found
 
 
-def own_files() -> Iterator[Path]:
-    """What a plugin needs to be imported: Python, what is installed, and of an application that lies on the path
-    beside its data, the packages alone."""
+def own_files(working: Path) -> Iterator[Path]:
+    """What a plugin needs to be imported: Python, and what is installed. Of an application that runs out of its
+    sources the packages alone, and nothing of the host's `working` directory because it is on the path: data and keys
+    lie there."""
     application = Path(__file__).parents[2]
+    apart = [working] if application.name in ("site-packages", "dist-packages") else [working, application]
     yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix})
     for name in ("core", "ports", "plugins", "sortation"):
         yield application / name
-    for entry in sys.path:
-        path = Path(entry or ".").resolve()
-        if path != application and path not in application.parents:
+    for path in map(Path, sys.path):
+        if path.is_absolute() and not any(place.is_relative_to(path.resolve()) for place in apart):
             yield path
     yield from map(Path, _SYSTEM)
 

@@ -64,12 +64,13 @@ def _settle(call: wire.Call, scratch: str) -> None:
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)
     os.close(nothing)
+    working = Path.cwd()
     os.chdir(scratch)
     os.environ["HOME"] = os.environ["TMPDIR"] = scratch
     sys.path[:] = call.path
     named = [*(entry.value for entry in call.entries), *call.factories]
     places = _places(name.partition(":")[0] for name in named)
-    readable = [*sandbox.own_files(), *places, *([Path(call.folder)] if call.folder else [])]
+    readable = [*sandbox.own_files(working), *places, *([Path(call.folder)] if call.folder else [])]
     sandbox.limit(call.memory, call.seconds)
     sandbox.shut_in(readable, Path(scratch), sockets=call.sockets)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,6 +31,8 @@ from core.domain.records import Draft, Refusal
 MAX_FRAME = 64 << 20
 """Bytes: 5,000 drafts have some 2 MB, and a web page that is handed over at most 20."""
 _LENGTH = struct.Struct("!I")
+_SHORTEST = 0.001
+"""Seconds: a time-out of 0 would mean another thing."""
 _HALF = re.compile(r"[\ud800-\udfff]")
 ORDER, ANSWER = struct.Struct("!ci"), struct.Struct("!i")
 """Between host and zygote: what to do (`b"s"`: start, `b"e"`: end) and the pid that it is about (0 for a start); and
@@ -209,30 +212,32 @@ def _carried(value: Any) -> Any:
     return value
 
 
-def from_child(at: socket.socket) -> FromChild:
-    """The next frame. Raises `Closed`, `Garbled`, and `TimeoutError` as the socket is set to."""
-    return _decoded(_from_child, at)
+def from_child(at: socket.socket, until: float) -> FromChild:
+    """The next frame, whole by then (`time.monotonic`). Raises `Closed`, `Garbled`, and `TimeoutError`."""
+    return _decoded(_from_child, at, until)
 
 
 def from_host(at: socket.socket) -> FromHost:
-    """As `from_child`."""
+    """The next frame. Raises `Closed` and `Garbled`."""
     return _decoded(_from_host, at)
 
 
-def _decoded(decoder: msgspec.msgpack.Decoder[T], at: socket.socket) -> T:
-    (length,) = _LENGTH.unpack(_exactly(at, _LENGTH.size))
+def _decoded(decoder: msgspec.msgpack.Decoder[T], at: socket.socket, until: float | None = None) -> T:
+    (length,) = _LENGTH.unpack(_exactly(at, _LENGTH.size, until))
     if length > MAX_FRAME:
         raise Garbled(f"{length >> 20} MiB at once are too much")
     try:
-        return decoder.decode(_exactly(at, length))
+        return decoder.decode(_exactly(at, length, until))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Garbled(str(error)) from error
 
 
-def _exactly(at: socket.socket, size: int) -> bytearray:
+def _exactly(at: socket.socket, size: int, until: float | None) -> bytearray:
     read = bytearray(size)
     view = memoryview(read)
     while view:
+        if until is not None:
+            at.settimeout(max(until - time.monotonic(), _SHORTEST))
         try:
             got = at.recv_into(view)
         except ConnectionError as error:

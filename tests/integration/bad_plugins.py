@@ -30,6 +30,8 @@ CONNECTORS = {
     "Crashes": "yield Batch(drafts=(draft(1),)); ctypes.string_at(0)",
     "Hangs": "yield Batch(drafts=(draft(1),)); time.sleep(600)",
     "Spins": "yield Batch(drafts=(draft(1),))\n        while True: pass",
+    "Chatters": "yield Batch(drafts=(draft(1),))\n        while True: ctx.log.info('busy'); time.sleep(0.05)",
+    "Wanders": "while True: ctx.http.request('GET', 'https://x.example/'); time.sleep(0.05)\n        yield",
     "Floods": "yield Batch(drafts=tuple(draft(n) for n in range(request.batch_size + 1)))",
     "Endless": "n = 0\n        while True:\n            n += 1; yield Batch(drafts=(draft(n),), cursor={'at': n})",
     "Leaks": "kept = []\n        while True: kept.append(bytearray(50 << 20))\n        yield",

@@ -105,8 +105,9 @@ def test_a_good_one_is_read_as_in_the_process_itself(
         ("exits", PluginBug, "SystemExit: 3"),
         ("leaves", PluginBug, "broke down: it exited with code 7"),
         ("crashes", PluginBug, "broke down: killed by SIG"),
-        ("hangs", PluginBug, "said nothing for"),
-        ("spins", PluginBug, "said nothing for"),
+        ("hangs", PluginBug, "gave nothing for"),
+        ("spins", PluginBug, "gave nothing for"),
+        ("chatters", PluginBug, "gave nothing for"),
         ("floods", PluginBug, "a batch of 101 drafts: at most 100"),
         ("leaks", PluginBug, "MemoryError"),
         ("garbles", PluginBug, "breaks the contract: "),
@@ -122,7 +123,7 @@ def test_a_good_one_is_read_as_in_the_process_itself(
 def test_what_goes_wrong_is_said_and_stays_where_it_is(
     host: PluginManager, monkeypatch: pytest.MonkeyPatch, key: str, error: type[SortationError], message: str
 ) -> None:
-    monkeypatch.setattr(isolated, "READ_SECONDS", 1.0 if key in ("hangs", "spins") else 60.0)
+    monkeypatch.setattr(isolated, "READ_SECONDS", 1.0 if key in ("hangs", "spins", "chatters") else 60.0)
     with pytest.raises(error, match=message) as raised:
         list(read(host, key, batch_size=100))
     if key == "limited":
@@ -169,6 +170,34 @@ def test_a_child_finds_nothing_of_the_host(
     assert "PATH" in environment
     assert "SORTATION" not in environment
     assert set(found.values()) <= {"PermissionError", "CalledProcessError"}, found
+
+
+def test_one_that_asks_for_ever_is_ended(host: PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(isolation_host, "PATIENCE", 3)
+    with pytest.raises(PluginBug, match="gave nothing for"):
+        list(read(host, "wanders", Context(http=Forever())))
+
+
+class Forever:
+    def request(self, method: str, url: str, **_: Any) -> HttpResponse:
+        return HttpResponse(status=200, headers={}, content=b"")
+
+
+def test_the_directory_that_the_host_works_in_is_the_hosts(
+    host: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for zygote in zygotes():
+        zygote.kill()
+        zygote.wait()
+    (tmp_path / "secret").write_text("canary-of-the-host")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # as `python -m` does
+    [batch] = read(host, "spies", Context(config={"path": str(tmp_path / "secret"), "port": 1}))
+    assert "canary" not in json.dumps(dict(batch.drafts[0].attributes))
+    for zygote in zygotes():
+        zygote.kill()
+        zygote.wait()
 
 
 def test_what_msgpack_does_not_carry_comes_as_it_would_be_stored(host: PluginManager) -> None:
@@ -226,7 +255,7 @@ def test_what_fails_to_load_is_in_the_inventory_and_nowhere_else(
     assert "SystemExit: 3" in errors["exits"]
     assert "exited with code 3" in errors["leaves"]
     assert "killed by SIG" in errors["crashes"]
-    assert "said nothing for 1 seconds" in errors["hangs"]
+    assert "gave nothing for 1 seconds" in errors["hangs"]
     assert "implements no hook" in errors["patches"]
     assert json.dumps([1]) == "[1]"
     assert len(list(read(host, "good"))) == 1
