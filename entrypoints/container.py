@@ -8,20 +8,14 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
-from adapters.embedders import Succession
 from adapters.http.clients import GuardedClients
-from adapters.http.policy import parse_policy
 from adapters.http.rates import rates_at
-from adapters.http.transport import GuardedTransport
 from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.oauth.provider import AuthlibProvider
-from adapters.onnx.embedder import OnnxEmbedder
-from adapters.openai.metering import Prices
 from adapters.postgres import engine
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from adapters.postgres.vector_homes import PostgresVectorHomes
 from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
@@ -56,83 +50,12 @@ from core.usecases import (
     webhooks,
     withdraw,
 )
+from entrypoints import chosen
 from entrypoints.settings import Settings
 from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
-from ports.connectors import PluginHost
-from ports.embedder import Embedder
-from ports.llm import Llm
-from ports.trials import Trials
-from ports.vector_homes import VectorHomes
 
 SYSTEM_POOL = 4
-
-
-def _embedder(settings: Settings) -> Embedder | None:
-    if settings.embeddings == "off":
-        return None
-    local = OnnxEmbedder()
-
-    def former(model: str) -> Embedder | None:
-        """That of a model whose vectors are stored: local, or one that the present API has under its name."""
-        if model == local.model:
-            return local
-        asked_for, _, _ = model.rpartition("@")
-        remote = _remote_embedder(settings, asked_for.rpartition("/")[2])
-        return remote if remote is not None and remote.model == model else None
-
-    present = local if settings.embeddings == "local" else _remote_embedder(settings, settings.embeddings_model)
-    return None if present is None else Succession(present, former)
-
-
-def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
-    if settings.embeddings_api_key is None:
-        return None
-    from adapters.openai.embedder import OpenAiEmbedder  # half a second, which most starts can do without
-
-    return OpenAiEmbedder(
-        api_key=settings.embeddings_api_key,
-        base_url=settings.embeddings_base_url,
-        model=model,
-        timeout=settings.llm_timeout_seconds,
-    )
-
-
-def _transport(settings: Settings) -> GuardedTransport:
-    return GuardedTransport(parse_policy(settings.http_allow))
-
-
-def _vector_homes(settings: Settings) -> VectorHomes | None:
-    return None if settings.database_url is None else PostgresVectorHomes(settings.database_url)
-
-
-def _llm(settings: Settings) -> Llm | None:
-    if settings.llm_api_key is None:
-        return None
-    from adapters.openai.llm import OpenAiLlm  # as above
-
-    prices = None
-    if settings.llm_input_price is not None and settings.llm_output_price is not None:
-        prices = Prices(input=settings.llm_input_price, output=settings.llm_output_price)
-    return OpenAiLlm(
-        api_key=settings.llm_api_key,
-        base_url=settings.llm_base_url,
-        model=settings.llm_model,
-        timeout=settings.llm_timeout_seconds,
-        prices=prices,
-        breaker_failures=settings.llm_breaker_failures,
-        breaker_seconds=settings.llm_breaker_seconds,
-    )
-
-
-def _trials(settings: Settings, embedder: Embedder | None, host: PluginHost) -> Trials:
-    from entrypoints.evaluating.trials import ScratchTrials  # which makes a container
-
-    return ScratchTrials(settings, embedder, host)
-
-
-def _model(llm: Llm | None) -> str | None:
-    return None if llm is None else llm.model
 
 
 class Container(containers.DeclarativeContainer):
@@ -146,7 +69,7 @@ class Container(containers.DeclarativeContainer):
     system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
-    vector_homes = providers.Factory(_vector_homes, settings)
+    vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,
         allow=providers.Callable(frozenset, settings.provided.plugins_allow),
@@ -156,7 +79,7 @@ class Container(containers.DeclarativeContainer):
     secrets = providers.Singleton(
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
     )
-    transport = providers.Singleton(_transport, settings)
+    transport = providers.Singleton(chosen.transport_of, settings)
     oauth_provider = providers.Singleton(AuthlibProvider, transport)
     access_token = providers.Callable(
         oauth.access_token, uow=uow, provider=oauth_provider, secrets=secrets, clock=clock
@@ -167,14 +90,14 @@ class Container(containers.DeclarativeContainer):
     )
     matcher = providers.Singleton(CompiledMatcher, host.provided.rule_type)
     rule_text = providers.Singleton(LarkRuleText)
-    embedder = providers.Singleton(_embedder, settings)
+    embedder = providers.Singleton(chosen.embedder_of, settings)
     learner = providers.Singleton(EnsembleLearner)
     ranker = providers.Singleton(CoverageRanker)
-    llm = providers.Singleton(_llm, settings)
-    llm_model = providers.Callable(_model, llm)
+    llm = providers.Singleton(chosen.llm_of, settings)
+    llm_model = providers.Callable(chosen.model_of, llm)
     celery = providers.Singleton(make_celery, settings.provided.broker_url)
     broker = providers.Singleton(CeleryBroker, celery)
-    trials = providers.Factory(_trials, settings, embedder, host)
+    trials = providers.Factory(chosen.trials_of, settings, embedder, host)
 
     authenticate = providers.Callable(accounts.authenticate, system=system, clock=clock)
     touch_key = providers.Callable(accounts.touch_key, uow=uow, clock=clock)

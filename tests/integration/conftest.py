@@ -39,7 +39,7 @@ def make_container(
     database: DatabaseUrls, local_embedder: OnnxEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Container]]:
     """Containers on the test's database; keyword arguments are settings."""
-    monkeypatch.setattr("entrypoints.container.OnnxEmbedder", lambda: local_embedder)
+    monkeypatch.setattr("entrypoints.chosen.OnnxEmbedder", lambda: local_embedder)
     made: list[Container] = []
 
     def make(**changed: Any) -> Container:
