@@ -4,13 +4,11 @@
 other vectors are one of these, drawn at random, plus noise of a random direction and a length of 0.15 to 0.55, made
 unit length again: cosines of 0.99 to 0.88 to what they came from, as texts of one merchant have (measured: the nearest
 other text has 0.79 to 0.96). Every tenant draws from the same, so each has near duplicates of all the others' vectors.
-The texts of a crowd are all of one shop, and differ in a code.
 """
 
 from __future__ import annotations
 
 import random
-import string
 
 import numpy as np
 import numpy.typing as npt
@@ -49,11 +47,6 @@ def texts(count: int, chance: random.Random) -> list[str]:
         )
         found[text] = None
     return list(found)
-
-
-def alike(count: int, chance: random.Random) -> list[str]:
-    codes = ("".join(chance.choices(string.ascii_uppercase + string.digits, k=9)) for _ in range(count))
-    return [f"SUMMIT MARKETPLACE*{code} LONDON" for code in codes]
 
 
 def vectors_like(embedded: Matrix, count: int, chance: np.random.Generator) -> Matrix:

@@ -48,11 +48,9 @@ Search = Callable[[Matrix], list[list[int]]]
 
 
 class World:
-    """Tenants of these sizes, one more of which a quarter is the `crowd`, and smaller ones that hold `others` vectors
-    in all; their rows came in a random order."""
+    """Tenants of these sizes, and smaller ones that hold `others` vectors in all; their rows came in a random order."""
 
-    def __init__(self, urls: DatabaseUrls, embedded: Matrix, sizes: Sequence[int], others: int, crowd: Matrix) -> None:
-        sizes = [*sizes, 4 * len(crowd)]
+    def __init__(self, urls: DatabaseUrls, embedded: Matrix, sizes: Sequence[int], others: int) -> None:
         chance = np.random.default_rng(20_260_101)
         self.urls, self.sizes = urls, sizes
         rest = others // OTHERS_SIZE
@@ -60,7 +58,6 @@ class World:
         chance.shuffle(owners)
         self.owners = owners
         self.vectors = vectors_like(embedded, len(owners), chance)
-        self.vectors[self.mine(len(sizes) - 1)[::4]] = crowd
         self.asked = vectors_like(embedded, BATCH, chance)
 
     def fill(self) -> None:

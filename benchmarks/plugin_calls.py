@@ -1,9 +1,9 @@
 """Connectors in child processes beside the same in this process: a file read whole, and the least that a call costs.
 
-`python -m benchmarks.plugin_calls [--records N] [--repeat N] [--json]`. A CSV of `--records` transactions is read by its
-connector, batch by batch, here and in a child: wall-clock seconds, and CPU seconds of this process alone. Then a file is
-looked at by a child, which is forked and shut in for that, and by a Python process that imports the same. Medians of
-repeats; ways take turns.
+`python -m benchmarks.plugin_calls [--records N] [--repeat N] [--json]`. A CSV of `--records` transactions is read by
+its connector, batch by batch, here and in a child: wall-clock seconds, and CPU seconds of this process alone. Then a
+file is looked at by a child, which is forked and shut in for that, and by a Python process that imports the same.
+Medians of repeats; ways take turns.
 """
 
 from __future__ import annotations
@@ -56,16 +56,12 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print(
-        f"{options.records:,} rows of CSV, read here     {wall['here']:6.2f} s, {cpu['here']:.2f} of it this process's CPU"
-    )
-    print(
-        f"{options.records:,} rows of CSV, in a child    {wall['child']:6.2f} s, {cpu['child']:.2f} of it this process's CPU"
-    )
-    print(f"a child takes {result['ratio']:.2f} times as long")
-    print(
-        f"a call to a child {result['call_milliseconds']} ms, a process of its own {result['process_milliseconds']} ms"
-    )
+    for name in hosts:
+        print(
+            f"{options.records:,} rows of CSV, {name:<5} {wall[name]:6.2f} s, {cpu[name]:.2f} of it this process's CPU"
+        )
+    print(f"a child takes {result['ratio']} times as long")
+    print(f"a call {result['call_milliseconds']} ms, a process of its own {result['process_milliseconds']} ms")
 
 
 def _read(host: PluginManager, content: bytes, records: int) -> None:

@@ -1,9 +1,8 @@
 """Similarity: searches among a tenant's vectors, texts embedded anew and out of the cache, and records a second.
 
-`python -m benchmarks.similarity [--sizes N ...] [--crowd N] [--others N] [--repeat N] [--records N] [--json]`. Tenants
-of these sizes, and one of which a quarter are `--crowd` texts of one shop, live among others that hold `--others`
-vectors in all and buy from the same merchants (`_vector_data.py` says how vectors are made), in the embedded PostgreSQL
-as it comes. Recall is of the 10 nearest by exact comparison. `sortation`
+`python -m benchmarks.similarity [--sizes N ...] [--others N] [--repeat N] [--records N] [--json]`. Tenants of these
+sizes live among others that hold `--others` vectors in all and buy from the same merchants (`_vector_data.py` says how
+vectors are made), in the embedded PostgreSQL as it comes. Recall is of the 10 nearest by exact comparison. `sortation`
 asks for 500 vectors at once through the storage port, as the app's role under row-level security; `scan` compares with
 each of the tenant's vectors in the database; `one index` is an HNSW index of the same make over everybody's, filtered
 by tenant, with pgvector's iterative scans off and on, and without row-level security; `numpy` has the tenant's in
@@ -37,7 +36,7 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
 from benchmarks._embedding import embedding_speed
 from benchmarks._pipeline import pipeline_speed
-from benchmarks._vector_data import Matrix, alike, texts
+from benchmarks._vector_data import texts
 from benchmarks._vector_search import World, search_speed
 
 SHARES = (0.85, 0.1, 0.01)
@@ -49,7 +48,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_500, 20_000, 100_000])
     parser.add_argument("--others", type=int, default=300_000)
-    parser.add_argument("--crowd", type=int, default=6_000)
     parser.add_argument("--cold", type=int, default=2_000)
     parser.add_argument("--cached", type=int, default=20_000)
     parser.add_argument("--repeat", type=int, default=5)
@@ -69,8 +67,8 @@ def main() -> None:
             if not options.json:
                 print(f"embedded anew     {embedding['cold_per_cpu_second']:>10,.0f} texts per CPU second")
                 print(f"out of the cache  {embedding['cached_per_second']:>10,.0f} texts/s", flush=True)
-            embedded, crowd = _embed(texts(EMBEDDED, random.Random(2))), _embed(alike(options.crowd, random.Random(4)))
-            search = search_speed(World(urls, embedded, options.sizes, options.others, crowd), options.repeat)
+            embedded = np.array(OnnxEmbedder().embed(texts(EMBEDDED, random.Random(2))), dtype=np.float32)
+            search = search_speed(World(urls, embedded, options.sizes, options.others), options.repeat)
         finally:
             server.stop()
         cold = embedding["cold_per_cpu_second"]
@@ -84,10 +82,6 @@ def main() -> None:
             f" ({one['process_per_second']:,} while sorting), {one['per_cpu_second']:,} per CPU second,"
             f" {one['embedding_share']:.0%} of that embedding; {one['decided_alone']:.0%} decided alone"
         )
-
-
-def _embed(some: list[str]) -> Matrix:
-    return np.array(OnnxEmbedder().embed(some), dtype=np.float32)
 
 
 if __name__ == "__main__":
