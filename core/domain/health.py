@@ -154,6 +154,11 @@ def first_line(text: str, words: tuple[str, ...] = ()) -> str:
     return storable(line)[:MAX_MESSAGE]
 
 
+def error_line(error: Exception) -> str:
+    """What is kept of an error: the first line of its message, or else its kind."""
+    return first_line(str(error)) or type(error).__name__
+
+
 def storable(text: str) -> str:
     """Without what PostgreSQL takes in no text."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()

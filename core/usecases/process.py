@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from core.domain.decisions import Decision, Outcome, Stage, failed, mix_in
+from core.domain.health import error_line
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival, Scored, arrival_of
 from core.domain.llm_questions import batches
@@ -91,7 +92,7 @@ def process_records(
         raise faults[0][1]  # not these records are at fault, but what they all need: the job is tried again
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        tx.records.decide([failed(record.id, _first_line(error)) for record, error in faults])
+        tx.records.decide([failed(record.id, error_line(error)) for record, error in faults])
         tx.jobs.finish(job)
         tx.commit()
 
@@ -121,10 +122,6 @@ def _arrivals(decisions: Sequence[Decision], scored: Mapping[int, Scored]) -> di
         (d := decisions[place]).record_id: arrival_of(said, whole=d.approval is not None or d.open_stage is not None)
         for place, said in scored.items()
     }
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
 
 
 def _write(

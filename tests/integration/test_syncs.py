@@ -22,6 +22,7 @@ from core.errors import (
     ConfigInvalid,
     CursorInvalid,
     PermissionDenied,
+    PluginBug,
     RateLimited,
     ReauthRequired,
     SchemaChanged,
@@ -264,6 +265,19 @@ def test_what_goes_wrong_at_the_source_is_told_by_the_health(
     assert external_ids(api) == all_of(shop)
     assert events(api, "CONNECTION_HEALTHY") == ["CONNECTION_HEALTHY"]
     assert [entry["health"] for entry in health(api, connection)["history"]] == ["healthy", state]
+
+
+def test_the_traceback_of_what_failed_in_a_child_is_in_the_log_without_secrets(api: Api, shop: Shop) -> None:
+    connection = connect(api)
+    trace = f"Traceback (most recent call last):\n  ask({SECRET!r})\nLookupError: no such luck"
+    shop.faults["charges", 15] = [PluginBug("LookupError: no such luck", trace=trace)]
+    assert sync(api, connection)["health"] == "degraded"
+    assert health(api, connection)["message"] == "LookupError: no such luck"
+    [logged] = [
+        line for line in api.get(f"/connections/{connection['id']}/log")["items"] if "Traceback" in line["text"]
+    ]
+    assert "LookupError: no such luck" in logged["text"]
+    assert SECRET not in logged["text"]
 
 
 def test_after_ten_failures_in_a_row_a_person_must_resume(

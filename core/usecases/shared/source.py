@@ -71,6 +71,8 @@ class Source:
         try:
             yield
         except _OF_SOURCES as error:
+            if trace := error.details.get("trace"):  # of what failed in a child
+                self.log.logger.error("the connector failed\n%s", trace)
             raise _trouble(error, self.words) from None
         except (Exception, SystemExit) as error:  # a plugin may call sys.exit()
             self.log.logger.error("the connector failed", exc_info=error)

@@ -10,6 +10,7 @@ from uuid import UUID
 from core.domain.categories import Category, key_from_name
 from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
+from core.domain.health import error_line
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.plugins import Batch, gaps_of
 from core.domain.records import Draft, Refusal, check_draft, clean_text, normalise, occurred_on
@@ -124,7 +125,7 @@ def store_batch(
             half = len(drafts) // 2
             progress = store_batch(delivery, drafts[:half], progress, keep, uow=uow, clock=clock, ids=ids, whole=False)
             return store_batch(delivery, drafts[half:], progress, keep, uow=uow, clock=clock, ids=ids, whole=whole)
-        reason = f"could not be stored: {_first_line(error)}"
+        reason = f"could not be stored: {error_line(error)}"
         refusal = asdict(Refusal(position=progress.items, reason=reason))
         progress = replace(
             progress, refused=progress.refused + 1, refusals=(*progress.refusals, refusal)[:MAX_REFUSALS]
@@ -190,7 +191,3 @@ def import_so_far(imported: Import, progress: Progress) -> Import:
         failure=None,
         finished_at=None,
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
