@@ -1,0 +1,122 @@
+"""Checks of connectors that read files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import PurePath
+
+from core.errors import ConfigInvalid, UnreadableFile
+from sortation.testing.connections import CONTRACT, ConnectorSuite, drafts_of
+from sortation.testing.samples import FOREIGN, Sample, spoiled
+from sortation.testing.suite import expect, fail, skip
+
+SURE_ENOUGH = 0.3
+"""From here on the host believes a connector that a file is its own."""
+
+
+class FileChecks(ConnectorSuite):
+    def test_detects_its_own_files(self) -> None:
+        """It is sure enough of each sample, also where the file's first 64 KiB end in the middle of something."""
+        for sample in self._files():
+            head = sample.read()[: 64 << 10]
+            if not sample.unreadable:
+                sure = self._sure(head, sample.name)
+                expect(sure >= SURE_ENOUGH, f"{sample.name}: it is sure to {sure}, and the host would not ask it")
+            for name, content in spoiled(head):
+                self._sure(content, f"{sample.name} ({name})")
+
+    def test_leaves_other_files_alone(self) -> None:
+        """It is not sure of files of other kinds: the host would hand them to it."""
+        self._files()
+        for name, content in FOREIGN.items():
+            if PurePath(name).suffix not in self.manifest.file_extensions:
+                sure = self._sure(content, name)
+                expect(sure < SURE_ENOUGH, f"{name}: it is sure to {sure} that this is its own")
+
+    def test_reads_its_files(self) -> None:
+        """Each sample gives as many drafts and refusals as its author says, and amounts of that sum; an unreadable one
+        is refused with `UnreadableFile`, and one line that says why."""
+        for sample in self._files():
+            with self.play() as play:
+                try:
+                    batches = list(self.read_file(self.make(), play.ctx, sample))
+                except UnreadableFile as error:
+                    expect(sample.unreadable, f"{sample.name}: {error}")
+                    expect(0 < len(str(error).splitlines()) < 2, f"{sample.name}: no one line says why: {error}")
+                    continue
+            expect(not sample.unreadable, f"{sample.name}: it is read as if it were none the worse")
+            drafts = drafts_of(batches)
+            refusals = [refusal for batch in batches for refusal in batch.refusals]
+            counts = (len(drafts), len(refusals))
+            expect(
+                counts == (sample.drafts, sample.refusals),
+                f"{sample.name}: {counts[0]} drafts and {counts[1]} refusals, not {sample.drafts} and {sample.refusals}",
+            )
+            expect(all(r.reason and r.position > 0 for r in refusals), f"{sample.name}: a refusal has no reason or place")
+            if sample.total is not None:
+                total = sum((d.amount for d in drafts if d.amount is not None), Decimal(0))
+                expect(total == sample.total, f"{sample.name}: the amounts sum up to {total}, not {sample.total}")
+
+    def test_file_sizes_of_batches_change_nothing(self) -> None:
+        """Read in batches of any size, a file gives the same drafts and refusals in the same order."""
+        for sample in self._files():
+            if sample.unreadable:
+                continue
+            with self.play() as play:
+                whole = list(self.read_file(self.make(), play.ctx, sample))
+                for size in (1, 2, 3):
+                    parts = list(self.read_file(self.make(), play.ctx, sample, size))
+                    same = drafts_of(parts) == drafts_of(whole) and [r for b in parts for r in b.refusals] == [
+                        r for b in whole for r in b.refusals
+                    ]
+                    expect(same, f"{sample.name}: in batches of {size} it gives something else")
+
+    def test_broken_files_are_refused(self) -> None:
+        """Of a file that is cut off, damaged or none at all, it refuses parts or the whole: with `UnreadableFile` and
+        one line that says why."""
+        for sample in self._files():
+            for name, content in spoiled(sample.read()):
+                self._expect_refused(replace(sample, content=content, path=None, filename=sample.name), name)
+
+    def _expect_refused(self, sample: Sample, name: str) -> None:
+        with self.play() as play:
+            try:
+                list(self.read_file(self.make(), play.ctx, sample))
+            except UnreadableFile as error:
+                expect(0 < len(str(error).splitlines()) < 2, f"{sample.name}, {name}: no one line says why: {error}")
+            except CONTRACT as error:
+                fail(f"{sample.name}, {name}: {type(error).__name__} where UnreadableFile is meant: {error}")
+            except Exception as error:
+                raise AssertionError(
+                    f"{sample.name}, {name}: {type(error).__name__} where UnreadableFile is meant: {error}"
+                ) from error
+
+    def test_file_bad_configuration(self) -> None:
+        """A configuration that the schema allows and the file can't serve is refused with `ConfigInvalid` or
+        `UnreadableFile`."""
+        if not self.bad_configs:
+            skip("the suite has no `bad_configs`")
+        for config in self.bad_configs:
+            for sample in self._files():
+                if sample.unreadable:
+                    continue
+                with self.play(config=config) as play:
+                    try:
+                        list(self.read_file(self.make(), play.ctx, replace(sample, config=None)))
+                    except (ConfigInvalid, UnreadableFile):
+                        continue
+                    fail(f"{sample.name} is read with the bad configuration {config}")
+
+    def _files(self) -> tuple[Sample, ...]:
+        if not self.manifest.file_extensions:
+            skip("the connector reads no files")
+        return self.samples
+
+    def _sure(self, content: bytes, name: str) -> float:
+        try:
+            sure = float(self.make().detect(content, name))
+        except Exception as error:
+            raise AssertionError(f"{name}: detect raises {type(error).__name__}: {error}") from error
+        expect(0 <= sure <= 1, f"{name}: {sure} is not from 0 to 1")
+        return sure

@@ -1,0 +1,76 @@
+"""Conformance suites of the good connectors, as their author would write them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sortation.testing import Answer, Asked, ConnectorConformance, Delivery, Item, Sample, Source
+
+
+def rendered(item: Item) -> dict[str, str]:
+    """An item as the ledger's API has it."""
+    return {
+        "id": item.id,
+        "text": item.text,
+        "name": item.counterparty,
+        "amount": str(item.amount),
+        "currency": item.currency,
+        "at": item.at.isoformat(),
+        "changed_at": item.changed_at.isoformat(),
+    }
+
+
+INVOICE = {
+    "id": "inv-1",
+    "text": "Invoice",
+    "name": "Müller",
+    "amount": "12.50",
+    "currency": "EUR",
+    "at": "2026-03-02T08:00:00+00:00",
+}
+
+
+class Ledger(ConnectorConformance):
+    plugin = "tests.kit.good_connectors"
+    key = "ledger"
+    config = {"company": "main"}
+    bad_configs = ({"company": "unknown"},)
+    deliveries = (
+        Delivery(body={"type": "invoice.created", "data": INVOICE}),
+        Delivery(body={"type": "user.created", "data": {"id": 7}}, drafts=0),
+    )
+    old_cursors = ((1, {"since": "2026-03-01T00:00:00+00:00"}),)
+
+    def serve(self, source: Source, asked: Asked) -> Answer:
+        if asked.query.get("company") != "main":
+            return Answer(status=404)
+        try:
+            since = datetime.fromisoformat(asked.query["since"]) if "since" in asked.query else None
+        except ValueError:
+            return Answer(status=400)
+        items, more = source.page(int(asked.query["page"]), asked.path.strip("/"), since=since)
+        return Answer(json={"items": [rendered(item) for item in items], "more": more})
+
+
+class LedgerByOAuth2(Ledger):
+    key = "ledger_by_oauth2"
+    config = {}
+    bad_configs = ()
+    deliveries = ()
+
+
+class Lines(ConnectorConformance):
+    plugin = "tests.kit.good_connectors"
+    key = "lines"
+    samples = (
+        Sample(
+            content="2026-03-01|Corner shop|-12.50\n2026-03-02|Salary|2000\nnothing\n2026-03-02|Café|-3\n"
+            "2026-03-02|Café|-3\n2026-03-03|Rent|-700.00\n2026-03-04|Bücher|-20.01\n".encode(),
+            filename="march.lines",
+            drafts=6,
+            refusals=1,
+            total=Decimal("1261.49"),
+        ),
+        Sample(content=b"2026-03-01|caf\xe9|1\n", filename="latin.lines", unreadable=True),
+    )
