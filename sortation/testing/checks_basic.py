@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 from core.domain.plugins import AuthKind, Batch
 from core.domain.records import Draft, check_draft
 from core.errors import Invalid, PluginBug
-from sortation.testing.connections import ConnectorSuite, Play, drafts_of
+from sortation.testing.connections import ConnectorSuite, Play, drafts_of, from_request, tried
 from sortation.testing.scripted_http import Answer
 from sortation.testing.suite import check_fits, check_told_values, expect, fail, isolation, skip
 from sortation.testing.watching import heard, watched
@@ -97,7 +98,8 @@ class BasicChecks(ConnectorSuite):
                     found += 1
                     _check(draft, way)
                     expect(
-                        draft.kind == kinds.get(way, draft.kind), f"{way}: a {draft.kind} in a stream of {kinds.get(way)}"
+                        draft.kind == kinds.get(way, draft.kind),
+                        f"{way}: a {draft.kind} in a stream of {kinds.get(way)}",
                     )
             expect(found, "no way brings a draft: there is nothing to check")
 
@@ -133,7 +135,7 @@ class BasicChecks(ConnectorSuite):
             with self.play() as play, heard() as said:
                 if status != 200:
                     refused = Answer(content=b"<html>no</html>") if status == 0 else Answer(status=status)
-                    play.meddle = lambda number, _, refused=refused: refused if number else None  # type: ignore[misc]
+                    play.meddle = from_request(1, refused)
                 shown = list(self._shown(play))
             asked = [
                 f"{request.path}?{request.query} {request.body!r}"
@@ -147,20 +149,15 @@ class BasicChecks(ConnectorSuite):
     def _shown(self, play: Play) -> Iterator[tuple[str, str]]:
         connector = self.make()
         for name in ("check", "discover") if self.manifest.pulls else ():
-            try:
-                yield f"the answer of {name}", repr(list(getattr(connector, name)(play.ctx)))
-            except Exception as error:
-                yield f"an error of {name}", _told(error)
-        ways, way = self.ways(lambda: connector, play), ""
-        while way is not None:
-            batches: list[Batch] = []
-            try:
-                way, found = next(ways, (None, iter(())))
-                for batch in found:
-                    batches.append(batch)  # noqa: PERF402 - those before an error count
-            except Exception as error:
-                yield f"an error ({way})", _told(error)
-            yield f"what is stored ({way})", repr(batches)
+            given, error = tried(partial(getattr(connector, name), play.ctx))
+            yield f"the answer of {name}", repr(given)
+            yield f"an error of {name}", _told(error)
+        ways, raised = tried(partial(self.ways, lambda: connector, play))
+        yield "an error", _told(raised)
+        for way, batches in ways:
+            stored, error = tried(batches.__iter__)
+            yield f"what is stored ({way})", repr(stored)
+            yield f"an error ({way})", _told(error)
         yield "the connector's repr", repr(connector)
 
     def test_tenants_do_not_mix(self) -> None:
@@ -178,7 +175,7 @@ class BasicChecks(ConnectorSuite):
                     expect(batches == wanted, f"{way}: read in turns with another tenant's, it gives something else")
 
     def test_touches_nothing_else(self) -> None:
-        """It writes no files but in its working directory, opens no sockets and starts no processes; not even in vain."""
+        """It writes no files but in its working directory, opens no sockets and starts no processes, nor tries to."""
         if self.manifest.sockets:
             skip("the manifest says that the connector opens sockets of its own")
         with self.play() as play:
@@ -202,8 +199,10 @@ def _fields(schema: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
             yield from _fields(part, (*path, name))
     for word in ("items", "anyOf", "oneOf", "allOf", "$defs", "additionalProperties"):
         inner = schema.get(word)
-        parts = inner.values() if word == "$defs" and isinstance(inner, Mapping) else inner
-        for part in parts if isinstance(inner, list) or word == "$defs" and inner else [inner]:
+        parts: Iterable[Any] = inner if isinstance(inner, list) else [inner]
+        if word == "$defs" and isinstance(inner, Mapping):
+            parts = inner.values()
+        for part in parts:
             yield from _fields(part, (*path, word))
 
 
@@ -215,7 +214,9 @@ def _check(draft: Draft, way: str) -> None:
         expect(fits, f"{way}: {name} is {type(value).__name__}, no text: {draft}")
     amount, when = draft.amount, draft.occurred_at
     expect(amount is None or isinstance(amount, Decimal), f"{way}: the amount {amount!r} is no Decimal: {draft}")
-    expect(isinstance(when, date), f"{way}: occurred_at is {type(when).__name__}, neither a date nor an instant: {draft}")
+    expect(
+        isinstance(when, date), f"{way}: occurred_at is {type(when).__name__}, neither a date nor an instant: {draft}"
+    )
     expect(not isinstance(when, datetime) or when.utcoffset() is not None, f"{way}: {when} has no time zone: {draft}")
     expect(isinstance(draft.pending, bool), f"{way}: pending is no bool: {draft}")
     for name in ("attributes", "raw"):
@@ -229,10 +230,11 @@ def _check(draft: Draft, way: str) -> None:
         fail(f"{way}: the host would refuse it, {error}: {draft}")
 
 
-def _told(error: BaseException) -> str:
+def _told(error: BaseException | None) -> str:
     """Everything that an error shows, and those that it stems from."""
+    if error is None:
+        return ""
     told = f"{error!r} {error} {getattr(error, 'details', '')}"
     if isinstance(error, PluginBug):
         told += str(error.details.get("trace"))
-    cause = error.__cause__ or error.__context__
-    return told if cause is None else f"{told} {_told(cause)}"
+    return f"{told} {_told(error.__cause__ or error.__context__)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from core.domain.plugins import AuthKind
 from core.errors import (
@@ -18,11 +19,13 @@ from core.errors import (
 )
 from sortation.testing.connections import (
     ConnectorSuite,
+    at_request,
     drafts_of,
-    error_of,
     expect_all,
     expect_contract,
+    from_request,
     read,
+    tried,
 )
 from sortation.testing.samples import odd_values
 from sortation.testing.scripted_http import Answer
@@ -81,22 +84,20 @@ class FailureChecks(ConnectorSuite):
                 expect(fits, f"{when} answered {what}, and it raised {error!r}")
 
     def test_odd_values_are_refused(self) -> None:
-        """Of an answer with an odd value somewhere it refuses a part, or the whole by an error of the contract; it never
-        breaks down, and never yields what is no draft."""
+        """Of an answer with an odd value somewhere it refuses a part, or the whole by an error of the contract: it
+        never breaks down."""
         self._pulls()
         with self.play() as play:
-            served: list[Answer] = []
-            play.after = lambda answer: served.append(answer) or answer  # type: ignore[func-returns-value]
             stream = play.source.streams[0]
             list(read(self.make(), play, stream))
-            answer = next((answer for answer in served if answer.json is not None), None)
+            answer = next((answer for answer in play.answers if answer.json is not None), None)
             if answer is None:
                 skip("the source does not answer JSON")
             for oddity, document in odd_values(answer.json):
                 play.server.requests.clear()
                 odd = Answer(json=document, headers=answer.headers)
-                play.meddle = lambda number, _, odd=odd: odd if number == 0 else None  # type: ignore[misc]
-                error = error_of(lambda: read(self.make(), play, stream))
+                play.meddle = at_request(0, odd)
+                _, error = tried(partial(read, self.make(), play, stream))
                 expect_contract(error, f"an answer with {oddity}")
                 expect(not isinstance(error, UnreadableFile), f"an answer with {oddity} is no file: {error}")
 
@@ -143,15 +144,15 @@ class FailureChecks(ConnectorSuite):
             expect(fits, f"{when} answered {said}, and it raised {error!r} where {kind.__name__} is meant")
 
     def _errors(self, answer: Answer) -> Iterator[tuple[str, Exception | None]]:
-        """What it raises where its first request and all after that, and where those from the second on are answered so.
-        Which request it was, comes with it."""
+        """What it raises where all its requests, and where those from the second on are answered so; and which those
+        were."""
         self._pulls()
         with self.play() as play:
             for stream in play.source.streams:
                 for first in (0, 1):
                     play.server.requests.clear()
-                    play.meddle = lambda number, _, first=first: answer if number >= first else None  # type: ignore[misc]
-                    error = error_of(lambda stream=stream: read(self.make(), play, stream))  # type: ignore[misc]
+                    play.meddle = from_request(first, answer)
+                    _, error = tried(partial(read, self.make(), play, stream))
                     asked = len(play.server.requests)
                     if asked > first:
                         yield f"{'its first' if not first else 'a later'} request for {stream}", error

@@ -51,9 +51,12 @@ class FileChecks(ConnectorSuite):
             counts = (len(drafts), len(refusals))
             expect(
                 counts == (sample.drafts, sample.refusals),
-                f"{sample.name}: {counts[0]} drafts and {counts[1]} refusals, not {sample.drafts} and {sample.refusals}",
+                f"{sample.name}: {counts[0]} drafts and {counts[1]} refusals, "
+                f"not {sample.drafts} and {sample.refusals}",
             )
-            expect(all(r.reason and r.position > 0 for r in refusals), f"{sample.name}: a refusal has no reason or place")
+            expect(
+                all(r.reason and r.position > 0 for r in refusals), f"{sample.name}: a refusal has no reason or place"
+            )
             if sample.total is not None:
                 total = sum((d.amount for d in drafts if d.amount is not None), Decimal(0))
                 expect(total == sample.total, f"{sample.name}: the amounts sum up to {total}, not {sample.total}")

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from core.domain.plugins import Batch
 from core.domain.records import Draft
 from core.errors import CursorInvalid
 from ports.connectors import Connector
 from sortation.testing.connections import (
     ConnectorSuite,
     Play,
+    at_request,
     drafts_of,
     error_of,
     expect_all,
     expect_contract,
+    from_request,
     ids_of,
     last_cursor,
     read,
+    tried,
 )
 from sortation.testing.scripted_http import Answer
 from sortation.testing.suite import expect, fail, skip
@@ -45,9 +49,8 @@ class PullChecks(ConnectorSuite):
         refusals = {"refuses it (403)": Answer(status=403), "answers garbage": Answer(json={"unexpected": True})}
         for what, answer in refusals.items():
             with self._pulling() as play:
-                play.meddle = lambda _, __, answer=answer: answer  # type: ignore[misc]
-                checks: list[Any] = []
-                error = error_of(lambda checks=checks, play=play: checks.extend(self.make().check(play.ctx)))  # type: ignore[misc]
+                play.meddle = from_request(0, answer)
+                checks, error = tried(partial(self.make().check, play.ctx))
                 expect_contract(error, f"check, where the source {what}")
                 if error is None:
                     well = [check.stream for check in checks if check.ok]
@@ -115,11 +118,8 @@ class PullChecks(ConnectorSuite):
                 whole = len(play.server.requests)
                 for failing in range(whole):
                     play.server.requests.clear()
-                    play.meddle = lambda number, _, failing=failing: (  # type: ignore[misc]
-                        Answer(status=503) if number == failing else None
-                    )
-                    before: list[Batch] = []
-                    error = error_of(lambda before=before, stream=stream: _collect(before, read(self.make(), play, stream)))  # type: ignore[misc]
+                    play.meddle = at_request(failing, Answer(status=503))
+                    before, error = tried(partial(read, self.make(), play, stream))
                     expect(error is not None, f"{stream}: request {failing + 1} fails, and nobody is told")
                     play.meddle = None
                     after = list(read(self.make(), play, stream, last_cursor(before)))
@@ -187,7 +187,9 @@ class PullChecks(ConnectorSuite):
                 play.source.remove(newest)
                 new = play.source.add(stream, at=newest.at + timedelta(hours=1))
                 found = self._found(play, stream, cursor)
-                expect(str(self.expected(new)["external_id"]) in found, f"{stream}: a new item is lost after a deletion")
+                expect(
+                    str(self.expected(new)["external_id"]) in found, f"{stream}: a new item is lost after a deletion"
+                )
 
     def test_unknown_cursor(self) -> None:
         """A cursor that it does not know, as another version may have left, is `CursorInvalid`, or all is read."""
@@ -205,7 +207,7 @@ class PullChecks(ConnectorSuite):
             missing = set(range(1, self.manifest.state_version)) - versions
             expect(not missing, f"the suite has no `old_cursors` of the versions {sorted(missing)}")
             for version, cursor in (*self.old_cursors, (max(versions, default=1), {"of-nobody": True})):
-                error = error_of(lambda v=version, c=cursor: self.make().migrate_state(c, v))  # type: ignore[misc]
+                error = error_of(partial(self.make().migrate_state, cursor, version))
                 expect(error is None, f"the cursor {cursor} of version {version}: {error!r}")
                 migrated = self.make().migrate_state(cursor, version)
                 for stream in play.source.streams:
@@ -241,15 +243,10 @@ class PullChecks(ConnectorSuite):
             )
             play.source.remove(new)
 
-    def _pulling(self, **options: Any) -> Any:
+    def _pulling(self, **options: Any) -> AbstractContextManager[Play]:
         if not self.manifest.pulls:
             skip("the connector does not pull")
         return self.play(**options)
-
-
-def _collect(into: list[Batch], batches: Iterator[Batch]) -> None:
-    for batch in batches:
-        into.append(batch)  # noqa: PERF402 - those before an error count
 
 
 def _expect_fields(draft: Draft, wanted: Mapping[str, Any]) -> None:

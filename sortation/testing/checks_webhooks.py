@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from core.domain.plugins import Batch, WebhookScheme
 from core.errors import UnreadableFile
@@ -50,7 +51,7 @@ class WebhookChecks(ConnectorSuite):
         expect(others, "the suite has no delivery of no interest: give one with `drafts=0`")
         with self.play() as play:
             for delivery in others:
-                error = error_of(lambda delivery=delivery: self.parse(self.make(), play.ctx, delivery))  # type: ignore[misc]
+                error = error_of(partial(self.parse, self.make(), play.ctx, delivery))
                 expect(error is None, f"a delivery of no interest: {error!r}")
 
     def test_webhook_refuses_garbage(self) -> None:
@@ -60,7 +61,7 @@ class WebhookChecks(ConnectorSuite):
         with self.play() as play:
             for body in _GARBAGE:
                 garbage = replace(deliveries[0], body=body)
-                error = error_of(lambda garbage=garbage: self.parse(self.make(), play.ctx, garbage))  # type: ignore[misc]
+                error = error_of(partial(self.parse, self.make(), play.ctx, garbage))
                 expect_contract(error, f"a delivery of {body[:20]!r}")
                 expect(
                     isinstance(error, CONTRACT) and not isinstance(error, UnreadableFile),
@@ -70,7 +71,7 @@ class WebhookChecks(ConnectorSuite):
                 if isinstance(delivery.body, Mapping | list):
                     for oddity, body in odd_values(delivery.body):
                         odd = replace(delivery, body=body)
-                        error = error_of(lambda odd=odd: self.parse(self.make(), play.ctx, odd))  # type: ignore[misc]
+                        error = error_of(partial(self.parse, self.make(), play.ctx, odd))
                         expect_contract(error, f"a delivery with {oddity}")
 
     def _hooked(self) -> tuple[Delivery, ...]:

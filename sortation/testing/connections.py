@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from core.domain.plugins import AuthKind, Batch, ConnectorManifest, WebhookMessage
 from core.domain.records import Draft
@@ -24,6 +24,7 @@ from sortation.testing.scripted_http import Answer, Asked, ScriptedServer
 from sortation.testing.source import FIRST, Incremental, Item, Source, expected
 from sortation.testing.suite import Suite, expect, fail, isolation
 
+T = TypeVar("T")
 CONTRACT: tuple[type[SortationError], ...] = tuple(KNOWN.values())
 """What a connector may raise."""
 SMALL = 2
@@ -41,7 +42,8 @@ class Play:
     ctx: Context
     secrets: Mapping[str, str]
     meddle: Meddling | None = None
-    after: Callable[[Answer], Answer] = field(default=lambda answer: answer)
+    answers: list[Answer] = field(default_factory=list)
+    """What the author's `serve` answered."""
     token: str = ""
     expired: list[str] = field(default_factory=list)
 
@@ -122,7 +124,8 @@ class ConnectorSuite(Suite):
                 for name, value in (bearer if play.token else http.credentials()).items():
                     if asked.headers.get(name.lower()) != value:
                         return Answer(status=401, json={"error": "who are you?"})
-            return play.after(self.serve(items, asked))
+            play.answers.append(self.serve(items, asked))
+            return play.answers[-1]
 
         with ScriptedServer(script) as server:
             http = KitHttp(server.port, auth, secrets, lambda: held[0], lambda: held.__setitem__(0, play.token))
@@ -138,6 +141,7 @@ class ConnectorSuite(Suite):
             if manifest.pulls:
                 items.streams = self.streams(play)
             server.requests.clear()
+            play.answers.clear()
             yield play
         for error in server.errors:
             raise AssertionError(f"the suite's own `serve` failed: {error!r}") from error
@@ -193,13 +197,31 @@ def last_cursor(batches: list[Batch], before: Mapping[str, Any] | None = None) -
     return next((batch.cursor for batch in reversed(batches) if batch.cursor is not None), before)
 
 
-def error_of(doing: Callable[[], object]) -> Exception | None:
-    """What it raises, if anything; results that are lazy are used up."""
+def from_request(first: int, answer: Answer) -> Meddling:
+    """Answers so from that request on (the first is 0)."""
+    return lambda number, _: answer if number >= first else None
+
+
+def at_request(which: int, answer: Answer) -> Meddling:
+    """Answers that request so, and no other."""
+    return lambda number, _: answer if number == which else None
+
+
+def tried(doing: Callable[[], Iterable[T]]) -> tuple[list[T], Exception | None]:
+    """What it gives, up to the error that it raises, if any."""
+    given: list[T] = []
     try:
-        result = doing()
-        if isinstance(result, Iterator):
-            for _ in result:
-                pass
+        for part in doing():
+            given.append(part)  # noqa: PERF402 - those before an error count
+    except Exception as error:
+        return given, error
+    return given, None
+
+
+def error_of(doing: Callable[[], object]) -> Exception | None:
+    """What it raises, if anything."""
+    try:
+        doing()
     except Exception as error:
         return error
     return None

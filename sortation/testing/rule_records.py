@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from ports.connectors import CompiledRule
 
 _UTC = ZoneInfo("UTC")
 CONNECTION = UUID(int=1 << 64)
+_FIRST_ID = UUID(int=1)
 ODD_TEXTS = (
     "",
     " ",
@@ -45,7 +47,7 @@ class SampleRecord:
     key, and stays unseen but by asking the history."""
 
     text: str = "Corner shop"
-    id: UUID = UUID(int=1)
+    id: UUID = _FIRST_ID
     connection_id: UUID = CONNECTION
     kind: str = "transaction"
     account: str = "Checking"
@@ -86,9 +88,10 @@ def odd() -> Iterator[SampleRecord]:
     """What no rule type expects and every tenant may have: no amounts, extreme ones, texts that are hardly any."""
     number = 1_000
     for text in ODD_TEXTS:
-        for changes in ({}, {"amount": None, "currency": None}):
-            number += 1
-            yield SampleRecord(id=UUID(int=number), text=text or "x", counterparty=text[:512], **changes)  # type: ignore[arg-type]
+        record = SampleRecord(id=UUID(int=number), text=text or "x", counterparty=text[:512])
+        yield record
+        yield replace(record, id=UUID(int=number + 1), amount=None, currency=None)
+        number += 2
     extremes: tuple[dict[str, Any], ...] = (
         {"amount": Decimal(0)},
         {"amount": Decimal("-0.00")},
@@ -124,16 +127,16 @@ class SampleHistory:
 
     def __init__(self, records: Sequence[SampleRecord] = ()) -> None:
         self.asked: list[tuple[str, object]] = []
-        self._by_party: dict[str, list[tuple[date, UUID, Past]]] = defaultdict(list)
+        self._by_party: dict[str, list[Past]] = defaultdict(list)
         self._amounts: dict[tuple[str, str], list[tuple[date, Decimal]]] = defaultdict(list)
         for record in records:
             day = _day(record)
             past = Past(record.id, day, record.amount, record.currency, record.category)
-            self._by_party[_party(record)].append((day, record.id, past))
+            self._by_party[_party(record)].append(past)
             if record.category and record.amount is not None and record.currency:
                 self._amounts[record.category, record.currency].append((day, record.amount))
-        for entries in self._by_party.values():
-            entries.sort(key=lambda entry: entry[:2], reverse=True)
+        for pasts in self._by_party.values():
+            pasts.sort(key=lambda past: (past.day, past.id))
 
     def days(self, records: Sequence[Sortable]) -> Sequence[date]:
         self.asked.append(("days", ""))
@@ -149,9 +152,10 @@ class SampleHistory:
         return [amount for _, amount in latest[:MAX_AMOUNTS]]
 
     def _past(self, record: Sortable) -> list[Past]:
-        entries = self._by_party.get(_party(record), [])
-        day = _day(record)
-        return [past for on, id, past in entries if on <= day and id != record.id][:MAX_PAST]
+        pasts = self._by_party.get(_party(record), [])
+        upto = bisect_right(pasts, _day(record), key=lambda past: past.day)
+        latest = pasts[max(0, upto - MAX_PAST - 1) : upto]
+        return [past for past in reversed(latest) if past.id != record.id][:MAX_PAST]
 
 
 def verdicts_of(factory: str, params: Sequence[Mapping[str, Any]]) -> list[list[bool | None]]:

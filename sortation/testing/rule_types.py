@@ -46,15 +46,15 @@ class Example:
 
 
 class RuleTypeConformance(Suite):
-    """Subclass it in a test module, as `class TestMine(RuleTypeConformance)`, and say what your rule type is: `plugin`, and
-    `examples` of what it says of records, one of which it matches. Each check is a test of its own."""
+    """Subclass it in a test module, as `class TestMine(RuleTypeConformance)`, and say what your rule type is:
+    `plugin`, and `examples` of what it says of records, one of which it matches. Each check is a test of its own."""
 
     examples: tuple[Example, ...] = ()
     params: tuple[Mapping[str, Any], ...] = ()
     """Further parameters that it serves; those of `examples` count, too."""
     bad_params: tuple[Mapping[str, Any], ...] = ()
     """Parameters that the schema allows, and that it can't serve."""
-    evaluate_seconds: ClassVar[float] = 5.0
+    evaluate_seconds: ClassVar[float] = 10.0
     """CPU time for 10,000 records."""
 
     @cached_property
@@ -67,6 +67,10 @@ class RuleTypeConformance(Suite):
         own = [record for example in self.examples for record in (example.record, *example.past)]
         return [*ordinary(), *odd(), *own]
 
+    @cached_property
+    def _history(self) -> SampleHistory:
+        return SampleHistory(self.records)
+
     def compiled(self, params: Mapping[str, Any]) -> CompiledRule:
         """The rule, compiled as the host does it: with its own copy of the parameters."""
         rule: CompiledRule = pkgutil.resolve_name(self.manifest.factory)().compile(copy.deepcopy(dict(params)))
@@ -74,7 +78,7 @@ class RuleTypeConformance(Suite):
 
     def asked(self, rule: CompiledRule, records: Sequence[SampleRecord]) -> Verdicts:
         """What it says, checked as the host does."""
-        verdicts = rule.evaluate(records, SampleHistory(self.records))
+        verdicts = rule.evaluate(records, self._history)
         expect(isinstance(verdicts, Sequence), f"evaluate gives {type(verdicts).__name__}, no list")
         expect(len(verdicts) == len(records), f"{len(verdicts)} verdicts on {len(records)} records")
         odd_ones = [verdict for verdict in verdicts if not (verdict is None or isinstance(verdict, bool))]
@@ -84,10 +88,14 @@ class RuleTypeConformance(Suite):
     def served(self) -> list[Mapping[str, Any]]:
         """Every parameters that it must serve: those of the suite, and those that its schema tells."""
         schema = self.manifest.params_schema
-        told = [*schema.get("examples", ()), *([{}] if _fits(schema, {}) else [])]
+        told: list[Mapping[str, Any]] = [*schema.get("examples", ()), *([{}] if _fits(schema, {}) else [])]
         for name, part in schema.get("properties", {}).items():
-            values = [*([part["default"]] if "default" in part else []), *part.get("examples", ()), *part.get("enum", ())]
-            told += [given for value in values for base in (self._base,) if _fits(schema, given := {**base, name: value})]
+            values = [
+                *([part["default"]] if "default" in part else []),
+                *part.get("examples", ()),
+                *part.get("enum", ()),
+            ]
+            told += [params for value in values if _fits(schema, params := {**self._base, name: value})]
         given = [*self.params, *(example.params for example in self.examples), *told]
         return [params for place, params in enumerate(given) if params not in given[:place]]
 
@@ -103,7 +111,9 @@ class RuleTypeConformance(Suite):
         docs = self.manifest.docs_url
         expect(not docs or docs.startswith("https://"), f"docs_url {docs!r} is no https:// address")
         verdicts = {example.verdict for example in self.examples}
-        expect({True, False} <= verdicts, "the suite needs `examples` of a record that matches and of one that does not")
+        expect(
+            {True, False} <= verdicts, "the suite needs `examples` of a record that matches and of one that does not"
+        )
 
     def test_schema_describes_the_parameters(self) -> None:
         """Each parameter says what it is for; what the schema tells as defaults and examples fits it and compiles; and
@@ -132,7 +142,7 @@ class RuleTypeConformance(Suite):
         for params in given:
             without, with_them = self.compiled(params), self.compiled({**defaults, **params})
             same = self.asked(without, self.records) == self.asked(with_them, self.records)
-            expect(same, f"{params} is something else than {({**defaults, **params})}")
+            expect(same, f"{params} is something else than { ({**defaults, **params}) }")
 
     def test_import_is_cheap(self) -> None:
         """Importing the plugin takes little time, prints nothing and starts no threads."""
@@ -206,12 +216,11 @@ class RuleTypeConformance(Suite):
     def test_batches_leave_nothing_behind(self) -> None:
         """What was judged before changes no verdict; records and parameters stay as they are."""
         for params in self.served():
-            given = copy.deepcopy(dict(params))
+            given, before = copy.deepcopy(dict(params)), repr(self.records)
             rule: CompiledRule = pkgutil.resolve_name(self.manifest.factory)().compile(given)
             fresh = self.asked(self.compiled(params), self.records)
             self.asked(rule, self.records[::-1])
             self.asked(rule, many(50))
-            before = repr(self.records)
             later = self.asked(rule, self.records)
             expect(later == fresh, _differing(params, "after other batches", self.records, fresh, later))
             expect(repr(self.records) == before, f"{params}: evaluating changes the records")
@@ -258,10 +267,11 @@ class RuleTypeConformance(Suite):
             expect(not twice, f"{params}: of one batch it asks {', '.join(sorted(twice))} more than once")
 
     def test_is_fast(self) -> None:
-        """10,000 records take a few seconds at most, whatever the parameters."""
+        """10,000 records take a few seconds at most, with the first of the suite's parameters."""
         records = many(_MANY)
-        for params in self.served()[:5]:
-            rule, history = self.compiled(params), SampleHistory(records)
+        history = SampleHistory(records)
+        for params in self.served()[:1]:
+            rule = self.compiled(params)
             start = time.process_time()
             rule.evaluate(records, history)
             took = time.process_time() - start

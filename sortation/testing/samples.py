@@ -69,10 +69,10 @@ FOREIGN: Mapping[str, bytes] = {
     "statement.sta": b":20:STARTUMS\n:25:10020030/1234567\n:28C:1/1\n:60F:C260301EUR100,00\n"
     b":61:2603020302D12,50NMSCNONREF\n:86:Corner shop\n:62F:C260302EUR87,50\n-\n",
     "statement.qif": b"!Type:Bank\nD03/02/2026\nT-12.50\nPCorner shop\n^\n",
-    "page.html": b"<!doctype html>\n<html><head><title>Sign in</title></head><body><p>Sign in, please.</p></body></html>\n",
-    "letter.md": b"Dear customer,\n\nyour statement is attached. Yours sincerely\n\nThe bank\n",
+    "page.html": b"<!doctype html>\n<html><head><title>Sign in</title></head><body>Please</body></html>\n",
+    "letter.md": b"Dear customer,\n\nyour statement is attached. Yours\n\nThe bank\n",
     "statement.pdf": b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n%%EOF\n",
-    "picture.png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89",
+    "picture.png": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00",
     "files.zip": b"PK\x03\x04\x14\x00\x00\x00\x08\x00" + bytes(range(64)),
     "empty": b"",
     "noise.bin": bytes((i * 197 + i // 7) % 256 for i in range(2_048)),
@@ -96,20 +96,23 @@ def spoiled(content: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"without 40 bytes from {cut} on", content[:cut] + content[cut + 40 :]
 
 
+_ODD: tuple[Any, ...] = (None, {"odd": [1]}, [], "\u0000 odd", -1, True, 1e300)
+
+
 def odd_values(document: Any) -> Iterator[tuple[str, Any]]:
     """A JSON document again and again, each time with another odd value at one place; at most some hundred times."""
     places = list(_places(document, ()))
     for path in places[:: max(1, len(places) // 40)]:
-        for value in (None, {"odd": [1]}, [], "\u0000 odd", -1, True, 1e300):
+        for value in _ODD:
             yield f"{value!r} at {'.'.join(map(str, path))}", _with(document, path, value)
 
 
 def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    children: Iterator[tuple[Any, Any]] = iter(())
+    children: list[tuple[Any, Any]] = []
     if isinstance(value, Mapping):
-        children = iter(value.items())
+        children = list(value.items())
     elif isinstance(value, list):
-        children = iter(list(enumerate(value))[:2])
+        children = list(enumerate(value))[:2]
     for key, child in children:
         yield (*path, key)
         yield from _places(child, (*path, key))

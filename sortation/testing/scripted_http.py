@@ -130,7 +130,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - their base's names
 
         def handle(self) -> None:
             with contextlib.suppress(ConnectionError):  # who asked has gone

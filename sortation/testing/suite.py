@@ -1,4 +1,4 @@
-"""What both suites share: how a plugin is loaded, how a check fails, and how checks are run without pytest's command."""
+"""What both suites share: how a plugin is loaded, how a check fails, and how all are run without pytest's command."""
 
 from __future__ import annotations
 
@@ -46,8 +46,7 @@ class Suite:
 
     def offered(self, kind: type[M]) -> M:
         """The manifest that the plugin offers, of that kind and with the suite's key."""
-        connectors, rule_types = _offers(self.plugin)
-        found = [m for m in (*connectors, *rule_types) if isinstance(m, kind) and self.key in ("", m.key)]
+        found = [m for m in _offers(self.plugin) if isinstance(m, kind) and self.key in ("", m.key)]
         if len(found) != 1:
             keys = ", ".join(m.key for m in found) or "none"
             fail(f"{self.plugin} offers {keys} of this kind: say which by `key`")
@@ -69,18 +68,18 @@ class Suite:
             expect(int(threads) == 0, f"importing {module} starts threads")
             expect(
                 float(took) <= most,
-                f"importing {module} takes {float(took):.2f} s of CPU time, beyond {most} s: import what is heavy where "
-                "it is used",
+                f"importing {module} takes {float(took):.2f} s of CPU time, beyond {most} s: import what is heavy "
+                "where it is used",
             )
 
 
 @cache
-def _offers(plugin: str) -> tuple[tuple[ConnectorManifest, ...], tuple[RuleTypeManifest, ...]]:
+def _offers(plugin: str) -> tuple[ConnectorManifest | RuleTypeManifest, ...]:
     try:
         connectors, rule_types = offers("under test", plugin)
     except (ContractError, VersionError) as error:
         raise AssertionError(f"the host would not load {plugin}: {error}") from error
-    return tuple(connectors), tuple(rule_types)
+    return (*connectors, *rule_types)
 
 
 @cache

@@ -15,9 +15,23 @@ from pathlib import Path
 from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_PATHS = frozenset({"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"})
-_OTHERS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "subprocess.", "os.system", "os.exec",
-           "os.posix_spawn", "os.fork", "os.startfile", "urllib.Request", "smtplib.", "ftplib.", "ctypes.dlopen")  # fmt: skip
+_PATHS = frozenset(
+    {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
+)
+_OTHERS = (
+    "socket.connect",
+    "socket.bind",
+    "socket.getaddrinfo",
+    "socket.sendto",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "urllib.Request",
+    "smtplib.",
+    "ftplib.",
+)
 
 
 class _Watch(threading.local):
@@ -78,7 +92,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
             if _outside(arguments[0]):
                 seen.append(f"{event} of {os.fsdecode(arguments[0])}")
         elif event.startswith(_OTHERS):
-            seen.append(f"{event}{arguments[1:]!r:.120}" if event.startswith("socket") else f"{event}{arguments!r:.120}")
+            seen.append(
+                f"{event}{arguments[1:]!r:.120}" if event.startswith("socket") else f"{event}{arguments!r:.120}"
+            )
     finally:
         _watch.seen = seen
 

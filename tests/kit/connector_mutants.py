@@ -14,13 +14,13 @@ class Mutant(NamedTuple):
     new: str
 
 
-_STEP = '''following = {"since": cursor["since"], "page": cursor["page"] + 1, "newest": newest or None}'''
+_STEP = """following = {"since": cursor["since"], "page": cursor["page"] + 1, "newest": newest or None}"""
 _YIELD = "yield Batch(drafts=drafts, refusals=refusals, cursor=following if last else cursor)"
-_REQUEST = '''answer = ctx.http.request("GET", f"https://ledger.example/{stream}", params=params)'''
-_PAGE = '''items, more = self._page(ctx, request.stream, cursor["since"], cursor["page"])'''
+_REQUEST = """answer = ctx.http.request("GET", f"https://ledger.example/{stream}", params=params)"""
+_PAGE = """items, more = self._page(ctx, request.stream, cursor["since"], cursor["page"])"""
 _AMOUNT = 'amount = Decimal(item["amount"])\n'
-_READ_LINES = '''            lines = request.file.read().decode().splitlines()'''
-_LOG = '''        ctx.log.info("read %s up to %s", request.stream, cursor["since"])'''
+_READ_LINES = """            lines = request.file.read().decode().splitlines()"""
+_LOG = """        ctx.log.info("read %s up to %s", request.stream, cursor["since"])"""
 _IMPORTS = "import json\n"
 
 MUTANTS: dict[str, Mutant] = {
@@ -46,7 +46,10 @@ MUTANTS: dict[str, Mutant] = {
         '"company": {',
     ),
     "a slow import": Mutant(
-        "Ledger", "test_import_is_cheap", _IMPORTS, _IMPORTS + "import time\nend = time.process_time() + 0.7\nwhile time.process_time() < end: pass\n"
+        "Ledger",
+        "test_import_is_cheap",
+        _IMPORTS,
+        _IMPORTS + "import time\nend = time.process_time() + 0.7\nwhile time.process_time() < end: pass\n",
     ),
     "an import that prints": Mutant("Lines", "test_import_is_cheap", _IMPORTS, _IMPORTS + "print('hello')\n"),
     "an import that starts a thread": Mutant(
@@ -56,16 +59,24 @@ MUTANTS: dict[str, Mutant] = {
         _IMPORTS + "import threading, time\nthreading.Thread(target=time.sleep, args=(1,), daemon=True).start()\n",
     ),
     # What it makes.
-    "amounts that are floats": Mutant("Lines", "test_drafts_are_valid", "amount=Decimal(amount),", "amount=float(amount),"),
-    "amounts through floats": Mutant("Ledger", "test_reads_everything", _AMOUNT, 'amount = Decimal(float(item["amount"]))\n'),
-    "amounts without a sign": Mutant("Ledger", "test_reads_everything", _AMOUNT, 'amount = abs(Decimal(item["amount"]))\n'),
+    "amounts that are floats": Mutant(
+        "Lines", "test_drafts_are_valid", "amount=Decimal(amount),", "amount=float(amount),"
+    ),
+    "amounts through floats": Mutant(
+        "Ledger", "test_reads_everything", _AMOUNT, 'amount = Decimal(float(item["amount"]))\n'
+    ),
+    "amounts without a sign": Mutant(
+        "Ledger", "test_reads_everything", _AMOUNT, 'amount = abs(Decimal(item["amount"]))\n'
+    ),
     "amounts without a sign, in a file": Mutant(
         "Lines", "test_reads_its_files", "amount=Decimal(amount),", "amount=abs(Decimal(amount)),"
     ),
     "instants without a zone": Mutant(
         "Ledger", "test_drafts_are_valid", 'fromisoformat(item["at"])', 'fromisoformat(item["at"]).replace(tzinfo=None)'
     ),
-    "raw payloads that are no JSON": Mutant("Ledger", "test_drafts_are_valid", "raw=dict(item)", 'raw={"amount": amount}'),
+    "raw payloads that are no JSON": Mutant(
+        "Ledger", "test_drafts_are_valid", "raw=dict(item)", 'raw={"amount": amount}'
+    ),
     "ids that are made up": Mutant(
         "Lines", "test_ids_are_stable_and_distinct", "external_id=external_id or None", "external_id=str(id(object()))"
     ),
@@ -93,10 +104,17 @@ MUTANTS: dict[str, Mutant] = {
     # Whose files it takes.
     "sure of any file": Mutant("Lines", "test_leaves_other_files_alone", "return 0.0", "return 0.5"),
     "never sure": Mutant("Lines", "test_detects_its_own_files", "return 0.9", "return 0.2"),
-    "detection that breaks down": Mutant("Lines", "test_detects_its_own_files", '.decode("utf-8", "replace")', ".decode()"),
-    "broken files that break it": Mutant("Lines", "test_broken_files_are_refused", "except UnicodeDecodeError", "except KeyError"),
+    "detection that breaks down": Mutant(
+        "Lines", "test_detects_its_own_files", '.decode("utf-8", "replace")', ".decode()"
+    ),
+    "broken files that break it": Mutant(
+        "Lines", "test_broken_files_are_refused", "except UnicodeDecodeError", "except KeyError"
+    ),
     "a file error of the wrong kind": Mutant(
         "Lines", "test_broken_files_are_refused", 'raise UnreadableFile(f"it', 'raise SchemaChanged(f"it'
+    ),
+    "any separator will do": Mutant(
+        "Lines", "test_file_bad_configuration", "if not any(separator in line for line in lines):", "if not lines:"
     ),
     # What it keeps and touches.
     "a secret in the log": Mutant(
@@ -113,18 +131,19 @@ MUTANTS: dict[str, Mutant] = {
         "test_secrets_stay_secret",
         _YIELD,
         "from dataclasses import replace\n                "
-        'drafts = tuple(replace(d, attributes={"by": ctx.config.get("api_key")}) for d in drafts)\n                ' + _YIELD,
+        'drafts = tuple(replace(d, attributes={"by": ctx.config.get("api_key")}) for d in drafts)\n                '
+        + _YIELD,
     ),
     "a secret in the address": Mutant(
         "Ledger",
         "test_secrets_stay_secret",
-        'params = {"page": str(page),',
-        'params = {"page": str(page), "key": ctx.config.get("api_key", ""),',
+        '"page": str(page),',
+        '"page": str(page), "key": ctx.config.get("api_key", ""),',
     ),
     "a secret in what it shows of itself": Mutant(
         "Ledger",
         "test_secrets_stay_secret",
-        '        more = True\n        while more:',
+        "        more = True\n        while more:",
         "        type(self).__repr__ = lambda _, c=ctx: str(c.config)\n        more = True\n        while more:",
     ),
     "a connection that is kept in the class": Mutant(
@@ -157,7 +176,10 @@ MUTANTS: dict[str, Mutant] = {
         "            except OSError:\n                pass\n" + _READ_LINES,
     ),
     "a process of its own": Mutant(
-        "Lines", "test_touches_nothing_else", _READ_LINES, "            import subprocess; subprocess.run(['true'])\n" + _READ_LINES
+        "Lines",
+        "test_touches_nothing_else",
+        _READ_LINES,
+        "            import subprocess; subprocess.run(['true'])\n" + _READ_LINES,
     ),
     "needs a file of the host's": Mutant(
         "Lines", "test_works_shut_in", _READ_LINES, "            open('/etc/hostname').close()\n" + _READ_LINES
@@ -167,7 +189,10 @@ MUTANTS: dict[str, Mutant] = {
         "Ledger", "test_check_fails_where_reading_fails", "                self._page(ctx, stream.name, None, 1)\n", ""
     ),
     "a check of the first stream alone": Mutant(
-        "Ledger", "test_check_tells_of_each_stream", "for stream in self.discover(ctx):", "for stream in self.discover(ctx)[:1]:"
+        "Ledger",
+        "test_check_tells_of_each_stream",
+        "for stream in self.discover(ctx):",
+        "for stream in self.discover(ctx)[:1]:",
     ),
     "the first page alone": Mutant(
         "Ledger", "test_reads_everything", 'bool(found.get("more"))', 'bool(found.get("next"))'
@@ -183,11 +208,18 @@ MUTANTS: dict[str, Mutant] = {
         "Ledger", "test_cursors_are_small_and_json", _YIELD, _YIELD.replace("else cursor", "else None")
     ),
     "a cursor that is no JSON": Mutant(
-        "Ledger", "test_cursors_are_small_and_json", _YIELD, _YIELD.replace("cursor=", 'cursor={"at": datetime.min} and {**')
-        .replace(" if last else cursor)", ', "at": datetime.min} if last else cursor)')
+        "Ledger",
+        "test_cursors_are_small_and_json",
+        _YIELD,
+        _YIELD.replace("cursor=", 'cursor={"at": datetime.min} and {**').replace(
+            " if last else cursor)", ', "at": datetime.min} if last else cursor)'
+        ),
     ),
     "a cursor that grows": Mutant(
-        "Ledger", "test_cursors_are_small_and_json", _YIELD, _YIELD.replace("else cursor", 'else {**cursor, "seen": "x" * 9_000}')
+        "Ledger",
+        "test_cursors_are_small_and_json",
+        _YIELD,
+        _YIELD.replace("else cursor", 'else {**cursor, "seen": "x" * 9_000}'),
     ),
     "a cursor ahead of what was yielded": Mutant(
         "Ledger", "test_resumes_after_every_batch", _YIELD, _YIELD.replace("following if last else cursor", "following")
@@ -209,7 +241,9 @@ MUTANTS: dict[str, Mutant] = {
         '{"since": str(datetime.fromisoformat(since).replace(microsecond=1))} if since else {}',
     ),
     "what happened since, not what changed": Mutant(
-        "Ledger", "test_late_records", "                drafts, refusals = _sorted_out(part, start)\n",
+        "Ledger",
+        "test_late_records",
+        "                drafts, refusals = _sorted_out(part, start)\n",
         '                part = [i for i in part if not cursor["since"] or i.get("at", "9") >= cursor["since"][:10]]\n'
         "                drafts, refusals = _sorted_out(part, start)\n",
     ),
@@ -219,20 +253,36 @@ MUTANTS: dict[str, Mutant] = {
         _STEP,
         _STEP.replace('cursor["since"], "page": cursor["page"] + 1', 'newest or cursor["since"], "page": 1'),
     ),
-    "an empty page ends it": Mutant("Ledger", "test_empty_pages", "more = True\n        while more:", "items = more = True\n        while items and more:"),
-    "an empty page breaks it": Mutant(
-        "Ledger", "test_empty_pages", "            following = {", '            items[0]["id"]\n            following = {'
+    "an empty page ends it": Mutant(
+        "Ledger",
+        "test_empty_pages",
+        "more = True\n        while more:",
+        "items = more = True\n        while items and more:",
     ),
-    "any cursor will do": Mutant("Ledger", "test_unknown_cursor", "            raise CursorInvalid\n", "            return\n"),
+    "an empty page breaks it": Mutant(
+        "Ledger",
+        "test_empty_pages",
+        "            following = {",
+        '            items[0]["id"]\n            following = {',
+    ),
+    "any cursor will do": Mutant(
+        "Ledger", "test_unknown_cursor", "            raise CursorInvalid\n", "            return\n"
+    ),
     "a migration that breaks": Mutant(
         "Ledger", "test_old_state_migrates", 'isinstance(cursor.get("since"), str)', 'isinstance(cursor["since"], str)'
     ),
     "a migration that skips": Mutant(
-        "Ledger", "test_old_state_migrates", '{"since": cursor["since"], "page": 1,', '{"since": cursor["since"], "page": 2,'
+        "Ledger",
+        "test_old_state_migrates",
+        '{"since": cursor["since"], "page": 1,',
+        '{"since": cursor["since"], "page": 2,',
     ),
     # What it makes of failures.
     "401 is no error": Mutant(
-        "Ledger", "test_401_needs_reauthorisation", _REQUEST, _REQUEST.replace("params=params", "params=params, accept=[401]")
+        "Ledger",
+        "test_401_needs_reauthorisation",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, accept=[401]"),
     ),
     "403 is an empty page": Mutant(
         "Ledger",
@@ -249,7 +299,10 @@ MUTANTS: dict[str, Mutant] = {
         "        except RateLimited as error:\n            raise RateLimited('slowly') from error\n",
     ),
     "5xx is a changed schema": Mutant(
-        "Ledger", "test_5xx_is_transient", _REQUEST, _REQUEST.replace("params=params", "params=params, accept=[500, 503]")
+        "Ledger",
+        "test_5xx_is_transient",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, accept=[500, 503]"),
     ),
     "a time-out is an end": Mutant(
         "Ledger",
@@ -266,9 +319,14 @@ MUTANTS: dict[str, Mutant] = {
         _REQUEST.replace("params=params", "params=params, accept=[404]")
         + "\n        if answer.status == 404:\n            return [], False",
     ),
-    "no JSON breaks it": Mutant("Ledger", "test_garbage_is_schema_changed", "except ValueError as error:", "except KeyError as error:"),
+    "no JSON breaks it": Mutant(
+        "Ledger", "test_garbage_is_schema_changed", "except ValueError as error:", "except KeyError as error:"
+    ),
     "another shape is an empty page": Mutant(
-        "Ledger", "test_garbage_is_schema_changed", "raise SchemaChanged(\"the ledger's answer has no items\")", "return [], False"
+        "Ledger",
+        "test_garbage_is_schema_changed",
+        'raise SchemaChanged("the ledger\'s answer has no items")',
+        "return [], False",
     ),
     "an odd value breaks it": Mutant(
         "Ledger", "test_odd_values_are_refused", "(KeyError, ValueError, TypeError, InvalidOperation)", "KeyError"
@@ -307,6 +365,9 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "garbage breaks it": Mutant("Ledger", "test_webhook_refuses_garbage", "(ValueError, RecursionError)", "KeyError"),
     "garbage is of no interest": Mutant(
-        "Ledger", "test_webhook_refuses_garbage", 'raise SchemaChanged("the delivery is no JSON") from error', "return Batch()"
+        "Ledger",
+        "test_webhook_refuses_garbage",
+        'raise SchemaChanged("the delivery is no JSON") from error',
+        "return Batch()",
     ),
 }

@@ -38,6 +38,11 @@ CONFIG = {
         "api_key": {"type": "string", "title": "API key", "writeOnly": True},
     },
 }
+SEPARATED = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"separator": {"type": "string", "minLength": 1, "description": "What stands between fields."}},
+}
 LEDGER = {
     "version": "1.0.0",
     "factory": f"{__name__}:Ledger",
@@ -60,11 +65,18 @@ def sortation_connectors() -> list[ConnectorManifest]:
         ConnectorManifest(
             key="ledger_by_oauth2",
             title="Ledger, signed in to",
-            auth=Auth(kind=AuthKind.OAUTH2, authorize_url="https://ledger.example/in", token_url="https://ledger.example/t"),
+            auth=Auth(
+                kind=AuthKind.OAUTH2, authorize_url="https://ledger.example/in", token_url="https://ledger.example/t"
+            ),
             **LEDGER,
         ),
         ConnectorManifest(
-            key="lines", version="1.0.0", title="Lines", factory=f"{__name__}:Lines", file_extensions=(".lines",)
+            key="lines",
+            version="1.0.0",
+            title="Lines",
+            factory=f"{__name__}:Lines",
+            config_schema=SEPARATED,
+            file_extensions=(".lines",),
         ),
     ]
 
@@ -105,7 +117,11 @@ class Ledger:
         ctx.log.info("read %s up to %s", request.stream, cursor["since"])
 
     def _page(self, ctx: Context, stream: str, since: str | None, page: int) -> tuple[list[dict[str, Any]], bool]:
-        params = {"page": str(page), "company": ctx.config.get("company", "main"), **({"since": since} if since else {})}
+        params = {
+            "page": str(page),
+            "company": ctx.config.get("company", "main"),
+            **({"since": since} if since else {}),
+        }
         answer = ctx.http.request("GET", f"https://ledger.example/{stream}", params=params)
         try:
             found = answer.json()
@@ -176,17 +192,22 @@ class Lines:
     def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
         if request.file is None:
             raise ConfigInvalid("there is no file")
+        separator = ctx.config.get("separator", "|")
         try:
             lines = request.file.read().decode().splitlines()
         except UnicodeDecodeError as error:
             raise UnreadableFile(f"it is not UTF-8 at byte {error.start}") from error
+        if not any(separator in line for line in lines):
+            raise UnreadableFile(f"no line has the separator {separator!r}")
         seen: dict[str, int] = {}
         for start in range(0, len(lines), request.batch_size):
             drafts, refusals = [], []
             for number, line in enumerate(lines[start : start + request.batch_size], start=start + 1):
                 seen[line] = seen.get(line, 0) + 1
                 try:
-                    drafts.append(_of_line(line, ctx.default_currency, f"{line[:200]}#{seen[line]}"))
+                    drafts.append(
+                        _of_line(line.replace(separator, "|"), ctx.default_currency, f"{line[:200]}#{seen[line]}")
+                    )
                 except (ValueError, InvalidOperation) as error:
                     refusals.append(Refusal(position=number, reason=f"{type(error).__name__}: {error}"))
             yield Batch(drafts=tuple(drafts), refusals=tuple(refusals))

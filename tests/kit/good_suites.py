@@ -1,11 +1,24 @@
-"""Conformance suites of the good connectors, as their author would write them."""
+"""Conformance suites of the good plugins, as their author would write them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
+from uuid import UUID
 
-from sortation.testing import Answer, Asked, ConnectorConformance, Delivery, Item, Sample, Source
+from sortation.testing import (
+    Answer,
+    Asked,
+    ConnectorConformance,
+    Delivery,
+    Example,
+    Item,
+    RuleTypeConformance,
+    Sample,
+    SampleRecord,
+    Source,
+)
 
 
 def rendered(item: Item) -> dict[str, str]:
@@ -34,7 +47,7 @@ INVOICE = {
 class Ledger(ConnectorConformance):
     plugin = "tests.kit.good_connectors"
     key = "ledger"
-    config = {"company": "main"}
+    config = MappingProxyType({"company": "main"})
     bad_configs = ({"company": "unknown"},)
     deliveries = (
         Delivery(body={"type": "invoice.created", "data": INVOICE}),
@@ -55,7 +68,7 @@ class Ledger(ConnectorConformance):
 
 class LedgerByOAuth2(Ledger):
     key = "ledger_by_oauth2"
-    config = {}
+    config = MappingProxyType({})
     bad_configs = ()
     deliveries = ()
 
@@ -63,6 +76,7 @@ class LedgerByOAuth2(Ledger):
 class Lines(ConnectorConformance):
     plugin = "tests.kit.good_connectors"
     key = "lines"
+    bad_configs = ({"separator": "::"},)
     samples = (
         Sample(
             content="2026-03-01|Corner shop|-12.50\n2026-03-02|Salary|2000\nnothing\n2026-03-02|Café|-3\n"
@@ -73,4 +87,20 @@ class Lines(ConnectorConformance):
             total=Decimal("1261.49"),
         ),
         Sample(content=b"2026-03-01|caf\xe9|1\n", filename="latin.lines", unreadable=True),
+    )
+
+
+def visit(day: int) -> SampleRecord:
+    return SampleRecord(id=UUID(int=100 + day), counterparty="Gym", occurred_at=date(2026, 5, day))
+
+
+class Frequent(RuleTypeConformance):
+    plugin = "tests.kit.good_rule_types"
+    evaluate_seconds = 0.7
+    params = ({"times": 1}, {"times": 5, "since": "2026-03-01"})
+    bad_params = ({"since": "Easter"},)
+    examples = (
+        Example(params={}, record=visit(9), past=(visit(2), visit(4), visit(6)), verdict=True),
+        Example(params={}, record=visit(9), past=(visit(2), visit(4), visit(10)), verdict=False),
+        Example(params={"since": "2026-05-04"}, record=visit(9), past=(visit(2), visit(4), visit(6)), verdict=False),
     )
