@@ -19,7 +19,7 @@ from sortation.testing.scripted_http import Answer
 from sortation.testing.suite import check_fits, check_told_values, expect, fail, isolation, skip
 from sortation.testing.watching import heard, watched
 
-_SECRETIVE = re.compile(r"passw|secret|token|api_?key|private|credential", re.IGNORECASE)
+_SECRETIVE = re.compile(r"(password|passwd|passphrase|secret|token|(api|private)[-_]?key|credentials?)$", re.IGNORECASE)
 _TEXTS = ("text", "kind", "account", "counterparty")
 _MAYBE_TEXTS = ("external_id", "currency", "pending_external_id", "category")
 

@@ -35,8 +35,6 @@ _GARBAGE = {
     "HTML": Answer(content=b"<!doctype html><title>Sign in</title>", headers={"Content-Type": "text/html"}),
     "half of its JSON": Answer(content=b'{"items": [{"id": "x', headers={"Content-Type": "application/json"}),
     "JSON of another shape": Answer(json={"unexpected": True}),
-    "null": Answer(content=b"null", headers={"Content-Type": "application/json"}),
-    "nothing": Answer(content=b""),
 }
 
 

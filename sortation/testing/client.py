@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from core.domain.plugins import Auth, AuthKind
@@ -16,19 +17,19 @@ TIMEOUT_SECONDS = 0.4
 
 class KitHttp:
     """Sends every request, whatever its host, to the server on `port`. `token()` gives the access token where `auth`
-    is by OAuth2, `renew()` has it renewed; of `secrets` an API key is sent as `auth` says."""
+    is by OAuth2, `renew()` has it renewed; an API key is that of `config`, sent as `auth` says."""
 
     def __init__(
         self,
         port: int,
         auth: Auth,
-        secrets: Mapping[str, str],
+        config: Mapping[str, Any],
         token: Callable[[], str],
         renew: Callable[[], None],
     ) -> None:
         self._port = port
         self._auth = auth
-        self._secrets = secrets
+        self._config = config
         self._token = token
         self._renew = renew
 
@@ -68,8 +69,8 @@ class KitHttp:
             return {}
         if self._renewable:
             return {"Authorization": f"Bearer {self._token()}"}
-        key = self._secrets[self._auth.field]
-        return {self._auth.header: self._auth.value.format(**{**self._secrets, "key": key})}
+        fields = {**self._config, "key": self._config[self._auth.field]}
+        return {self._auth.header.format(**fields): self._auth.value.format(**fields)}
 
     @property
     def _renewable(self) -> bool:

@@ -128,9 +128,10 @@ class ConnectorSuite(Suite):
             return play.answers[-1]
 
         with ScriptedServer(script) as server:
-            http = KitHttp(server.port, auth, secrets, lambda: held[0], lambda: held.__setitem__(0, play.token))
+            filled = {**_filled(self.config if config is None else config, server.url), **secrets}
+            http = KitHttp(server.port, auth, filled, lambda: held[0], lambda: held.__setitem__(0, play.token))
             ctx = Context(
-                config={**_filled(self.config if config is None else config, server.url), **secrets},
+                config=filled,
                 default_currency="EUR" if tenant == 0 else "GBP",
                 http=http,
                 log=logging.getLogger("sortation.plugin"),

@@ -265,6 +265,13 @@ MUTANTS: dict[str, Mutant] = {
         "            following = {",
         '            items[0]["id"]\n            following = {',
     ),
+    "what is forgotten is no error": Mutant(
+        "Feed",
+        "test_deleted_records",
+        'raise CursorInvalid("the feed has forgotten where it was")',
+        "return []",
+    ),
+    "what is forgotten is a bad configuration": Mutant("Feed", "test_deleted_records", ", accept=[410]", ""),
     "any cursor will do": Mutant(
         "Ledger", "test_unknown_cursor", "            raise CursorInvalid\n", "            return\n"
     ),

@@ -70,6 +70,7 @@ def sortation_connectors() -> list[ConnectorManifest]:
             ),
             **LEDGER,
         ),
+        ConnectorManifest(key="feed", version="1.0.0", title="Feed", factory=f"{__name__}:Feed", pulls=True),
         ConnectorManifest(
             key="lines",
             version="1.0.0",
@@ -176,6 +177,47 @@ def _draft(item: Mapping[str, Any]) -> Draft:
         currency=texts["currency"],
         raw=dict(item),
     )
+
+
+class Feed:
+    """Reads a log, which hands out what came after an item, as long as it has that one."""
+
+    def discover(self, ctx: Context) -> Sequence[StreamInfo]:
+        return [StreamInfo(name="entries")]
+
+    def check(self, ctx: Context) -> Sequence[StreamCheck]:
+        try:
+            self._after(ctx, None)
+        except SchemaChanged as error:
+            return [StreamCheck(stream="entries", ok=False, reason=str(error))]
+        return [StreamCheck(stream="entries", ok=True)]
+
+    def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
+        if request.cursor is not None and request.cursor.keys() != {"after"}:
+            raise CursorInvalid
+        after = request.cursor["after"] if request.cursor else None
+        while items := self._after(ctx, after):
+            for start in range(0, len(items), request.batch_size):
+                part = items[start : start + request.batch_size]
+                drafts, refusals = _sorted_out(part, start)
+                after = next((str(item["id"]) for item in reversed(part) if "id" in item), after)
+                yield Batch(drafts=drafts, refusals=refusals, cursor={"after": after})
+
+    def _after(self, ctx: Context, after: str | None) -> list[dict[str, Any]]:
+        params = {"after": after} if after else {}
+        answer = ctx.http.request("GET", "https://feed.example/entries", params=params, accept=[410])
+        if answer.status == 410:
+            raise CursorInvalid("the feed has forgotten where it was")
+        try:
+            found = answer.json()
+        except ValueError as error:
+            raise SchemaChanged("the feed answers no JSON") from error
+        if not isinstance(found, list):
+            raise SchemaChanged("the feed answers no list")
+        return [item if isinstance(item, dict) else {} for item in found]
+
+    def migrate_state(self, cursor: Mapping[str, Any], from_version: int) -> Mapping[str, Any] | None:
+        return None
 
 
 class Lines:

@@ -73,6 +73,21 @@ class LedgerByOAuth2(Ledger):
     deliveries = ()
 
 
+class Feed(ConnectorConformance):
+    plugin = "tests.kit.good_connectors"
+    key = "feed"
+    incremental = "arrival"
+    orders_pages = True
+    has_empty_pages = False
+
+    def serve(self, source: Source, asked: Asked) -> Answer:
+        after = asked.query.get("after")
+        if after and not source.has(after):
+            return Answer(status=410)
+        items, _ = source.page(1, after=after)
+        return Answer(json=[rendered(item) for item in items])
+
+
 class Lines(ConnectorConformance):
     plugin = "tests.kit.good_connectors"
     key = "lines"
