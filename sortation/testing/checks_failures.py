@@ -67,6 +67,21 @@ class FailureChecks(ConnectorSuite):
         if not self.manifest.sockets:
             self._expect_mapped(Answer(fault="hang"), Transient)
 
+    def test_leaves_trying_again_to_the_host(self) -> None:
+        """Where the source is out of order or asks to wait, it does not ask again by itself: the host has waited and
+        tried again already, and knows how often."""
+        self._pulls()
+        if self.manifest.sockets:
+            skip("the connector sends its requests itself")
+        for status in (429, 503):
+            with self.play() as play:
+                for stream in play.source.streams:
+                    play.server.requests.clear()
+                    play.meddle = from_request(0, Answer(status=status, headers={"Retry-After": "0"}))
+                    tried(partial(read, self.make(), play, stream))
+                    asked = len(play.server.requests)
+                    expect(asked <= 2, f"{stream}: answered {status}, it asked {asked} times")
+
     def test_404_is_bad_configuration(self) -> None:
         """Where the source has nothing at the configured address: `ConfigInvalid` at the first request, and an error of
         the contract later."""

@@ -73,6 +73,8 @@ class ConnectorSuite(Suite):
     """Whether the source promises to hand out its items in order."""
     has_empty_pages: ClassVar[bool] = True
     """Whether a page without items may stand before one with some."""
+    pages_move: ClassVar[bool] = False
+    """Whether the connector can't help that pages, which the source counts, move where something is deleted."""
     samples: tuple[Sample, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     old_cursors: tuple[tuple[int, Mapping[str, Any]], ...] = ()

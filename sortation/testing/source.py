@@ -85,6 +85,10 @@ class Source:
             if item in items:
                 items.remove(item)
 
+    def restore(self, item: Item, stream: str = "") -> None:
+        """Undoes `remove`, where it was the first."""
+        self.items(stream).insert(0, item)
+
     def newest(self, stream: str = "") -> Item:
         """The one that the source hands out last."""
         return self._ordered(stream)[-1]

@@ -265,6 +265,9 @@ MUTANTS: dict[str, Mutant] = {
         "            following = {",
         '            items[0]["id"]\n            following = {',
     ),
+    "no look at the page before": Mutant(
+        "Ledger", "test_deleted_meanwhile", 'max(cursor["page"] - 1, 1)', 'cursor["page"]'
+    ),
     "what is forgotten is no error": Mutant(
         "Feed",
         "test_deleted_records",
@@ -318,6 +321,13 @@ MUTANTS: dict[str, Mutant] = {
         f"        from sortation import Transient\n        try:\n            {_REQUEST}\n"
         "        except Transient as error:\n            if 'does not answer' in str(error):\n"
         "                return [], False\n            raise\n",
+    ),
+    "tries again by itself": Mutant(
+        "Ledger",
+        "test_leaves_trying_again_to_the_host",
+        f"        {_REQUEST}\n",
+        f"        for attempt in range(5):\n            try:\n                {_REQUEST}\n                break\n"
+        "            except Exception:\n                if attempt == 4:\n                    raise\n",
     ),
     "404 is an empty page": Mutant(
         "Ledger",

@@ -102,6 +102,7 @@ class Ledger:
         cursor = dict(request.cursor or {"since": None, "page": 1, "newest": None})
         if cursor.keys() != {"since", "page", "newest"}:
             raise CursorInvalid
+        cursor["page"] = max(cursor["page"] - 1, 1)  # what was deleted meanwhile has moved others there
         more = True
         while more:
             items, more = self._page(ctx, request.stream, cursor["since"], cursor["page"])
