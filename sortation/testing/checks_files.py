@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import PurePath
+from typing import ClassVar
 
 from core.errors import ConfigInvalid, UnreadableFile
-from sortation.testing.connections import CONTRACT, ConnectorSuite, drafts_of
-from sortation.testing.samples import FOREIGN, Sample, spoiled
+from sortation.testing.connections import ConnectorSuite, drafts_of, tried
+from sortation.testing.samples import FOREIGN, Sample, monotonous, spoiled
 from sortation.testing.suite import expect, fail, skip
 
 SURE_ENOUGH = 0.3
@@ -16,6 +19,9 @@ SURE_ENOUGH = 0.3
 
 
 class FileChecks(ConnectorSuite):
+    monotonous_seconds: ClassVar[float] = 2.0
+    """CPU time for 64 KiB of one character, or of one line."""
+
     def test_detects_its_own_files(self) -> None:
         """It is sure enough of each sample, also where the file's first 64 KiB end in the middle of something."""
         for sample in self._files():
@@ -37,14 +43,15 @@ class FileChecks(ConnectorSuite):
     def test_reads_its_files(self) -> None:
         """Each sample gives as many drafts and refusals as its author says, and amounts of that sum; an unreadable one
         is refused with `UnreadableFile`, and one line that says why."""
-        for sample in self._files():
-            with self.play() as play:
-                try:
-                    batches = list(self.read_file(self.make(), play.ctx, sample))
-                except UnreadableFile as error:
-                    expect(sample.unreadable, f"{sample.name}: {error}")
-                    expect(0 < len(str(error).splitlines()) < 2, f"{sample.name}: no one line says why: {error}")
-                    continue
+        with self.play() as play:
+            read = [(s, tried(partial(self.read_file, self.make(), play.ctx, s))) for s in self._files()]
+        for sample, (batches, error) in read:
+            if isinstance(error, UnreadableFile):
+                expect(sample.unreadable, f"{sample.name}: {error}")
+                expect(len(str(error).splitlines()) == 1, f"{sample.name}: no one line says why: {error}")
+                continue
+            if error is not None:
+                raise AssertionError(f"{sample.name}: {error!r}") from error
             expect(not sample.unreadable, f"{sample.name}: it is read as if it were none the worse")
             drafts = drafts_of(batches)
             refusals = [refusal for batch in batches for refusal in batch.refusals]
@@ -78,22 +85,38 @@ class FileChecks(ConnectorSuite):
     def test_broken_files_are_refused(self) -> None:
         """Of a file that is cut off, damaged or none at all, it refuses parts or the whole: with `UnreadableFile` and
         one line that says why."""
-        for sample in self._files():
-            for name, content in spoiled(sample.read()):
-                self._expect_refused(replace(sample, content=content, path=None, filename=sample.name), name)
-
-    def _expect_refused(self, sample: Sample, name: str) -> None:
         with self.play() as play:
-            try:
-                list(self.read_file(self.make(), play.ctx, sample))
-            except UnreadableFile as error:
-                expect(0 < len(str(error).splitlines()) < 2, f"{sample.name}, {name}: no one line says why: {error}")
-            except CONTRACT as error:
-                fail(f"{sample.name}, {name}: {type(error).__name__} where UnreadableFile is meant: {error}")
-            except Exception as error:
-                raise AssertionError(
-                    f"{sample.name}, {name}: {type(error).__name__} where UnreadableFile is meant: {error}"
-                ) from error
+            for sample in self._files():
+                for name, content in spoiled(sample.read()):
+                    broken = replace(sample, content=content, path=None, filename=sample.name)
+                    _, error = tried(partial(self.read_file, self.make(), play.ctx, broken))
+                    if isinstance(error, UnreadableFile):
+                        lines = len(str(error).splitlines())
+                        expect(lines == 1, f"{sample.name}, {name}: no one line says why: {error}")
+                    elif error is not None:
+                        raise AssertionError(
+                            f"{sample.name}, {name}: {type(error).__name__} where UnreadableFile is meant: {error}"
+                        ) from error
+
+    def test_monotonous_files_are_quick(self) -> None:
+        """64 KiB of one character, or of one line of the first sample, are looked at and refused at once: no pattern
+        goes through them again and again."""
+        for sample in self._files()[:1]:
+            for name, content in monotonous(sample.read()):
+                self.make_isolated().detect(content, sample.name)  # what takes for ever is ended there
+                for doing in ("looked at", "read"):
+                    start = time.process_time()
+                    if doing == "read":
+                        with self.play() as play:
+                            broken = replace(sample, content=content, path=None, filename=sample.name)
+                            tried(partial(self.read_file, self.make(), play.ctx, broken))
+                    else:
+                        self.make().detect(content, sample.name)
+                    took = time.process_time() - start
+                    expect(
+                        took <= self.monotonous_seconds,
+                        f"{sample.name}, 64 KiB of {name}: it is {doing} for {took:.1f} s of CPU time",
+                    )
 
     def test_file_bad_configuration(self) -> None:
         """A configuration that the schema allows and the file can't serve is refused with `ConfigInvalid` or

@@ -96,6 +96,16 @@ def spoiled(content: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"without 40 bytes from {cut} on", content[:cut] + content[cut + 40 :]
 
 
+def monotonous(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """64 KiB of one character each, and of the first lines of a file, which patterns may go through again and again."""
+    size = 64 << 10
+    for character in dict.fromkeys((content[:1] or b"x", *(bytes([c]) for c in b'\n \t"<{[(:;,.-0a'))):
+        yield f"{character!r}", character * size
+    for line in dict.fromkeys(content.splitlines()[:3]):
+        if line:
+            yield f"{line[:30]!r}", ((line + b"\n") * (size // (len(line) + 1)))
+
+
 _ODD: tuple[Any, ...] = (None, {"odd": [1]}, [], "\u0000 odd", -1, True, 1e300)
 
 

@@ -113,6 +113,13 @@ MUTANTS: dict[str, Mutant] = {
     "a file error of the wrong kind": Mutant(
         "Lines", "test_broken_files_are_refused", 'raise UnreadableFile(f"it', 'raise SchemaChanged(f"it'
     ),
+    "a pattern that goes through blanks again and again": Mutant(
+        "Lines",
+        "test_monotonous_files_are_quick",
+        '        first = sample.partition(b"\\n")[0]',
+        "        import re\n        re.search(rb'\\s+x', sample[:20_000])\n"
+        '        first = sample.partition(b"\\n")[0]',
+    ),
     "any separator will do": Mutant(
         "Lines", "test_file_bad_configuration", "if not any(separator in line for line in lines):", "if not lines:"
     ),

@@ -92,6 +92,7 @@ class Lines(ConnectorConformance):
     plugin = "tests.kit.good_connectors"
     key = "lines"
     bad_configs = ({"separator": "::"},)
+    monotonous_seconds = 0.3
     samples = (
         Sample(
             content="2026-03-01|Corner shop|-12.50\n2026-03-02|Salary|2000\nnothing\n2026-03-02|Café|-3\n"
