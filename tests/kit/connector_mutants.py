@@ -229,7 +229,10 @@ MUTANTS: dict[str, Mutant] = {
         _YIELD.replace("else cursor", 'else {**cursor, "seen": "x" * 9_000}'),
     ),
     "a cursor ahead of what was yielded": Mutant(
-        "Ledger", "test_resumes_after_every_batch", _YIELD, _YIELD.replace("following if last else cursor", "following")
+        "Ledger",
+        "test_resumes_after_every_batch",
+        _YIELD,
+        _YIELD.replace("else cursor", 'else {**cursor, "page": cursor["page"] + 2}'),
     ),
     "pages that are counted from the wrong one": Mutant(
         "Ledger", "test_resumes_after_every_batch", _STEP, _STEP.replace("+ 1", "+ 2")
@@ -292,7 +295,7 @@ MUTANTS: dict[str, Mutant] = {
         "Ledger",
         "test_old_state_migrates",
         '{"since": cursor["since"], "page": 1,',
-        '{"since": cursor["since"], "page": 2,',
+        '{"since": cursor["since"], "page": 3,',
     ),
     # What it makes of failures.
     "401 is no error": Mutant(
