@@ -67,6 +67,8 @@ class ConnectorSuite(Suite):
     """Secret fields that must have a certain form; the kit makes up the others."""
     incremental: ClassVar[Incremental] = "changed_at"
     """What the source can be asked for; see `Source`."""
+    newest_first: ClassVar[bool] = False
+    """Whether the source hands out the newest items first."""
     late: ClassVar[timedelta] = timedelta(0)
     """How long after it has handed out an item the source may come up with one from before it."""
     orders_pages: ClassVar[bool] = False
@@ -114,7 +116,7 @@ class ConnectorSuite(Suite):
         """Runs the scripted source with a connection of that tenant's to it. The source's options are `Source`'s."""
         manifest = self.manifest
         auth = manifest.auth
-        items = Source(self.incremental, tenant=tenant, **source)
+        items = Source(self.incremental, tenant=tenant, newest_first=self.newest_first, **source)
         secrets = self._secrets(tenant)
         play: Play
 

@@ -45,12 +45,14 @@ class Source:
         page_size: int = 3,
         shuffled: bool = False,
         empty_pages: bool = False,
+        newest_first: bool = False,
     ) -> None:
         self.streams: Sequence[str] = ()
         self.incremental = incremental
         self.page_size = page_size
         self.shuffled = shuffled
         self.empty_pages = empty_pages
+        self.newest_first = newest_first
         self._tenant = tenant
         self._items: dict[str, list[Item]] = {}
         self._count = 0
@@ -90,7 +92,7 @@ class Source:
         self.items(stream).insert(0, item)
 
     def newest(self, stream: str = "") -> Item:
-        """The one that the source hands out last."""
+        """The one that came, happened or changed last."""
         return self._ordered(stream)[-1]
 
     def has(self, id: str) -> bool:
@@ -101,7 +103,7 @@ class Source:
     ) -> list[list[Item]]:
         """What a request for the items that happened or changed `since`, or came `after` the one with that id, is
         answered with, page by page; at least one, which may be empty. `size` is the size of page that was asked for."""
-        found = self._ordered(stream)
+        found = self._ordered(stream)[:: -1 if self.newest_first else 1]
         if since is not None and self.incremental in ("changed_at", "at"):
             found = [item for item in found if getattr(item, self.incremental) >= since]
         if after is not None:
