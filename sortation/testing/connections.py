@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -172,9 +172,9 @@ class ConnectorSuite(Suite):
         request = ReadRequest(file=io.BytesIO(sample.read()), filename=sample.name, batch_size=size)
         return iter(connector.read(ctx, request))
 
-    def parse(self, connector: Connector, ctx: Context, delivery: Delivery) -> Batch:
+    def parse(self, connector: Connector, ctx: Context, delivery: Delivery, at: datetime = FIRST) -> Batch:
         headers = {name.lower(): value for name, value in delivery.headers.items()}
-        message = WebhookMessage(id=delivery.id, body=delivery.written(), headers=headers, received_at=FIRST)
+        message = WebhookMessage(id=delivery.id, body=delivery.written(), headers=headers, received_at=at)
         return connector.parse_webhook(ctx, message)
 
     def _secrets(self, tenant: int) -> dict[str, str]:

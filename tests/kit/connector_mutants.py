@@ -376,7 +376,7 @@ MUTANTS: dict[str, Mutant] = {
         "Ledger",
         "test_webhook_reads_deliveries",
         'data = event.get("data")',
-        'data = {**event.get("data"), "id": message.id}',
+        'data = {**event.get("data"), "id": str(message.received_at)}',
     ),
     "a delivery with a cursor": Mutant(
         "Ledger",
