@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import ClassVar
 
 from core.domain.plugins import Batch, WebhookScheme
 from core.errors import UnreadableFile
@@ -18,9 +19,9 @@ _GARBAGE = (b"", b"not what was agreed", b"\xff\xfe\x00", b'{"cut": ', b"[" * 10
 
 
 class WebhookChecks(ConnectorSuite):
-    unsigned: bool = False
+    unsigned: ClassVar[bool] = False
     """Whether the source is known to sign nothing: who knows a connection's address can forge its deliveries."""
-    all_of_interest: bool = False
+    all_of_interest: ClassVar[bool] = False
     """Whether the source delivers nothing but records."""
 
     def test_webhook_is_verified(self) -> None:
