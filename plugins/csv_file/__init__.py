@@ -33,7 +33,7 @@ CONFIG_SCHEMA = {
                 "pending": _COLUMN | {"description": "A status such as pending or booked."},
             },
         },
-        "delimiter": {"type": "string", "minLength": 1, "maxLength": 1},
+        "delimiter": {"type": "string", "minLength": 1, "maxLength": 1, "description": "What stands between columns."},
         "encoding": {"type": "string", "examples": ["utf-8", "cp1252", "utf-16"]},
         "date_format": {
             "type": "string",

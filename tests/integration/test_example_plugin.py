@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -87,3 +88,18 @@ def test_an_installed_rule_type_judges_records() -> None:
     for params, place in zip(refused, ("params.holidays", "params.holidays.0", "params"), strict=True):
         with pytest.raises(RuleInvalid, match=f"^{place}: "):
             host.rule_type("weekend").compile(params)
+
+
+@pytest.mark.parametrize("name", ["plugin-pipes", "plugin-weekend"])
+def test_the_authors_own_tests_pass(name: str, site: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(EXAMPLES / name / "tests", tmp_path / "tests")
+    shutil.copy(EXAMPLES / name / "pyproject.toml", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(own)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
