@@ -20,6 +20,7 @@ from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
 from adapters.system import SystemClock, SystemIds
+from core.domain.inventories import inventory_of
 from core.usecases import (
     accounts,
     ask_llm,
@@ -30,6 +31,7 @@ from core.usecases import (
     events,
     imports,
     ingest,
+    inventories,
     jobs,
     llm_spending,
     oauth,
@@ -76,6 +78,7 @@ class Container(containers.DeclarativeContainer):
         block=providers.Callable(frozenset, settings.provided.plugins_block),
         isolation=providers.Singleton(Isolation, roots=settings.provided.folder_roots),
     )
+    inventory = providers.Singleton(inventory_of, host.provided.inventory.call())
     secrets = providers.Singleton(
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
     )
@@ -299,7 +302,17 @@ class Container(containers.DeclarativeContainer):
     list_jobs = providers.Callable(jobs.list_jobs, uow=uow)
     get_job = providers.Callable(jobs.get_job, uow=uow)
     replay_jobs = providers.Callable(jobs.replay_jobs, uow=uow)
-    claim_job = providers.Callable(jobs.claim_job, lease_seconds=settings.provided.lease_seconds, uow=uow, ids=ids)
+    announce_plugins = providers.Callable(inventories.announce_plugins, inventory=inventory, system=system)
+    plugins_apart = providers.Callable(inventories.plugins_apart, inventory=inventory, system=system)
+    claim_job = providers.Callable(
+        jobs.claim_job,
+        lease_seconds=settings.provided.lease_seconds,
+        inventory=inventory,
+        uow=uow,
+        system=system,
+        clock=clock,
+        ids=ids,
+    )
     renew_job = providers.Callable(jobs.renew_job, lease_seconds=settings.provided.lease_seconds, uow=uow)
     fail_job = providers.Callable(
         jobs.fail_job, backoff_seconds=settings.provided.job_backoff_seconds, uow=uow, clock=clock, ids=ids

@@ -12,22 +12,42 @@ from core.domain.connections import Connection, ImportStatus
 from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
+from core.domain.inventories import ANNOUNCE_SECONDS, PRESENT_SECONDS, Inventory, Role, differences
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
 from core.errors import Invalid, NotFound
 from core.usecases.shared.connection_health import note_health
+from core.usecases.shared.needed import needed_plugins
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
+from ports.system import SystemStorage
 
 MAX_ERROR = 500
 
 
-def claim_job(tenant_id: UUID, job_id: UUID, *, lease_seconds: float, uow: UnitOfWork, ids: Ids) -> Job | None:
-    """A lease on the job, or None when it is done, not due, or another worker's."""
+def claim_job(
+    tenant_id: UUID,
+    job_id: UUID,
+    *,
+    lease_seconds: float,
+    inventory: Inventory,
+    uow: UnitOfWork,
+    system: SystemStorage,
+    clock: Clock,
+    ids: Ids,
+) -> Job | None:
+    """A lease on the job, or None when it is done, not due, or another worker's; and when it needs a plugin of which
+    the API has another version, or which only one of them has: then it is put off until they are restarted."""
+    apart = differences(inventory, system.inventories(Role.API, seconds=PRESENT_SECONDS))
     with uow.begin(worker_actor(tenant_id)) as tx:
         job = tx.jobs.claim(job_id, ids.new(), lease_seconds)
+        if job is not None and apart and (awaited := needed_plugins(tx, job) & apart.keys()):
+            offer = min(awaited)
+            reason = f"waits until API and worker have the same {offer}: {apart[offer]}"[:MAX_ERROR]
+            tx.jobs.put_off(job, reason, due_at=clock.now() + timedelta(seconds=ANNOUNCE_SECONDS))
+            job = None
         tx.commit()
     return job
 
