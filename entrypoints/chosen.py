@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport
+from adapters.messaging.smtp import SmtpMailer
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres.vector_homes import PostgresVectorHomes
@@ -12,6 +13,7 @@ from entrypoints.settings import Settings
 from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
+from ports.mail import Mailer
 from ports.trials import Trials
 from ports.vector_homes import VectorHomes
 
@@ -81,3 +83,7 @@ def trials_of(settings: Settings, embedder: Embedder | None, host: PluginHost) -
 
 def model_of(llm: Llm | None) -> str | None:
     return None if llm is None else llm.model
+
+
+def mailer_of(settings: Settings) -> Mailer | None:
+    return None if settings.smtp_url is None else SmtpMailer(settings.smtp_url, settings.mail_from)

@@ -34,6 +34,7 @@ FROM_FILE = frozenset(
         "SECRET_KEY",
         "FORMER_SECRET_KEYS",
         "OPERATOR_KEY",
+        "SMTP_URL",
         "LLM_API_KEY",
         "EMBEDDINGS_API_KEY",
         "DATABASE_URL",
@@ -100,6 +101,15 @@ class Settings:
     max_webhook_bytes: int
     public_url: str
     """Where people and sources reach the API from outside, without a slash at its end."""
+    smtp_url: str | None = field(repr=False)
+    """`None`: no mail is sent, and links are shown to who invites."""
+    mail_from: str
+    local_accounts: Literal["on", "off"]
+    """Whether people may sign in with a password."""
+    session_seconds: float
+    """How long a session lasts at most."""
+    session_idle_seconds: float
+    """How long it lasts without being used."""
     http_allow: tuple[str, ...]
     """Hosts and networks that connections may ask beside public addresses, also by http://."""
     embeddings: Literal["local", "openai", "off"]
@@ -194,6 +204,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
             public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
+            smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
+            mail_from=env.str("MAIL_FROM", "sortation@localhost"),
+            local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),
+            session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=_positive),
+            session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=_positive),
             http_allow=_names(env.list("HTTP_ALLOW", [], validate=_policy) or ()),
             embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),
             embeddings_model=env.str("EMBEDDINGS_MODEL", "text-embedding-3-small"),

@@ -23,12 +23,13 @@ from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
-from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from core.domain.tenants import Actor, ApiKey, Tenant
 from ports.category_storage import Categories
 from ports.connection_storage import Connections, Syncs
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
+from ports.member_storage import Invitations, Members
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
@@ -89,15 +90,6 @@ class Tenants(Protocol):
     def update(self, tenant: Tenant) -> None:
         """Writes name, time zone and settings if the stored version is `tenant.version`, which then rises by one, as
         does `rules_version` (settings say which packs are trusted); raises `VersionMismatch`."""
-        ...
-
-    def add_user(self, user: User, membership: Membership) -> None:
-        """Adds the membership, and the user unless a user has that e-mail address (in lower case) already: then the
-        membership is theirs. Raises `Conflict` when they are a member."""
-        ...
-
-    def members(self) -> Sequence[tuple[User, Membership]]:
-        """By e-mail address."""
         ...
 
 
@@ -302,6 +294,10 @@ class Transaction(Protocol):
 
     @property
     def tenants(self) -> Tenants: ...
+    @property
+    def members(self) -> Members: ...
+    @property
+    def invitations(self) -> Invitations: ...
     @property
     def api_keys(self) -> ApiKeys: ...
     @property

@@ -61,7 +61,7 @@ class SystemStorage(Protocol):
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         """Drops payloads of imports and of webhooks that ended so long ago, sign-ins that nobody finished, jobs that
-        are done, and idempotency keys; returns how many rows went. Dead jobs stay."""
+        are done and sessions that are over, and idempotency keys; returns how many rows went. Dead jobs stay."""
         ...
 
     def wait(self, seconds: float) -> None:

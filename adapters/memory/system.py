@@ -144,6 +144,9 @@ class MemorySystem:
         gone = 0
         with self._store.lock:
             now = self._store.clock.now()
+            sessions = self._store.sessions
+            over = [s.id for s in sessions.values() if _before(s.ended_at or s.expires_at, now, job_seconds)]
+            gone += len([sessions.pop(id) for id in over])
             for state in self._store.tenants.values():
                 ended = (i for i in state.imports.values() if _before(i.finished_at, now, payload_seconds))
                 gone += sum(state.payloads.pop(i.id, None) is not None for i in ended)

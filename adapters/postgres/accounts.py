@@ -1,4 +1,4 @@
-"""Tenants, their people and their API keys."""
+"""Tenants and their API keys."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import Connection, RowMapping, or_, select
 
 from adapters.postgres.guards import at, conflicts, update_versioned
-from adapters.postgres.tables import api_keys, memberships, tenants, users
-from core.domain.permissions import Permission, Role
-from core.domain.tenants import ApiKey, Membership, Tenant, User, settings_from
+from adapters.postgres.tables import api_keys, tenants
+from core.domain.permissions import Permission
+from core.domain.tenants import ApiKey, Tenant, settings_from
 from core.errors import NotFound
 
 TOUCH_EVERY = timedelta(minutes=1)
@@ -55,30 +55,6 @@ class PostgresTenants:
             tenant.version,
             values | {"rules_version": tenants.c.rules_version + 1},
         )
-
-    def add_user(self, user: User, membership: Membership) -> None:
-        user_id = self._connection.execute(
-            select(func.ensure_user(user.id, user.email, user.name, user.created_at))
-        ).scalar_one()
-        with conflicts(taken="this person is a member already"):
-            self._connection.execute(
-                memberships.insert().values(tenant_id=self._tenant_id, user_id=user_id, role=membership.role.value)
-            )
-
-    def members(self) -> Sequence[tuple[User, Membership]]:
-        rows = self._connection.execute(
-            select(users, memberships.c.role)
-            .join(memberships, memberships.c.user_id == users.c.id)
-            .where(memberships.c.tenant_id == self._tenant_id)
-            .order_by(users.c.email)
-        ).mappings()
-        return [
-            (
-                User(id=r["id"], email=r["email"], name=r["name"], created_at=r["created_at"]),
-                Membership(tenant_id=self._tenant_id, user_id=r["id"], role=Role(r["role"])),
-            )
-            for r in rows
-        ]
 
 
 class PostgresApiKeys:

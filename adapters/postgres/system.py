@@ -174,7 +174,11 @@ class PostgresSystem:
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
-            swept = func.sweep(payload_seconds, job_seconds, key_seconds) + func.sweep_arrivals(payload_seconds)
+            swept = (
+                func.sweep(payload_seconds, job_seconds, key_seconds)
+                + func.sweep_arrivals(payload_seconds)
+                + func.sweep_sessions(job_seconds)
+            )
             gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()
         return gone

@@ -32,6 +32,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     learning_tables,
     llm_tables,
     oauth_tables,
+    people_tables,
     promise_tables,
     rule_tables,
     vector_tables,
@@ -40,7 +41,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
-GLOBAL_TABLES = ("users", "plugin_inventories")
+GLOBAL_TABLES = ("users", "local_accounts", "identities", "sessions", "plugin_inventories")
 """Tables that no tenant owns."""
 
 
@@ -82,6 +83,7 @@ memberships = Table(
     a_text("role"),
     of_tenant(),
     ForeignKeyConstraint(["user_id"], ["users.id"]),
+    Index("memberships_of_user", "user_id"),
 )
 
 api_keys = Table(
@@ -346,6 +348,9 @@ event_batches = Table(
     a_text("actor"),
     a_text("source_agent"),
     a_text("request_id", null=True),
+    a_uuid("actor_id", null=True),
+    a_text("address", null=True),
+    a_text("user_agent", null=True),
     a_time("created_at"),
     Column("last_seq", BigInteger, nullable=True),
     Column("digest", LargeBinary, nullable=True),
@@ -392,6 +397,11 @@ daily_counts = Table(
 TENANT_TABLES = tuple(name for name in metadata.tables if name not in GLOBAL_TABLES)
 SYSTEM_MAY_READ = (
     "tenants",
+    "memberships",
+    "users",
+    "local_accounts",
+    "identities",
+    "sessions",
     "jobs",
     "events",
     "event_batches",
@@ -400,4 +410,5 @@ SYSTEM_MAY_READ = (
     "connector_counts",
     "plugin_inventories",
 )
-SYSTEM_MAY_CHANGE = ("jobs", "event_batches")
+SYSTEM_MAY_CHANGE = ("jobs", "event_batches", "local_accounts", "identities", "sessions")
+SYSTEM_MAY_ADD = ("local_accounts", "identities", "sessions")

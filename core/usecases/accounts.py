@@ -99,7 +99,7 @@ def create_tenant(
         tx.tenants.add(tenant)
         if owner_email:
             user = User(id=ids.new(), email=owner_email.strip().lower(), name=owner_name, created_at=now)
-            tx.tenants.add_user(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
+            tx.members.add(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
         keys = _add_defaults(tx, tenant, now, ids) if defaults else 0
         issued = _issue(tx, tenant.id, "first key", GRANTABLE, None, now, ids)
         tx.events.append([NewEvent(type=EventType.TENANT_CREATED, subject_id=tenant.id, payload={"categories": keys})])
@@ -153,11 +153,6 @@ def _add_defaults(tx: Transaction, tenant: Tenant, now: datetime, ids: Ids) -> i
 def get_tenant(actor: Actor, *, uow: UnitOfWork) -> Tenant:
     with uow.begin(actor) as tx:
         return tx.tenants.get()
-
-
-def list_members(actor: Actor, *, uow: UnitOfWork) -> Sequence[tuple[User, Membership]]:
-    with uow.begin(actor) as tx:
-        return tx.tenants.members()
 
 
 def list_tenants(*, system: SystemStorage, after: UUID | None, limit: int) -> Sequence[Tenant]:

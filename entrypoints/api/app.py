@@ -29,6 +29,7 @@ from entrypoints.api import (
     imports,
     jobs,
     llm,
+    members,
     metrics,
     oauth,
     records,
@@ -52,6 +53,7 @@ VERSION = "1"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RESOURCES = (
     tenants,
+    members,
     api_keys,
     categories,
     connections,

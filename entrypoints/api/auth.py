@@ -20,6 +20,7 @@ from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
 TOUCH_SECONDS = 60
+MAX_USER_AGENT = 300
 _MOST_TOUCHED = 10_000
 _AGENT = re.compile(r"[a-z0-9_.-]{1,64}")
 log = structlog.get_logger("sortation.api")
@@ -86,6 +87,8 @@ def authorise() -> None:
         api_key_id=key.id,
         source_agent=_source_agent(),
         request_id=g.request_id,
+        address=request.remote_addr,
+        user_agent=request.headers.get("User-Agent", "")[:MAX_USER_AGENT],
     )
     structlog.contextvars.bind_contextvars(tenant_id=str(key.tenant_id))
     g.tenant_id = str(key.tenant_id)

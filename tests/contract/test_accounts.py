@@ -64,9 +64,9 @@ def test_people_are_the_same_person_in_every_tenant_by_email(storage: Storage) -
         user = User(id=storage.ids.new(), email=email, name="Reviewer", created_at=START)
         membership = Membership(tenant_id=actor.tenant_id, user_id=user.id, role=Role.REVIEWER)
         with storage.writing(actor) as tx:
-            tx.tenants.add_user(user, membership)
+            tx.members.add(user, membership)
         with storage.reading(actor) as tx:
-            ((found, member),) = tx.tenants.members()
+            ((found, member),) = tx.members.list()
         assert (found.email, member.role, member.tenant_id) == ("reviewer@example.org", Role.REVIEWER, actor.tenant_id)
         assert member.user_id == found.id
         people.append(found)
@@ -79,14 +79,14 @@ def test_nobody_is_a_member_twice_and_members_are_listed_by_email(storage: Stora
     def add(email: str) -> None:
         user = User(id=storage.ids.new(), email=email, name=email, created_at=START)
         with storage.writing(actor) as tx:
-            tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=user.id, role=Role.ADMIN))
+            tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=user.id, role=Role.ADMIN))
 
     add("z@example.org")
     add("a@example.org")
     with pytest.raises(Conflict):
         add("Z@example.org")
     with storage.reading(actor) as tx:
-        assert [user.email for user, _ in tx.tenants.members()] == ["a@example.org", "z@example.org"]
+        assert [user.email for user, _ in tx.members.list()] == ["a@example.org", "z@example.org"]
 
 
 def test_an_api_key_is_found_before_its_tenant_is_known(storage: Storage) -> None:

@@ -15,11 +15,13 @@ from flask.testing import FlaskClient
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.onnx.embedder import OnnxEmbedder
+from adapters.postgres.people import PostgresPeople
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.settings import load_settings
+from tests.conftest import Engines
 from tests.contract.storage import Storage
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
@@ -65,8 +67,9 @@ def container(make_container: Callable[..., Container]) -> Container:
 
 
 @pytest.fixture
-def storage(uow: PostgresUnitOfWork, system: PostgresSystem) -> Storage:
-    return Storage(uow=uow, system=system, now=lambda: datetime.now(UTC))
+def storage(uow: PostgresUnitOfWork, system: PostgresSystem, engines: Engines) -> Storage:
+    people = PostgresPeople(engines.system)
+    return Storage(uow=uow, system=system, people=people, now=lambda: datetime.now(UTC))
 
 
 @pytest.fixture

@@ -75,13 +75,6 @@ class TenantChangeSchema(ChangeSchema):
     settings = fields.Nested(TenantSettingsSchema, metadata={"description": "What is left out stays."})
 
 
-class MemberSchema(Schema):
-    user_id = fields.UUID()
-    email = fields.String()
-    name = fields.String()
-    role = fields.String()
-
-
 class OwnTenantSchema(Schema):
     id = fields.UUID()
     name = fields.String()
