@@ -101,6 +101,9 @@ class Settings:
     max_webhook_bytes: int
     public_url: str
     """Where people and sources reach the API from outside, without a slash at its end."""
+    proxies: int
+    """How many reverse proxies of ours stand in front, whose `X-Forwarded-*` tell the client's address; 0: none is
+    believed."""
     smtp_url: str | None = field(repr=False)
     """`None`: no mail is sent, and links are shown to who invites."""
     mail_from: str
@@ -204,6 +207,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
             public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
+            proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
             smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
             mail_from=env.str("MAIL_FROM", "sortation@localhost"),
             local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),

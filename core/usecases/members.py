@@ -19,7 +19,8 @@ from core.domain.people import (
 )
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, worker_actor
-from core.errors import Conflict, LinkInvalid, NotFound
+from core.errors import Conflict
+from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
 from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, prove
 from ports.clock import Clock, Ids
@@ -130,7 +131,7 @@ def read_invitation(token: str, *, uow: UnitOfWork, secrets: SecretBox, clock: C
     """The invitation and its tenant's name. Raises `LinkInvalid`."""
     tenant_id, invitation_id = _named(token, secrets, clock)
     with uow.begin(worker_actor(tenant_id)) as tx:
-        return _acceptable(tx, invitation_id, clock), tx.tenants.get().name
+        return acceptable(tx, invitation_id, clock), tx.tenants.get().name
 
 
 def accept_invitation(
@@ -166,39 +167,9 @@ def accept_invitation(
     )
 
 
-def join(invitation: Invitation, user: User, caller: Caller, *, uow: UnitOfWork, clock: Clock) -> User:
-    """The member that the invitation makes of the user, or of who has that address already. Raises `LinkInvalid`."""
-    actor = Actor(
-        tenant_id=invitation.tenant_id,
-        name=user.name or user.email,
-        request_id=caller.request_id,
-        address=caller.address,
-        user_agent=caller.user_agent,
-    )
-    with uow.begin(actor) as tx:
-        _acceptable(tx, invitation.id, clock, lock=True)
-        tx.invitations.close(invitation.id, InvitationStatus.ACCEPTED)
-        role = Membership(tenant_id=invitation.tenant_id, user_id=user.id, role=invitation.role)
-        joined = tx.members.add(user, role)
-        payload = {"role": invitation.role.value, "invitation_id": invitation.id}
-        tx.events.append([NewEvent(type=EventType.MEMBER_JOINED, subject_id=joined.id, payload=payload)])
-        tx.commit()
-    return joined
-
-
 def _named(token: str, secrets: SecretBox, clock: Clock) -> tuple[UUID, UUID]:
     says = read_link(INVITATION, token, clock.now(), secrets)
     return UUID(says["tenant_id"]), UUID(says["invitation_id"])
-
-
-def _acceptable(tx: Transaction, invitation_id: UUID, clock: Clock, *, lock: bool = False) -> Invitation:
-    try:
-        invitation = tx.invitations.get(invitation_id, lock=lock)
-    except NotFound:
-        raise LinkInvalid from None
-    if not invitation.acceptable(clock.now()):
-        raise LinkInvalid
-    return invitation
 
 
 def _keep_an_owner(tx: Transaction) -> None:

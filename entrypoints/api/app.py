@@ -11,6 +11,7 @@ import flask_smorest  # type: ignore[import-untyped]
 import structlog
 from flask import Flask, Request, Response, g, request
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from entrypoints.api import (
     api_keys,
@@ -44,6 +45,7 @@ from entrypoints.api import (
 from entrypoints.api.responses import OrjsonProvider, apply_etag
 from entrypoints.api.schemas.problems import ProblemSchema
 from entrypoints.api.state import EXTENSION, container
+from entrypoints.console import pages
 
 if TYPE_CHECKING:
     from entrypoints.container import Container
@@ -73,6 +75,19 @@ _RESOURCES = (
     webhooks,
     oauth,
 )
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""Of every answer: nobody frames it, guesses its type, or learns from where somebody came."""
 log = structlog.get_logger("sortation.api")
 
 
@@ -100,7 +115,7 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
 def create_app(services: Container) -> Flask:
     """The application over a container. Raises `RuntimeError` when a view says not who may call it."""
     settings = services.settings()
-    app = Flask("sortation", static_folder=None)
+    app = Flask("sortation", static_folder=None, static_url_path="/assets")
     app.config |= {
         "MAX_CONTENT_LENGTH": settings.max_upload_bytes,
         "PROVIDE_AUTOMATIC_OPTIONS": False,
@@ -109,6 +124,9 @@ def create_app(services: Container) -> Flask:
         "OPENAPI_VERSION": "3.1.0",
     }
     app.json = OrjsonProvider(app)
+    if settings.proxies:
+        trusted = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=trusted)  # type: ignore[method-assign]
     app.extensions[EXTENSION] = services
     app.extensions["sortation.touched"] = {}
     app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
@@ -122,6 +140,7 @@ def create_app(services: Container) -> Flask:
         api.register_blueprint(resource.blp, url_prefix=f"{PREFIX}{resource.blp.url_prefix}")
     app.add_url_rule("/api/events", "events", app.view_functions["events.list_events"])
     health.register(app)
+    pages.register(app)
     docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:
@@ -145,7 +164,14 @@ def _end(response: Response) -> Response:
     idempotency.save_answer(response)
     response = apply_etag(response)
     response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in SECURITY.items():
+        response.headers.setdefault(name, value)
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    else:
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    if container().settings().public_url.startswith("https://"):
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     response.headers.setdefault("Cache-Control", "no-store")
     seconds = time.perf_counter() - g.started
     route = request.url_rule.rule if request.url_rule else "unmatched"

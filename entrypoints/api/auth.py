@@ -29,9 +29,10 @@ log = structlog.get_logger("sortation.api")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """What a view demands. Without a permission any key of a tenant will do; `operator` says that the operator's key
-    opens it."""
+    opens it. `console` is a page, which looks at sessions instead (`entrypoints.console.guard`)."""
 
     public: bool = False
+    console: bool = False
     permission: Permission | None = None
     operator: bool = False
 
@@ -48,6 +49,19 @@ def needs(permission: Permission | None = None, *, operator: bool = False) -> Ca
 def public(view: View) -> View:
     view.access = Access(public=True)  # type: ignore[attr-defined]
     return view
+
+
+def page(view: View) -> View:
+    """A page of the console: neither API keys nor the operator's key open it, and sessions open nothing else. Query
+    parameters that it does not know are none of its business: people come from anywhere."""
+    view.foreign_query = True  # type: ignore[attr-defined]
+    view.access = Access(console=True)  # type: ignore[attr-defined]
+    return view
+
+
+def is_page() -> bool:
+    """Whether the request is for a page of the console."""
+    return request.endpoint is not None and access_of(current_app, request.endpoint).console
 
 
 def access_of(app: Flask, endpoint: str) -> Access:
@@ -69,7 +83,7 @@ def authorise() -> None:
     if request.endpoint is None:
         return
     access = access_of(current_app, request.endpoint)
-    if access.public:
+    if access.public or access.console:
         return
     token = _bearer()
     if hmac.compare_digest(token.encode(), container().settings().operator_key.encode()):

@@ -7,12 +7,15 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
 from core.errors import IdempotencyReplay, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
+from entrypoints.api.auth import is_page
 
+PROBLEM_PAGE = "sortation.problem_page"
+"""The application's extension that writes a problem as a page of the console: (status, title, what to do)."""
 RETRY_AFTER = 2
 """Seconds, where the error itself names none."""
 _CODES = {
@@ -49,7 +52,10 @@ def problem(
     errors: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """`errors` maps fields, and places in lists, to what is wrong with them."""
+    """`errors` maps fields, and places in lists, to what is wrong with them. Who asked for a page gets a page."""
+    if is_page():
+        page: Response = current_app.extensions[PROBLEM_PAGE](status, title, detail)
+        return page
     body = {
         "type": f"urn:sortation:problem:{code}",
         "title": title,

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from core.errors import SortationError
-from entrypoints.cli import classify, evaluation, files, jobs, plugins, secrets, services, stopping, up, vectors
+from entrypoints.cli import classify, evaluation, files, jobs, people, plugins, secrets, services, stopping, up, vectors
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -43,6 +43,7 @@ app.command(epilog=evaluation.EVALUATE_EXAMPLES)(evaluation.evaluate)
 app.command(epilog=evaluation.REPLAY_EXAMPLES)(evaluation.replay)
 app.command(epilog=up.EXAMPLES)(up.up)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(people.app, name="people")
 app.add_typer(plugins.app, name="plugin")
 app.add_typer(secrets.app, name="secrets")
 app.command(epilog=vectors.EXAMPLES)(vectors.vectors)

@@ -24,6 +24,7 @@ from tests.integration.api_support import Api, add_rule, new_tenant
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 BODIES: dict[str, Any] = {
+    "change_member": {"role": "viewer"},
     "change_category": {"name": "Other"},
     "change_connection": {"name": "Other"},
     "change_record": {"tags": ["x"]},
@@ -54,7 +55,7 @@ def protected(app: Flask) -> list[tuple[Rule, str]]:
         (rule, method)
         for rule in app.url_map.iter_rules()
         for method in sorted((rule.methods or set()) - {"HEAD"})
-        if not access_of(app, rule.endpoint).public
+        if not (access_of(app, rule.endpoint).public or access_of(app, rule.endpoint).console)
     ]
 
 
@@ -69,6 +70,7 @@ def url_of(rule: Rule, **ids: str) -> str:
 def test_only_these_routes_are_public(app: Flask) -> None:
     public = {r.rule for r in app.url_map.iter_rules() if access_of(app, r.endpoint).public}
     assert public == {
+        "/bootstrap/assets/<path:filename>",
         "/livez",
         "/readyz",
         "/metrics",
@@ -149,6 +151,8 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
     category = other.category("food.groceries")
     imported = other.upload()
     ids = {
+        "user_id": other.get("/members")["items"][0]["user_id"],
+        "invitation_id": other.post("/invitations", {"email": "b@example.org", "role": "viewer"}, 201)["id"],
         "key_id": other.get("/api-keys")["items"][0]["id"],
         "category_id": category,
         "connection_id": imported["connection_id"],
@@ -174,7 +178,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 38
+    assert tried == 41
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),

@@ -1,0 +1,59 @@
+"""`sortation people`: a first way in, and a way back in, for who runs the installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from core.domain.permissions import Role
+from core.domain.tenants import Actor
+from entrypoints.cli.files import quiet_settings
+from entrypoints.cli.running import connected
+from entrypoints.container import Container
+
+EXAMPLES = """Examples:
+
+\b
+  sortation people password ada@example.org                           a link that sets her password, good for an hour
+  sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
+"""
+
+app = typer.Typer(
+    help="Let people in: links to pass on, where no mail server does.",
+    epilog=EXAMPLES,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def password(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Print a link that sets somebody's password, once and within the hour."""
+    container = _container()
+    typer.echo(f"{container.settings().public_url}/password/{container.reset_link(email)}")
+
+
+@app.command()
+def invite(
+    email: Annotated[str, typer.Argument(metavar="E-MAIL")],
+    tenant: Annotated[UUID, typer.Option("--tenant", help="The tenant's id.")],
+    role: Annotated[Role, typer.Option("--role", help="What they may do.")] = Role.OWNER,
+) -> None:
+    """Print a link that makes somebody a member of a tenant, within a week."""
+    container = _container()
+    operator = Actor(tenant_id=tenant, name="operator", role=Role.OWNER)
+    container.get_tenant(operator)
+    token = container.invitation_link(container.invite(operator, email, role))
+    typer.echo(f"{container.settings().public_url}/invitations/{token}")
+
+
+def _container() -> Container:
+    return Container(settings=connected(quiet_settings()))

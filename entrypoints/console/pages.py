@@ -1,0 +1,34 @@
+"""The console's pages, registered with the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, Response, render_template
+from flask_bootstrap import Bootstrap5  # type: ignore[import-untyped]
+from jinja2 import FileSystemLoader
+
+from entrypoints.api.auth import public
+from entrypoints.api.errors import PROBLEM_PAGE
+from entrypoints.console import account, guard, invitations, passwords, signing_in
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def register(app: Flask) -> None:
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.jinja_loader = FileSystemLoader(_TEMPLATES)
+    Bootstrap5(app)
+    assets = app.view_functions["bootstrap.static"]
+    app.view_functions["bootstrap.static"] = public(lambda **named: assets(**named))
+    for pages in (signing_in, passwords, invitations, account):
+        app.register_blueprint(pages.blp)
+    app.after_request(guard.keep_form_secret)
+    app.jinja_env.globals["form_token"] = guard.form_token
+    app.extensions[PROBLEM_PAGE] = problem_page
+
+
+def problem_page(status: int, title: str, said: str) -> Response:
+    """What went wrong, and what to do."""
+    page = render_template("error.html", heading=title.rstrip("."), said=said)
+    return Response(page, status, mimetype="text/html")
