@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flask import Flask, Response, render_template
+from flask.typing import ResponseReturnValue
 from flask_bootstrap import Bootstrap5  # type: ignore[import-untyped]
 from jinja2 import FileSystemLoader
 
@@ -20,7 +21,12 @@ def register(app: Flask) -> None:
     app.jinja_loader = FileSystemLoader(_TEMPLATES)
     Bootstrap5(app)
     assets = app.view_functions["bootstrap.static"]
-    app.view_functions["bootstrap.static"] = public(lambda **named: assets(**named))
+
+    @public
+    def bootstrap_asset(filename: str) -> ResponseReturnValue:
+        return assets(filename=filename)
+
+    app.view_functions["bootstrap.static"] = bootstrap_asset
     for pages in (signing_in, passwords, invitations, account):
         app.register_blueprint(pages.blp)
     app.after_request(guard.keep_form_secret)

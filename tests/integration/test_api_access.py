@@ -12,9 +12,9 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from core.domain.conditions import parse_condition
-from core.domain.permissions import Permission
+from core.domain.permissions import Permission, Role
 from core.domain.proposals import Evidence, Proposal, ProposalStatus
-from core.domain.tenants import Actor
+from core.domain.tenants import Actor, Membership, User
 from entrypoints.api import app as app_module
 from entrypoints.api.app import create_app
 from entrypoints.api.auth import access_of
@@ -138,6 +138,15 @@ def propose(api: Api, category_id: UUID) -> UUID:
     return proposal.id
 
 
+def member_of(api: Api) -> UUID:
+    """Somebody who is a member of this tenant alone."""
+    user = User(id=api.container.ids().new(), email="only@b.example", name="Only", created_at=datetime.now(UTC))
+    with api.container.uow().begin(api.actor) as tx:
+        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=Role.VIEWER))
+        tx.commit()
+    return user.id
+
+
 def evaluated(api: Api) -> UUID:
     """An evaluation that the tenant asked for."""
     evaluation = an_evaluation(api.container.ids().new(), api.actor)
@@ -151,7 +160,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
     category = other.category("food.groceries")
     imported = other.upload()
     ids = {
-        "user_id": other.get("/members")["items"][0]["user_id"],
+        "user_id": str(member_of(other)),
         "invitation_id": other.post("/invitations", {"email": "b@example.org", "role": "viewer"}, 201)["id"],
         "key_id": other.get("/api-keys")["items"][0]["id"],
         "category_id": category,
