@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, render_template
-from flask.typing import ResponseReturnValue
 from flask_bootstrap import Bootstrap5  # type: ignore[import-untyped]
 from jinja2 import FileSystemLoader
 
@@ -23,7 +23,7 @@ def register(app: Flask) -> None:
     assets = app.view_functions["bootstrap.static"]
 
     @public
-    def bootstrap_asset(filename: str) -> ResponseReturnValue:
+    def bootstrap_asset(filename: str) -> Any:
         return assets(filename=filename)
 
     app.view_functions["bootstrap.static"] = bootstrap_asset
