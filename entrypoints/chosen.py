@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport
 from adapters.messaging.smtp import SmtpMailer
+from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres.vector_homes import PostgresVectorHomes
@@ -87,3 +90,10 @@ def model_of(llm: Llm | None) -> str | None:
 
 def mailer_of(settings: Settings) -> Mailer | None:
     return None if settings.smtp_url is None else SmtpMailer(settings.smtp_url, settings.mail_from)
+
+
+def identities_of(settings: Settings) -> OidcProviders:
+    """The operator named the issuers, so these may be anywhere; what they name in turn obeys the policy."""
+    named = (urlsplit(provider.issuer).hostname or "" for provider in settings.oidc_providers)
+    transport = GuardedTransport(parse_policy([*settings.http_allow, *named]))
+    return OidcProviders(settings.oidc_providers, transport)

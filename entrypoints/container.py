@@ -31,6 +31,7 @@ from core.usecases import (
     embed,
     evaluations,
     events,
+    identity,
     imports,
     ingest,
     inventories,
@@ -92,6 +93,7 @@ class Container(containers.DeclarativeContainer):
     hasher = providers.Singleton(Argon2Hasher)
     mailer = providers.Singleton(chosen.mailer_of, settings)
     transport = providers.Singleton(chosen.transport_of, settings)
+    identities = providers.Singleton(chosen.identities_of, settings)
     oauth_provider = providers.Singleton(AuthlibProvider, transport)
     access_token = providers.Callable(
         oauth.access_token, uow=uow, provider=oauth_provider, secrets=secrets, clock=clock
@@ -152,6 +154,22 @@ class Container(containers.DeclarativeContainer):
     )
     open_session = providers.Callable(
         sessions.open_session, idle_seconds=settings.provided.session_idle_seconds, people=people, clock=clock
+    )
+    begin_identity_sign_in = providers.Callable(
+        identity.begin_identity_sign_in, identities=identities, secrets=secrets, clock=clock, ids=ids
+    )
+    finish_identity_sign_in = providers.Callable(
+        identity.finish_identity_sign_in,
+        lasts_seconds=settings.provided.session_seconds,
+        identities=identities,
+        people=people,
+        uow=uow,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    authenticate_token = providers.Callable(
+        identity.authenticate_token, identities=identities, people=people, uow=uow, clock=clock, ids=ids
     )
     enter_tenant = providers.Callable(sessions.enter_tenant, people=people)
     list_sessions = providers.Callable(sessions.list_sessions, people=people)

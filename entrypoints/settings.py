@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,9 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
 from adapters.http.policy import parse_policy
+from core.domain.identity import IdentityProvider, providers_from
 from core.domain.jobs import Stream
-from core.errors import SortationError
+from core.errors import Invalid, SortationError
 
 PREFIX = "SORTATION_"
 DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
@@ -35,6 +37,7 @@ FROM_FILE = frozenset(
         "FORMER_SECRET_KEYS",
         "OPERATOR_KEY",
         "SMTP_URL",
+        "OIDC_PROVIDERS",
         "LLM_API_KEY",
         "EMBEDDINGS_API_KEY",
         "DATABASE_URL",
@@ -107,6 +110,8 @@ class Settings:
     smtp_url: str | None = field(repr=False)
     """`None`: no mail is sent, and links are shown to who invites."""
     mail_from: str
+    oidc_providers: tuple[IdentityProvider, ...] = field(repr=False)
+    """Who else may say who people are."""
     local_accounts: Literal["on", "off"]
     """Whether people may sign in with a password."""
     session_seconds: float
@@ -210,6 +215,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
             smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
             mail_from=env.str("MAIL_FROM", "sortation@localhost"),
+            oidc_providers=_oidc_providers(env.str("OIDC_PROVIDERS", "[]")),
             local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),
             session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=_positive),
             session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=_positive),
@@ -323,6 +329,16 @@ def _folders(names: Iterable[str]) -> tuple[Path, ...]:
 
 def _choice(env: Env, name: str, default: str, *others: str) -> Any:
     return env.str(name, default, validate=validate.OneOf((default, *others), error="Must be one of: {choices}."))
+
+
+def _oidc_providers(written: str) -> tuple[IdentityProvider, ...]:
+    # What is wrong is told by its place alone: the value holds secrets.
+    try:
+        return tuple(providers_from(json.loads(written)))
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: no JSON, from character {error.pos} on.") from None
+    except Invalid as error:
+        raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: {error}.") from None
 
 
 def _streams(env: Env) -> tuple[str, ...]:

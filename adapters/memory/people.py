@@ -34,9 +34,14 @@ class MemoryPeople:
     def belongings(self, user_id: UUID) -> Sequence[Belonging]:
         with self._store.lock:
             found = [
-                Belonging(tenant_id=id, tenant_name=state.tenants[id].name, role=state.memberships[user_id].role)
+                Belonging(
+                    tenant_id=id,
+                    tenant_name=state.tenants[id].name,
+                    role=membership.role,
+                    granted_by=membership.granted_by,
+                )
                 for id, state in self._store.tenants.items()
-                if user_id in state.memberships
+                if (membership := state.memberships.get(user_id)) is not None
             ]
         return sorted(found, key=lambda one: (one.tenant_name, one.tenant_id))
 

@@ -28,7 +28,12 @@ class PostgresMembers:
         ).scalar_one()
         with conflicts(taken="this person is a member already"):
             self._connection.execute(
-                memberships.insert().values(tenant_id=self._tenant_id, user_id=user_id, role=membership.role.value)
+                memberships.insert().values(
+                    tenant_id=self._tenant_id,
+                    user_id=user_id,
+                    role=membership.role.value,
+                    granted_by=membership.granted_by,
+                )
             )
         return self.get(user_id)[0]
 
@@ -68,14 +73,15 @@ class PostgresMembers:
 
     def _members(self) -> Select[Any]:
         return (
-            select(users, memberships.c.role)
+            select(users, memberships.c.role, memberships.c.granted_by)
             .join(memberships, memberships.c.user_id == users.c.id)
             .where(memberships.c.tenant_id == self._tenant_id)
         )
 
     def _to_member(self, row: RowMapping) -> tuple[User, Membership]:
         user = User(**{name: row[name] for name in User.__slots__})
-        return user, Membership(tenant_id=self._tenant_id, user_id=user.id, role=Role(row["role"]))
+        role = Role(row["role"])
+        return user, Membership(tenant_id=self._tenant_id, user_id=user.id, role=role, granted_by=row["granted_by"])
 
 
 class PostgresInvitations:

@@ -35,14 +35,14 @@ class PostgresPeople:
 
     def belongings(self, user_id: UUID) -> Sequence[Belonging]:
         query = (
-            select(tenants.c.tenant_id, tenants.c.name, memberships.c.role)
+            select(tenants.c.tenant_id, tenants.c.name, memberships.c.role, memberships.c.granted_by)
             .join(memberships, memberships.c.tenant_id == tenants.c.tenant_id)
             .where(memberships.c.user_id == user_id)
             .order_by(tenants.c.name, tenants.c.tenant_id)
         )
         with passing_faults(), self._engine.connect() as connection:
             return [
-                Belonging(tenant_id=row.tenant_id, tenant_name=row.name, role=Role(row.role))
+                Belonging(tenant_id=row.tenant_id, tenant_name=row.name, role=Role(row.role), granted_by=row.granted_by)
                 for row in connection.execute(query)
             ]
 

@@ -81,6 +81,7 @@ memberships = Table(
     a_uuid("tenant_id", key=True),
     a_uuid("user_id", key=True),
     a_text("role"),
+    a_text("granted_by", null=True),
     of_tenant(),
     ForeignKeyConstraint(["user_id"], ["users.id"]),
     Index("memberships_of_user", "user_id"),

@@ -46,6 +46,7 @@ class Belonging:
     tenant_id: UUID
     tenant_name: str
     role: Role
+    granted_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

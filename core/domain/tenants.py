@@ -73,6 +73,8 @@ class Membership:
     tenant_id: UUID
     user_id: UUID
     role: Role
+    granted_by: str | None = None
+    """The issuer whose groups made them a member, and may unmake them; None: a person's invitation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from flask import Flask, current_app, g, request
 from core.domain.permissions import Permission
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
+from core.usecases.shared.signing_in import Caller
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -91,25 +92,46 @@ def authorise() -> None:
             raise Forbidden("the operator's key opens the operator's routes only: use an API key of a tenant")
         g.operator = True
         return
-    key = container().authenticate(token)
+    actor = _person(token) if token.count(".") == 2 else _program(token)
     if access.permission is Permission.OPERATOR:
         raise NotFound
-    actor = Actor(
+    structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id))
+    g.tenant_id = str(actor.tenant_id)
+    if access.permission is not None:
+        actor.require(access.permission)
+    g.actor = actor
+    if actor.api_key_id is not None:
+        _touch(actor, actor.api_key_id)
+
+
+def caller() -> Caller:
+    """From where the request comes."""
+    agent = request.headers.get("User-Agent", "")[:MAX_USER_AGENT]
+    return Caller(address=request.remote_addr or "", user_agent=agent, request_id=g.request_id)
+
+
+def _program(token: str) -> Actor:
+    key, here = container().authenticate(token), caller()
+    return Actor(
         tenant_id=key.tenant_id,
         name=f"key {key.name}",
         permissions=key.scopes,
         api_key_id=key.id,
         source_agent=_source_agent(),
-        request_id=g.request_id,
-        address=request.remote_addr,
-        user_agent=request.headers.get("User-Agent", "")[:MAX_USER_AGENT],
+        request_id=here.request_id,
+        address=here.address,
+        user_agent=here.user_agent,
     )
-    structlog.contextvars.bind_contextvars(tenant_id=str(key.tenant_id))
-    g.tenant_id = str(key.tenant_id)
-    if access.permission is not None:
-        actor.require(access.permission)
-    g.actor = actor
-    _touch(actor, key.id)
+
+
+def _person(token: str) -> Actor:
+    """Whose bearer token an identity provider made, in the tenant that they name."""
+    named = request.headers.get("X-Tenant-Id")
+    try:
+        tenant_id = None if named is None else UUID(named)
+    except ValueError:
+        raise Invalid("X-Tenant-Id is a tenant's id") from None
+    return replace(container().authenticate_token(token, tenant_id, caller()), source_agent=_source_agent())
 
 
 def _bearer() -> str:

@@ -9,8 +9,9 @@ from werkzeug.wrappers import Response
 
 from core.domain.people import LOCAL
 from core.errors import Invalid, SignInFailed
+from entrypoints.api.auth import caller
 from entrypoints.api.state import container
-from entrypoints.console.guard import begin, caller, forget, known, signed_in
+from entrypoints.console.guard import begin, forget, known, signed_in
 
 blp = Blueprint("account", __name__)
 

@@ -22,8 +22,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from core.domain.people import Belonging, Session
 from core.domain.tenants import Actor, User
 from core.errors import Forbidden, Invalid, Unauthenticated
-from core.usecases.shared.signing_in import Caller, IssuedSession
-from entrypoints.api.auth import MAX_USER_AGENT, page
+from core.usecases.shared.signing_in import IssuedSession
+from entrypoints.api.auth import caller, page
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -82,11 +82,6 @@ def known() -> tuple[Session, Actor, User, list[Belonging]]:
         g.at_console = session, actor, user, list(belongings)
     found: tuple[Session, Actor, User, list[Belonging]] = g.at_console
     return found
-
-
-def caller() -> Caller:
-    agent = request.headers.get("User-Agent", "")[:MAX_USER_AGENT]
-    return Caller(address=request.remote_addr or "", user_agent=agent, request_id=g.request_id)
 
 
 def begin(issued: IssuedSession, to: str = "/") -> AnyResponse:

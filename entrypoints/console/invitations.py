@@ -6,8 +6,9 @@ from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Invalid, LinkInvalid, SignInFailed
+from entrypoints.api.auth import caller
 from entrypoints.api.state import container
-from entrypoints.console.guard import begin, caller, open_page
+from entrypoints.console.guard import begin, open_page
 
 blp = Blueprint("invitations", __name__)
 
@@ -34,4 +35,14 @@ def accept_invitation(token: str) -> tuple[str, int] | Response:
 def _page(token: str, name: str = "", error: str = "") -> str:
     invitation, tenant = container().read_invitation(token)
     known = container().people().account(invitation.email) is not None
-    return render_template("invitation.html", invitation=invitation, tenant=tenant, known=known, name=name, error=error)
+    return render_template(
+        "invitation.html",
+        invitation=invitation,
+        tenant=tenant,
+        known=known,
+        name=name,
+        error=error,
+        local=container().settings().local_accounts == "on",
+        providers=container().identities().all(),
+        token_of_link=token,
+    )

@@ -11,7 +11,7 @@ from jinja2 import FileSystemLoader
 
 from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
-from entrypoints.console import account, guard, invitations, passwords, signing_in
+from entrypoints.console import account, guard, identity, invitations, passwords, signing_in
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,7 +27,7 @@ def register(app: Flask) -> None:
         return assets(filename=filename)
 
     app.view_functions["bootstrap.static"] = bootstrap_asset
-    for pages in (signing_in, passwords, invitations, account):
+    for pages in (signing_in, identity, passwords, invitations, account):
         app.register_blueprint(pages.blp)
     app.after_request(guard.keep_form_secret)
     app.jinja_env.globals["form_token"] = guard.form_token

@@ -9,8 +9,9 @@ from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Invalid, LinkInvalid, NotFound
+from entrypoints.api.auth import caller
 from entrypoints.api.state import container
-from entrypoints.console.guard import begin, caller, open_page
+from entrypoints.console.guard import begin, open_page
 from entrypoints.container import Container
 
 blp = Blueprint("passwords", __name__)

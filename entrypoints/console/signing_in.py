@@ -8,8 +8,9 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, NotFound, SignInFailed, Unauthenticated
+from entrypoints.api.auth import caller
 from entrypoints.api.state import container
-from entrypoints.console.guard import begin, caller, forget, known, open_page, own_path, signed_in
+from entrypoints.console.guard import begin, forget, known, open_page, own_path, signed_in
 
 blp = Blueprint("signing_in", __name__)
 
@@ -63,4 +64,5 @@ def _page(to: str, email: str = "", error: str = "") -> str:
         error=error,
         local=settings.local_accounts == "on",
         mail=container().mailer() is not None,
+        providers=container().identities().all(),
     )

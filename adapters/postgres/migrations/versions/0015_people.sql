@@ -74,6 +74,7 @@ END $$;
 CREATE POLICY system_read ON users FOR SELECT TO sortation_system USING (true);
 CREATE POLICY system_read ON memberships FOR SELECT TO sortation_system USING (true);
 GRANT SELECT ON users, memberships TO sortation_system;
+ALTER TABLE memberships ADD COLUMN granted_by TEXT;
 CREATE INDEX memberships_of_user ON memberships (user_id);
 
 -- Who acted from where: for what people do at the console and programs by the API.
