@@ -27,6 +27,7 @@ TEST_EXAMPLES = """Examples:
   sortation plugin test ./sortation-shop --json | jq '.[] | select(.outcome == "failed")'
 """
 _NO_TESTS = 5
+_WARNING = "DeprecationWarning: "
 _SHOWN = 120
 
 
@@ -54,7 +55,7 @@ def run_tests(
         raise Invalid(f"the conformance kit needs pytest: {sys.executable} -m pip install pytest")
     if not path.is_dir():
         raise Invalid(f"there is no folder {path}")
-    results, said = _run(path.resolve())
+    results, said, warned = _run(path.resolve())
     if as_json:
         print_json([asdict(result) for result in results])
     else:
@@ -65,6 +66,8 @@ def run_tests(
         screen().print(table)
     counts = {word: sum(one.outcome == word for one in results) for word in ("passed", "failed", "skipped")}
     typer.echo(", ".join(f"{count} {word}" for word, count in counts.items()), err=as_json)
+    for warning in warned:
+        typer.echo(f"sortation: {warning}", err=True)
     if counts["failed"]:
         typer.echo(f"sortation: the whole story tells: cd {path} && {sys.executable} -m pytest", err=True)
         raise typer.Exit(1)
@@ -73,8 +76,8 @@ def run_tests(
         raise typer.Exit(1)
 
 
-def _run(path: Path) -> tuple[list[Checked], str]:
-    """The results, and the last line of pytest where it failed."""
+def _run(path: Path) -> tuple[list[Checked], str, list[str]]:
+    """The results, the last line of pytest where it failed, and what is deprecated."""
     sources = [str(folder) for folder in (path / "src", path) if folder.is_dir()]
     before = os.environ.get("PYTHONPATH")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sources, *([before] if before else [])])}
@@ -92,7 +95,8 @@ def _run(path: Path) -> tuple[list[Checked], str]:
             raise Invalid(f"{path} has no tests: in tests/test_*.py subclass what sortation.testing has")
         results = list(_results(report)) if report.exists() else []
     lines = (done.stdout + done.stderr).strip().splitlines()
-    return results, lines[-1] if done.returncode and lines else ""
+    warned = [line[line.index(_WARNING) :] for line in lines if _WARNING in line]
+    return results, lines[-1] if done.returncode and lines else "", list(dict.fromkeys(warned))
 
 
 def _results(report: Path) -> Iterator[Checked]:

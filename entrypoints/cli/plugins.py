@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.domain.plugins import PluginInfo, PluginState
+from core.domain.plugins import PluginInfo, PluginState, deprecations_of
 from core.errors import Invalid, PluginUnavailable
 from entrypoints.cli import plugin_checks, plugin_install, scaffold
 from entrypoints.cli.files import new_table, print_json, quiet_settings, screen
@@ -92,6 +92,10 @@ def doctor(
         for what, key, fault in _made(host, isolation, info):
             typer.echo(f"  {what} {key}: {fault or 'ok'}")
             faults += fault is not None
+        deprecated = [line for m in info.connectors for line in deprecations_of(m)]
+        deprecated += [line for m in info.rule_types for line in deprecations_of(m)]
+        for line in deprecated:
+            typer.echo(f"  deprecated: {line}")
     typer.echo(f"connectors are shut in by: {', '.join(sandbox.strength())} ({platform.system()} {platform.release()})")
     if faults:
         raise typer.Exit(1)
