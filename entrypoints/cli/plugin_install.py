@@ -92,7 +92,7 @@ def _installed(specs: Sequence[str], *, editable: bool, upgrade: bool) -> list[s
 
 def _own() -> list[tuple[str, str]]:
     """Sortation and all that it needs, with the versions that are installed."""
-    installed = {_normal(dist.name): dist for dist in distributions()}
+    installed = {_normal(dist.name): dist for dist in distributions() if dist.name}  # a broken one has none
     wanted, found = [PROJECT], set[str]()
     while wanted:
         name = wanted.pop()

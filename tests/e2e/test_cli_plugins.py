@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from entrypoints.cli.main import main
 from entrypoints.cli.scaffold import MAX_NAME, AuthChoice, NewPlugin, PluginKind, files_of, write
 from plugins.loading import offers
 from sortation import AuthKind
@@ -92,9 +94,19 @@ def test_the_manifest_is_what_was_asked_for(auth: AuthChoice, tmp_path: Path, mo
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_new_refuses_in_one_line_and_writes_nothing(arguments: list[str], says: str, tmp_path: Path) -> None:
+def test_new_refuses_in_one_line_and_writes_nothing(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    assert says in refusal("plugin", "new", *arguments, cwd=tmp_path)
+    assert main(["plugin", "new", *arguments]) == 2
+    out, err = capfd.readouterr()
+    assert says in err
+    assert (out, err.count("\n")) == ("", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -115,8 +127,18 @@ def test_test_shows_what_each_check_says(shop: Path, tmp_path: Path) -> None:
     assert results["test_import_is_cheap"]["outcome"] == "passed"
     assert "Traceback" not in failed.stderr
 
-    broken.write_text("import nothing_of_this_name\n")
-    assert "failed" in sortation("plugin", "test", shop, cwd=tmp_path, code=1).stdout
+
+def test_test_repeats_what_is_deprecated_and_tells_of_modules_that_fail(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(
+        "import warnings\n\n\ndef test_one():\n    warnings.warn('this goes', DeprecationWarning)\n"
+    )
+    done = sortation("plugin", "test", cwd=tmp_path)
+    assert done.stdout.endswith("\n1 passed, 0 failed, 0 skipped\n")
+    assert done.stderr == "sortation: DeprecationWarning: this goes\n"
+    (tmp_path / "test_two.py").write_text("import nothing_of_this_name\n")
+    done = sortation("plugin", "test", cwd=tmp_path, code=1)
+    assert "1 failed" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_test_says_what_is_missing(tmp_path: Path) -> None:
@@ -143,3 +165,13 @@ def test_what_pip_refuses_is_one_line(arguments: list[str], says: str, tmp_path:
 
 def test_install_without_a_name_is_refused(tmp_path: Path) -> None:
     assert "SPEC" in refusal("plugin", "install", cwd=tmp_path)
+
+
+def test_where_nothing_can_be_installed_pip_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path / "read-only"))
+    assert main(["plugin", "install", "sortation-shop"]) == 2
+    refused = capfd.readouterr().err
+    assert "read-only here" in refused
+    assert refused.count("\n") == 1

@@ -195,6 +195,41 @@ def test_what_the_scaffold_writes_is_typed_and_tidy(beside: Beside, packages: di
     beside.run(sys.executable, "-m", "mypy", *strictly, *parts, cwd=tmp_path)
 
 
+def test_install_says_what_became_of_it(beside: Beside, tmp_path: Path) -> None:
+    packages = {
+        "sortation-broken": ("raise ValueError('not today')\n", "", True),
+        "sortation-greedy": ("", 'dependencies = ["flask<1"]', True),
+        "no-plugin": ("", "", False),
+    }
+    for name, (code, wanted, is_plugin) in packages.items():
+        (tmp_path / name).mkdir()
+        module = name.replace("-", "_")
+        (tmp_path / name / f"{module}.py").write_text(code)
+        entry = f'[project.entry-points.sortation]\n{module} = "{module}"\n' if is_plugin else ""
+        project = f'[project]\nname = "{name}"\nversion = "1"\n{wanted}\n'
+        (tmp_path / name / "pyproject.toml").write_text(
+            f'{project}{entry}[tool.setuptools]\npy-modules = ["{module}"]\n'
+        )
+
+    def install(*arguments: str, code: int) -> str:
+        return beside.run(beside.sortation, "plugin", "install", *arguments, cwd=tmp_path, code=code)
+
+    broken = install("./sortation-broken", code=1)
+    assert "sortation_broken (sortation-broken 1): failed" in broken
+    assert "ValueError: not today" in broken
+    greedy = install("./sortation-greedy", code=1)
+    assert greedy.startswith("sortation: pip failed: ")
+    assert greedy.count("\n") == 1
+    assert "none of them has an entry point" in install("--editable", "./no-plugin", code=1)
+    assert "installed already" in install("no-plugin", code=0)
+    doctor = beside.run(beside.sortation, "plugin", "doctor", "csv", "recurring", cwd=tmp_path)
+    assert "connector csv: ok" in doctor
+    assert "rule type recurring: ok" in doctor
+    beside.run(
+        beside.python, "-m", "pip", "uninstall", "--quiet", "--yes", "sortation-broken", "no-plugin", cwd=tmp_path
+    )
+
+
 def github() -> ModuleType:
     """The stub that the example's own tests have."""
     path = ROOT / "examples" / "plugin-github-issues" / "tests" / "github.py"
