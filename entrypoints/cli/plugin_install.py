@@ -32,9 +32,7 @@ _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)[^;]*(;.*\bextra\b)?"
 
 
 def install(
-    specs: Annotated[
-        list[str], typer.Argument(metavar="SPEC...", help="Names, folders, files or addresses, as pip's.")
-    ],
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Names, folders, files or addresses, as pip's.")],
     editable: Annotated[bool, typer.Option("--editable", "-e", help="Install folders so that their changes count.")] = (
         False
     ),
@@ -61,9 +59,11 @@ def install(
         raise typer.Exit(1)
     # Another process: this one does not see what was installed as editable.
     code = subprocess.run([sys.executable, "-m", "entrypoints.cli", "plugin", "doctor", *plugins], check=False)  # noqa: S603
-    typer.echo("Restart the API and the workers (all of `sortation up`): they load plugins when they start.")
     if code.returncode:
+        remove = f"{sys.executable} -m pip uninstall {' '.join(plugins)}"
+        typer.echo(f"sortation: not all of it works, and it hurts nobody; to remove it: {remove}", err=True)
         raise typer.Exit(1)
+    typer.echo("Restart the API and the workers (all of `sortation up`): they load plugins when they start.")
 
 
 def _check_environment() -> None:

@@ -9,8 +9,6 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from core.domain.plugins import API_VERSION
 from core.errors import Invalid
 
@@ -104,6 +102,9 @@ def files_of(new: NewPlugin) -> Mapping[str, str]:
         "api_version": API_VERSION,
         "since": ".".join(version("sortation").split(".")[:2]),
     }
+    # Not with the module: the other commands do without.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     templates = Environment(  # noqa: S701 - what comes out is no HTML
         loader=PackageLoader(__name__),
         undefined=StrictUndefined,
