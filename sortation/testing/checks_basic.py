@@ -73,8 +73,10 @@ class BasicChecks(ConnectorSuite):
         """In a child process as the host has it, without sockets and files of the host's, it is loaded, and gives the
         same as in this one."""
         name, value = "under test", self.plugin
-        connectors, _ = isolation().load(name, value)
-        expect(self.manifest.key in {m.key for m in connectors}, "a child process sees no such connector")
+        (offered,) = isolation().load([(name, value)])
+        if isinstance(offered, Exception):
+            raise AssertionError(f"in a child process it can't be loaded: {offered}") from offered
+        expect(self.manifest.key in {m.key for m in offered[0]}, "a child process sees no such connector")
         with self.play() as play:
             here, there = self.make(), self.make_isolated()
             if self.manifest.pulls:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from core.domain.plugins import ConnectorManifest, RuleTypeManifest
+from core.domain.plugins import ConnectorManifest, RuleTypeManifest, deprecations_of
 from plugins.isolation.host import Isolation
 from plugins.loading import ContractError, VersionError, offers
 
@@ -50,6 +51,8 @@ class Suite:
         if len(found) != 1:
             keys = ", ".join(m.key for m in found) or "none"
             fail(f"{self.plugin} offers {keys} of this kind: say which by `key`")
+        for line in deprecations_of(found[0]):
+            warnings.warn(line, DeprecationWarning, stacklevel=2)
         return found[0]
 
     def check_imports(self, modules: Mapping[str, float]) -> None:
