@@ -1,4 +1,4 @@
-"""Names are resolved in time: the system's resolver has no limit of ours, so it is waited for in a thread of its own."""
+"""Names are resolved in time: the system's resolver has no limit of ours, so a thread of its own waits for it."""
 
 from __future__ import annotations
 

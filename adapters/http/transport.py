@@ -36,8 +36,8 @@ class Limits:
 class GuardedTransport(httpx2.BaseTransport):
     """Sends single requests: no redirects, no retries. May be shared by threads, not by processes.
 
-    Raises `ConfigInvalid` for addresses that the policy forbids and answers beyond the limit, `Transient` for names that
-    are not resolved in time, and httpcore's errors.
+    Raises `ConfigInvalid` for addresses that the policy forbids and answers beyond the limit, `Transient` for names
+    that are not resolved in time, and httpcore's errors.
     """
 
     def __init__(
