@@ -119,6 +119,7 @@ def access_token(
     *,
     rejected: str | None = None,
     uow: UnitOfWork,
+    renewals: UnitOfWork,
     provider: OAuthProvider,
     secrets: SecretBox,
     clock: Clock,
@@ -126,14 +127,15 @@ def access_token(
     """An access token that is good for another minute, and other than `rejected`.
 
     Who must renew it holds the connection's tokens meanwhile, in one transaction of all processes: others wait, and
-    find the new one. What the provider gave is stored before it is used, since it may have ended the former. Raises
+    find the new one. It waits for a provider, so it is one of `renewals`, whose few connections to the database serve
+    nothing else. What the provider gave is stored before it is used, since it may have ended the former. Raises
     `ReauthRequired` where a person must sign in, and what `OAuthProvider` raises.
     """
     client = oauth_client(manifest.auth, config)
     with uow.begin(actor) as tx:
         if (token := _usable(tx, connection, rejected, secrets, clock)) is not None:
             return token
-    with uow.begin(actor) as tx:
+    with renewals.begin(actor) as tx:
         tx.oauth.hold(connection.id)
         if (token := _usable(tx, connection, rejected, secrets, clock)) is not None:
             return token
