@@ -161,7 +161,13 @@ def open_source(
     except _OF_SOURCES as error:
         raise _trouble(error, words) from None
     left = threading.Event()
-    context = Context(config=config, default_currency=currency, http=_Left(http, left), log=log.logger)
+    context = Context(
+        config=config,
+        default_currency=currency,
+        http=_Left(http, left),
+        log=log.logger,
+        tenant_id=connection.tenant_id,
+    )
     return Source(
         connection=connection,
         manifest=manifest,
