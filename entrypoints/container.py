@@ -165,6 +165,7 @@ class Container(containers.DeclarativeContainer):
         oauth.finish_sign_in,
         system=system,
         uow=uow,
+        renewals=renewals,
         host=host,
         provider=oauth_provider,
         secrets=secrets,
