@@ -77,11 +77,12 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "description": "The configuration of that connector.",
         },
         "settle_seconds": {
-            "type": "integer",
-            "minimum": 1,
+            "type": "number",
+            "minimum": 0.05,
             "maximum": 86_400,
             "default": SETTLE_SECONDS,
-            "description": "How long a file must have been left alone before it is read.",
+            "description": "How long a file must have been left alone before it is read: less than a second only where "
+            "whole files are moved here, and the file system notes parts of seconds.",
         },
     },
 }
@@ -120,6 +121,7 @@ class Place:
 class WatchedFolder(Connector):
     def check(self, ctx: Context) -> Sequence[StreamCheck]:
         try:
+            _check_format(ctx, _own_formats())
             found = _files(ctx)
         except ConfigInvalid as error:
             return [StreamCheck(stream=STREAM, ok=False, reason=str(error))]
@@ -130,7 +132,7 @@ class WatchedFolder(Connector):
         return [StreamInfo(name=STREAM, title="Files")]
 
     def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
-        host = PluginManager(allow=frozenset({BUILT_IN}))
+        host = _own_formats()
         _check_format(ctx, host)
         place = Place.of(request.cursor)
         for number, seen in enumerate([seen for seen in _files(ctx) if place.last is None or seen > place.last], 1):
@@ -185,6 +187,10 @@ def _files(ctx: Context) -> list[Seen]:
         if status.st_ctime_ns <= settled:
             found.append(Seen(status.st_ctime_ns, name))
     return sorted(found)
+
+
+def _own_formats() -> PluginManager:
+    return PluginManager(allow=frozenset({BUILT_IN}))
 
 
 def _check_format(ctx: Context, host: PluginManager) -> None:

@@ -46,11 +46,16 @@ class PullChecks(ConnectorSuite):
                 expect(check.ok, f"check says that {check.stream} can't be read, and it can: {check.reason}")
 
     def test_check_fails_where_reading_fails(self) -> None:
-        """A source that refuses everything, or answers what nobody understands, does not pass `check`: it reads."""
+        """A source that refuses everything, or answers what nobody understands, or a folder that has gone, does not pass
+        `check`: it reads."""
         refusals = {"refuses it (403)": Answer(status=403), "answers garbage": Answer(json={"unexpected": True})}
+        if self.manifest.folder:
+            refusals = {"has gone": Answer()}
         for what, answer in refusals.items():
             with self._pulling() as play:
                 play.meddle = from_request(0, answer)
+                if play.folder is not None:
+                    play.folder.path.rmdir()
                 checks, error = tried(partial(self.make().check, play.ctx))
                 expect_contract(error, f"check, where the source {what}")
                 if error is None:

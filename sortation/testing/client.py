@@ -16,22 +16,21 @@ TIMEOUT_SECONDS = 0.4
 
 
 class KitHttp:
-    """Sends every request, whatever its host, to the server on `port`. `token()` gives the access token where `auth`
-    is by OAuth2, `renew()` has it renewed; an API key is that of `config`, sent as `auth` says."""
+    """Sends every request, whatever its host, to the server on `port`. Where `auth` is by OAuth2 it has an access
+    `token`, and `renewed` gives the one in its place; an API key is that of `config`, sent as `auth` says."""
 
     def __init__(
-        self,
-        port: int,
-        auth: Auth,
-        config: Mapping[str, Any],
-        token: Callable[[], str],
-        renew: Callable[[], None],
+        self, port: int, auth: Auth, config: Mapping[str, Any], token: str, renewed: Callable[[str], str]
     ) -> None:
         self._port = port
         self._auth = auth
         self._config = config
         self._token = token
-        self._renew = renew
+        self._renewed = renewed
+
+    def beside(self) -> KitHttp:
+        """That of another process, which knows the token that this one has."""
+        return KitHttp(self._port, self._auth, self._config, self._token, self._renewed)
 
     def request(
         self,
@@ -57,7 +56,7 @@ class KitHttp:
         with unwatched():
             answer = sent()
             if answer.status == 401 and authenticated and self._renewable:
-                self._renew()
+                self._token = self._renewed(self._token)
                 answer = sent()
         if answer.status >= 400 and answer.status not in accept:
             raise _error(answer, f"{method} {parts.netloc}{parts.path}")
@@ -68,7 +67,7 @@ class KitHttp:
         if self._auth.kind is AuthKind.NONE:
             return {}
         if self._renewable:
-            return {"Authorization": f"Bearer {self._token()}"}
+            return {"Authorization": f"Bearer {self._token}"}
         fields = {**self._config, "key": self._config[self._auth.field]}
         return {self._auth.header.format(**fields): self._auth.value.format(**fields)}
 
