@@ -36,6 +36,8 @@ from sortation import (
 STREAM = "files"
 SETTLE_SECONDS = 60
 SAMPLE = 64 << 10
+_NO_FORMATS = frozenset({"amount_outlier", "folder", "recurring", "rest", "stripe", "webhook"})
+"""Built-in plugins that read no files: to load them takes half a second, and each read would."""
 _OF_A_FILE = (
     Invalid,
     OSError,
@@ -190,7 +192,7 @@ def _files(ctx: Context) -> list[Seen]:
 
 
 def _own_formats() -> PluginManager:
-    return PluginManager(allow=frozenset({BUILT_IN}))
+    return PluginManager(allow=frozenset({BUILT_IN}), block=_NO_FORMATS)
 
 
 def _check_format(ctx: Context, host: PluginManager) -> None:

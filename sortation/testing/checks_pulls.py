@@ -46,8 +46,8 @@ class PullChecks(ConnectorSuite):
                 expect(check.ok, f"check says that {check.stream} can't be read, and it can: {check.reason}")
 
     def test_check_fails_where_reading_fails(self) -> None:
-        """A source that refuses everything, or answers what nobody understands, or a folder that has gone, does not pass
-        `check`: it reads."""
+        """A source that refuses everything, or answers what nobody understands, or a folder that has gone, does not
+        pass `check`: it reads."""
         refusals = {"refuses it (403)": Answer(status=403), "answers garbage": Answer(json={"unexpected": True})}
         if self.manifest.folder:
             refusals = {"has gone": Answer()}

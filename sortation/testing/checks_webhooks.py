@@ -28,8 +28,8 @@ class WebhookChecks(ConnectorSuite):
     """Whether the source delivers nothing but records."""
 
     def test_webhook_is_verified(self) -> None:
-        """The manifest says how deliveries are verified, by headers that the source sends, and the schema has the secret
-        field `webhook_secret` for it (or `accept_unsigned`, where nothing is signed)."""
+        """The manifest says how deliveries are verified, by headers that the source sends, and the schema has the
+        secret field `webhook_secret` for it (or `accept_unsigned`, where nothing is signed)."""
         deliveries = self._hooked()
         hook = self.webhook
         unsigned = hook.scheme is WebhookScheme.UNSIGNED
@@ -70,8 +70,8 @@ class WebhookChecks(ConnectorSuite):
                 expect(not isinstance(error, WebhookRefused), f"delivery {number}: the host refuses it, {error}")
 
     def test_webhook_replays_are_one(self) -> None:
-        """An event that is sent again, signed anew, is the same to the host, and gives the same drafts: no id comes from
-        what each try has of its own. Another event is another one."""
+        """An event that is sent again, signed anew, is the same to the host, and gives the same drafts: no id comes
+        from what each try has of its own."""
         deliveries = self._hooked()
         again = {"date": "Mon, 02 Mar 2026 08:01:00 GMT", "x-request-id": "another", "user-agent": "another"}
         with self.play() as play:
@@ -90,8 +90,8 @@ class WebhookChecks(ConnectorSuite):
                 expect(told[0][1] == told[1][1], f"delivery {number}: sent again, it gives something else")
 
     def test_webhook_secrets_may_change(self) -> None:
-        """While its owner changes the secret, what is signed with the former one or with the new one gives the same: the
-        connector leaves signatures to the host."""
+        """While its owner changes the secret, what is signed with the former one or with the new one gives the same:
+        the connector leaves signatures to the host."""
         deliveries = self._hooked()
         secrets = [made_secret(0, "-new"), made_secret(0)]
         with self.play() as play:
