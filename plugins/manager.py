@@ -10,7 +10,8 @@ import logging
 import pkgutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
@@ -227,4 +228,10 @@ def _offers(entry: EntryPoint) -> Offers | BaseException:
 
 
 def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else ""
+    return _name(entry.dist) if entry.dist else ""
+
+
+@lru_cache(maxsize=256)
+def _name(dist: Distribution) -> str:
+    """Its name stands in a long file, which is parsed each time that one asks."""
+    return dist.name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from time import time
@@ -123,7 +124,7 @@ class Place:
 class WatchedFolder(Connector):
     def check(self, ctx: Context) -> Sequence[StreamCheck]:
         try:
-            _check_format(ctx, _own_formats())
+            _check_format(ctx)
             found = _files(ctx)
         except ConfigInvalid as error:
             return [StreamCheck(stream=STREAM, ok=False, reason=str(error))]
@@ -134,14 +135,13 @@ class WatchedFolder(Connector):
         return [StreamInfo(name=STREAM, title="Files")]
 
     def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
-        host = _own_formats()
-        _check_format(ctx, host)
+        _check_format(ctx)
         place = Place.of(request.cursor)
         for number, seen in enumerate([seen for seen in _files(ctx) if place.last is None or seen > place.last], 1):
             done = place.drafts if place.within == seen else 0
             try:
                 with (Path(ctx.config["folder"]) / seen.name).open("rb") as file:
-                    for batch, drafts in _of_file(ctx, host, file, seen.name, done, request.batch_size):
+                    for batch, drafts in _of_file(ctx, file, seen.name, done, request.batch_size):
                         yield replace(batch, cursor=replace(place, within=seen, drafts=drafts).cursor())
                 refusals: tuple[Refusal, ...] = ()
             except FileNotFoundError:
@@ -191,15 +191,18 @@ def _files(ctx: Context) -> list[Seen]:
     return sorted(found)
 
 
+@cache
 def _own_formats() -> PluginManager:
+    """Made once there is a file to read: most reads find none."""
     return PluginManager(allow=frozenset({BUILT_IN}), block=_NO_FORMATS)
 
 
-def _check_format(ctx: Context, host: PluginManager) -> None:
+def _check_format(ctx: Context) -> None:
     """Raises `ConfigInvalid`."""
     key = ctx.config.get("format")
     if key is None:
         return
+    host = _own_formats()
     if key not in host.connectors() or not host.connectors()[key].file_extensions:
         raise ConfigInvalid(f"config.format: Sortation has no file connector {key!r} of its own")
     try:
@@ -208,10 +211,9 @@ def _check_format(ctx: Context, host: PluginManager) -> None:
         raise ConfigInvalid(f"config.options: {error}") from error
 
 
-def _of_file(
-    ctx: Context, host: PluginManager, file: BinaryIO, name: str, done: int, size: int
-) -> Iterator[tuple[Batch, int]]:
+def _of_file(ctx: Context, file: BinaryIO, name: str, done: int, size: int) -> Iterator[tuple[Batch, int]]:
     """The file's batches, without the first `done` drafts, each with the number of drafts up to its end."""
+    host = _own_formats()
     key = ctx.config.get("format") or host.detect(file.read(SAMPLE), name)
     options = ctx.config.get("options", {})
     host.check_config(key, options)

@@ -262,7 +262,7 @@ class PullChecks(ConnectorSuite):
             new = play.source.add(stream, at=newest.at + timedelta(hours=1))
             cursor = last_cursor(before)
             after = list(read(make(), play, stream, cursor))
-            next_sync = list(read(make(), play, stream, last_cursor(after, cursor)))
+            next_sync = list(read(self.make(), play, stream, last_cursor(after, cursor)))
             expect_all(
                 self,
                 play.source.items(stream),

@@ -27,6 +27,7 @@ class KitHttp:
         self._config = config
         self._token = token
         self._renewed = renewed
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
 
     def beside(self) -> KitHttp:
         """That of another process, which knows the token that this one has."""
@@ -62,6 +63,9 @@ class KitHttp:
             raise _error(answer, f"{method} {parts.netloc}{parts.path}")
         return answer
 
+    def close(self) -> None:
+        self._connection.close()
+
     def credentials(self) -> dict[str, str]:
         """The headers that identify the connection."""
         if self._auth.kind is AuthKind.NONE:
@@ -76,19 +80,17 @@ class KitHttp:
         return self._auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS)
 
     def _sent(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> HttpResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_SECONDS)
         try:
-            connection.request(method, target, body=content, headers=dict(headers))
-            got = connection.getresponse()
+            self._connection.request(method, target, body=content, headers=dict(headers))
+            got = self._connection.getresponse()
             return HttpResponse(
                 status=got.status,
                 headers={name.lower(): value for name, value in got.getheaders()},
                 content=got.read(),
             )
         except (OSError, http.client.HTTPException) as error:
+            self.close()
             raise Transient(f"the source does not answer: {type(error).__name__}") from error
-        finally:
-            connection.close()
 
 
 def _error(answer: HttpResponse, what: str) -> SortationError:

@@ -175,6 +175,7 @@ class ConnectorSuite(Suite):
                 filled = {manifest.folder: str(folder.path), **filled}
             token = f"canary-token-{tenant}-1" if auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS) else ""
             http = KitHttp(server.port, auth, filled, token, lambda token: play.renewed(token))
+            stack.callback(http.close)
             ctx = Context(
                 config=filled,
                 default_currency="EUR" if tenant == 0 else "GBP",

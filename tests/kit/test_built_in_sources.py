@@ -198,7 +198,7 @@ class TestWebhook(ConnectorConformance):
 
 class TestFolder(ConnectorConformance):
     plugin = "plugins.watched_folder"
-    config = MappingProxyType({"settle_seconds": 0.05})
+    config = MappingProxyType({"settle_seconds": 0.05, "format": "json"})
     settles = 0.1
     bad_configs = (
         {"format": "docx"},
