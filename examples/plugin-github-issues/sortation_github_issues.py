@@ -61,6 +61,14 @@ CONFIG_SCHEMA = {
             "writeOnly": True,
             "description": "A token that may read the issues of these repositories.",
         },
+        "webhook_secret": {
+            "type": ["string", "array"],
+            "minLength": 1,
+            "minItems": 1,
+            "items": {"type": "string", "minLength": 1},
+            "writeOnly": True,
+            "description": "The secret of the repositories' webhook, where it has one; several, while it changes.",
+        },
         "base_url": {
             "type": "string",
             "pattern": r"^https?://[^\s?#@]+$",
@@ -139,9 +147,10 @@ def _issues(answer: HttpResponse) -> list[dict[str, Any]]:
     try:
         issues: list[dict[str, Any]] = answer.json()
         changed = [issue["updated_at"] for issue in issues]
-    except (ValueError, LookupError, TypeError) as error:
+        in_order = changed == sorted(changed) and all(isinstance(moment, str) for moment in changed)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise SchemaChanged(f"GitHub's answer is no list of issues: {error!r}") from error
-    if changed != sorted(changed):
+    if not in_order:
         raise SchemaChanged("GitHub's issues are not in the order of their changes")
     return issues
 
