@@ -125,10 +125,11 @@ class GithubIssues(Connector):
             return Batch()
         try:
             event = json.loads(message.body)
-            action, issue, repository = event["action"], event["issue"], event["repository"]["full_name"]
-        except (ValueError, LookupError, TypeError) as error:
+            issue, repository = event["issue"], event["repository"]["full_name"]
+            gone = event["action"] in GONE
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise SchemaChanged(f"this is no event of issues: {error!r}") from error
-        if action in GONE or repository not in ctx.config["repositories"]:
+        if gone or repository not in ctx.config["repositories"]:
             return Batch()
         return _batch([issue], repository, None, 0)
 
@@ -176,9 +177,9 @@ def _batch(issues: Sequence[Mapping[str, Any]], repository: str, cursor: Mapping
     drafts: list[Draft] = []
     refusals: list[Refusal] = []
     for position, issue in enumerate(issues, start=read + 1):
-        if "pull_request" in issue:  # to GitHub these are issues too
-            continue
         try:
+            if "pull_request" in issue:  # to GitHub these are issues too
+                continue
             drafts.append(_draft(issue, repository))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             refusals.append(Refusal(position=position, reason=f"it is not like an issue: {error!r}"))
