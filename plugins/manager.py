@@ -10,8 +10,7 @@ import logging
 import pkgutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
@@ -228,10 +227,4 @@ def _offers(entry: EntryPoint) -> Offers | BaseException:
 
 
 def _owner(entry: EntryPoint) -> str:
-    return _name(entry.dist) if entry.dist else ""
-
-
-@lru_cache(maxsize=256)
-def _name(dist: Distribution) -> str:
-    """Its name stands in a long file, which is parsed each time that one asks."""
-    return dist.name
+    return entry.dist.name if entry.dist else ""
