@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
@@ -21,6 +22,8 @@ STREAM = "files"
 SETTLE_SECONDS = 60
 MOST_KNOWN = 3_000
 SAMPLE = 64 << 10
+_NO_FORMATS = frozenset({"amount_outlier", "files", "folder", "recurring", "rest", "stripe", "webhook"})
+"""Built-in plugins that read no files: to load them takes half a second, and each read would."""
 _OF_A_FILE = (
     Invalid,
     OSError,
@@ -52,11 +55,12 @@ FILE_FIELDS: Mapping[str, Any] = {
         "description": "The configuration of that connector.",
     },
     "settle_seconds": {
-        "type": "integer",
-        "minimum": 1,
+        "type": "number",
+        "minimum": 0.05,
         "maximum": 86_400,
         "default": SETTLE_SECONDS,
-        "description": "How long a file must have been left alone before it is read.",
+        "description": "How long a file must have been left alone before it is read: less than a second only where "
+        "whole files are moved here, and the file system notes parts of seconds.",
     },
 }
 """Of the configuration: which files of a folder are read, and as what."""
@@ -128,14 +132,13 @@ def read_files(
 ) -> Iterator[Batch]:
     """What is new in the `files` of a folder. `opened` opens one for reading, and raises `FileNotFoundError` for one
     that is gone."""
-    host = PluginManager(allow=frozenset({BUILT_IN}))
-    _check_format(ctx, host)
+    check_format(ctx)
     place = Place.of(request.cursor, files, overlap)
     for number, seen in enumerate([seen for seen in sorted(files) if place.is_new(seen)], 1):
         done = place.drafts if place.within == seen else 0
         try:
             with opened(seen.name) as file:
-                for batch, drafts in _of_file(ctx, host, file, seen.name, done, request.batch_size):
+                for batch, drafts in _of_file(ctx, file, seen.name, done, request.batch_size):
                     yield replace(batch, cursor=replace(place, within=seen, drafts=drafts).cursor())
             refusals: tuple[Refusal, ...] = ()
         except FileNotFoundError:
@@ -146,11 +149,12 @@ def read_files(
         yield Batch(refusals=refusals, cursor=place.cursor())
 
 
-def _check_format(ctx: Context, host: PluginManager) -> None:
-    """Raises `ConfigInvalid`."""
+def check_format(ctx: Context) -> None:
+    """Raises `ConfigInvalid` for a `format` that there is none of, or `options` that it does not know."""
     key = ctx.config.get("format")
     if key is None:
         return
+    host = _own_formats()
     if key not in host.connectors() or not host.connectors()[key].file_extensions:
         raise ConfigInvalid(f"config.format: Sortation has no file connector {key!r} of its own")
     try:
@@ -159,10 +163,15 @@ def _check_format(ctx: Context, host: PluginManager) -> None:
         raise ConfigInvalid(f"config.options: {error}") from error
 
 
-def _of_file(
-    ctx: Context, host: PluginManager, file: BinaryIO, name: str, done: int, size: int
-) -> Iterator[tuple[Batch, int]]:
+@cache
+def _own_formats() -> PluginManager:
+    """Made once there is a file to read: most reads find none."""
+    return PluginManager(allow=frozenset({BUILT_IN}), block=_NO_FORMATS)
+
+
+def _of_file(ctx: Context, file: BinaryIO, name: str, done: int, size: int) -> Iterator[tuple[Batch, int]]:
     """The file's batches, without the first `done` drafts, each with the number of drafts up to its end."""
+    host = _own_formats()
     key = ctx.config.get("format") or host.detect(file.read(SAMPLE), name)
     options = ctx.config.get("options", {})
     host.check_config(key, options)

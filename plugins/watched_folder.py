@@ -13,7 +13,7 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from plugins.files import FILE_FIELDS, SETTLE_SECONDS, STREAM, Seen, read_files
+from plugins.files import FILE_FIELDS, SETTLE_SECONDS, STREAM, Seen, check_format, read_files
 from sortation import (
     Batch,
     ConfigInvalid,
@@ -45,6 +45,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
 class WatchedFolder(Connector):
     def check(self, ctx: Context) -> Sequence[StreamCheck]:
         try:
+            check_format(ctx)
             found = _files(ctx)
         except ConfigInvalid as error:
             return [StreamCheck(stream=STREAM, ok=False, reason=str(error))]

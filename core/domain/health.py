@@ -156,6 +156,13 @@ def first_line(text: str, words: tuple[str, ...] = ()) -> str:
     return storable(line)[:MAX_MESSAGE]
 
 
+def without_middle(text: str, most: int) -> str:
+    """The text in at most so many characters: what it is about stands first, what became of it last, and of a traceback
+    most in its last lines."""
+    head = most // 4
+    return text if len(text) <= most else f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
+
+
 def error_line(error: Exception) -> str:
     """What is kept of an error: the first line of its message, or else its kind."""
     return first_line(str(error)) or type(error).__name__

@@ -32,6 +32,9 @@ from ports.connectors import HttpClient, NoHttp
 
 MEMORY = 2 << 30
 """Bytes of address space of a child: a statement of 8 MiB takes 700 MB to read, and libraries map more than that."""
+BUFFER = 2 << 20
+"""Bytes by which a child may be ahead of its host, if the system allows as many: it reads on while a batch is taken
+in. One of 5,000 drafts has some 800 KB."""
 CPU_SECONDS = 3_600
 LOOK_SECONDS = 20.0
 """How long a child may be silent while it loads or detects."""
@@ -134,6 +137,7 @@ class Isolation:
     @contextmanager
     def _child(self, file: BinaryIO | None) -> Iterator[_Child]:
         ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         with ours, theirs, _with_number(file) as number:
             fds = [theirs.fileno(), *([] if number is None else [number])]
             zygote, pid = _started(fds)

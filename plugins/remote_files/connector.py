@@ -19,7 +19,7 @@ from fsspec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
 from core.errors import SortationError
-from plugins.files import SETTLE_SECONDS, STREAM, Seen, read_files
+from plugins.files import SETTLE_SECONDS, STREAM, Seen, check_format, read_files
 from plugins.remote_files.systems import file_system
 from sortation import (
     Batch,
@@ -46,6 +46,10 @@ _NOT_LET_IN = ("AuthenticationException", "BadAuthenticationType", "ClientAuthen
 
 class RemoteFiles(Connector):
     def check(self, ctx: Context) -> Sequence[StreamCheck]:
+        try:
+            check_format(ctx)
+        except ConfigInvalid as error:
+            return [StreamCheck(stream=STREAM, ok=False, reason=str(error))]
         with _asked():
             found = _files(ctx, *file_system(ctx.config))
         return [StreamCheck(stream=STREAM, ok=True, reason="" if found else "there are no files to read yet")]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pytest
@@ -87,8 +89,8 @@ def _offers(plugin: str) -> tuple[ConnectorManifest | RuleTypeManifest, ...]:
 
 @cache
 def isolation() -> Isolation:
-    """Where the host would have connectors work, for the whole test run."""
-    return Isolation()
+    """Where the host would have connectors work, for the whole test run; temporary folders may be read there."""
+    return Isolation(roots=[Path(tempfile.gettempdir())])
 
 
 def expect(holds: object, message: str) -> None:
@@ -107,6 +109,10 @@ def skip(reason: str) -> NoReturn:
 def check_fits(schema: Mapping[str, Any], value: Any, what: str) -> None:
     fault = best_match(Draft202012Validator(schema).iter_errors(value))
     expect(fault is None, f"{what} does not fit the schema: {fault.message[:300] if fault else ''}")
+
+
+def fits(schema: Mapping[str, Any], value: Any) -> bool:
+    return bool(Draft202012Validator(schema).is_valid(value))
 
 
 def check_told_values(schema: Mapping[str, Any], path: str = "") -> None:
