@@ -23,6 +23,7 @@ from core.domain.plugins import (
     Webhook,
     WebhookScheme,
 )
+from core.domain.webhooks import SECRET_FIELD
 from plugins import hookspecs
 from ports.connectors import HostInfo
 
@@ -140,6 +141,10 @@ def _check_connector(manifest: ConnectorManifest) -> None:
     hook = manifest.webhook
     if hook is not None and hook.scheme is WebhookScheme.HMAC and not hook.signature_header:
         raise ContractError(f"{key}: a webhook signed by HMAC needs signature_header")
+    if hook is not None and hook.scheme is not WebhookScheme.UNSIGNED and SECRET_FIELD not in manifest.secret_fields():
+        raise ContractError(
+            f'{key}: the schema must have what deliveries are signed with, {SECRET_FIELD!r}, with "writeOnly": true'
+        )
 
 
 def _are_extensions(extensions: object) -> bool:

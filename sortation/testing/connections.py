@@ -123,6 +123,10 @@ class ConnectorSuite(Suite):
         the kit writes it there."""
         raise NotImplementedError(f"{type(self).__name__} must say by `file_of` in what file {item.id} comes")
 
+    def place_of(self, folder: Path) -> str:
+        """What the configuration says of that folder: its path, or a URL under which the suite serves it."""
+        return str(folder)
+
     def expected(self, item: Item) -> Mapping[str, Any]:
         """The fields that the draft of an item must have, `external_id` among them."""
         return expected(item)
@@ -172,7 +176,7 @@ class ConnectorSuite(Suite):
             filled = {**_filled(self.config if config is None else config, server.url), **secrets}
             folder = self._folder(stack, items) if manifest.folder else None
             if folder is not None:
-                filled = {manifest.folder: str(folder.path), **filled}
+                filled = {manifest.folder: self.place_of(folder.path), **filled}
             token = f"canary-token-{tenant}-1" if auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS) else ""
             http = KitHttp(server.port, auth, filled, token, lambda token: play.renewed(token))
             stack.callback(http.close)

@@ -378,7 +378,7 @@ MUTANTS: dict[str, Mutant] = {
     "deliveries that nobody verifies": Mutant(
         "Ledger", "test_webhook_is_verified", "scheme=WebhookScheme.HMAC", "scheme=WebhookScheme.UNSIGNED"
     ),
-    "no secret to verify by": Mutant("Ledger", "test_webhook_is_verified", '"webhook_secret": {', '"secret": {'),
+    "no secret to verify by": Mutant("Ledger", "test_manifest_is_complete", '"webhook_secret": {', '"secret": {'),
     "a signature in another header": Mutant(
         "Ledger", "test_webhook_is_verified", 'signature_header="x-signature"', 'signature_header="x-hub-signature"'
     ),

@@ -112,7 +112,7 @@ def visit(day: int) -> SampleRecord:
 
 class Frequent(RuleTypeConformance):
     plugin = "tests.kit.good_rule_types"
-    evaluate_seconds = 0.7
+    evaluate_seconds = 1.2
     params = ({"times": 1}, {"times": 5, "since": "2026-03-01"})
     bad_params = ({"since": "Easter"},)
     examples = (
