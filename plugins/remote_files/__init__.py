@@ -40,7 +40,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "type": "string",
             "pattern": r"^[a-z0-9@.-]+ [A-Za-z0-9+/=]+$",
             "description": "Of SFTP: the server's public key, as ssh-keyscan prints it behind the name.",
-            "examples": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI..."],
+            "examples": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"],
         },
         **FILE_FIELDS,
     },

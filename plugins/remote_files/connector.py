@@ -59,6 +59,7 @@ class RemoteFiles(Connector):
         return [StreamInfo(name=STREAM, title="Files")]
 
     def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
+        check_format(ctx)
         with _asked():
             system, folder = file_system(ctx.config)
             found = _files(ctx, system, folder)

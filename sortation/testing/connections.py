@@ -106,6 +106,8 @@ class ConnectorSuite(Suite):
     """Whether the connector can't help that pages, which the source counts, move where something is deleted."""
     settles: ClassVar[float] = 0.0
     """Seconds for which a file in a folder must have been left alone until it is read."""
+    roots: tuple[str, ...] = ()
+    """Folders and URLs that an operator would let the connector read (`SORTATION_FOLDER_ROOTS`), beside the kit's."""
     samples: tuple[Sample, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     old_cursors: tuple[tuple[int, Mapping[str, Any]], ...] = ()
@@ -147,7 +149,7 @@ class ConnectorSuite(Suite):
 
     def make_isolated(self) -> Connector:
         """The connector as the host has it: in a child process, which ends with each call."""
-        return IsolatedConnector(self.manifest, isolation())
+        return IsolatedConnector(self.manifest, isolation(*self.roots))
 
     @contextmanager
     def play(self, tenant: int = 0, config: Mapping[str, Any] | None = None, **source: Any) -> Iterator[Play]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pytest
@@ -88,9 +87,10 @@ def _offers(plugin: str) -> tuple[ConnectorManifest | RuleTypeManifest, ...]:
 
 
 @cache
-def isolation() -> Isolation:
-    """Where the host would have connectors work, for the whole test run; temporary folders may be read there."""
-    return Isolation(roots=[Path(tempfile.gettempdir())])
+def isolation(*roots: str) -> Isolation:
+    """Where the host would have connectors work, for the whole test run; temporary folders may be read there, and what
+    is under `roots`."""
+    return Isolation(roots=[tempfile.gettempdir(), *roots])
 
 
 def expect(holds: object, message: str) -> None:

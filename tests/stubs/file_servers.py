@@ -27,9 +27,14 @@ class FileServer:
     """Of a user who is let in by it."""
 
 
+class _Anybody(DummyAuthorizer):  # type: ignore[misc]
+    def validate_authentication(self, username: str, password: str, handler: Any) -> None:
+        """Lets everybody in."""
+
+
 @contextmanager
-def ftp_server(folder: Path) -> Iterator[FileServer]:
-    authorizer = DummyAuthorizer()
+def ftp_server(folder: Path, *, any_password: bool = False) -> Iterator[FileServer]:
+    authorizer = _Anybody() if any_password else DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(folder), perm="elr")
     handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
     server = ThreadedFTPServer(("127.0.0.1", 0), handler)
