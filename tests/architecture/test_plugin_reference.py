@@ -94,3 +94,12 @@ def test_every_error_of_the_contract_is_told_with_its_effect() -> None:
     errors = [name for name, value in exported() if isinstance(value, type) and issubclass(value, Exception)]
     rows = re.findall(r"^\| `(\w+)` \|", REFERENCE.partition("### Errors")[2].partition("###")[0], re.MULTILINE)
     assert sorted(rows) == sorted(set(errors) - {"PluginBug"})
+
+
+@pytest.mark.parametrize("suite", [sortation.testing.ConnectorConformance, sortation.testing.RuleTypeConformance])
+def test_what_a_suite_may_be_told_is_told(suite: type) -> None:
+    """Its attributes that are values, in the kit's section."""
+    (kit,) = (section for section in SECTIONS if section.startswith("The kit"))
+    told = {name for kind in suite.__mro__ for name in getattr(kind, "__annotations__", {}) if not name.startswith("_")}
+    assert len(told) > 5
+    assert sorted(told - words(kit)) == []
