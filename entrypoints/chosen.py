@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
-from adapters.http.transport import GuardedTransport
+from adapters.http.transport import GuardedTransport, Limits
 from adapters.messaging.smtp import SmtpMailer
 from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder
@@ -19,6 +19,8 @@ from ports.llm import Llm
 from ports.mail import Mailer
 from ports.trials import Trials
 from ports.vector_homes import VectorHomes
+
+TOKEN_SECONDS = 30.0
 
 
 def embedder_of(settings: Settings) -> Embedder | None:
@@ -53,6 +55,11 @@ def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
 
 def transport_of(settings: Settings) -> GuardedTransport:
     return GuardedTransport(parse_policy(settings.http_allow))
+
+
+def token_transport_of(settings: Settings) -> GuardedTransport:
+    """That of providers of tokens: who waits for them keeps others from renewing theirs."""
+    return GuardedTransport(parse_policy(settings.http_allow), limits=Limits(total=TOKEN_SECONDS))
 
 
 def vector_homes_of(settings: Settings) -> VectorHomes | None:

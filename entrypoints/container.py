@@ -65,6 +65,8 @@ from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
+RENEWALS, RENEWAL_SECONDS = 4, 10.0
+"""Tokens that a process renews at once, and how long others wait for their turn."""
 
 
 class Container(containers.DeclarativeContainer):
@@ -76,7 +78,15 @@ class Container(containers.DeclarativeContainer):
         engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
     )
     system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
+    renewal_engine = providers.Singleton(
+        engine.create,
+        settings.provided.app_database_url,
+        pool_size=RENEWALS,
+        overflow=0,
+        patience=RENEWAL_SECONDS,
+    )
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
+    renewals = providers.Singleton(PostgresUnitOfWork, renewal_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
     people = providers.Singleton(PostgresPeople, system_engine)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
@@ -94,9 +104,9 @@ class Container(containers.DeclarativeContainer):
     mailer = providers.Singleton(chosen.mailer_of, settings)
     transport = providers.Singleton(chosen.transport_of, settings)
     identities = providers.Singleton(chosen.identities_of, settings)
-    oauth_provider = providers.Singleton(AuthlibProvider, transport)
+    oauth_provider = providers.Singleton(AuthlibProvider, providers.Singleton(chosen.token_transport_of, settings))
     access_token = providers.Callable(
-        oauth.access_token, uow=uow, provider=oauth_provider, secrets=secrets, clock=clock
+        oauth.access_token, uow=uow, renewals=renewals, provider=oauth_provider, secrets=secrets, clock=clock
     )
     rates = providers.Singleton(rates_at, settings.provided.broker_url)
     http_clients = providers.Singleton(
@@ -257,6 +267,7 @@ class Container(containers.DeclarativeContainer):
         oauth.finish_sign_in,
         system=system,
         uow=uow,
+        renewals=renewals,
         host=host,
         provider=oauth_provider,
         secrets=secrets,

@@ -14,6 +14,7 @@ from jsonschema.exceptions import SchemaError
 
 from core.domain.plugins import (
     API_VERSION,
+    OLDEST_API_VERSION,
     Auth,
     AuthKind,
     ConnectorManifest,
@@ -22,6 +23,7 @@ from core.domain.plugins import (
     Webhook,
     WebhookScheme,
 )
+from core.domain.webhooks import SECRET_FIELD
 from plugins import hookspecs
 from ports.connectors import HostInfo
 
@@ -89,9 +91,10 @@ def _check(manifest: ConnectorManifest | RuleTypeManifest) -> None:
         raise ContractError(f"{key}: the factory {manifest.factory!r} is not like 'package.module:callable'")
     if not (isinstance(manifest.api_min, int) and isinstance(manifest.api_max, int)):
         raise ContractError(f"{key}: api_min and api_max must be whole numbers")
-    if not manifest.api_min <= API_VERSION <= manifest.api_max:
+    if manifest.api_min > API_VERSION or manifest.api_max < OLDEST_API_VERSION:
         raise VersionError(
-            f"{key} speaks versions {manifest.api_min} to {manifest.api_max} of the contract, this host {API_VERSION}"
+            f"{key} speaks versions {manifest.api_min} to {manifest.api_max} of the contract, this host "
+            f"{OLDEST_API_VERSION} to {API_VERSION}"
         )
 
 
@@ -138,6 +141,10 @@ def _check_connector(manifest: ConnectorManifest) -> None:
     hook = manifest.webhook
     if hook is not None and hook.scheme is WebhookScheme.HMAC and not hook.signature_header:
         raise ContractError(f"{key}: a webhook signed by HMAC needs signature_header")
+    if hook is not None and hook.scheme is not WebhookScheme.UNSIGNED and SECRET_FIELD not in manifest.secret_fields():
+        raise ContractError(
+            f'{key}: the schema must have what deliveries are signed with, {SECRET_FIELD!r}, with "writeOnly": true'
+        )
 
 
 def _are_extensions(extensions: object) -> bool:

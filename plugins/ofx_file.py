@@ -31,6 +31,10 @@ _TAG = re.compile(r"<(/?)([\w.]+)[^<>]*>")
 MAX_DEPTH = 32
 MAX_TAGS = 1_000_000
 """The library looks for each element among all below it: what nests without end would take it without end."""
+MAX_NAMES = 1_000
+"""Of elements; OFX itself has some 500. Each new one takes the library longer than the one before."""
+MAX_EMPTY = 10_000
+"""Elements without a value, beside as many as have one: a bank leaves out some, and means the others."""
 _CLOSE = re.compile(r"</([\w.]+)>")
 _END = re.compile(r"</OFX>\s*$", re.IGNORECASE)
 _DECLARED = re.compile(rb'encoding="([\w-]+)"|CHARSET:\s*([\w-]+)', re.IGNORECASE)
@@ -146,7 +150,7 @@ def _body(content: bytes) -> str:
     if text.rfind("<![CDATA[") > text.rfind("]]>"):
         raise UnreadableFile("a CDATA section is opened and never closed")
     body = _closed(text[start.start() :])
-    _check_nesting(body)
+    _check_elements(body)
     return body
 
 
@@ -162,21 +166,36 @@ def _closed(body: str) -> str:
     return _OPEN.sub(close, body)
 
 
-def _check_nesting(body: str) -> None:
-    """Raises `UnreadableFile` for elements too deep or too many, before anything is built of them."""
+def _check_elements(body: str) -> None:
+    """Raises `UnreadableFile` for elements too deep, too many, of too many names, or mostly empty, before anything is
+    built of them: each takes its time."""
     opened: list[str] = []
+    names: set[str] = set()
+    empty, within = 0, None  # where the element begins that was opened last, while nothing else came
     for count, match in enumerate(_TAG.finditer(body)):
         name = match[2].upper()
         if not match[1]:
             opened.append(name)
+            names.add(name)
+            within = match.end()
         elif name in opened:
+            if within is not None and opened[-1] == name:
+                empty += -1 if body[within : match.start()].strip() else 1
             while opened.pop() != name:
                 pass
-        if len(opened) > MAX_DEPTH or count > MAX_TAGS:
-            many = (
-                f"nests elements more than {MAX_DEPTH} deep" if count < MAX_TAGS else f"has over {MAX_TAGS:,} elements"
-            )
-            raise UnreadableFile(f"the file {many}: that is no OFX")
+            within = None
+        if len(opened) > MAX_DEPTH:
+            raise _no_ofx(f"nests elements more than {MAX_DEPTH} deep")
+        if count > MAX_TAGS:
+            raise _no_ofx(f"has over {MAX_TAGS:,} elements")
+        if len(names) > MAX_NAMES:
+            raise _no_ofx(f"has elements of over {MAX_NAMES:,} names")
+        if empty > MAX_EMPTY:
+            raise _no_ofx(f"has over {MAX_EMPTY:,} elements with nothing in them")
+
+
+def _no_ofx(why: str) -> UnreadableFile:
+    return UnreadableFile(f"the file {why}: that is no OFX")
 
 
 def _parse(body: str) -> Any:

@@ -25,10 +25,25 @@ from sortation import (
 )
 
 MAX_RECORDS = 5_000
+SECRET: dict[str, Any] = {
+    "type": ["string", "array"],
+    "minLength": 1,
+    "minItems": 1,
+    "maxItems": 5,
+    "items": {"type": "string", "minLength": 1},
+    "writeOnly": True,
+    "description": "What the source signs with; a list of several, while it changes.",
+}
+CONFIG_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["webhook_secret"],
+    "properties": {"webhook_secret": SECRET},
+}
 
 
 class SignedWebhook(Connector):
-    """The connector of signed deliveries; it needs no configuration."""
+    """The connector of signed deliveries."""
 
     def parse_webhook(self, ctx: Context, message: WebhookMessage) -> Batch:
         try:
@@ -59,6 +74,7 @@ def sortation_connectors() -> list[ConnectorManifest]:
             version="1.0.0",
             title="Signed webhook",
             factory="plugins.webhook:SignedWebhook",
+            config_schema=CONFIG_SCHEMA,
             webhook=Webhook(scheme=WebhookScheme.STANDARD),
         )
     ]

@@ -29,7 +29,7 @@ HOUR = 3_600.0
 class Health(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """The last sync failed, or gave nothing that could be kept; it is tried again."""
+    """The last sync or delivery failed, or gave nothing that could be kept; it is tried again."""
     REAUTH = "reauth"
     """A person must connect it again."""
     PAUSED = "paused"
@@ -98,6 +98,8 @@ _ODD: Mapping[str, str] = {
 }
 """The source answered, so it is asked again when its schedule says so."""
 HEALTHY_ACTION = "Nothing."
+DELIVERY = "delivery_"
+"""Leads the code of what a webhook's delivery failed with: a later one that can be read shows that it has passed."""
 
 
 def diagnose(code: str, *, failures: int, jitter: float, retry_after: float | None = None) -> Diagnosis:
@@ -152,6 +154,13 @@ def first_line(text: str, words: tuple[str, ...] = ()) -> str:
     """The first line of a message, without secrets, fit to be stored."""
     line = next((line for line in blacken(text, words).splitlines() if line.strip()), "")
     return storable(line)[:MAX_MESSAGE]
+
+
+def without_middle(text: str, most: int) -> str:
+    """The text in at most so many characters: what it is about stands first, what became of it last, and of a traceback
+    most in its last lines."""
+    head = most // 4
+    return text if len(text) <= most else f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
 
 
 def error_line(error: Exception) -> str:

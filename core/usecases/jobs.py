@@ -17,8 +17,8 @@ from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
-from core.errors import Invalid, NotFound
-from core.usecases.shared.connection_health import note_health
+from core.errors import Invalid, NotFound, SortationError
+from core.usecases.shared.connection_health import note_failed_delivery, note_health
 from core.usecases.shared.needed import needed_plugins
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
@@ -72,6 +72,7 @@ def fail_job(
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
         synced = _synced(tx, job) if dead else None
+        receiver = _receiver(tx, job)
         tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
         if dead:
             payload = {"stream": job.stream.value, "error": reason}
@@ -90,6 +91,9 @@ def fail_job(
                 evaluation = tx.evaluations.get(UUID(job.payload["evaluation_id"]))
                 failed = replace(evaluation, status=EvaluationStatus.FAILED, failure=reason, finished_at=clock.now())
                 tx.evaluations.update(failed)
+        if receiver is not None and (dead or isinstance(error, SortationError)):
+            code = error.code if isinstance(error, SortationError) else "job_dead"
+            note_failed_delivery(tx, receiver, code, str(error) or reason, clock=clock, ids=ids)
         tx.commit()
     return JobStatus.DEAD if dead else JobStatus.QUEUED
 
@@ -114,6 +118,16 @@ def _synced(tx: Transaction, job: Job) -> Connection | None:
         return None
     try:
         return tx.connections.get(UUID(job.payload["connection_id"]), lock=True)
+    except NotFound:
+        return None
+
+
+def _receiver(tx: Transaction, job: Job) -> Connection | None:
+    """The connection whose delivery the job reads, held as that of a sync is."""
+    if job.stream is not Stream.WEBHOOK:
+        return None
+    try:
+        return tx.connections.get(tx.deliveries.get(UUID(job.payload["delivery_id"])).connection_id, lock=True)
     except NotFound:
         return None
 

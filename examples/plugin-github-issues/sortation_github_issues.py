@@ -61,6 +61,14 @@ CONFIG_SCHEMA = {
             "writeOnly": True,
             "description": "A token that may read the issues of these repositories.",
         },
+        "webhook_secret": {
+            "type": ["string", "array"],
+            "minLength": 1,
+            "minItems": 1,
+            "items": {"type": "string", "minLength": 1},
+            "writeOnly": True,
+            "description": "The secret of the repositories' webhook, where it has one; several, while it changes.",
+        },
         "base_url": {
             "type": "string",
             "pattern": r"^https?://[^\s?#@]+$",
@@ -117,10 +125,11 @@ class GithubIssues(Connector):
             return Batch()
         try:
             event = json.loads(message.body)
-            action, issue, repository = event["action"], event["issue"], event["repository"]["full_name"]
-        except (ValueError, LookupError, TypeError) as error:
+            issue, repository = event["issue"], event["repository"]["full_name"]
+            gone = event["action"] in GONE
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise SchemaChanged(f"this is no event of issues: {error!r}") from error
-        if action in GONE or repository not in ctx.config["repositories"]:
+        if gone or repository not in ctx.config["repositories"]:
             return Batch()
         return _batch([issue], repository, None, 0)
 
@@ -139,9 +148,10 @@ def _issues(answer: HttpResponse) -> list[dict[str, Any]]:
     try:
         issues: list[dict[str, Any]] = answer.json()
         changed = [issue["updated_at"] for issue in issues]
-    except (ValueError, LookupError, TypeError) as error:
+        in_order = changed == sorted(changed) and all(isinstance(moment, str) for moment in changed)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise SchemaChanged(f"GitHub's answer is no list of issues: {error!r}") from error
-    if changed != sorted(changed):
+    if not in_order:
         raise SchemaChanged("GitHub's issues are not in the order of their changes")
     return issues
 
@@ -167,9 +177,9 @@ def _batch(issues: Sequence[Mapping[str, Any]], repository: str, cursor: Mapping
     drafts: list[Draft] = []
     refusals: list[Refusal] = []
     for position, issue in enumerate(issues, start=read + 1):
-        if "pull_request" in issue:  # to GitHub these are issues too
-            continue
         try:
+            if "pull_request" in issue:  # to GitHub these are issues too
+                continue
             drafts.append(_draft(issue, repository))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             refusals.append(Refusal(position=position, reason=f"it is not like an issue: {error!r}"))

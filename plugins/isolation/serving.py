@@ -9,6 +9,7 @@ import pkgutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Collection, Iterable, Mapping
 from importlib.util import find_spec
@@ -17,12 +18,16 @@ from threading import RLock
 from typing import Any, BinaryIO
 
 from core import errors
+from core.domain.health import without_middle
 from plugins.isolation import sandbox, wire
 from plugins.isolation.wire import CONTRACT, KNOWN, VERSION
 from plugins.loading import ContractError, VersionError, offers
 from ports.connectors import Context, HttpResponse, ReadRequest
 
 MAX_MESSAGE = 2_000
+MAX_SAID = 20_000
+"""Characters of a line for the log: the host cuts it shorter once it has masked secrets, none of which it would know by
+a half."""
 
 
 def serve(to: socket.socket, file: int | None, scratch: str) -> None:
@@ -66,7 +71,7 @@ def _settle(call: wire.Call, scratch: str) -> None:
     os.close(nothing)
     working = Path.cwd()
     os.chdir(scratch)
-    os.environ["HOME"] = os.environ["TMPDIR"] = scratch
+    os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = scratch  # the zygote's choice is kept otherwise
     sys.path[:] = call.path
     named = [*(entry.value for entry in call.entries), *call.factories]
     places = _places(name.partition(":")[0] for name in named)
@@ -100,7 +105,7 @@ class _Spoken(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if text.strip():
-            self._to.send(wire.Line(level=self._level, text=text.rstrip()[:MAX_MESSAGE]))
+            self._to.send(wire.Line(level=self._level, text=without_middle(text.rstrip(), MAX_SAID)))
         return len(text)
 
 
@@ -110,7 +115,7 @@ class _Lines(logging.Handler):
         self._to = to
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._to.send(wire.Line(level=record.levelno, text=self.format(record)[:MAX_MESSAGE]))
+        self._to.send(wire.Line(level=record.levelno, text=without_middle(self.format(record), MAX_SAID)))
 
 
 def _speak(to: _Channel) -> None:
@@ -240,7 +245,7 @@ def _made(factory: str) -> Any:
 
 
 def _failure(error: BaseException) -> wire.Failed:
-    trace = "".join(traceback.format_exception(error))[-20_000:]
+    trace = without_middle("".join(traceback.format_exception(error)), MAX_SAID)
     message = str(error)[:MAX_MESSAGE]
     if isinstance(error, ContractError):
         return wire.Failed(code=CONTRACT, message=message)

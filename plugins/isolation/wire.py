@@ -9,9 +9,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,7 +24,8 @@ from core.domain.plugins import (
     StreamInfo,
     WebhookMessage,
 )
-from core.domain.records import Draft, Refusal
+from core.domain.records import Refusal
+from plugins.isolation.drafts import WireDraft, draft_of, packed_draft, plain
 
 MAX_FRAME = 64 << 20
 """Bytes: 5,000 drafts have some 2 MB, and a web page that is handed over at most 20."""
@@ -91,24 +90,6 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     from_version: int = 0
     batch_size: int = 5_000
     message: WebhookMessage | None = None
-
-
-class WireDraft(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A `Draft`: moments and amounts as texts, since msgpack has neither a day nor a decimal."""
-
-    text: str
-    occurred_at: str
-    kind: str
-    account: str
-    external_id: str | None
-    counterparty: str
-    amount: str | None
-    currency: str | None
-    attributes: dict[str, Any]
-    raw: dict[str, Any]
-    pending: bool
-    pending_external_id: str | None
-    category: str | None
 
 
 class Some(msgspec.Struct, frozen=True, tag=True):
@@ -252,69 +233,23 @@ def packed(batch: Batch) -> Some:
     """Raises `Garbled` where it holds what is no draft."""
     try:
         return Some(
-            drafts=[
-                WireDraft(
-                    d.text,
-                    d.occurred_at.isoformat(),
-                    d.kind,
-                    d.account,
-                    d.external_id,
-                    d.counterparty,
-                    None if d.amount is None else _exact(d.amount),
-                    d.currency,
-                    _plain(d.attributes),
-                    _plain(d.raw),
-                    d.pending,
-                    d.pending_external_id,
-                    d.category,
-                )
-                for d in batch.drafts
-            ],
+            drafts=[packed_draft(draft) for draft in batch.drafts],
             refusals=list(batch.refusals),
-            cursor=None if batch.cursor is None else _plain(batch.cursor),
+            cursor=None if batch.cursor is None else plain(batch.cursor),
             statements=list(batch.statements),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
 
 
-def _exact(amount: Decimal) -> str:
-    if not isinstance(amount, Decimal):
-        raise TypeError(f"the amount {amount!r} is no Decimal")
-    return str(amount)
-
-
 def unpacked(some: Some) -> Batch:
     """Raises `Garbled` for what is no moment or amount."""
     try:
         return Batch(
-            drafts=tuple([_draft(d) for d in some.drafts]),
+            drafts=tuple([draft_of(draft) for draft in some.drafts]),
             refusals=tuple(some.refusals),
             cursor=some.cursor,
             statements=tuple(some.statements),
         )
     except (ValueError, ArithmeticError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
-
-
-def _draft(d: WireDraft) -> Draft:
-    when = d.occurred_at
-    return Draft(
-        text=d.text,
-        occurred_at=date.fromisoformat(when) if len(when) == 10 else datetime.fromisoformat(when),
-        kind=d.kind,
-        account=d.account,
-        external_id=d.external_id,
-        counterparty=d.counterparty,
-        amount=None if d.amount is None else Decimal(d.amount),
-        currency=d.currency,
-        attributes=d.attributes,
-        raw=d.raw,
-        pending=d.pending,
-        pending_external_id=d.pending_external_id,
-        category=d.category,
-    )
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return values if isinstance(values, dict) else dict(values)

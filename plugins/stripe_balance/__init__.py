@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plugins.webhook import SECRET
 from sortation import Auth, AuthKind, ConnectorManifest, RateLimit, Webhook, WebhookScheme, hookimpl
 
 API = "https://api.stripe.com"
@@ -20,6 +21,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "refunds, payouts, disputes, transfers. Without these, texts are Stripe's alone.",
             "examples": ["rk_live_..."],
         },
+        "webhook_secret": {**SECRET, "description": "What Stripe signs events with, where it sends some."},
         "account": {
             "type": "string",
             "pattern": "^acct_[A-Za-z0-9]+$",

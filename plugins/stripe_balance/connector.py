@@ -80,6 +80,8 @@ class StripeBalance(Connector):
     def check(self, ctx: Context) -> Sequence[StreamCheck]:
         client = Client(ctx)
         try:
+            if "start" in ctx.config:
+                _start(ctx.config["start"])
             client.page(since=None, after=None, limit=1)
         except PermissionDenied:
             return [StreamCheck(stream=STREAM, ok=False, reason="the key may not read balance transactions")]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import zip_longest
 
-from core.domain.plugins import AuthKind
+from core.domain.plugins import AuthKind, Batch
 from core.errors import (
     ConfigInvalid,
     CursorInvalid,
@@ -17,13 +18,16 @@ from core.errors import (
     Transient,
     UnreadableFile,
 )
+from ports.connectors import ReadRequest
 from sortation.testing.connections import (
+    SMALL,
     ConnectorSuite,
     at_request,
     drafts_of,
     expect_all,
     expect_contract,
     from_request,
+    ids_of,
     read,
     tried,
 )
@@ -149,6 +153,31 @@ class FailureChecks(ConnectorSuite):
                 play.meddle = lambda number, _: play.expire() if number in (1, 3) else None
                 found = {draft.external_id or "" for draft in drafts_of(read(self.make(), play, stream))}
                 expect_all(self, play.source.items(stream), found, f"{stream}, its token expiring between pages")
+
+    def test_two_processes_renew_once(self) -> None:
+        """Two processes that read a connection at once, its access token expiring again and again, come to the end, and
+        the token is renewed once each time, by the host: a connector asks for none itself."""
+        self._pulls()
+        if self.manifest.auth.kind not in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS):
+            skip("the connector uses no tokens that expire")
+        with self.play() as play:
+            contexts = (play.ctx, play.beside())
+            for stream in play.source.streams:
+                play.server.requests.clear()
+                request = ReadRequest(stream=stream, batch_size=SMALL)
+                readings = [iter(self.make_isolated().read(ctx, request)) for ctx in contexts]
+                found: tuple[list[Batch], list[Batch]] = ([], [])
+                for pair in zip_longest(*readings):
+                    for batches, batch in zip(found, pair, strict=True):
+                        batches.extend([batch] if batch is not None else [])
+                    play.expire()
+                for batches in found:
+                    expect_all(self, play.source.items(stream), ids_of(batches), f"{stream}, read by two at once")
+            expect(not play.token_requests, "the connector asks for tokens itself")
+            expired = len(play.expired)
+            expect(
+                play.exchanges <= expired, f"a token that expired {expired} times was renewed {play.exchanges} times"
+            )
 
     def _expect_mapped(self, answer: Answer, kind: type[SortationError]) -> None:
         for when, error in self._errors(answer):

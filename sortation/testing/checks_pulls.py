@@ -46,11 +46,16 @@ class PullChecks(ConnectorSuite):
                 expect(check.ok, f"check says that {check.stream} can't be read, and it can: {check.reason}")
 
     def test_check_fails_where_reading_fails(self) -> None:
-        """A source that refuses everything, or answers what nobody understands, does not pass `check`: it reads."""
+        """A source that refuses everything, or answers what nobody understands, or a folder that has gone, does not
+        pass `check`: it reads."""
         refusals = {"refuses it (403)": Answer(status=403), "answers garbage": Answer(json={"unexpected": True})}
+        if self.manifest.folder:
+            refusals = {"has gone": Answer()}
         for what, answer in refusals.items():
             with self._pulling() as play:
                 play.meddle = from_request(0, answer)
+                if play.folder is not None:
+                    play.folder.path.rmdir()
                 checks, error = tried(partial(self.make().check, play.ctx))
                 expect_contract(error, f"check, where the source {what}")
                 if error is None:
@@ -104,10 +109,12 @@ class PullChecks(ConnectorSuite):
                         expect(secret not in written, f"{stream}: a secret is in the cursor")
 
     def test_resumes_after_every_batch(self) -> None:
-        """Killed after any batch, it goes on from that batch's cursor, in another process, and nothing is lost."""
+        """Killed after any batch, it goes on from that batch's cursor, and nothing is lost; with the first stream that
+        is another process each time."""
         with self._pulling() as play:
-            for stream in play.source.streams:
-                self._expect_resuming(play, stream, self.make_isolated, "killed")
+            for number, stream in enumerate(play.source.streams):
+                make = self.make if number else self.make_isolated
+                self._expect_resuming(play, stream, make, "killed")
 
     def test_resumes_after_a_failure(self) -> None:
         """Where the source fails at any request, what was yielded stays, the error is told, and from the last cursor on
@@ -257,7 +264,7 @@ class PullChecks(ConnectorSuite):
             new = play.source.add(stream, at=newest.at + timedelta(hours=1))
             cursor = last_cursor(before)
             after = list(read(make(), play, stream, cursor))
-            next_sync = list(read(make(), play, stream, last_cursor(after, cursor)))
+            next_sync = list(read(self.make(), play, stream, last_cursor(after, cursor)))
             expect_all(
                 self,
                 play.source.items(stream),

@@ -16,22 +16,22 @@ TIMEOUT_SECONDS = 0.4
 
 
 class KitHttp:
-    """Sends every request, whatever its host, to the server on `port`. `token()` gives the access token where `auth`
-    is by OAuth2, `renew()` has it renewed; an API key is that of `config`, sent as `auth` says."""
+    """Sends every request, whatever its host, to the server on `port`. Where `auth` is by OAuth2 it has an access
+    `token`, and `renewed` gives the one in its place; an API key is that of `config`, sent as `auth` says."""
 
     def __init__(
-        self,
-        port: int,
-        auth: Auth,
-        config: Mapping[str, Any],
-        token: Callable[[], str],
-        renew: Callable[[], None],
+        self, port: int, auth: Auth, config: Mapping[str, Any], token: str, renewed: Callable[[str], str]
     ) -> None:
         self._port = port
         self._auth = auth
         self._config = config
         self._token = token
-        self._renew = renew
+        self._renewed = renewed
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+
+    def beside(self) -> KitHttp:
+        """That of another process, which knows the token that this one has."""
+        return KitHttp(self._port, self._auth, self._config, self._token, self._renewed)
 
     def request(
         self,
@@ -57,18 +57,21 @@ class KitHttp:
         with unwatched():
             answer = sent()
             if answer.status == 401 and authenticated and self._renewable:
-                self._renew()
+                self._token = self._renewed(self._token)
                 answer = sent()
         if answer.status >= 400 and answer.status not in accept:
             raise _error(answer, f"{method} {parts.netloc}{parts.path}")
         return answer
+
+    def close(self) -> None:
+        self._connection.close()
 
     def credentials(self) -> dict[str, str]:
         """The headers that identify the connection."""
         if self._auth.kind is AuthKind.NONE:
             return {}
         if self._renewable:
-            return {"Authorization": f"Bearer {self._token()}"}
+            return {"Authorization": f"Bearer {self._token}"}
         fields = {**self._config, "key": self._config[self._auth.field]}
         return {self._auth.header.format(**fields): self._auth.value.format(**fields)}
 
@@ -77,19 +80,17 @@ class KitHttp:
         return self._auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS)
 
     def _sent(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> HttpResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_SECONDS)
         try:
-            connection.request(method, target, body=content, headers=dict(headers))
-            got = connection.getresponse()
+            self._connection.request(method, target, body=content, headers=dict(headers))
+            got = self._connection.getresponse()
             return HttpResponse(
                 status=got.status,
                 headers={name.lower(): value for name, value in got.getheaders()},
                 content=got.read(),
             )
         except (OSError, http.client.HTTPException) as error:
+            self.close()
             raise Transient(f"the source does not answer: {type(error).__name__}") from error
-        finally:
-            connection.close()
 
 
 def _error(answer: HttpResponse, what: str) -> SortationError:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import io
 import logging
 import pkgutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
-from core.domain.plugins import AuthKind, Batch, ConnectorManifest, WebhookMessage
+from core.domain.plugins import Auth, AuthKind, Batch, ConnectorManifest, Webhook, WebhookMessage
 from core.domain.records import Draft
+from core.domain.webhooks import SECRET_FIELD, kept_headers, verify
 from core.errors import SortationError
 from plugins.isolation.isolated import IsolatedConnector
 from plugins.isolation.wire import KNOWN
 from ports.connectors import Connector, Context, ReadRequest
 from sortation.testing.client import KitHttp
+from sortation.testing.folders import ScriptedFolder
 from sortation.testing.samples import Delivery, Sample
 from sortation.testing.scripted_http import Answer, Asked, ScriptedServer
+from sortation.testing.signing import made_secret, signed
 from sortation.testing.source import FIRST, Incremental, Item, Source, expected
 from sortation.testing.suite import Suite, expect, fail, isolation
 
@@ -45,12 +51,33 @@ class Play:
     answers: list[Answer] = field(default_factory=list)
     """What the author's `serve` answered."""
     token: str = ""
+    """What the source takes."""
+    stored: str = ""
+    """What the host has stored: the same, or one that has expired."""
     expired: list[str] = field(default_factory=list)
+    exchanges: int = 0
+    """How often the host had the token renewed."""
+    token_requests: int = 0
+    """How often the connector asked for a token itself."""
+    folder: ScriptedFolder | None = None
 
     def expire(self) -> None:
         """From now on the source takes another token, which the host would get by renewing."""
         self.expired.append(self.token)
         self.token = f"{self.token.rpartition('-')[0]}-{len(self.expired) + 1}"
+
+    def beside(self) -> Context:
+        """What another process of the host's hands to the connector."""
+        assert isinstance(self.ctx.http, KitHttp)  # noqa: S101 - the kit made it
+        return replace(self.ctx, http=self.ctx.http.beside())
+
+    def renewed(self, token: str) -> str:
+        """The token in the place of this one, as the host gets it under its lock: where another process has it already,
+        that one."""
+        if token == self.stored:
+            self.stored = self.token
+            self.exchanges += 1
+        return self.stored
 
     def known(self) -> list[str]:
         """Every secret so far."""
@@ -77,6 +104,10 @@ class ConnectorSuite(Suite):
     """Whether a page without items may stand before one with some."""
     pages_move: ClassVar[bool] = False
     """Whether the connector can't help that pages, which the source counts, move where something is deleted."""
+    settles: ClassVar[float] = 0.0
+    """Seconds for which a file in a folder must have been left alone until it is read."""
+    roots: tuple[str, ...] = ()
+    """Folders and URLs that an operator would let the connector read (`SORTATION_FOLDER_ROOTS`), beside the kit's."""
     samples: tuple[Sample, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     old_cursors: tuple[tuple[int, Mapping[str, Any]], ...] = ()
@@ -88,6 +119,15 @@ class ConnectorSuite(Suite):
     def serve(self, source: Source, asked: Asked) -> Answer:
         """What the source answers to a request, as its API does, from the items that `source` has."""
         raise NotImplementedError(f"{type(self).__name__} must say by `serve` what its source answers to {asked.path}")
+
+    def file_of(self, item: Item) -> tuple[str, bytes]:
+        """The name and the content of the file that an item comes in, where the manifest says that a folder is read;
+        the kit writes it there."""
+        raise NotImplementedError(f"{type(self).__name__} must say by `file_of` in what file {item.id} comes")
+
+    def place_of(self, folder: Path) -> str:
+        """What the configuration says of that folder: its path, or a URL under which the suite serves it."""
+        return str(folder)
 
     def expected(self, item: Item) -> Mapping[str, Any]:
         """The fields that the draft of an item must have, `external_id` among them."""
@@ -109,7 +149,7 @@ class ConnectorSuite(Suite):
 
     def make_isolated(self) -> Connector:
         """The connector as the host has it: in a child process, which ends with each call."""
-        return IsolatedConnector(self.manifest, isolation())
+        return IsolatedConnector(self.manifest, isolation(*self.roots))
 
     @contextmanager
     def play(self, tenant: int = 0, config: Mapping[str, Any] | None = None, **source: Any) -> Iterator[Play]:
@@ -121,6 +161,9 @@ class ConnectorSuite(Suite):
         play: Play
 
         def script(asked: Asked) -> Answer:
+            if _asks_for_token(asked, auth, filled):
+                play.token_requests += 1
+                return Answer(status=400, json={"error": "invalid_grant"})
             if play.meddle and (answer := play.meddle(len(server.requests) - 1, asked)):
                 return answer
             if not manifest.sockets and not self.is_open(asked):
@@ -131,18 +174,21 @@ class ConnectorSuite(Suite):
             play.answers.append(self.serve(items, asked))
             return play.answers[-1]
 
-        with ScriptedServer(script) as server:
+        with ScriptedServer(script) as server, ExitStack() as stack:
             filled = {**_filled(self.config if config is None else config, server.url), **secrets}
-            http = KitHttp(server.port, auth, filled, lambda: held[0], lambda: held.__setitem__(0, play.token))
+            folder = self._folder(stack, items) if manifest.folder else None
+            if folder is not None:
+                filled = {manifest.folder: self.place_of(folder.path), **filled}
+            token = f"canary-token-{tenant}-1" if auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS) else ""
+            http = KitHttp(server.port, auth, filled, token, lambda token: play.renewed(token))
+            stack.callback(http.close)
             ctx = Context(
                 config=filled,
                 default_currency="EUR" if tenant == 0 else "GBP",
                 http=http,
                 log=logging.getLogger("sortation.plugin"),
             )
-            token = f"canary-token-{tenant}-1" if auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS) else ""
-            held = [token]
-            play = Play(source=items, server=server, ctx=ctx, secrets=secrets, token=token)
+            play = Play(source=items, server=server, ctx=ctx, secrets=secrets, token=token, stored=token, folder=folder)
             if manifest.pulls:
                 items.streams = self.streams(play)
             server.requests.clear()
@@ -173,19 +219,48 @@ class ConnectorSuite(Suite):
         return iter(connector.read(ctx, request))
 
     def parse(self, connector: Connector, ctx: Context, delivery: Delivery, at: datetime = FIRST) -> Batch:
-        headers = {name.lower(): value for name, value in delivery.headers.items()}
-        message = WebhookMessage(id=delivery.id, body=delivery.written(), headers=headers, received_at=at)
-        return connector.parse_webhook(ctx, message)
+        """What it makes of a delivery that its source signs, and the host takes for genuine."""
+        secret = ctx.config.get(SECRET_FIELD) or made_secret(0)
+        return self.received(connector, ctx, self.sent(delivery, str(secret), at), delivery.written(), at)
+
+    def sent(self, delivery: Delivery, secret: str, at: datetime) -> dict[str, str]:
+        """The headers of the delivery, names in lower case, as its source signs it."""
+        own = {name.lower(): value for name, value in delivery.headers.items()}
+        return own | signed(self.webhook, secret, delivery.id, delivery.written(), at)
+
+    def received(
+        self, connector: Connector, ctx: Context, headers: Mapping[str, str], body: bytes, at: datetime
+    ) -> Batch:
+        """What the host does with a delivery: the connector sees it once it is verified. Raises `WebhookRefused`."""
+        id = verify(self.webhook, ctx.config, headers, body, at)
+        return connector.parse_webhook(
+            ctx, WebhookMessage(id=id, body=body, headers=kept_headers(headers), received_at=at)
+        )
+
+    @property
+    def webhook(self) -> Webhook:
+        hook = self.manifest.webhook
+        if hook is None:
+            fail("the connector has no webhook")
+        return hook
 
     def _secrets(self, tenant: int) -> dict[str, str]:
         made = {name: f"canary-{name}-{tenant}-6e1f0c" for name in sorted(self.manifest.secret_fields())}
+        if SECRET_FIELD in made:
+            made[SECRET_FIELD] = made_secret(tenant)
         return {**made, **(self.secrets if tenant == 0 else {})}
+
+    def _folder(self, stack: ExitStack, source: Source) -> ScriptedFolder:
+        path = stack.enter_context(tempfile.TemporaryDirectory(prefix="sortation-kit-", ignore_cleanup_errors=True))
+        return ScriptedFolder(Path(path), source, self.file_of, self.settles)
 
 
 def read(
     connector: Connector, play: Play, stream: str = "", cursor: Mapping[str, Any] | None = None, size: int = SMALL
 ) -> Iterator[Batch]:
     """What is read of a stream; drafts alone are counted by `size`."""
+    if play.folder is not None:
+        play.folder.follow()
     return iter(connector.read(play.ctx, ReadRequest(stream=stream, cursor=cursor, batch_size=size)))
 
 
@@ -244,6 +319,13 @@ def expect_all(suite: ConnectorSuite, items: list[Item], found: set[str], when: 
     if missing := sorted(wanted - found):
         fail(f"{when}: lost {', '.join(missing)} of {len(wanted)}")
     expect(found <= wanted, f"{when}: {', '.join(sorted(found - wanted))} are not in the source")
+
+
+def _asks_for_token(asked: Asked, auth: Auth, config: Mapping[str, Any]) -> bool:
+    if not auth.token_url:
+        return False
+    where = urlsplit(auth.token_url.format(**config))
+    return (asked.host, asked.path) == (where.netloc, where.path)
 
 
 def _filled(value: Any, url: str) -> Any:

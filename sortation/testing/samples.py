@@ -37,7 +37,8 @@ class Sample:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A webhook of the source: its body (bytes, or what is written as JSON) and how many drafts it brings; 0 for one
-    of no interest."""
+    of no interest. `headers` are as the source sends them; the kit signs anew, by the manifest's scheme, and puts `id`
+    where that has the event's."""
 
     body: bytes | Mapping[str, Any] | list[Any]
     drafts: int = 1

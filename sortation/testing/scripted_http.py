@@ -102,6 +102,7 @@ class ScriptedServer:
 def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and content go together, so that nobody waits for an acknowledgement in between
 
         def _serve(self) -> None:
             parts = urlsplit(self.path)

@@ -106,11 +106,11 @@ class Source:
         found = self._ordered(stream)[:: -1 if self.newest_first else 1]
         if since is not None and self.incremental in ("changed_at", "at"):
             found = [item for item in found if getattr(item, self.incremental) >= since]
+        if self.shuffled:
+            found.sort(key=lambda item: item.number * 7_919 % 1_009)  # no order that means anything, and it stays
         if after is not None:
             places = [place for place, item in enumerate(found, start=1) if item.id == after]
             found = found[places[0] :] if places else []
-        if self.shuffled:
-            found.sort(key=lambda item: item.number * 7_919 % 1_009)  # no order that means anything, and it stays
         most = max(1, min(size or self.page_size, self.page_size))
         pages = [found[start : start + most] for start in range(0, len(found), most)] or [[]]
         if self.empty_pages and pages[0]:

@@ -24,6 +24,8 @@ class Base:
 CONNECTORS = {
     "Good": """print('said'); ctx.log.warning('logged')
         yield Batch(drafts=(draft(1), draft(2)), cursor={'at': 2}, statements=(balance(),))""",
+    "Rambles": """much = 'x' * 100_000; ctx.log.error(f'first {much} last'); print(f'at first {much} at last')
+        return; yield""",
     "Raises": "yield Batch(drafts=(draft(1),)); raise LookupError('no such luck')",
     "Exits": "sys.exit(3); yield",
     "Leaves": "yield Batch(drafts=(draft(1),)); os._exit(7)",

@@ -23,15 +23,15 @@ from sortation import Context, NoHistory, ReadRequest
 from tests.unit.building import a_record
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("plugin-github-issues", "plugin-pipes", "plugin-weekend")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both, as pip puts them there."""
+    """A folder with all of them, as pip puts them there."""
     folder = tmp_path_factory.mktemp("plugins")
     target = folder / "site"
-    names = ("plugin-pipes", "plugin-weekend")
-    sources = [str(shutil.copytree(EXAMPLES / name, folder / name)) for name in names]
+    sources = [str(shutil.copytree(EXAMPLES / name, folder / name)) for name in NAMES]
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(target)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, *sources], check=True)
     return target
@@ -42,7 +42,7 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
     yield
-    for module in ("sortation_pipes", "sortation_weekend"):
+    for module in ("sortation_github_issues", "sortation_pipes", "sortation_weekend"):
         sys.modules.pop(module, None)
 
 
@@ -90,12 +90,11 @@ def test_an_installed_rule_type_judges_records() -> None:
             host.rule_type("weekend").compile(params)
 
 
-@pytest.mark.parametrize("name", ["plugin-pipes", "plugin-weekend"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_authors_own_tests_pass(name: str, site: Path, tmp_path: Path) -> None:
-    own = shutil.copytree(EXAMPLES / name / "tests", tmp_path / "tests")
-    shutil.copy(EXAMPLES / name / "pyproject.toml", tmp_path)
+    shutil.copytree(EXAMPLES / name, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("sortation_*.py"))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(own)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "tests")],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,

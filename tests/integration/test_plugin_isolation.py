@@ -27,6 +27,7 @@ from plugins import manager
 from plugins.isolation import host as isolation_host
 from plugins.isolation import isolated
 from plugins.isolation.host import Isolation
+from plugins.isolation.serving import MAX_SAID
 from plugins.manager import PluginManager
 from ports.connectors import Context, HttpResponse, ReadRequest
 from sortation import Draft
@@ -96,6 +97,17 @@ def test_a_good_one_is_read_as_in_the_process_itself(
             assert found.drafts[0].text == "Café"
     assert apart.detect(content, "x.ndjson") == "json"
     assert apart.detect(b"Good", "x.bad") == "good"
+
+
+def test_of_a_long_line_the_end_is_kept(
+    installed: list[EntryPoint], isolation: Isolation, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sortation.plugin")
+    assert list(read(PluginManager(isolation=isolation), "rambles")) == []
+    logged, printed = (r.message for r in caplog.records if "x" * 100 in r.message)
+    assert (logged[:6], logged[-5:]) == ("first ", " last")
+    assert (printed[:9], printed[-8:]) == ("at first ", " at last")
+    assert len(logged) == len(printed) == MAX_SAID
 
 
 @pytest.mark.parametrize(

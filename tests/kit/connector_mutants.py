@@ -368,9 +368,37 @@ MUTANTS: dict[str, Mutant] = {
         "kept = self.__dict__.setdefault('kept', {'Authorization': 'Bearer canary-token-0-1'})\n        "
         + _REQUEST.replace("params=params", "params=params, authenticated=False, headers=kept"),
     ),
+    "a token that it asks for itself": Mutant(
+        "LedgerByOAuth2",
+        "test_two_processes_renew_once",
+        _REQUEST,
+        'ctx.http.request("POST", "https://ledger.example/t", authenticated=False, accept=[400])\n        ' + _REQUEST,
+    ),
     # Webhooks.
     "deliveries that nobody verifies": Mutant(
         "Ledger", "test_webhook_is_verified", "scheme=WebhookScheme.HMAC", "scheme=WebhookScheme.UNSIGNED"
+    ),
+    "no secret to verify by": Mutant("Ledger", "test_manifest_is_complete", '"webhook_secret": {', '"secret": {'),
+    "a signature in another header": Mutant(
+        "Ledger", "test_webhook_is_verified", 'signature_header="x-signature"', 'signature_header="x-hub-signature"'
+    ),
+    "deliveries that anybody may send": Mutant(
+        "Ledger", "test_webhook_lets_nothing_forged_in", "scheme=WebhookScheme.HMAC", "scheme=WebhookScheme.UNSIGNED"
+    ),
+    "ids by what each try has anew": Mutant(
+        "Ledger",
+        "test_webhook_replays_are_one",
+        'data = event.get("data")',
+        'data = {**event.get("data"), "id": message.headers.get("x-request-id", "first")}',
+    ),
+    "a signature that it checks itself": Mutant(
+        "Ledger",
+        "test_webhook_secrets_may_change",
+        '        if event.get("type")',
+        "        import hmac\n"
+        '        right = hmac.new(ctx.config["webhook_secret"].encode(), message.body, "sha256").hexdigest()\n'
+        '        if right != message.headers["x-signature"]:\n            return Batch()\n'
+        '        if event.get("type")',
     ),
     "deliveries that differ each time": Mutant(
         "Ledger",

@@ -36,6 +36,7 @@ CONFIG = {
     "properties": {
         "company": {"type": "string", "description": "Whose ledger it is.", "examples": ["main"]},
         "api_key": {"type": "string", "title": "API key", "writeOnly": True},
+        "webhook_secret": {"type": ["string", "array"], "title": "What deliveries are signed with", "writeOnly": True},
     },
 }
 SEPARATED = {

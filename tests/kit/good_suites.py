@@ -50,7 +50,7 @@ class Ledger(ConnectorConformance):
     config = MappingProxyType({"company": "main"})
     bad_configs = ({"company": "unknown"},)
     deliveries = (
-        Delivery(body={"type": "invoice.created", "data": INVOICE}),
+        Delivery(body={"type": "invoice.created", "data": INVOICE}, headers={"X-Signature": "6b3f", "X-Id": "7"}),
         Delivery(body={"type": "user.created", "data": {"id": 7}}, drafts=0),
     )
     old_cursors = ((1, {"since": "2026-03-01T00:00:00+00:00"}),)
@@ -112,7 +112,7 @@ def visit(day: int) -> SampleRecord:
 
 class Frequent(RuleTypeConformance):
     plugin = "tests.kit.good_rule_types"
-    evaluate_seconds = 0.7
+    evaluate_seconds = 1.2
     params = ({"times": 1}, {"times": 5, "since": "2026-03-01"})
     bad_params = ({"since": "Easter"},)
     examples = (

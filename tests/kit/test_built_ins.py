@@ -1,72 +1,15 @@
-"""Every connector and rule type that comes with Sortation passes the kit."""
+"""The rule types that come with Sortation pass the kit, and no built-in plugin is left out."""
 
 from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
 from importlib.metadata import entry_points
-from pathlib import Path
 from uuid import UUID
 
-from sortation.testing import ConnectorConformance, Example, RuleTypeConformance, Sample, SampleRecord
-
-DATA = Path(__file__).parents[1] / "data"
-
-
-class TestCsv(ConnectorConformance):
-    plugin = "plugins.csv_file"
-    bad_configs = ({"mapping": {"amount": "No such column"}},)
-    samples = (
-        Sample(
-            content=b"Date,Description,Amount,Currency\n"
-            b"2026-03-02,Corner shop,-12.50,EUR\n2026-03-03,Salary,2000.00,EUR"
-            b"\n2026-03-03,Bakery,-3.20,EUR\n2026-03-03,Bakery,-3.20,EUR\nsoon,Rent,-700.00,EUR\n",
-            filename="statement.csv",
-            drafts=4,
-            refusals=1,
-            total=Decimal("1981.10"),
-        ),
-        Sample(path=DATA / "german_bank.csv", drafts=3, refusals=1, total=Decimal("1764.45")),
-        Sample(
-            content=b"when;what;how much\n02.03.2026;Corner shop;-12,50\n",
-            filename="odd.csv",
-            drafts=1,
-            total=Decimal("-12.50"),
-            config={"mapping": {"date": "when", "text": "what", "amount": "how much"}},
-        ),
-        Sample(content=b"one,two\n1,2\n", filename="no-dates.csv", unreadable=True),
-    )
-
-
-class TestOfx(ConnectorConformance):
-    plugin = "plugins.ofx_file"
-    samples = (
-        Sample(path=DATA / "two_accounts.qfx", drafts=3),
-        Sample(path=DATA / "broker.ofx", drafts=3, refusals=1),
-        Sample(content=b"OFXHEADER:100\n\nnothing else", filename="empty.ofx", unreadable=True),
-    )
-
-
-class TestJson(ConnectorConformance):
-    plugin = "plugins.json_lines"
-    samples = (
-        Sample(
-            content=b'{"occurred_at": "2026-03-02", "text": "Corner shop", "amount": "-12.50"}\n'
-            b'{"occurred_at": "2026-03-02T10:00:00+01:00", "text": "Ticket", "kind": "ticket", "external_id": "7"}\n'
-            b'{"occurred_at": "2026-03-03T10:00:00", "text": "No zone"}\n',
-            filename="records.jsonl",
-            drafts=2,
-            refusals=1,
-            total=Decimal("-12.50"),
-        ),
-        Sample(
-            content=b'[{"occurred_at": "2026-03-02", "text": "Salary", "amount": 2000.10, "currency": "GBP"}]',
-            filename="records.json",
-            drafts=1,
-            total=Decimal("2000.10"),
-        ),
-        Sample(content=b"[{]", filename="broken.json", unreadable=True),
-    )
+from plugins.loading import offers
+from sortation.testing import Example, RuleTypeConformance, SampleRecord
+from tests.kit import test_built_in_files, test_built_in_sources
 
 
 def payment(day: date, amount: str = "-9.99", category: str | None = None) -> SampleRecord:
@@ -111,6 +54,8 @@ class TestAmountOutlier(RuleTypeConformance):
 
 
 def test_every_built_in_has_its_suite() -> None:
-    suites = [suite for suite in globals().values() if isinstance(suite, type) and hasattr(suite, "plugin")]
+    modules = (globals(), vars(test_built_in_files), vars(test_built_in_sources))
+    suites = [one for names in modules for name, one in names.items() if name.startswith("Test")]
     own = {entry.value for entry in entry_points(group="sortation") if entry.dist and entry.dist.name == "sortation"}
-    assert own <= {suite.plugin for suite in suites}
+    offered = [manifest.key for plugin in own for some in offers("built in", plugin) for manifest in some]
+    assert sorted(offered) == sorted(suite().manifest.key for suite in suites)

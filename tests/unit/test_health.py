@@ -26,6 +26,7 @@ from core.domain.health import (
     first_line,
     jitter_of,
     secret_words,
+    without_middle,
 )
 from core.errors import (
     ConfigInvalid,
@@ -124,6 +125,18 @@ def test_a_stored_message_is_one_short_line_that_postgres_takes() -> None:
     secret = "canary" * 10
     cut = first_line("x" * (MAX_MESSAGE - 5) + secret, secret_words({"s": secret}))
     assert "canary" not in cut, "masked before it is cut"
+
+
+@pytest.mark.parametrize("most", [4, 5, 300, 1_000])
+def test_a_long_text_keeps_its_beginning_and_most_of_its_end(most: int) -> None:
+    text = f"begin{'x' * 5_000}end"
+    short = without_middle(text, most)
+    head, _, tail = short.partition("…")
+    assert len(short) == most
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert len(tail) > len(head)
+    assert without_middle(text[:most], most) == text[:most]
 
 
 def test_lines_are_kept_without_secrets_and_only_the_latest() -> None:

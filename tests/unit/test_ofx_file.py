@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins import ofx_file
 from plugins.ofx_file import MAX_BYTES, OfxFile
 from sortation import Context, Draft, ReadRequest, Refusal, UnreadableFile
 
@@ -186,3 +187,12 @@ def test_detection() -> None:
     assert detect(statement().encode("utf-16"), "x") > 0.9
     assert detect(b"hello", "x.qfx") >= 0.3
     assert detect(b"hello", "x.csv") == 0
+
+
+def test_elements_may_be_empty_where_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ofx_file, "MAX_EMPTY", 20)
+    lines = [transaction(f"<FITID>{n}", more="<MEMO></MEMO><SIC> </SIC>") for n in range(50)]
+    drafts, refusals = read(statement(*lines))
+    assert (len(drafts), refusals) == (50, [])
+    with pytest.raises(UnreadableFile, match="over 20 elements with nothing in them"):
+        read(statement(*lines, "<MEMO></MEMO>" * 500))

@@ -144,6 +144,11 @@ def _fails() -> list[object]:
             PluginState.FAILED,
             "needs signature_header",
         ),
+        (
+            {"sortation_connectors": lambda: [replace(GOOD, webhook=Webhook(scheme=WebhookScheme.STRIPE))]},
+            PluginState.FAILED,
+            "what deliveries are signed with, 'webhook_secret'",
+        ),
         ({"sortation_connectors": lambda: [replace(GOOD, rate_limit=5)]}, PluginState.FAILED, "must be RateLimit"),
         ({"sortation_connectors": lambda: [replace(GOOD, folder="in")]}, PluginState.FAILED, "has no field 'in'"),
         (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from core.domain.health import MAX_LINE, MAX_LINES, LogLine, blacken, storable
+from core.domain.health import MAX_LINE, MAX_LINES, LogLine, blacken, storable, without_middle
 from ports.clock import Ids
 from ports.storage import Transaction
 
@@ -34,7 +34,9 @@ class GatheredLog(logging.Handler):
             text = "a line that could not be put together"
         at = datetime.fromtimestamp(record.created, UTC)
         with self._guard:
-            self._lines.append((at, record.levelname.lower(), _short(storable(blacken(text, self._words)))))
+            self._lines.append(
+                (at, record.levelname.lower(), without_middle(storable(blacken(text, self._words)), MAX_LINE))
+            )
 
     def written(self, tx: Transaction, connection_id: UUID, ids: Ids) -> int:
         """Stores the lines with the transaction; returns how many. Call `forget` with it when that is committed."""
@@ -47,12 +49,6 @@ class GatheredLog(logging.Handler):
         with self._guard:
             for _ in range(min(count, len(self._lines))):
                 self._lines.popleft()
-
-
-def _short(text: str) -> str:
-    """A long one without its middle: what it is about stands first, what became of it last."""
-    half = MAX_LINE // 2 - 1
-    return text if len(text) <= MAX_LINE else f"{text[:half]}…{text[-half:]}"
 
 
 def _named(lines: Sequence[tuple[datetime, str, str]], ids: Ids) -> list[LogLine]:

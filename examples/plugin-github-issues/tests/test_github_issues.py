@@ -187,5 +187,5 @@ def test_an_event_that_is_none_is_told(github: Github, body: bytes) -> None:
 def test_the_manifest_names_a_factory_that_is_there() -> None:
     (manifest,) = sortation_connectors()
     assert manifest.factory == f"{GithubIssues.__module__}:{GithubIssues.__name__}"
-    assert manifest.secret_fields() == {"api_key"}
+    assert manifest.secret_fields() == {"api_key", "webhook_secret"}
     assert (Path(__file__).parents[1] / "README.md").read_text().startswith("# sortation-github-issues")
