@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from environs import Env, EnvValidationError, ValidationError, validate
+from limits import parse_many
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
 from adapters.http.policy import parse_policy
@@ -105,6 +106,16 @@ class Settings:
     max_webhook_bytes: int
     public_url: str
     """Where people and sources reach the API from outside, without a slash at its end."""
+    rate_limit: str
+    """Requests of one credential (an address, without one), as `limits` writes it: "6000/minute; 100/second"."""
+    costly_limit: str
+    """Of those, requests that start work on many records."""
+    sign_in_limit: str
+    """Attempts of one address to prove who somebody is."""
+    refused_limit: str
+    """Refused credentials of one address."""
+    webhook_limit: str
+    """Deliveries to one connection."""
     proxies: int
     """How many reverse proxies of ours stand in front, whose `X-Forwarded-*` tell the client's address; 0: none is
     believed."""
@@ -214,6 +225,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
             public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
+            rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=_limit),
+            costly_limit=env.str("COSTLY_LIMIT", "120/minute", validate=_limit),
+            sign_in_limit=env.str("SIGN_IN_LIMIT", "10/minute; 100/hour", validate=_limit),
+            refused_limit=env.str("REFUSED_LIMIT", "100/minute", validate=_limit),
+            webhook_limit=env.str("WEBHOOK_LIMIT", "12000/minute", validate=_limit),
             proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
             smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
             mail_from=env.str("MAIL_FROM", "sortation@localhost"),
@@ -356,6 +372,13 @@ def _roots(values: Iterable[str]) -> None:
         Roots(_names(values))
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+def _limit(value: str) -> None:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValidationError('Must be a rate such as "6000/minute", or several, with ";" between them.') from None
 
 
 def _public_url(value: str) -> None:

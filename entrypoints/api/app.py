@@ -29,6 +29,7 @@ from entrypoints.api import (
     idempotency,
     imports,
     jobs,
+    limits,
     llm,
     members,
     metrics,
@@ -131,8 +132,7 @@ def create_app(services: Container) -> Flask:
     app.extensions["sortation.touched"] = {}
     app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
     app.extensions["sortation.polls"] = events.poll_slots(settings.api_threads)
-    for step in (_begin, auth.authorise, blueprint.check_query):
-        app.before_request(step)
+    app.before_request(_begin)
     app.after_request(_end)
     errors.register(app)
     api = _Api(app)
@@ -142,6 +142,9 @@ def create_app(services: Container) -> Flask:
     health.register(app)
     pages.register(app)
     docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
+    limits.register(app, settings)  # first of all, so that guessing costs no query
+    for step in (auth.authorise, blueprint.check_query):
+        app.before_request(step)
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:
         FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]

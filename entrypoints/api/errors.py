@@ -25,6 +25,7 @@ _CODES = {
     413: "payload_too_large",
     415: "unsupported_media_type",
     422: "invalid",
+    429: "rate_limited",
 }
 log = structlog.get_logger("sortation.api")
 

@@ -12,6 +12,7 @@ from core.domain.webhooks import Outcome
 from core.errors import WebhookRefused
 from entrypoints.api.auth import needs, public
 from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.metrics import of_app
 from entrypoints.api.responses import fields_of, json_response, page
 from entrypoints.api.schemas.base import page_of
@@ -24,6 +25,7 @@ blp = Blueprint("webhooks", "What sources send of their own accord.", "")
 
 
 @blp.route("/webhooks/<uuid:connection_id>", "POST")
+@limited(Kind.WEBHOOK)
 @public
 @blp.answer(202, TakenSchema)
 @blp.documented(

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from core.domain.people import LOCAL
 from core.errors import Invalid, SignInFailed
 from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, forget, known, signed_in
 
@@ -29,6 +30,7 @@ def account() -> str:
 
 
 @blp.post("/account/password")
+@limited(Kind.SIGN_IN)
 @signed_in
 def change_password() -> tuple[str, int] | Response:
     _, _, user, _ = known()

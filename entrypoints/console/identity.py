@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, LinkInvalid, Unauthenticated
 from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, open_page, own_path
 
@@ -18,6 +19,7 @@ KEPT_COOKIE = "__Host-sortation-oidc"
 
 
 @blp.get("/sign-in/<key>")
+@limited(Kind.SIGN_IN)
 @open_page
 def go_to_provider(key: str) -> Response:
     begun = container().begin_identity_sign_in(
@@ -32,6 +34,7 @@ def go_to_provider(key: str) -> Response:
 
 
 @blp.get("/sign-in/<key>/callback")
+@limited(Kind.SIGN_IN)
 @open_page
 def come_back(key: str) -> Response:
     asked = request.args

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from core.errors import Invalid, LinkInvalid, SignInFailed
 from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, open_page
 
@@ -20,6 +21,7 @@ def invitation_page(token: str) -> str:
 
 
 @blp.post("/invitations/<token>")
+@limited(Kind.SIGN_IN)
 @open_page
 def accept_invitation(token: str) -> tuple[str, int] | Response:
     password, name = request.form.get("password", ""), request.form.get("name", "")

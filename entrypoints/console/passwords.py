@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from core.errors import Invalid, LinkInvalid, NotFound
 from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, open_page
 from entrypoints.container import Container
@@ -26,6 +27,7 @@ def forgotten_page() -> str:
 
 
 @blp.post("/password")
+@limited(Kind.SIGN_IN)
 @open_page
 def forgotten() -> str:
     """Says the same, as soon, whether or not somebody has that address."""
@@ -41,6 +43,7 @@ def password_page(token: str) -> str:
 
 
 @blp.post("/password/<token>")
+@limited(Kind.SIGN_IN)
 @open_page
 def set_password(token: str) -> tuple[str, int] | Response:
     user = container().whose_link(token)

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, NotFound, SignInFailed, Unauthenticated
 from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, forget, known, open_page, own_path, signed_in
 
@@ -28,6 +29,7 @@ def sign_in_page() -> str | Response:
 
 
 @blp.post("/sign-in")
+@limited(Kind.SIGN_IN)
 @open_page
 def sign_in() -> tuple[str, int] | Response:
     if container().settings().local_accounts == "off":
