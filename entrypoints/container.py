@@ -219,6 +219,7 @@ class Container(containers.DeclarativeContainer):
     )
     change_tenant = providers.Callable(accounts.change_tenant, uow=uow)
     create_api_key = providers.Callable(accounts.create_api_key, uow=uow, clock=clock, ids=ids)
+    rotate_api_key = providers.Callable(accounts.rotate_api_key, uow=uow, clock=clock, ids=ids)
     list_api_keys = providers.Callable(accounts.list_api_keys, uow=uow)
     revoke_api_key = providers.Callable(accounts.revoke_api_key, uow=uow, clock=clock)
 

@@ -104,6 +104,11 @@ class ApiKeys(Protocol):
         """The key as it is then; one that was revoked before keeps its time."""
         ...
 
+    def expire(self, id: UUID, latest: datetime) -> ApiKey:
+        """The key, which ends then, or before that if it was to. Raises `NotFound`, or `Conflict` for one that was
+        revoked."""
+        ...
+
     def touch(self, id: UUID, now: datetime) -> None:
         """Notes the use of a key, at most once a minute."""
         ...

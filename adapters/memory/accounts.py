@@ -61,6 +61,15 @@ class MemoryApiKeys:
             self._keys[id] = key = replace(key, revoked_at=now)
         return key
 
+    def expire(self, id: UUID, latest: datetime) -> ApiKey:
+        key = self.get(id)
+        if key.revoked_at is not None:
+            raise Conflict("this API key was revoked")
+        self._keys[id] = key = replace(
+            key, expires_at=latest if key.expires_at is None else min(key.expires_at, latest)
+        )
+        return key
+
     def touch(self, id: UUID, now: datetime) -> None:
         key = self._keys.get(id)
         if key is not None and (key.last_used_at is None or key.last_used_at < now - TOUCH_EVERY):

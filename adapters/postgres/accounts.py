@@ -14,7 +14,7 @@ from adapters.postgres.guards import at, conflicts, update_versioned
 from adapters.postgres.tables import api_keys, tenants
 from core.domain.permissions import Permission
 from core.domain.tenants import ApiKey, Tenant, settings_from
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 
 TOUCH_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: one write a minute, however busy a key is."""
@@ -85,6 +85,14 @@ class PostgresApiKeys:
             return key
         self._connection.execute(api_keys.update().where(at(api_keys, self._tenant_id, id)).values(revoked_at=now))
         return replace(key, revoked_at=now)
+
+    def expire(self, id: UUID, latest: datetime) -> ApiKey:
+        key = self.get(id)
+        if key.revoked_at is not None:
+            raise Conflict("this API key was revoked")
+        ends = latest if key.expires_at is None else min(key.expires_at, latest)
+        self._connection.execute(api_keys.update().where(at(api_keys, self._tenant_id, id)).values(expires_at=ends))
+        return replace(key, expires_at=ends)
 
     def touch(self, id: UUID, now: datetime) -> None:
         column = api_keys.c.last_used_at

@@ -74,7 +74,8 @@ def register(app: Flask, settings: Settings) -> None:
         kind = getattr(view, "limited", None)
         if kind is not None:
             limit, key = rules[kind]
-            app.view_functions[endpoint] = limiter.shared_limit(limit, kind.value, key_func=key)(view)
+            counted: Any = limiter.shared_limit(limit, kind.value, key_func=key)(view)
+            app.view_functions[endpoint] = counted
 
 
 def credential() -> str:

@@ -139,3 +139,21 @@ def test_the_operator_pages_through_the_tenants(storage: Storage) -> None:
 
 def test_the_storage_is_ready(storage: Storage) -> None:
     assert storage.system.ready()
+
+
+def test_a_key_ends_when_it_is_told_to_and_never_later_than_before(storage: Storage) -> None:
+    actor = storage.tenant()
+    key = a_key(storage.ids.new(), actor, "k1")
+    with storage.writing(actor) as tx:
+        tx.api_keys.add(key)
+        assert tx.api_keys.expire(key.id, START + timedelta(days=2)) == replace(
+            key, expires_at=START + timedelta(days=2)
+        )
+        assert tx.api_keys.expire(key.id, START + timedelta(days=1)).expires_at == START + timedelta(days=1)
+        assert tx.api_keys.expire(key.id, START + timedelta(days=3)).expires_at == START + timedelta(days=1)
+        assert tx.api_keys.get(key.id).expires_at == START + timedelta(days=1)
+        tx.api_keys.revoke(key.id, START)
+        with pytest.raises(Conflict):
+            tx.api_keys.expire(key.id, START)
+        with pytest.raises(NotFound):
+            tx.api_keys.expire(storage.ids.new(), START)

@@ -187,7 +187,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 41
+    assert tried == 42
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),
@@ -246,6 +246,26 @@ def test_a_revoked_or_expired_key_is_refused_at_once(api: Api) -> None:
     )
     short.key = expiring.secret
     assert short.get("/records", 401)["code"] == "unauthenticated"
+
+
+def test_a_key_is_rotated_while_the_former_one_serves_on(api: Api) -> None:
+    made = api.post("/api-keys", {"name": "robot", "scopes": ["records:read"]}, 201)
+    former = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=made["api_key"])
+    rotated = api.post(f"/api-keys/{made['id']}/rotate", {"overlap_seconds": 3600}, 201)
+    latter = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=rotated["api_key"])
+    assert (rotated["name"], rotated["scopes"], rotated["expires_at"]) == ("robot", ["records:read"], None)
+    assert former.get("/records")["items"] == latter.get("/records")["items"] == []
+    at_once = api.post(f"/api-keys/{rotated['id']}/rotate", {"overlap_seconds": 0}, 201)
+    assert latter.get("/records", 401)["code"] == "unauthenticated"
+    assert api.post(f"/api-keys/{rotated['id']}/rotate", {}, 409)["code"] == "conflict"
+    assert api.post(f"/api-keys/{at_once['id']}/rotate", {"overlap_seconds": -1}, 422)["code"] == "invalid"
+    maker = api.post("/api-keys", {"name": "maker", "scopes": ["keys:write", "keys:read"]}, 201)
+    narrow = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=maker["api_key"])
+    assert narrow.post(f"/api-keys/{at_once['id']}/rotate", {}, 403)["code"] == "forbidden"
+    again = {"Idempotency-Key": "rotate-1"}
+    first = api.post(f"/api-keys/{at_once['id']}/rotate", {}, 201, **again)
+    second = api.post(f"/api-keys/{at_once['id']}/rotate", {}, 201, **again)
+    assert (second["id"], second["api_key"]) == (first["id"], None)
 
 
 def test_nobody_hands_out_more_than_they_have(api: Api) -> None:

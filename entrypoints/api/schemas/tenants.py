@@ -121,6 +121,14 @@ class NewApiKeySchema(Schema):
     expires_at = fields.AwareDateTime(load_default=None, validate=validate.Range(max=_LAST))
 
 
+class KeyRotationSchema(Schema):
+    overlap_seconds = fields.Integer(
+        load_default=86_400,
+        validate=validate.Range(0, 30 * 86_400),
+        metadata={"description": "How long the former key serves on."},
+    )
+
+
 class IssuedTenantSchema(Schema):
     tenant = fields.Nested(TenantSchema)
     key = fields.Nested(ApiKeySchema)
