@@ -36,6 +36,15 @@ def local_embedder() -> OnnxEmbedder:
     return OnnxEmbedder()
 
 
+_QUICK: dict[str, Any] = {
+    "broker_url": "redis://127.0.0.1:1/0",
+    "learn_delay_seconds": 0.0,
+    "refit_delay_seconds": 0.0,
+    **dict.fromkeys(("rate_limit", "costly_limit", "sign_in_limit", "refused_limit"), "1000000/minute"),
+}
+"""No broker, no waiting, and no limits that a test would reach which is not about them."""
+
+
 @pytest.fixture
 def make_container(
     database: DatabaseUrls, local_embedder: OnnxEmbedder, monkeypatch: pytest.MonkeyPatch
@@ -50,7 +59,7 @@ def make_container(
             database_url=database.owner,
             app_database_url=database.app,
             system_database_url=database.system,
-            **{"broker_url": "redis://127.0.0.1:1/0", "learn_delay_seconds": 0.0, "refit_delay_seconds": 0.0} | changed,
+            **_QUICK | changed,
         )
         made.append(Container(settings=settings))
         return made[-1]
