@@ -408,6 +408,7 @@ class Container(containers.DeclarativeContainer):
     plan_llm = providers.Callable(llm_spending.plan_llm, uow=uow, llm=llm, embedder=embedder, clock=clock)
 
     list_events = providers.Callable(events.list_events, uow=uow)
+    verify_events = providers.Callable(events.verify_events, system=system)
     list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
 
     list_jobs = providers.Callable(jobs.list_jobs, uow=uow)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.events import Event, EventFilter
+from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
@@ -57,6 +57,10 @@ class SystemStorage(Protocol):
     def seal(self) -> int:
         """Gives committed events their `seq`, tenant by tenant, and chains their digests; returns how many batches (one
         a transaction) it sealed: call it until there are none."""
+        ...
+
+    def verify_events(self, tenant_id: UUID) -> Verification:
+        """Whether the tenant's sealed events are what was sealed."""
         ...
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:

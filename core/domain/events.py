@@ -98,6 +98,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What came of going through a tenant's sealed events: how many are as they were sealed, the digest of the last of
+    these in hexadecimal digits, and what is wrong with the next one; None where all hold."""
+
+    events: int
+    digest: str
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
     types: tuple[str, ...] = ()
     source_agent: str | None = None

@@ -16,7 +16,20 @@ from typing import Annotated
 import typer
 
 from core.errors import SortationError
-from entrypoints.cli import classify, evaluation, files, jobs, people, plugins, secrets, services, stopping, up, vectors
+from entrypoints.cli import (
+    classify,
+    evaluation,
+    events,
+    files,
+    jobs,
+    people,
+    plugins,
+    secrets,
+    services,
+    stopping,
+    up,
+    vectors,
+)
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -42,6 +55,7 @@ app.command(epilog=files.EXAMPLES)(files.parse)
 app.command(epilog=evaluation.EVALUATE_EXAMPLES)(evaluation.evaluate)
 app.command(epilog=evaluation.REPLAY_EXAMPLES)(evaluation.replay)
 app.command(epilog=up.EXAMPLES)(up.up)
+app.add_typer(events.app, name="events")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(people.app, name="people")
 app.add_typer(plugins.app, name="plugin")
