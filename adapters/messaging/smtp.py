@@ -23,11 +23,7 @@ class SmtpMailer:
         self._sender = sender
 
     def send(self, mail: Mail) -> None:
-        message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self._sender, mail.to, mail.subject
-        message["Date"], message["Message-ID"] = formatdate(localtime=False), make_msgid(domain=self._domain())
-        message["Auto-Submitted"] = "auto-generated"  # so that no out-of-office note answers it
-        message.set_content(mail.text)
+        message = self._written(mail)
         try:
             with self._connected() as server:
                 server.send_message(message)
@@ -38,6 +34,17 @@ class SmtpMailer:
             raise _refused(error.smtp_code, error.smtp_error) from error
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server does not answer: {type(error).__name__}") from error
+
+    def _written(self, mail: Mail) -> EmailMessage:
+        message = EmailMessage()
+        try:
+            message["From"], message["To"], message["Subject"] = self._sender, mail.to, mail.subject
+        except ValueError as error:
+            raise Invalid(f"this mail cannot be sent: {error}") from error
+        message["Date"], message["Message-ID"] = formatdate(localtime=False), make_msgid(domain=self._domain())
+        message["Auto-Submitted"] = "auto-generated"  # so that no out-of-office note answers it
+        message.set_content(mail.text)
+        return message
 
     def _connected(self) -> smtplib.SMTP:
         host, port = self._url.hostname or "localhost", self._url.port or _PORTS[self._url.scheme]

@@ -32,7 +32,7 @@ def forgotten_page() -> str:
 def forgotten() -> str:
     """Says the same, as soon, whether or not somebody has that address."""
     _check_served()
-    Thread(target=_ask, args=(container(), request.form.get("email", "")), daemon=True).start()
+    Thread(target=_ask, args=(container(), request.form.get("email", "")), name="reset", daemon=True).start()
     return render_template("forgotten.html", sent=True)
 
 
