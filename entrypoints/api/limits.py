@@ -6,25 +6,21 @@ Where the broker is away, each process counts for itself.
 from __future__ import annotations
 
 import hashlib
+import math
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
-from flask_limiter import ApplicationLimit, HeaderNames, Limiter
+from flask_limiter import ApplicationLimit, Limiter
 
 from entrypoints.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 SECONDS = 0.5
 """How long a request waits for the broker to count it."""
-_HEADERS = {
-    HeaderNames.LIMIT: "RateLimit-Limit",
-    HeaderNames.REMAINING: "RateLimit-Remaining",
-    HeaderNames.RESET: "RateLimit-Reset",
-    HeaderNames.RETRY_AFTER: "Retry-After",
-}
 _UNCOUNTED = frozenset({"livez", "readyz", "scrape", "metrics", "bootstrap.static"})
 
 
@@ -58,13 +54,23 @@ def register(app: Flask, settings: Settings) -> None:
             ApplicationLimit(settings.rate_limit, scope="all", exempt_when=_uncounted),
             ApplicationLimit(settings.refused_limit, address, scope="refused", deduct_when=_refused),
         ],
-        headers_enabled=True,
-        header_name_mapping=_HEADERS,
-        retry_after="delta-seconds",
         in_memory_fallback_enabled=True,
         key_prefix="sortation",
     )
     limiter.init_app(app)
+
+    @app.after_request
+    def told(response: Response) -> Response:
+        """How much is left of the limit that ends first, and in how many seconds there is all of it again."""
+        if (limit := limiter.current_limit) is not None:
+            seconds = max(1, math.ceil(limit.reset_at - time.time()))
+            response.headers["RateLimit-Limit"] = str(limit.limit.amount)
+            response.headers["RateLimit-Remaining"] = str(max(0, limit.remaining))
+            response.headers["RateLimit-Reset"] = str(seconds)
+            if response.status_code == 429:
+                response.headers["Retry-After"] = str(seconds)
+        return response
+
     rules = {
         Kind.COSTLY: (settings.costly_limit, credential),
         Kind.SIGN_IN: (settings.sign_in_limit, address),

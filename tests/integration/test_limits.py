@@ -36,6 +36,8 @@ def test_each_credential_has_its_own_share_and_is_told_of_it(make_container: Cal
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
     assert [answer.headers["RateLimit-Remaining"] for answer in answers[:5]] == ["4", "3", "2", "1", "0"]
     assert answers[0].headers["RateLimit-Limit"] == "5"
+    assert 0 < int(answers[0].headers["RateLimit-Reset"]) <= 61
+    assert "Retry-After" not in answers[0].headers
     assert answers[5].json["code"] == "rate_limited"
     assert answers[5].mimetype == "application/problem+json"
     assert refused(answers[5])
