@@ -13,6 +13,14 @@ from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
 from entrypoints.console import account, guard, identity, invitations, passwords, signing_in
 
+_HEADINGS = {
+    401: "Sign in",
+    403: "This is not yours to do",
+    404: "There is nothing here",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "Not now",
+}
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -36,5 +44,6 @@ def register(app: Flask) -> None:
 
 def problem_page(status: int, title: str, said: str) -> Response:
     """What went wrong, and what to do."""
-    page = render_template("error.html", heading=title.rstrip("."), said=said)
+    heading = _HEADINGS.get(status, "That did not work")
+    page = render_template("error.html", heading=heading, said=said or title)
     return Response(page, status, mimetype="text/html")

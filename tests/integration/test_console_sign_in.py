@@ -230,7 +230,7 @@ def test_pages_may_load_nothing_from_elsewhere_and_are_framed_by_nobody(app: Fla
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     assert page.headers["Strict-Transport-Security"].startswith("max-age=")
     assert "<style" not in page.text
     assert " style=" not in page.text
