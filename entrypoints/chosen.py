@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapters.embedders import Succession
@@ -12,6 +13,7 @@ from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres.vector_homes import PostgresVectorHomes
+from adapters.secrets.keys import KeyFile
 from entrypoints.settings import Settings
 from ports.connectors import PluginHost
 from ports.embedder import Embedder
@@ -46,7 +48,7 @@ def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
     from adapters.openai.embedder import OpenAiEmbedder  # half a second, which most starts can do without
 
     return OpenAiEmbedder(
-        api_key=settings.embeddings_api_key,
+        api_key=_key(settings.embeddings_api_key, settings.embeddings_api_key_file),
         base_url=settings.embeddings_base_url,
         model=model,
         timeout=settings.llm_timeout_seconds,
@@ -75,7 +77,7 @@ def llm_of(settings: Settings) -> Llm | None:
     if settings.llm_input_price is not None and settings.llm_output_price is not None:
         prices = Prices(input=settings.llm_input_price, output=settings.llm_output_price)
     return OpenAiLlm(
-        api_key=settings.llm_api_key,
+        api_key=_key(settings.llm_api_key, settings.llm_api_key_file),
         base_url=settings.llm_base_url,
         model=settings.llm_model,
         timeout=settings.llm_timeout_seconds,
@@ -83,6 +85,10 @@ def llm_of(settings: Settings) -> Llm | None:
         breaker_failures=settings.llm_breaker_failures,
         breaker_seconds=settings.llm_breaker_seconds,
     )
+
+
+def _key(key: str, file: Path | None) -> str | KeyFile:
+    return key if file is None else KeyFile(file, key)
 
 
 def trials_of(settings: Settings, embedder: Embedder | None, host: PluginHost) -> Trials:

@@ -137,10 +137,13 @@ class Settings:
     """The model that is asked for where embeddings are OpenAI's, or those of an API like it."""
     embeddings_api_key: str | None = field(repr=False)
     """The LLM's, unless it is set."""
+    embeddings_api_key_file: Path | None
     embeddings_base_url: str | None
     """The LLM's, unless it or a key of its own is set."""
     llm_api_key: str | None = field(repr=False)
     """`None`: the LLM stage is off."""
+    llm_api_key_file: Path | None
+    """Where the key comes from, if it is to be read anew when it changes."""
     llm_base_url: str | None
     """`None`: the provider's own."""
     llm_model: str
@@ -241,12 +244,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),
             embeddings_model=env.str("EMBEDDINGS_MODEL", "text-embedding-3-small"),
             embeddings_api_key=embeddings_api_key or llm_api_key,
+            embeddings_api_key_file=env.path(
+                "EMBEDDINGS_API_KEY_FILE", None if embeddings_api_key else env.path("LLM_API_KEY_FILE", None)
+            ),
             embeddings_base_url=env.str(
                 "EMBEDDINGS_BASE_URL",
                 None if embeddings_api_key else llm_base_url,
                 validate=_url("http", "https"),
             ),
             llm_api_key=llm_api_key,
+            llm_api_key_file=env.path("LLM_API_KEY_FILE", None),
             llm_base_url=llm_base_url,
             llm_model=env.str("LLM_MODEL", "gpt-4o-mini"),
             llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=_positive),
