@@ -22,6 +22,7 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.engine import create
 from adapters.postgres.migrate import migrate
 from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
@@ -101,6 +102,7 @@ def measure(count: int) -> dict[str, float]:
                 uow=uow,
                 system=PostgresSystem(system, ids),
                 people=PostgresPeople(system),
+                privacy=PostgresPrivacy(app, system),
                 now=lambda: datetime.now(UTC),
             )
             actor = storage.tenant()

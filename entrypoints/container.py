@@ -15,6 +15,7 @@ from adapters.matching.compiled import CompiledMatcher
 from adapters.oauth.provider import AuthlibProvider
 from adapters.postgres import engine
 from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.ranking.coverage import CoverageRanker
@@ -59,6 +60,7 @@ from core.usecases import (
     webhooks,
     withdraw,
 )
+from core.usecases import privacy as privacy_usecases
 from entrypoints import chosen
 from entrypoints.settings import Settings
 from plugins.isolation.host import Isolation
@@ -89,6 +91,7 @@ class Container(containers.DeclarativeContainer):
     renewals = providers.Singleton(PostgresUnitOfWork, renewal_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
     people = providers.Singleton(PostgresPeople, system_engine)
+    privacy = providers.Singleton(PostgresPrivacy, app_engine, system_engine)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,
@@ -208,6 +211,10 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    export_tenant = providers.Callable(privacy_usecases.export_tenant, uow=uow, privacy=privacy)
+    export_person = providers.Callable(privacy_usecases.export_person, people=people, privacy=privacy)
+    erase_tenant = providers.Callable(privacy_usecases.erase_tenant, uow=uow, privacy=privacy)
+    erase_person = providers.Callable(privacy_usecases.erase_person, people=people, uow=uow, privacy=privacy)
     send_mail = providers.Callable(
         mail.send_mail,
         public_url=settings.provided.public_url,

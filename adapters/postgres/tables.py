@@ -360,6 +360,7 @@ event_batches = Table(
     Column("erased", Boolean, nullable=False, server_default=text("false")),
     of_tenant(),
     Index("event_batches_sealed", "tenant_id", "last_seq", unique=True),
+    Index("event_batches_of_actor", "actor_id", postgresql_where=text("actor_id IS NOT NULL")),
     Index("event_batches_unsealed", "tenant_id", "id", postgresql_where=text("last_seq IS NULL")),
 )
 

@@ -27,6 +27,7 @@ from entrypoints.cli import (
     secrets,
     services,
     stopping,
+    tenants,
     up,
     vectors,
 )
@@ -60,6 +61,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(people.app, name="people")
 app.add_typer(plugins.app, name="plugin")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(tenants.app, name="tenants")
 app.command(epilog=vectors.EXAMPLES)(vectors.vectors)
 app.command(epilog=services.MIGRATE_EXAMPLES)(services.migrate)
 app.command(epilog=services.API_EXAMPLES)(services.api)

@@ -9,9 +9,7 @@ import typer
 
 from core.domain.permissions import Role
 from core.domain.tenants import Actor
-from entrypoints.cli.files import quiet_settings
-from entrypoints.cli.running import connected
-from entrypoints.container import Container
+from entrypoints.cli.tenants import as_lines, container
 
 EXAMPLES = """Examples:
 
@@ -37,8 +35,8 @@ def root(context: typer.Context) -> None:
 @app.command()
 def password(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
     """Print a link that sets somebody's password, once and within the hour."""
-    container = _container()
-    typer.echo(f"{container.settings().public_url}/password/{container.reset_link(email)}")
+    services = container()
+    typer.echo(f"{services.settings().public_url}/password/{services.reset_link(email)}")
 
 
 @app.command()
@@ -48,12 +46,22 @@ def invite(
     role: Annotated[Role, typer.Option("--role", help="What they may do.")] = Role.OWNER,
 ) -> None:
     """Print a link that makes somebody a member of a tenant, within a week."""
-    container = _container()
+    services = container()
     operator = Actor(tenant_id=tenant, name="operator", role=Role.OWNER)
-    container.get_tenant(operator)
-    token = container.invitation_link(container.invite(operator, email, role))
-    typer.echo(f"{container.settings().public_url}/invitations/{token}")
+    services.get_tenant(operator)
+    token = services.invitation_link(services.invite(operator, email, role))
+    typer.echo(f"{services.settings().public_url}/invitations/{token}")
 
 
-def _container() -> Container:
-    return Container(settings=connected(quiet_settings()))
+@app.command()
+def export(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Print everything that names somebody, as JSON lines."""
+    for line in as_lines(container().export_person(email)):
+        typer.echo(line)
+
+
+@app.command()
+def erase(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Erase what proves and names somebody, in all tenants, for good. What they decided stays, as somebody's."""
+    container().erase_person(email)
+    typer.echo("Erased.")

@@ -36,6 +36,7 @@ from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_ac
 from core.domain.webhooks import DeliveryStatus, WebhookDelivery
 from ports.learning_storage import StoredEnsemble
 from ports.people import PeopleStorage
+from ports.privacy import PrivacyStorage
 from ports.storage import Stored, Transaction, UnitOfWork
 from ports.system import SystemStorage
 
@@ -45,6 +46,7 @@ class Storage:
     uow: UnitOfWork
     system: SystemStorage
     people: PeopleStorage
+    privacy: PrivacyStorage
     now: Callable[[], datetime]
     """The storage's own clock."""
     ids: CountingIds = field(default_factory=CountingIds)

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.api.app import create_app
@@ -79,7 +80,8 @@ def container(make_container: Callable[..., Container]) -> Container:
 @pytest.fixture
 def storage(uow: PostgresUnitOfWork, system: PostgresSystem, engines: Engines) -> Storage:
     people = PostgresPeople(engines.system)
-    return Storage(uow=uow, system=system, people=people, now=lambda: datetime.now(UTC))
+    privacy = PostgresPrivacy(engines.app, engines.system)
+    return Storage(uow=uow, system=system, people=people, privacy=privacy, now=lambda: datetime.now(UTC))
 
 
 @pytest.fixture

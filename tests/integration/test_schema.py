@@ -22,6 +22,7 @@ from adapters.embedded import APP_ROLE, OWNER_ROLE, SYSTEM_ROLE
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres.engine import create
 from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.tables import (
     GLOBAL_TABLES,
@@ -59,6 +60,7 @@ def filled(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]]) -
             uow=PostgresUnitOfWork(app, SystemIds()),
             system=PostgresSystem(system, SystemIds()),
             people=PostgresPeople(system),
+            privacy=PostgresPrivacy(app, system),
             now=lambda: datetime.now(UTC),
         )
         first, second = belongings(storage, key_id="k1"), belongings(storage, key_id="k2")
@@ -191,6 +193,8 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "announce_plugins",
         "count_connections",
         "ensure_user",
+        "erase_events",
+        "erase_person",
         "find_api_key",
         "queue_syncs",
         "sweep",
@@ -287,6 +291,7 @@ def test_a_pooled_connection_carries_no_tenant_to_its_next_user(database: Databa
         uow=PostgresUnitOfWork(engine, SystemIds()),
         system=PostgresSystem(engine, SystemIds()),
         people=PostgresPeople(engine),
+        privacy=PostgresPrivacy(engine, engine),
         now=lambda: datetime.now(UTC),
     )
     actor = storage.tenant()

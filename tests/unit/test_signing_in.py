@@ -12,6 +12,7 @@ import pytest
 
 from adapters.memory.clock import CountingIds, FixedClock
 from adapters.memory.people import MemoryPeople
+from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
 from adapters.memory.system import MemorySystem
 from adapters.memory.unit_of_work import MemoryUnitOfWork
@@ -75,7 +76,11 @@ class House:
     def __post_init__(self) -> None:
         store = MemoryStore(self.clock, CountingIds())
         self.storage = Storage(
-            uow=MemoryUnitOfWork(store), system=MemorySystem(store), people=MemoryPeople(store), now=self.clock.now
+            uow=MemoryUnitOfWork(store),
+            system=MemorySystem(store),
+            people=MemoryPeople(store),
+            privacy=MemoryPrivacy(store),
+            now=self.clock.now,
         )
         self.tenant = self.storage.tenant("Harbour Books")
 
