@@ -224,7 +224,8 @@ def _accepted(
     if invitation.email not in (claims.email, user.email if user is not None else ""):
         raise Forbidden(f"this invitation is for {invitation.email}: sign in with that address")
     name = user.name if user is not None else claims.name
-    joining = User(id=ids.new(), email=invitation.email, name=name, created_at=clock.now())
+    new = User(id=ids.new(), email=invitation.email, name=name, created_at=clock.now())
+    joining = people.user_of_email(invitation.email) or new
     joined = join(invitation, joining, caller, uow=uow, clock=clock)
     if user is None:
         _link(claims, joined, people, clock)

@@ -157,7 +157,7 @@ def accept_invitation(
         prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
     else:
         check_password(password, email)
-    user = User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
+    user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
     joined = join(invitation, user, caller, uow=uow, clock=clock)
     if not known:
         people.put_password(joined.id, hasher.hash(password), now)

@@ -84,7 +84,7 @@ class IssuerStub:
 
     def _exchange(self, asked: Asked) -> Answer:
         self.codes.append(asked.form())
-        token = self.id_token or self.token(nonce=self.nonce)
+        token = self.token(nonce=self.nonce) if self.id_token is None else self.id_token
         return Answer(json={"access_token": "at", "token_type": "Bearer", "expires_in": 300, "id_token": token})
 
     def __enter__(self) -> Self:

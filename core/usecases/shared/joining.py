@@ -18,6 +18,7 @@ def join(invitation: Invitation, user: User, caller: Caller, *, uow: UnitOfWork,
     actor = Actor(
         tenant_id=invitation.tenant_id,
         name=user.name or user.email,
+        user_id=user.id,
         request_id=caller.request_id,
         address=caller.address,
         user_agent=caller.user_agent,
