@@ -7,6 +7,7 @@ with a pid ends it, if it has not, and answers how it ended (as `waitpid` says).
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import shutil
@@ -19,12 +20,17 @@ from contextlib import suppress
 from plugins.isolation import serving
 from plugins.isolation.wire import ANSWER, ORDER
 
+GARBAGE = 50_000
+"""Objects after which a child looks for garbage, not Python's 700: it makes records, which are none, and is gone when
+its call is done."""
 _LOOK_SECONDS = 2.0
 """How often it looks whether its host is still there: forks of the host may keep the other end of the socket open."""
 
 
 def main(control: socket.socket) -> None:
     host = os.getppid()
+    gc.set_threshold(GARBAGE, 10, 10)
+    gc.freeze()  # what is imported stays: no child looks through it, nor copies its pages to do so
     scratch: dict[int, str] = {}
     try:
         while os.getppid() == host:
