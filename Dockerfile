@@ -9,7 +9,7 @@ COPY adapters adapters
 COPY plugins plugins
 COPY sortation sortation
 COPY entrypoints entrypoints
-RUN /opt/sortation/bin/pip install --no-cache-dir .
+RUN /opt/sortation/bin/pip install --no-cache-dir ".[sftp]"
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sortation sortation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
-from adapters.http.transport import GuardedTransport
+from adapters.http.transport import GuardedTransport, Limits
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres.vector_homes import PostgresVectorHomes
@@ -14,6 +14,8 @@ from ports.embedder import Embedder
 from ports.llm import Llm
 from ports.trials import Trials
 from ports.vector_homes import VectorHomes
+
+TOKEN_SECONDS = 30.0
 
 
 def embedder_of(settings: Settings) -> Embedder | None:
@@ -48,6 +50,11 @@ def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
 
 def transport_of(settings: Settings) -> GuardedTransport:
     return GuardedTransport(parse_policy(settings.http_allow))
+
+
+def token_transport_of(settings: Settings) -> GuardedTransport:
+    """That of providers of tokens: who waits for them keeps others from renewing theirs."""
+    return GuardedTransport(parse_policy(settings.http_allow), limits=Limits(total=TOKEN_SECONDS))
 
 
 def vector_homes_of(settings: Settings) -> VectorHomes | None:

@@ -20,6 +20,7 @@ from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
 from adapters.system import SystemClock, SystemIds
+from core.domain.inventories import inventory_of
 from core.usecases import (
     accounts,
     ask_llm,
@@ -30,6 +31,7 @@ from core.usecases import (
     events,
     imports,
     ingest,
+    inventories,
     jobs,
     llm_spending,
     oauth,
@@ -56,6 +58,8 @@ from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
+RENEWALS, RENEWAL_SECONDS = 4, 10.0
+"""Tokens that a process renews at once, and how long others wait for their turn."""
 
 
 class Container(containers.DeclarativeContainer):
@@ -67,7 +71,15 @@ class Container(containers.DeclarativeContainer):
         engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
     )
     system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
+    renewal_engine = providers.Singleton(
+        engine.create,
+        settings.provided.app_database_url,
+        pool_size=RENEWALS,
+        overflow=0,
+        patience=RENEWAL_SECONDS,
+    )
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
+    renewals = providers.Singleton(PostgresUnitOfWork, renewal_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
@@ -76,13 +88,14 @@ class Container(containers.DeclarativeContainer):
         block=providers.Callable(frozenset, settings.provided.plugins_block),
         isolation=providers.Singleton(Isolation, roots=settings.provided.folder_roots),
     )
+    inventory = providers.Singleton(inventory_of, host.provided.inventory.call())
     secrets = providers.Singleton(
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
     )
     transport = providers.Singleton(chosen.transport_of, settings)
-    oauth_provider = providers.Singleton(AuthlibProvider, transport)
+    oauth_provider = providers.Singleton(AuthlibProvider, providers.Singleton(chosen.token_transport_of, settings))
     access_token = providers.Callable(
-        oauth.access_token, uow=uow, provider=oauth_provider, secrets=secrets, clock=clock
+        oauth.access_token, uow=uow, renewals=renewals, provider=oauth_provider, secrets=secrets, clock=clock
     )
     rates = providers.Singleton(rates_at, settings.provided.broker_url)
     http_clients = providers.Singleton(
@@ -155,6 +168,7 @@ class Container(containers.DeclarativeContainer):
         oauth.finish_sign_in,
         system=system,
         uow=uow,
+        renewals=renewals,
         host=host,
         provider=oauth_provider,
         secrets=secrets,
@@ -299,7 +313,17 @@ class Container(containers.DeclarativeContainer):
     list_jobs = providers.Callable(jobs.list_jobs, uow=uow)
     get_job = providers.Callable(jobs.get_job, uow=uow)
     replay_jobs = providers.Callable(jobs.replay_jobs, uow=uow)
-    claim_job = providers.Callable(jobs.claim_job, lease_seconds=settings.provided.lease_seconds, uow=uow, ids=ids)
+    announce_plugins = providers.Callable(inventories.announce_plugins, inventory=inventory, system=system)
+    plugins_apart = providers.Callable(inventories.plugins_apart, inventory=inventory, system=system)
+    claim_job = providers.Callable(
+        jobs.claim_job,
+        lease_seconds=settings.provided.lease_seconds,
+        inventory=inventory,
+        uow=uow,
+        system=system,
+        clock=clock,
+        ids=ids,
+    )
     renew_job = providers.Callable(jobs.renew_job, lease_seconds=settings.provided.lease_seconds, uow=uow)
     fail_job = providers.Callable(
         jobs.fail_job, backoff_seconds=settings.provided.job_backoff_seconds, uow=uow, clock=clock, ids=ids

@@ -22,6 +22,7 @@ from adapters.embedded import APP_ROLE, SYSTEM_ROLE
 from adapters.http.policy import parse_policy
 from core.domain.jobs import Stream
 from core.errors import SortationError
+from plugins.roots import Roots
 
 PREFIX = "SORTATION_"
 DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
@@ -124,8 +125,9 @@ class Settings:
     plugins_allow: tuple[str, ...]
     """Empty: every installed plugin that is not blocked."""
     plugins_block: tuple[str, ...]
-    folder_roots: tuple[Path, ...]
-    """Absolute. Folders at and under these may be read by connections of watched folders; empty: none."""
+    folder_roots: tuple[str, ...]
+    """Folders at and under these may be read by connections of watched folders: absolute paths, or URLs, with the id of
+    the tenant and `=` before those of one tenant; empty: none."""
     log_level: str
     log_format: Literal["json", "console"]
     otlp_endpoint: str | None
@@ -213,7 +215,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             llm_breaker_seconds=env.float("LLM_BREAKER_SECONDS", 30.0, validate=_positive),
             plugins_allow=_names(env.list("PLUGINS_ALLOW", [])),
             plugins_block=_names(env.list("PLUGINS_BLOCK", [])),
-            folder_roots=_folders(_names(env.list("FOLDER_ROOTS", []))),
+            folder_roots=_names(env.list("FOLDER_ROOTS", [], validate=_roots) or ()),
             log_level=_choice(env, "LOG_LEVEL", "info", "debug", "warning", "error", "critical"),
             log_format=_choice(env, "LOG_FORMAT", "json", "console"),
             otlp_endpoint=env.str("OTLP_ENDPOINT", otlp_fallback, validate=_url("http", "https")),
@@ -295,13 +297,6 @@ def _names(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for value in values if (name := value.strip()))
 
 
-def _folders(names: Iterable[str]) -> tuple[Path, ...]:
-    folders = tuple(Path(name) for name in names)
-    if not all(folder.is_absolute() for folder in folders):
-        raise SettingsError(f"{PREFIX}FOLDER_ROOTS: name folders by their absolute paths.")
-    return folders
-
-
 def _choice(env: Env, name: str, default: str, *others: str) -> Any:
     return env.str(name, default, validate=validate.OneOf((default, *others), error="Must be one of: {choices}."))
 
@@ -317,6 +312,13 @@ def _streams(env: Env) -> tuple[str, ...]:
 def _policy(values: Iterable[str]) -> None:
     try:
         parse_policy(_names(values))
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _roots(values: Iterable[str]) -> None:
+    try:
+        Roots(_names(values))
     except ValueError as error:
         raise ValidationError(str(error)) from None
 

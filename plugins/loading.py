@@ -14,6 +14,7 @@ from jsonschema.exceptions import SchemaError
 
 from core.domain.plugins import (
     API_VERSION,
+    OLDEST_API_VERSION,
     Auth,
     AuthKind,
     ConnectorManifest,
@@ -90,9 +91,10 @@ def _check(manifest: ConnectorManifest | RuleTypeManifest) -> None:
         raise ContractError(f"{key}: the factory {manifest.factory!r} is not like 'package.module:callable'")
     if not (isinstance(manifest.api_min, int) and isinstance(manifest.api_max, int)):
         raise ContractError(f"{key}: api_min and api_max must be whole numbers")
-    if not manifest.api_min <= API_VERSION <= manifest.api_max:
+    if manifest.api_min > API_VERSION or manifest.api_max < OLDEST_API_VERSION:
         raise VersionError(
-            f"{key} speaks versions {manifest.api_min} to {manifest.api_max} of the contract, this host {API_VERSION}"
+            f"{key} speaks versions {manifest.api_min} to {manifest.api_max} of the contract, this host "
+            f"{OLDEST_API_VERSION} to {API_VERSION}"
         )
 
 

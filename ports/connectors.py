@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
+from uuid import UUID
 
 from core.domain.connections import Connection
 from core.domain.plugins import (
@@ -97,12 +98,13 @@ class NoHttpClients:
 class Context:
     """What the host hands to a connector: the connection's configuration, checked against the manifest's schema, with
     its secrets; `default_currency` (ISO 4217) for sources that name none; `http`; and `log`, whose lines are the
-    connection's (secrets are blackened)."""
+    connection's (secrets are blackened). `tenant_id` is for the host: a connector in a child does not learn it."""
 
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     default_currency: str = "EUR"
     http: HttpClient = field(default_factory=NoHttp)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("sortation.plugin"))
+    tenant_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -277,6 +277,10 @@ class Jobs(Protocol):
         raises `LeaseLost`."""
         ...
 
+    def put_off(self, job: Job, reason: str, *, due_at: datetime) -> None:
+        """Back into the queue, as if it had not been claimed; raises `LeaseLost`."""
+        ...
+
     def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
         """Queues dead jobs again with fresh attempts; raises `NotFound` or `Conflict` (not dead, or a sync of a
         connection that has an open one)."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.domain.events import Event, EventFilter
+from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
 
@@ -91,6 +92,14 @@ class SystemStorage(Protocol):
 
     def sync_counts(self) -> Sequence[tuple[str, str, int, int]]:
         """(connector, outcome, how often, records stored) of syncs and files over all tenants, since the beginning."""
+        ...
+
+    def announce_plugins(self, role: Role, inventory: Inventory) -> None:
+        """Tells that a process of this role has these plugins now."""
+        ...
+
+    def inventories(self, role: Role, *, seconds: float) -> Sequence[Inventory]:
+        """Those that processes of this role announced within so many seconds, each once."""
         ...
 
     def ready(self) -> bool:

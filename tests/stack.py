@@ -22,6 +22,7 @@ import psycopg
 
 ROOT = Path(__file__).parents[1]
 OPERATOR_KEY = "an-operator-key-that-only-tests-know-0123456789"
+COMMAND = (sys.executable, "-m", "entrypoints.cli")
 START_SECONDS = 90
 
 
@@ -133,7 +134,9 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 @contextmanager
-def running_stack(data_dir: Path, **environment: str) -> Iterator[Stack]:
+def running_stack(
+    data_dir: Path, *, command: Sequence[str | Path] = COMMAND, cwd: Path = ROOT, **environment: str
+) -> Iterator[Stack]:
     """`sortation up --no-demo` in `data_dir`, ready; stopped at the end, with everything that it started."""
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SORTATION_")}
@@ -149,9 +152,7 @@ def running_stack(data_dir: Path, **environment: str) -> Iterator[Stack]:
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir / "up.out"
     with output.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "entrypoints.cli", "up", "--no-demo"], cwd=ROOT, env=env, stdout=out, stderr=out
-        )
+        process = subprocess.Popen([*map(str, command), "up", "--no-demo"], cwd=cwd, env=env, stdout=out, stderr=out)
     stack = Stack(data_dir=data_dir, environment=env, port=port, process=process, output=output)
     try:
         _await_ready(stack)

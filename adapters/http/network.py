@@ -7,10 +7,9 @@ is nothing left for a name server to change. Host header, SNI and the certificat
 from __future__ import annotations
 
 import math
-import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,17 +17,11 @@ from typing import Any
 import httpcore2
 from httpcore2 import NetworkBackend, NetworkStream
 
+from adapters.http.names import Resolver
 from adapters.http.policy import Policy
 
-Resolver = Callable[[str, int], Sequence[str]]
 _TRIED_ADDRESSES = 3
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, in the system's order of preference; raises `OSError`."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 @contextmanager
@@ -68,7 +61,7 @@ class CheckedNetwork(NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> NetworkStream:
         try:
-            addresses = self._resolve(host, port)
+            addresses = self._resolve(host, port, _left(timeout, httpcore2.ConnectTimeout))
         except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError("its name is not known") from error
         failure: Exception = httpcore2.ConnectError("its name has no address")

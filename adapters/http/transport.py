@@ -12,7 +12,8 @@ from typing import cast
 import httpcore2
 import httpx2
 
-from adapters.http.network import CheckedNetwork, Resolver, ending_within, resolve
+from adapters.http.names import Lookup, Resolver, resolve
+from adapters.http.network import CheckedNetwork, ending_within
 from adapters.http.policy import Policy
 from core.errors import ConfigInvalid
 
@@ -35,7 +36,8 @@ class Limits:
 class GuardedTransport(httpx2.BaseTransport):
     """Sends single requests: no redirects, no retries. May be shared by threads, not by processes.
 
-    Raises `ConfigInvalid` for addresses that the policy forbids and answers beyond the limit, and httpcore's errors.
+    Raises `ConfigInvalid` for addresses that the policy forbids and answers beyond the limit, `Transient` for names
+    that are not resolved in time, and httpcore's errors.
     """
 
     def __init__(
@@ -43,10 +45,11 @@ class GuardedTransport(httpx2.BaseTransport):
         policy: Policy,
         *,
         limits: Limits | None = None,
-        resolver: Resolver = resolve,
+        lookup: Lookup = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._limits = limits or Limits()
+        resolver = Resolver(lookup)
         self._pools = {
             scheme: httpcore2.ConnectionPool(
                 ssl_context=tls,

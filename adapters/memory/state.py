@@ -19,6 +19,7 @@ from core.domain.drift import Watch
 from core.domain.evaluations import Evaluation
 from core.domain.events import NewEvent
 from core.domain.health import HealthEntry, LogLine
+from core.domain.inventories import Inventory, Role
 from core.domain.jobs import Job
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
@@ -183,6 +184,8 @@ class MemoryStore:
         self.lock = threading.Condition()
         self.tenants: dict[UUID, TenantState] = {}
         self.users: dict[str, User] = {}
+        self.inventories: dict[tuple[Role, str], tuple[Inventory, datetime]] = {}
+        """By role and digest, when they were announced last."""
         self.commits = 0
         """How many commits queued a job or told an event."""
 

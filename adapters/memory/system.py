@@ -13,6 +13,7 @@ from adapters.memory.state import KeptJob, MemoryStore, TenantState
 from adapters.memory.work import list_events, syncs
 from core.domain.connections import Connection
 from core.domain.events import Event, EventFilter
+from core.domain.inventories import Inventory, Role
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
 from core.domain.oauth import SignIn
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
@@ -230,6 +231,15 @@ class MemorySystem:
                     runs[key] += times
                     records[key] += stored
         return [(*key, times, records[key]) for key, times in runs.items()]
+
+    def announce_plugins(self, role: Role, inventory: Inventory) -> None:
+        with self._store.lock:
+            self._store.inventories[role, inventory.digest] = (inventory, self._store.clock.now())
+
+    def inventories(self, role: Role, *, seconds: float) -> Sequence[Inventory]:
+        with self._store.lock:
+            now, told = self._store.clock.now(), sorted(self._store.inventories.items(), key=lambda item: item[0])
+        return [inventory for (of, _), (inventory, at) in told if of is role and not _before(at, now, seconds)]
 
     def ready(self) -> bool:
         return True

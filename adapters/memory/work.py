@@ -99,6 +99,10 @@ class MemoryJobs:
         else:
             self._ended(job, status=JobStatus.QUEUED, finished_at=None, last_error=error, due_at=due_at)
 
+    def put_off(self, job: Job, reason: str, *, due_at: datetime) -> None:
+        attempts = self._mine(job).job.attempts - 1
+        self._ended(job, status=JobStatus.QUEUED, last_error=reason, due_at=due_at, attempts=attempts)
+
     def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
         dead = many(self._jobs, dict.fromkeys(ids), "job")
         for kept in dead:

@@ -44,14 +44,15 @@ def _storable(value: Any) -> Any:
             return value
 
 
-def create(url: str, *, pool_size: int) -> Engine:
-    """An engine over psycopg 3. A connection that broke, as after a restart of the server, is replaced unseen."""
+def create(url: str, *, pool_size: int, overflow: int = 4, patience: float = 30) -> Engine:
+    """An engine over psycopg 3, which has up to `pool_size` and `overflow` connections: who finds none free waits so
+    many seconds for one. A connection that broke, as after a restart of the server, is replaced unseen."""
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
-        max_overflow=4,
+        max_overflow=overflow,
         pool_pre_ping=True,
-        pool_timeout=30,
+        pool_timeout=patience,
         json_serializer=dumps,
         json_deserializer=orjson.loads,
         connect_args={"options": "-c timezone=UTC", "application_name": "sortation"},

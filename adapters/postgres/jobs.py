@@ -140,6 +140,19 @@ class PostgresJobs:
         )
         notify(self._connection)
 
+    def put_off(self, job: Job, reason: str, *, due_at: datetime) -> None:
+        self._guarded(
+            job,
+            status=JobStatus.QUEUED.value,
+            due_at=due_at,
+            attempts=jobs.c.attempts - 1,
+            lease_token=None,
+            lease_until=None,
+            published_at=None,
+            last_error=reason,
+        )
+        notify(self._connection)  # the tenant has room for its next job
+
     def replay(self, ids: Sequence[UUID]) -> Sequence[Job]:
         with conflicts(taken=_SYNCING):
             rows = self._connection.execute(

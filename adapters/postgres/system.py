@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, cast, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,10 +18,11 @@ from adapters.postgres.connection_tables import connector_counts
 from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
 from adapters.postgres.oauth import to_sign_in
-from adapters.postgres.tables import daily_counts, event_batches, jobs, tenants
+from adapters.postgres.tables import daily_counts, event_batches, jobs, plugin_inventories, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
 from core.domain.events import Event, EventFilter
+from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
@@ -257,6 +259,19 @@ class PostgresSystem:
         query = select(c.connector, c.outcome, func.sum(c.runs), func.sum(c.records)).group_by(c.connector, c.outcome)
         with passing_faults(), self._engine.connect() as connection:
             return [(row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query)]
+
+    def announce_plugins(self, role: Role, inventory: Inventory) -> None:
+        offers = cast(dict(inventory.offers), JSONB)
+        with passing_faults(), self._engine.connect() as connection:
+            connection.execute(select(func.announce_plugins(role.value, inventory.digest, offers)))
+            connection.commit()
+
+    def inventories(self, role: Role, *, seconds: float) -> Sequence[Inventory]:
+        c = plugin_inventories.c
+        lately = c.seen_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+        query = select(c.offers).where(c.role == role.value, lately).order_by(c.digest)
+        with passing_faults(), self._engine.connect() as connection:
+            return [Inventory(offers=offers) for offers in connection.execute(query).scalars()]
 
     def ready(self) -> bool:
         try:

@@ -40,7 +40,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
-GLOBAL_TABLES = ("users",)
+GLOBAL_TABLES = ("users", "plugin_inventories")
 """Tables that no tenant owns."""
 
 
@@ -63,6 +63,15 @@ users = Table(
     Column("email", Text, nullable=False, unique=True),
     a_text("name"),
     a_time("created_at"),
+)
+
+plugin_inventories = Table(
+    "plugin_inventories",
+    metadata,
+    a_text("role", key=True),
+    a_text("digest", key=True),
+    a_json("offers"),
+    a_time("seen_at"),
 )
 
 memberships = Table(
@@ -381,5 +390,14 @@ daily_counts = Table(
 )
 
 TENANT_TABLES = tuple(name for name in metadata.tables if name not in GLOBAL_TABLES)
-SYSTEM_MAY_READ = ("tenants", "jobs", "events", "event_batches", "daily_counts", "vector_homes", "connector_counts")
+SYSTEM_MAY_READ = (
+    "tenants",
+    "jobs",
+    "events",
+    "event_batches",
+    "daily_counts",
+    "vector_homes",
+    "connector_counts",
+    "plugin_inventories",
+)
 SYSTEM_MAY_CHANGE = ("jobs", "event_batches")

@@ -143,7 +143,9 @@ def passing_faults() -> Iterator[None]:
     """A database that is away or restarting is a passing fault, and said so in one line."""
     try:
         yield
-    except (OperationalError, TimeoutError, psycopg.OperationalError) as error:
+    except TimeoutError as error:
+        raise Transient("all connections to the database are taken") from error
+    except (OperationalError, psycopg.OperationalError) as error:
         if isinstance(error, OperationalError) and isinstance(error.orig, ProgramLimitExceeded):
             raise  # not the server's state but the data: a key that is too long for an index
         raise Transient("the database does not answer") from error

@@ -155,6 +155,19 @@ def count_leaves(condition: Condition) -> int:
             return 1
 
 
+def rule_types_in(condition: Condition) -> frozenset[str]:
+    """The keys of the rule types that it asks."""
+    match condition:
+        case AllOf(children=children) | AnyOf(children=children):
+            return frozenset[str]().union(*map(rule_types_in, children))
+        case Not(child=child):
+            return rule_types_in(child)
+        case PluginLeaf(type=key):
+            return frozenset((key,))
+        case _:
+            return frozenset()
+
+
 def specificity(condition: Condition) -> tuple[int, int]:
     """How much a record must satisfy: the leaves that must hold together, then the characters of their literals.
 

@@ -29,7 +29,7 @@ HOUR = 3_600.0
 class Health(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """The last sync failed, or gave nothing that could be kept; it is tried again."""
+    """The last sync or delivery failed, or gave nothing that could be kept; it is tried again."""
     REAUTH = "reauth"
     """A person must connect it again."""
     PAUSED = "paused"
@@ -98,6 +98,8 @@ _ODD: Mapping[str, str] = {
 }
 """The source answered, so it is asked again when its schedule says so."""
 HEALTHY_ACTION = "Nothing."
+DELIVERY = "delivery_"
+"""Leads the code of what a webhook's delivery failed with: a later one that can be read shows that it has passed."""
 
 
 def diagnose(code: str, *, failures: int, jitter: float, retry_after: float | None = None) -> Diagnosis:

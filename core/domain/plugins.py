@@ -13,6 +13,8 @@ from core.domain.records import Draft, Refusal
 
 API_VERSION = 1
 """The version of the plugin contract that this host speaks."""
+OLDEST_API_VERSION = 1
+"""The oldest version that this host still serves; if it is not `API_VERSION`, it is deprecated."""
 
 
 class PluginState(StrEnum):
@@ -136,6 +138,16 @@ class RuleTypeManifest:
     api_max: int = API_VERSION
     docs_url: str = ""
     params_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
+
+
+def deprecations_of(manifest: ConnectorManifest | RuleTypeManifest) -> tuple[str, ...]:
+    """What of a manifest a later host will not serve, a line each: for its author and for operators."""
+    if manifest.api_max >= API_VERSION:
+        return ()
+    return (
+        f"{manifest.key} speaks the contract up to version {manifest.api_max}, which is deprecated: this host speaks "
+        f"version {API_VERSION}, and later ones will speak no older one",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,22 +12,42 @@ from core.domain.connections import Connection, ImportStatus
 from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
+from core.domain.inventories import ANNOUNCE_SECONDS, PRESENT_SECONDS, Inventory, Role, differences
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
-from core.errors import Invalid, NotFound
-from core.usecases.shared.connection_health import note_health
+from core.errors import Invalid, NotFound, SortationError
+from core.usecases.shared.connection_health import note_failed_delivery, note_health
+from core.usecases.shared.needed import needed_plugins
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
+from ports.system import SystemStorage
 
 MAX_ERROR = 500
 
 
-def claim_job(tenant_id: UUID, job_id: UUID, *, lease_seconds: float, uow: UnitOfWork, ids: Ids) -> Job | None:
-    """A lease on the job, or None when it is done, not due, or another worker's."""
+def claim_job(
+    tenant_id: UUID,
+    job_id: UUID,
+    *,
+    lease_seconds: float,
+    inventory: Inventory,
+    uow: UnitOfWork,
+    system: SystemStorage,
+    clock: Clock,
+    ids: Ids,
+) -> Job | None:
+    """A lease on the job, or None when it is done, not due, or another worker's; and when it needs a plugin of which
+    the API has another version, or which only one of them has: then it is put off until they are restarted."""
+    apart = differences(inventory, system.inventories(Role.API, seconds=PRESENT_SECONDS))
     with uow.begin(worker_actor(tenant_id)) as tx:
         job = tx.jobs.claim(job_id, ids.new(), lease_seconds)
+        if job is not None and apart and (awaited := needed_plugins(tx, job) & apart.keys()):
+            offer = min(awaited)
+            reason = f"waits until API and worker have the same {offer}: {apart[offer]}"[:MAX_ERROR]
+            tx.jobs.put_off(job, reason, due_at=clock.now() + timedelta(seconds=ANNOUNCE_SECONDS))
+            job = None
         tx.commit()
     return job
 
@@ -52,6 +72,7 @@ def fail_job(
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
         synced = _synced(tx, job) if dead else None
+        receiver = _receiver(tx, job)
         tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
         if dead:
             payload = {"stream": job.stream.value, "error": reason}
@@ -70,6 +91,9 @@ def fail_job(
                 evaluation = tx.evaluations.get(UUID(job.payload["evaluation_id"]))
                 failed = replace(evaluation, status=EvaluationStatus.FAILED, failure=reason, finished_at=clock.now())
                 tx.evaluations.update(failed)
+        if receiver is not None and (dead or isinstance(error, SortationError)):
+            code = error.code if isinstance(error, SortationError) else "job_dead"
+            note_failed_delivery(tx, receiver, code, str(error) or reason, clock=clock, ids=ids)
         tx.commit()
     return JobStatus.DEAD if dead else JobStatus.QUEUED
 
@@ -94,6 +118,16 @@ def _synced(tx: Transaction, job: Job) -> Connection | None:
         return None
     try:
         return tx.connections.get(UUID(job.payload["connection_id"]), lock=True)
+    except NotFound:
+        return None
+
+
+def _receiver(tx: Transaction, job: Job) -> Connection | None:
+    """The connection whose delivery the job reads, held as that of a sync is."""
+    if job.stream is not Stream.WEBHOOK:
+        return None
+    try:
+        return tx.connections.get(tx.deliveries.get(UUID(job.payload["delivery_id"])).connection_id, lock=True)
     except NotFound:
         return None
 

@@ -70,13 +70,15 @@ def finish_sign_in(
     request_id: str | None = None,
     system: SystemStorage,
     uow: UnitOfWork,
+    renewals: UnitOfWork,
     host: PluginHost,
     provider: OAuthProvider,
     secrets: SecretBox,
     clock: Clock,
     ids: Ids,
 ) -> Connection:
-    """Keeps the tokens that a person's sign-in gives; the connection, where it waited for that, goes on.
+    """Keeps the tokens that a person's sign-in gives; the connection, where it waited for that, goes on. Who renews
+    the former ones is waited for, over a connection to the database of `renewals`.
 
     A state serves once. Raises `Invalid` for one that is unknown, was used, or is too old; `Conflict` where the
     person did not agree or signed in to another account than before; and what `OAuthProvider` raises.
@@ -93,9 +95,9 @@ def finish_sign_in(
     verifier = secrets.open(sign_in.sealed, secrets_context(tenant_id, connection_id, _PURPOSE)).decode()
     grant = provider.exchange(client, code=code, verifier=verifier, redirect_uri=sign_in.redirect_uri)
     account = provider.account(client, grant.access_token) or grant.account
-    with uow.begin(actor) as tx:
-        connection = tx.connections.get(connection_id, lock=True)
+    with renewals.begin(actor) as tx:
         tx.oauth.hold(connection_id)
+        connection = tx.connections.get(connection_id, lock=True)
         former = tx.oauth.get(connection_id)
         if former is None or not former.account or former.account == account:
             tx.oauth.put(seal_tokens(tenant_id, connection_id, grant, account, clock.now(), secrets))
@@ -119,6 +121,7 @@ def access_token(
     *,
     rejected: str | None = None,
     uow: UnitOfWork,
+    renewals: UnitOfWork,
     provider: OAuthProvider,
     secrets: SecretBox,
     clock: Clock,
@@ -126,14 +129,15 @@ def access_token(
     """An access token that is good for another minute, and other than `rejected`.
 
     Who must renew it holds the connection's tokens meanwhile, in one transaction of all processes: others wait, and
-    find the new one. What the provider gave is stored before it is used, since it may have ended the former. Raises
+    find the new one. It waits for a provider, so it is one of `renewals`, whose few connections to the database serve
+    nothing else. What the provider gave is stored before it is used, since it may have ended the former. Raises
     `ReauthRequired` where a person must sign in, and what `OAuthProvider` raises.
     """
     client = oauth_client(manifest.auth, config)
     with uow.begin(actor) as tx:
         if (token := _usable(tx, connection, rejected, secrets, clock)) is not None:
             return token
-    with uow.begin(actor) as tx:
+    with renewals.begin(actor) as tx:
         tx.oauth.hold(connection.id)
         if (token := _usable(tx, connection, rejected, secrets, clock)) is not None:
             return token

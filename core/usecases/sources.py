@@ -14,7 +14,7 @@ from core.domain.plugins import StreamCheck, StreamInfo
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid, PluginUnavailable
 from core.usecases.shared.secrets import seal_secrets
-from core.usecases.shared.source import Source, SourceTrouble, open_source, within, without_secret_errors
+from core.usecases.shared.source import Source, SourceTrouble, open_source, without_secret_errors
 from core.usecases.shared.syncing import sync_job
 from ports.clock import Clock, Ids
 from ports.connectors import HttpClients, PluginHost
@@ -128,7 +128,7 @@ def list_streams(
                 return [_known(stream, StreamInfo) for stream in source.connector.discover(source.context)]
 
         try:
-            return within(seconds, discover)
+            return source.within(seconds, discover)
         finally:
             _keep_log(actor, source, uow, ids)
     except SourceTrouble as trouble:
@@ -178,7 +178,7 @@ def _check(source: Source, seconds: float) -> Checked:
             return [_known(one, StreamCheck) for one in source.connector.check(source.context)]
 
     try:
-        streams = within(seconds, check)
+        streams = source.within(seconds, check)
     except SourceTrouble as trouble:
         return _failed(trouble)
     told = [

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.domain.connections import Connection, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
-from core.domain.health import blacken
+from core.domain.health import Health, blacken
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.plugins import Batch, ConnectorManifest, WebhookMessage
 from core.domain.records import identify
@@ -28,6 +28,7 @@ from core.errors import (
     Transient,
     WebhookRefused,
 )
+from core.usecases.shared.connection_health import note_failed_delivery, note_good_delivery
 from core.usecases.shared.secrets import whole_config
 from core.usecases.shared.source import Source, SourceTrouble, open_source
 from core.usecases.shared.storing import Delivery, Progress, checked_drafts, store_batch
@@ -178,6 +179,12 @@ def read_webhook(
         tx.deliveries.update(done)
         tx.events.append([NewEvent(type=EventType.WEBHOOK_DONE, subject_id=done.id, payload=counts)])
         log.written(tx, connection.id, ids)
+        if progress.refused and not progress.inserted and not progress.known:
+            message = f"all {progress.refused} records were refused: {progress.refusals[0]['reason']}"
+            receiver = tx.connections.get(connection.id, lock=True)
+            note_failed_delivery(tx, receiver, "refused", message, clock=clock, ids=ids)
+        elif connection.health is not Health.HEALTHY:
+            note_good_delivery(tx, connection.id, clock=clock, ids=ids)
         tx.jobs.finish(job)
 
     work = Delivery(job=job, actor=actor, tenant=tenant, imported=_as_import(delivery), connection=connection)

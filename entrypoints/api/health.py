@@ -26,13 +26,17 @@ def livez() -> Response:
 
 @public
 def readyz() -> Response:
-    """200 when the database answers and is migrated. Without the broker that is `degraded`: jobs wait in the database.
+    """200 when the database answers and is migrated. It is `degraded` without the broker, when jobs wait in the
+    database, and while processes have different plugins, when the jobs of those named wait.
 
     Raises `NotReady`.
     """
     if not container().system().ready():
         raise NotReady
-    return json_response({"status": "ready" if container().broker().reachable() else "degraded"})
+    apart = sorted(container().plugins_apart())
+    whole = container().broker().reachable() and not apart
+    plugins = {"digest": container().inventory().digest, "apart": apart}
+    return json_response({"status": "ready" if whole else "degraded", "plugins": plugins})
 
 
 @public

@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask
 
 from adapters.embedded.processes import die_with_parent
+from core.domain.inventories import Role
+from entrypoints.announcing import announce
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.garbage import collect_less
@@ -18,6 +20,8 @@ def create() -> Flask:
     settings = load_settings()
     set_up_logging(settings)
     set_up_tracing(settings, "api")
-    app = create_app(Container(settings=settings))
+    container = Container(settings=settings)
+    app = create_app(container)
+    announce(container, Role.API)
     collect_less()
     return app

@@ -9,6 +9,8 @@ from celery.signals import setup_logging, worker_process_init
 
 from adapters.celery.broker import TASK, make_celery
 from adapters.embedded.processes import die_with_parent
+from core.domain.inventories import Role
+from entrypoints.announcing import announce
 from entrypoints.container import Container
 from entrypoints.garbage import collect_less
 from entrypoints.observability import set_up_logging, set_up_tracing
@@ -27,6 +29,7 @@ def make_worker(settings: Settings) -> Celery:
         die_with_parent()
         set_up_tracing(settings, "worker")
         containers[:] = [Container(settings=settings)]
+        announce(containers[0], Role.WORKER)
         collect_less()
 
     def configure(**_: object) -> None:

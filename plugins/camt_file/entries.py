@@ -201,7 +201,16 @@ def _id(draft: Draft, entry: Node, detail: Node | None) -> str | None:
     if number and not _ROW_NUMBER.fullmatch(number):
         return number
     given = _reference(*(detail.value(f"Refs/{name}") for name in ("TxId", "EndToEndId"))) if detail else ""
-    return f"{given}:{draft.occurred_at.isoformat()}:{(draft.amount or Decimal(0)).normalize():f}" if given else None
+    return f"{given}{_day_and_amount(draft)}" if given else None
+
+
+def id_is_by_day(draft: Draft) -> bool:
+    """Whether another day would make another record of it."""
+    return draft.external_id is None or draft.external_id.endswith(_day_and_amount(draft))
+
+
+def _day_and_amount(draft: Draft) -> str:
+    return f":{draft.occurred_at.isoformat()}:{(draft.amount or Decimal(0)).normalize():f}"
 
 
 def _part_id(draft: Draft, entry: Node, detail: Node, number: int) -> str | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from plugins.camt_file.entries import Account, amount_of, drafts_of
+from plugins.camt_file.entries import Account, amount_of, drafts_of, id_is_by_day
+from plugins.camt_file.pending import Forebears
 from plugins.camt_file.xml import Node, check, parts
 from plugins.statements import Identities, Item, Sums, batched, readable
 from sortation import Batch, Context, Draft, ReadRequest, UnreadableFile
@@ -42,7 +43,7 @@ class CamtFile:
 
 
 def _items(found: Iterator[Node | str]) -> Iterator[Item]:
-    identities = Identities()
+    identities, forebears = Identities(), Forebears()
     position = reports = 0
     for _ in found:
         reports += 1
@@ -62,7 +63,9 @@ def _items(found: Iterator[Node | str]) -> Iterator[Item]:
                 for item in drafts_of(part, account, position):
                     if isinstance(item, Draft):
                         sums.add(item)
+                        by_day = id_is_by_day(item)
                         item = identities.distinct(item)
+                        item = forebears.linked(item) if by_day else item
                     yield item
         opening, closing = (next((balances[b] for b in kinds if b in balances), None) for kinds in (_OPENING, _CLOSING))
         yield from sums.statements(account.number, opening, closing)

@@ -13,19 +13,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from core import errors
 from core.domain.plugins import ConnectorManifest, RuleTypeManifest
-from core.errors import ConfigInvalid, PluginBug, SortationError
+from core.errors import PluginBug, SortationError
 from plugins.isolation import wire
 from plugins.isolation.wire import ANSWER, CONTRACT, KNOWN, ORDER, VERSION
 from plugins.loading import ContractError, VersionError
+from plugins.roots import Roots
 from ports.connectors import HttpClient, NoHttp
 
 MEMORY = 2 << 30
@@ -46,10 +48,10 @@ Offers = tuple[Sequence[ConnectorManifest], Sequence[RuleTypeManifest]]
 class Isolation:
     """Has children do things, each with so much `memory` (bytes). Safe to share between threads, and with forks."""
 
-    def __init__(self, *, memory: int = MEMORY, roots: Sequence[Path] = ()) -> None:
-        """Folders at and under `roots` may be read by connectors that say so in their manifests."""
+    def __init__(self, *, memory: int = MEMORY, roots: Iterable[str | Path] = ()) -> None:
+        """Folders at and under `roots` (see `Roots`) may be read by connectors that say so in their manifests."""
         self._memory = memory
-        self._roots = tuple(root.resolve() for root in roots)
+        self._roots = Roots(roots)
 
     def call(
         self,
@@ -127,15 +129,10 @@ class Isolation:
                     return frame
         raise PluginBug("it answered nothing")
 
-    def folder(self, name: str) -> str:
-        """The folder, where it really is. Raises `ConfigInvalid` where no root has it."""
-        path = Path(name)
-        real = path.resolve()
-        if not path.is_absolute() or not any(real.is_relative_to(root) for root in self._roots):
-            raise ConfigInvalid(f"the operator allows no connection to read the folder {name!r}")
-        if not real.is_dir():
-            raise ConfigInvalid(f"there is no folder {name!r}")
-        return str(real)
+    def folder(self, name: str, tenant_id: UUID | None) -> str:
+        """The folder that a connection of the tenant names, where it really is; '' for one at a URL. Raises
+        `ConfigInvalid` where no root has it."""
+        return str(self._roots.folder(name, tenant_id) or "")
 
     @contextmanager
     def _child(self, file: BinaryIO | None) -> Iterator[_Child]:

@@ -84,7 +84,7 @@ class IsolatedConnector:
             "default_currency": ctx.default_currency,
             "http": ctx.http,
             "lines": ctx.log,
-            "folder": self._isolation.folder(named) if isinstance(named, str) else "",
+            "folder": self._isolation.folder(named, ctx.tenant_id) if isinstance(named, str) else "",
         }
 
 

@@ -30,6 +30,16 @@ _ALL_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16
 _OF_FILES = _EXECUTE | 1 << 1 | _READ_FILE | 1 << 14
 """The rights that a rule on a plain file may have."""
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ssl", "/etc/localtime", "/etc/ld.so.cache", "/dev/urandom", "/dev/zero")
+_OF_NAMES = (
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/protocols",
+)
+"""What the system's resolver reads."""
 _MACHINES = {
     # The audit architecture of seccomp, and the numbers of what a child may not call: sockets, other processes'
     # memory, and io_uring, which would go around both.
@@ -60,7 +70,7 @@ def shut_in(readable: Iterable[Path], scratch: Path, *, sockets: bool) -> None:
         return
     _prctl(_DEATH_SIGNAL, 9)
     _prctl(_NO_NEW_PRIVILEGES, 1)
-    _landlock(readable, scratch)
+    _landlock([*readable, *(map(Path, _OF_NAMES) if sockets else ())], scratch)
     if not sockets:
         _seccomp()
 

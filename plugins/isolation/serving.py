@@ -9,6 +9,7 @@ import pkgutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Collection, Iterable, Mapping
 from importlib.util import find_spec
@@ -70,7 +71,7 @@ def _settle(call: wire.Call, scratch: str) -> None:
     os.close(nothing)
     working = Path.cwd()
     os.chdir(scratch)
-    os.environ["HOME"] = os.environ["TMPDIR"] = scratch
+    os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = scratch  # the zygote's choice is kept otherwise
     sys.path[:] = call.path
     named = [*(entry.value for entry in call.entries), *call.factories]
     places = _places(name.partition(":")[0] for name in named)

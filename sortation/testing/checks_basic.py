@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from core.domain.plugins import AuthKind, Batch
@@ -51,7 +52,7 @@ class BasicChecks(ConnectorSuite):
             check_fits(schema, dict(play.ctx.config), "the suite's `config` with its secrets")
         made_up = dict.fromkeys(secrets, "canary-secret-6e1f0c")
         if self.manifest.folder:
-            made_up[self.manifest.folder] = "/the/kit/s"
+            made_up[self.manifest.folder] = self.place_of(Path("/the/kit/s"))
         for config in (*self.bad_configs, *(s.config for s in self.samples if s.config is not None)):
             check_fits(schema, {**made_up, **config}, f"{config}")
         for path, part in _fields(schema, ()):

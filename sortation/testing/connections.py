@@ -106,6 +106,8 @@ class ConnectorSuite(Suite):
     """Whether the connector can't help that pages, which the source counts, move where something is deleted."""
     settles: ClassVar[float] = 0.0
     """Seconds for which a file in a folder must have been left alone until it is read."""
+    roots: tuple[str, ...] = ()
+    """Folders and URLs that an operator would let the connector read (`SORTATION_FOLDER_ROOTS`), beside the kit's."""
     samples: tuple[Sample, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     old_cursors: tuple[tuple[int, Mapping[str, Any]], ...] = ()
@@ -122,6 +124,10 @@ class ConnectorSuite(Suite):
         """The name and the content of the file that an item comes in, where the manifest says that a folder is read;
         the kit writes it there."""
         raise NotImplementedError(f"{type(self).__name__} must say by `file_of` in what file {item.id} comes")
+
+    def place_of(self, folder: Path) -> str:
+        """What the configuration says of that folder: its path, or a URL under which the suite serves it."""
+        return str(folder)
 
     def expected(self, item: Item) -> Mapping[str, Any]:
         """The fields that the draft of an item must have, `external_id` among them."""
@@ -143,7 +149,7 @@ class ConnectorSuite(Suite):
 
     def make_isolated(self) -> Connector:
         """The connector as the host has it: in a child process, which ends with each call."""
-        return IsolatedConnector(self.manifest, isolation())
+        return IsolatedConnector(self.manifest, isolation(*self.roots))
 
     @contextmanager
     def play(self, tenant: int = 0, config: Mapping[str, Any] | None = None, **source: Any) -> Iterator[Play]:
@@ -172,7 +178,7 @@ class ConnectorSuite(Suite):
             filled = {**_filled(self.config if config is None else config, server.url), **secrets}
             folder = self._folder(stack, items) if manifest.folder else None
             if folder is not None:
-                filled = {manifest.folder: str(folder.path), **filled}
+                filled = {manifest.folder: self.place_of(folder.path), **filled}
             token = f"canary-token-{tenant}-1" if auth.kind in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS) else ""
             http = KitHttp(server.port, auth, filled, token, lambda token: play.renewed(token))
             stack.callback(http.close)

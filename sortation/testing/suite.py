@@ -7,18 +7,18 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from core.domain.plugins import ConnectorManifest, RuleTypeManifest
+from core.domain.plugins import ConnectorManifest, RuleTypeManifest, deprecations_of
 from plugins.isolation.host import Isolation
 from plugins.loading import ContractError, VersionError, offers
 
@@ -52,6 +52,8 @@ class Suite:
         if len(found) != 1:
             keys = ", ".join(m.key for m in found) or "none"
             fail(f"{self.plugin} offers {keys} of this kind: say which by `key`")
+        for line in deprecations_of(found[0]):
+            warnings.warn(line, DeprecationWarning, stacklevel=2)
         return found[0]
 
     def check_imports(self, modules: Mapping[str, float]) -> None:
@@ -85,9 +87,10 @@ def _offers(plugin: str) -> tuple[ConnectorManifest | RuleTypeManifest, ...]:
 
 
 @cache
-def isolation() -> Isolation:
-    """Where the host would have connectors work, for the whole test run; temporary folders may be read there."""
-    return Isolation(roots=[Path(tempfile.gettempdir())])
+def isolation(*roots: str) -> Isolation:
+    """Where the host would have connectors work, for the whole test run; temporary folders may be read there, and what
+    is under `roots`."""
+    return Isolation(roots=[tempfile.gettempdir(), *roots])
 
 
 def expect(holds: object, message: str) -> None:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
+from core.domain.inventories import Inventory
+from core.domain.inventories import Role as ProcessRole
 from core.domain.jobs import Stream
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Idempotency, Membership, User
@@ -106,6 +108,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     job = storage.job(actor)
     storage.job(actor, Stream.SYNC, payload={"connection_id": str(connection), "import_id": str(imported)})
     storage.system.seal()
+    storage.system.announce_plugins(ProcessRole.API, Inventory(offers={"connector:csv": "1.0"}))
     return Belongings(
         actor=actor,
         category=category,

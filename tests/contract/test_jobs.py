@@ -217,6 +217,7 @@ ENDINGS: dict[str, Callable[[Transaction, Job], None]] = {
     "progress": lambda tx, job: tx.jobs.hold(job, {"done": 1}),
     "finish": lambda tx, job: tx.jobs.finish(job),
     "fail": lambda tx, job: tx.jobs.fail(job, "late", due_at=None),
+    "put off": lambda tx, job: tx.jobs.put_off(job, "later", due_at=job.due_at),
 }
 
 
@@ -253,3 +254,21 @@ def test_a_job_that_was_never_claimed_cannot_be_finished(storage: Storage) -> No
         for job in (unclaimed, replace(unclaimed, lease_token=storage.ids.new())):
             with pytest.raises(LeaseLost):
                 tx.jobs.finish(job)
+
+
+def test_a_job_that_is_put_off_keeps_its_attempts(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = storage.job(actor)
+    for _ in range(3):
+        job = storage.claim(actor, id)
+        assert job.attempts == 1
+        with storage.writing(actor) as tx:
+            tx.jobs.put_off(job, "not yet", due_at=job.due_at)
+    with storage.reading(actor) as tx:
+        left = tx.jobs.get(id)
+    assert (left.status, left.attempts, left.last_error, left.lease_token) == (JobStatus.QUEUED, 0, "not yet", None)
+    job = storage.claim(actor, id)
+    with storage.writing(actor) as tx:
+        tx.jobs.put_off(job, "later", due_at=storage.now() + timedelta(seconds=60))
+    with storage.system.take_due(share=9, limit=9) as taken:
+        assert list(taken) == []

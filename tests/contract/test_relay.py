@@ -10,6 +10,7 @@ import pytest
 
 from core.domain.connections import ImportStatus
 from core.domain.events import EventFilter, EventType, NewEvent
+from core.domain.inventories import Inventory, Role
 from core.domain.jobs import JobStatus, NewJob, Stream
 from core.domain.tenants import Idempotency
 from core.errors import NotFound
@@ -196,3 +197,13 @@ def test_what_has_served_its_time_is_swept(storage: Storage) -> None:
         assert [job.id for job in tx.jobs.list(stream=None, statuses=(), after=None, limit=9)] == [waiting]
     with storage.writing(actor):
         pass  # the key is free again
+
+
+def test_inventories_that_were_announced_lately_are_told_once_each(storage: Storage) -> None:
+    first, second = Inventory(offers={"connector:csv": "1.0"}), Inventory(offers={"connector:csv": "1.1"})
+    for role, inventory in ((Role.API, first), (Role.API, second), (Role.API, first), (Role.WORKER, first)):
+        storage.system.announce_plugins(role, inventory)
+    lately = storage.system.inventories(Role.API, seconds=60)
+    assert sorted(one.digest for one in lately) == sorted((first.digest, second.digest))
+    assert storage.system.inventories(Role.WORKER, seconds=60) == [first]
+    assert storage.system.inventories(Role.API, seconds=-1) == []

@@ -57,6 +57,7 @@ def make_container(
     for container in made:
         container.app_engine().dispose()
         container.system_engine().dispose()
+        container.renewal_engine().dispose()
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ def api(app: Flask) -> Api:
 
 def test_alive_and_ready(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     client, services = app.test_client(), app.extensions["sortation"]
-    assert client.get("/readyz").json == {"status": "degraded"}
+    assert client.get("/readyz").json["status"] == "degraded"
     monkeypatch.setattr(services.broker(), "reachable", lambda: True)
-    assert client.get("/readyz").json == {"status": "ready"}
+    assert client.get("/readyz").json["status"] == "ready"
     monkeypatch.setattr(services.system(), "ready", lambda: False)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["code"]) == (503, "not_ready")

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from queue import Queue
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from dependency_injector import providers
 from core.domain.events import EventFilter
 from core.domain.plugins import Batch, StreamCheck
 from core.errors import ConfigInvalid, ReauthRequired, Transient
+from core.usecases.shared.source import SourceLeft
 from entrypoints.api.app import create_app
 from entrypoints.cli.main import main
 from entrypoints.container import Container
@@ -201,6 +203,27 @@ def test_a_source_that_does_not_answer_is_not_waited_for(api: Api, shop: Shop, m
     answered.set()
     assert (checked.ok, checked.code) == (False, "transient")
     assert "did not answer" in checked.reason
+
+
+def test_who_is_waited_for_no_longer_asks_its_source_in_vain(
+    api: Api, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, asked = threading.Event(), Queue[BaseException]()
+
+    def check(ctx: Context) -> Any:
+        left.wait(60)
+        try:
+            ctx.http.request("GET", "https://shop.example/")
+        except BaseException as error:
+            asked.put(error)
+            raise
+
+    monkeypatch.setattr(shop, "check", check)
+    connection = connect(api)
+    checked = api.container.check_connection(api.actor, connection["id"], seconds=0.05)
+    left.set()
+    assert checked.code == "transient"
+    assert isinstance(asked.get(timeout=30), SourceLeft)
 
 
 def test_streams_are_discovered(api: Api, shop: Shop) -> None:

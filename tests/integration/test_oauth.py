@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from core.domain.plugins import Auth, AuthKind, ConnectorManifest
 from core.errors import ConfigInvalid, ReauthRequired, Transient
 from core.usecases.shared.secrets import whole_config
 from entrypoints.api.app import create_app
-from entrypoints.container import Container
+from entrypoints.container import RENEWALS, Container
 from ports.connectors import Connector, HttpClient
 from tests.integration.api_support import Api, new_tenant
 from tests.stubs.host import TestHost
@@ -97,10 +98,12 @@ def new_api(make_container: Callable[..., Container], **settings: Any) -> Api:
     return new_tenant(container, create_app(container).test_client())
 
 
-def connect(api: Api, provider: OAuthServer, connector: str = "bank", **config: str) -> str:
+def connect(
+    api: Api, provider: OAuthServer, connector: str = "bank", *, name: str = "<b>Mine</b>", **config: str
+) -> str:
     whole = {"base_url": provider.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **config}
     given = {name: value for name, value in whole.items() if value}
-    made = api.post("/connections", {"connector": connector, "name": "<b>Mine</b>", "config": given}, 201)
+    made = api.post("/connections", {"connector": connector, "name": name, "config": given}, 201)
     return str(made["id"])
 
 
@@ -299,6 +302,31 @@ def test_processes_that_renew_at_once_exchange_once(
     assert provider.asked == ["authorization_code", "refresh_token"]
     assert tokens == {provider.tokens[-1].access_token}
     assert not provider.tokens[-1].revoked
+
+
+def test_providers_that_hang_keep_no_request_of_the_api_waiting(
+    make_container: Callable[..., Container], provider: OAuthServer, bank: ScriptedServer
+) -> None:
+    api = new_api(make_container, api_threads=1)
+    signed_in = []
+    provider.expires_in = 1
+    for number in range(8):  # more than the API has connections to the database
+        signed_in.append(connect(api, provider, name=str(number)))
+        sign_in(api, provider, signed_in[-1])
+    provider.expires_in = 3600
+    while provider.arrived.acquire(blocking=False):
+        pass
+    provider.gate.clear()
+    with ThreadPoolExecutor(len(signed_in)) as pool:
+        answers = [pool.submit(client_of(api, one).request, "GET", f"{bank.url}/") for one in signed_in]
+        for _ in range(RENEWALS):
+            assert provider.arrived.acquire(timeout=30)
+        assert not provider.arrived.acquire(timeout=0.5), "the others wait for their turn"
+        for _ in range(3):
+            assert len(api.get("/connections")["items"]) == len(signed_in)
+        assert not any(answer.done() for answer in answers)
+        provider.gate.set()
+        assert {answer.result(timeout=60).json() for answer in answers} == {"alice"}
 
 
 def test_a_provider_that_fails_costs_no_token(api: Api, provider: OAuthServer, bank: ScriptedServer) -> None:

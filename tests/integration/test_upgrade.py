@@ -110,6 +110,7 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "connection_health": 0,
         "connection_log": 0,
         "connector_counts": 0,
+        "plugin_inventories": 0,
         "oauth_states": 0,
         "oauth_tokens": 0,
         "webhook_deliveries": 0,

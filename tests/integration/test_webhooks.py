@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,9 +19,11 @@ from dependency_injector import providers
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from werkzeug.test import TestResponse
 
+from core.domain.health import Health
 from core.domain.plugins import Batch, ConnectorManifest, Webhook, WebhookMessage, WebhookScheme
 from core.domain.records import Draft
 from core.errors import SchemaChanged
+from core.usecases.shared.connection_health import note_health
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from ports.connectors import Connector, Context
@@ -226,6 +229,64 @@ def test_what_a_connector_cannot_read_is_told_and_can_be_replayed(api: Api, conn
     api.drain()
     (delivery,) = deliveries(api, connection)
     assert (delivery["status"], delivery["inserted"], delivery["failure"]) == ("done", 1, None)
+
+
+def test_a_delivery_that_fails_shows_in_the_connections_health_until_one_is_read(
+    api: Api, connection: str, shop: Shop
+) -> None:
+    shop.fault = SchemaChanged(f"no payments, but {SECRET}")
+    for number in range(2):
+        send(api, connection, paid("p1"), id=f"msg_{number}")
+    api.drain()
+    health = api.get(f"/connections/{connection}/health")
+    assert (health["health"], health["code"]) == ("degraded", "delivery_schema_changed")
+    assert health["message"].startswith("no payments, but ")
+    assert SECRET not in json.dumps(health)
+    assert health["action"] == "Update the plugin: the source changed its answers."
+    assert health["failures"] == 0
+    shop.fault = None
+    send(api, connection, paid("p2"), id="msg_3")
+    api.drain()
+    health = api.get(f"/connections/{connection}/health")
+    assert (health["health"], health["code"]) == ("healthy", "ok")
+    assert [entry["health"] for entry in health["history"]] == ["healthy", "degraded"]
+    told = [e["type"] for e in api.get("/events")["items"] if e["type"].startswith("CONNECTION_")]
+    assert told[-2:] == ["CONNECTION_DEGRADED", "CONNECTION_HEALTHY"]
+
+
+def test_a_delivery_that_is_replayed_heals_what_it_hurt(api: Api, connection: str, shop: Shop) -> None:
+    shop.fault = RuntimeError("a bug")
+    send(api, connection, paid("p1"))
+    api.drain()
+    assert api.get(f"/connections/{connection}/health")["code"] == "delivery_plugin_bug"
+    shop.fault = None
+    (delivery,) = deliveries(api, connection)
+    api.post("/jobs/replay", {"ids": [delivery["job_id"]]})
+    api.drain()
+    assert api.get(f"/connections/{connection}/health")["health"] == "healthy"
+
+
+def test_a_delivery_of_which_nothing_can_be_kept_is_no_good_one(api: Api, connection: str) -> None:
+    send(api, connection, paid("", ""))
+    api.drain()
+    health = api.get(f"/connections/{connection}/health")
+    assert (health["health"], health["code"]) == ("degraded", "delivery_refused")
+    assert health["message"].startswith("all 2 records were refused: ")
+
+
+def test_deliveries_leave_alone_what_a_sync_found(api: Api, connection: str, shop: Shop) -> None:
+    with api.container.uow().begin(api.actor) as tx:
+        ill = replace(tx.connections.get(UUID(connection)), health=Health.REAUTH, failures=1)
+        note_health(
+            tx, ill, Health.HEALTHY, code="reauth_required", clock=api.container.clock(), ids=api.container.ids()
+        )
+        tx.commit()
+    send(api, connection, paid("p1"))
+    shop.fault = SchemaChanged("no payments")
+    send(api, connection, paid("p2"), id="msg_2")
+    api.drain()
+    health = api.get(f"/connections/{connection}/health")
+    assert (health["health"], health["code"], health["failures"]) == ("reauth", "reauth_required", 1)
 
 
 def test_one_bad_record_does_not_take_the_others_along(api: Api, connection: str) -> None:

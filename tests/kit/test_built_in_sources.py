@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from sortation.testing import Answer, Asked, ConnectorConformance, Delivery, Item, Source
+from tests.stubs.file_servers import USER, FileServer, ftp_server
 
 FIELDS = {
     "external_id": "$.id",
@@ -219,3 +223,30 @@ class TestFolder(ConnectorConformance):
             "currency": item.currency,
         }
         return f"{item.id}.jsonl", json.dumps(record).encode()
+
+
+class TestFiles(TestFolder):
+    """The same folder, as an FTP server shows it."""
+
+    plugin = "plugins.remote_files"
+    config = MappingProxyType({"settle_seconds": 0.05, "format": "json", "user": USER})
+    bad_configs = (
+        {"format": "docx"},
+        {"format": "csv", "options": {"delimiter": 7}},
+        {"url": "sftp://127.0.0.1/without/a/host/key"},
+    )
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return (ftp().url,)
+
+    def place_of(self, folder: Path) -> str:
+        return f"{ftp().url}{folder}"
+
+
+@cache
+def ftp() -> FileServer:
+    """All folders of this machine, for the whole run."""
+    server = ftp_server(Path("/"), any_password=True)
+    atexit.register(server.__exit__, None, None, None)
+    return server.__enter__()

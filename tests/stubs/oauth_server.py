@@ -101,6 +101,8 @@ class OAuthServer:
     tokens: list[Token] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
+    reused: int = 0
+    """How often a refresh token came that had been exchanged before."""
     fault: int = 0
     """A status that requests for tokens are answered with instead."""
     gate: threading.Event = field(default_factory=threading.Event)
@@ -180,6 +182,7 @@ def _app(provider: OAuthServer) -> Flask:
         def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
             token = next((t for t in provider.tokens if t.refresh_token == refresh_token), None)
             if token is not None and token.revoked:  # used before: somebody has stolen it
+                provider.reused += 1
                 for other in provider.tokens:
                     other.revoked = other.revoked or other.user == token.user
             return None if token is None or token.revoked else token

@@ -94,6 +94,56 @@ def test_a_statement_becomes_drafts_with_all_their_fields() -> None:
     assert (told.total, told.gap) == (Decimal("-121.00"), Decimal(0))
 
 
+VALUE = "<ValDt><Dt>2026-03-03</Dt></ValDt>"
+
+
+def pending(**fields: str) -> str:
+    return entry(status="<Sts>PDNG</Sts>", day=VALUE, **fields)
+
+
+def booked(day: str = "2026-03-02", **fields: str) -> str:
+    return entry(day=f"<BookgDt><Dt>{day}</Dt></BookgDt>{VALUE}", **fields)
+
+
+def test_an_entry_without_a_reference_is_known_when_it_is_booked_on_another_day() -> None:
+    (waiting,), _ = read(document(pending()))
+    (posted,), _ = read(document(booked()))
+    assert waiting.occurred_at != posted.occurred_at
+    assert waiting.pending
+    assert waiting.external_id is not None
+    assert posted.pending_external_id == waiting.external_id
+    assert posted.external_id is None, "its day, as ever"
+    for other in (booked(amount="5.01"), booked(sign="CRDT"), booked(more="<AddtlNtryInf>Cafe</AddtlNtryInf>")):
+        (another,), _ = read(document(other))
+        assert another.pending_external_id != waiting.external_id
+
+
+def test_equal_entries_are_counted_apart_while_they_wait_and_when_they_are_booked() -> None:
+    waiting, _ = read(document(pending(), pending()))
+    posted, _ = read(document(booked(), pending(), booked("2026-03-04")))
+    first, second = (draft.external_id for draft in waiting)
+    assert first != second
+    assert [posted[0].pending_external_id, posted[2].pending_external_id] == [first, second]
+    assert posted[1].external_id == first
+
+
+def test_a_payers_reference_finds_a_pending_entry_whatever_its_text() -> None:
+    def referred(text: str) -> str:
+        return details(f"<Refs><EndToEndId>E2E-1</EndToEndId></Refs><RmtInf><Ustrd>{text}</Ustrd></RmtInf>")
+
+    (waiting,), _ = read(document(pending(more=referred("Reserved"))))
+    (posted,), _ = read(document(booked(more=referred("Invoice 7"))))
+    assert posted.pending_external_id == waiting.external_id
+    assert posted.external_id == "E2E-1:2026-03-02:-5"
+
+
+def test_banks_own_references_stay() -> None:
+    reference = "<AcctSvcrRef>REF-1</AcctSvcrRef>"
+    (waiting, posted), _ = read(document(pending(more=reference), booked(more=reference)))
+    assert (waiting.external_id, waiting.pending_external_id) == ("REF-1", None)
+    assert posted.pending_external_id is None
+
+
 @pytest.mark.parametrize("kind", ["Stmt", "Rpt", "Ntfctn"])
 @pytest.mark.parametrize("prefix", ["", "ns0:"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])

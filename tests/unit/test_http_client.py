@@ -15,7 +15,7 @@ import pytest
 
 from adapters.http.client import ConnectionHttp, Patience, retry_after
 from adapters.http.credentials import Bearer, Token, credentials_of
-from adapters.http.network import Resolver, resolve
+from adapters.http.names import Lookup, resolve
 from adapters.http.policy import parse_policy
 from adapters.http.rates import LocalRates
 from adapters.http.redaction import Redactor
@@ -53,14 +53,14 @@ class Clients:
         auth: Auth | None = None,
         token: Token | None = None,
         limits: Limits | None = None,
-        resolver: Resolver = resolve,
+        lookup: Lookup = resolve,
         rate: RateLimit | None = None,
         patience: Patience | None = None,
     ) -> ConnectionHttp:
         def none(rejected: str | None = None) -> str:
             raise AssertionError("no token is needed here")
 
-        self.transports.append(GuardedTransport(parse_policy(allow), limits=limits, resolver=resolver))
+        self.transports.append(GuardedTransport(parse_policy(allow), limits=limits, lookup=lookup))
         return ConnectionHttp(
             self.transports[-1],
             credentials=credentials_of(auth or Auth(), {"api_key": SECRET}, token or none),
@@ -292,7 +292,7 @@ def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
         return next(answers)
 
     server.script("GET", "/", Answer(json=1))
-    client = clients(allow=["127.0.0.1"], resolver=rebinding)
+    client = clients(allow=["127.0.0.1"], lookup=rebinding)
     for _ in range(2):
         with pytest.raises(ConfigInvalid, match=r"rebinds\.example"):
             client.request("GET", f"http://rebinds.example:{server.port}/")

@@ -69,7 +69,7 @@ def server(certificate: Path, names: list[str | None]) -> Iterator[ScriptedServe
 def client(certificate: Path) -> Iterator[ConnectionHttp]:
     trusting = ssl.create_default_context(cafile=str(certificate))
     transport = GuardedTransport(
-        parse_policy(["127.0.0.1"]), resolver=lambda host, port: ["10.0.0.1", "127.0.0.1"], tls=trusting
+        parse_policy(["127.0.0.1"]), lookup=lambda host, port: ["10.0.0.1", "127.0.0.1"], tls=trusting
     )
     yield ConnectionHttp(
         transport,

@@ -51,7 +51,7 @@ def test_values_are_parsed() -> None:
 
     assert (settings.port, settings.lease_seconds) == (9001, 0.5)
     assert (settings.plugins_allow, settings.plugins_block) == ((), ("ofx", "csv"))
-    assert settings.folder_roots == (Path("/srv/statements"), Path("/mnt/in"))
+    assert settings.folder_roots == ("/srv/statements", "/mnt/in")
     assert settings.embeddings == "off"
     assert not settings.embedded_broker
 
@@ -259,6 +259,7 @@ def test_prices_come_in_pairs() -> None:
             load_settings({name: "1"})
 
 
-def test_roots_of_watched_folders_are_absolute() -> None:
+@pytest.mark.parametrize("roots", ["/srv,statements", "sftp://user:pw@host/in", "not-a-tenant=/srv"])
+def test_roots_of_watched_folders_are_absolute_paths_or_plain_urls(roots: str) -> None:
     with pytest.raises(SettingsError, match="SORTATION_FOLDER_ROOTS"):
-        load_settings({"SORTATION_FOLDER_ROOTS": "/srv,statements"})
+        load_settings({"SORTATION_FOLDER_ROOTS": roots})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -26,7 +26,7 @@ from core.errors import (
 )
 from core.usecases.shared.connection_log import GatheredLog
 from core.usecases.shared.secrets import open_secrets
-from ports.connectors import Connector, Context, HttpClients, PluginHost
+from ports.connectors import Connector, Context, HttpClient, HttpClients, HttpResponse, PluginHost
 from ports.secrets import SecretBox
 
 T = TypeVar("T")
@@ -54,6 +54,41 @@ class SourceTrouble(Exception):
         self.retry_after = retry_after
 
 
+class SourceLeft(Exception):
+    """Nobody waits for what a connector asks a source for. No error of the contract, so the host ends the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """An `HttpClient` until nobody waits for its answers."""
+
+    http: HttpClient
+    left: threading.Event
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        authenticated: bool = True,
+        accept: Collection[int] = (),
+    ) -> HttpResponse:
+        if self.left.is_set():
+            raise SourceLeft
+        return self.http.request(
+            method,
+            url,
+            params=params,
+            headers=headers,
+            content=content,
+            authenticated=authenticated,
+            accept=accept,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What a connector needs to be asked; `log` is also what the host tells of it."""
@@ -64,6 +99,30 @@ class Source:
     context: Context
     log: GatheredLog
     words: tuple[str, ...] = field(repr=False)
+    left: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for it any more."""
+
+    def within(self, seconds: float, call: Callable[[], T]) -> T:
+        """What `call`, which asks this source, returns or raises. Raises `SourceTrouble` when it takes longer: then the
+        source gets no more requests, so that the thread, and the child that it waits for, end soon, too."""
+        answers: list[T] = []
+        faults: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                answers.append(call())
+            except BaseException as error:
+                faults.append(error)
+
+        thread = threading.Thread(target=run, name="source", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if faults:
+            raise faults[0]
+        if not answers:
+            self.left.set()
+            raise SourceTrouble("transient", f"the source did not answer within {seconds:.0f} s")
+        return answers[0]
 
     @contextmanager
     def asked(self) -> Iterator[None]:
@@ -101,29 +160,23 @@ def open_source(
         http = clients.of(actor, connection, manifest, config)
     except _OF_SOURCES as error:
         raise _trouble(error, words) from None
-    context = Context(config=config, default_currency=currency, http=http, log=log.logger)
-    return Source(connection=connection, manifest=manifest, connector=connector, context=context, log=log, words=words)
-
-
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` returns or raises. Raises `SourceTrouble` when it takes longer; then nobody waits for it."""
-    answers: list[T] = []
-    faults: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(call())
-        except BaseException as error:
-            faults.append(error)
-
-    thread = threading.Thread(target=run, name="source", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if faults:
-        raise faults[0]
-    if not answers:
-        raise SourceTrouble("transient", f"the source did not answer within {seconds:.0f} s")
-    return answers[0]
+    left = threading.Event()
+    context = Context(
+        config=config,
+        default_currency=currency,
+        http=_Left(http, left),
+        log=log.logger,
+        tenant_id=connection.tenant_id,
+    )
+    return Source(
+        connection=connection,
+        manifest=manifest,
+        connector=connector,
+        context=context,
+        log=log,
+        words=words,
+        left=left,
+    )
 
 
 def without_secret_errors(error: SortationError, words: tuple[str, ...]) -> SortationError:

@@ -1,0 +1,18 @@
+"""Which plugins the processes have: each says so, and anybody may ask whether all have the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.domain.inventories import PRESENT_SECONDS, Inventory, Role, differences
+from ports.system import SystemStorage
+
+
+def announce_plugins(role: Role, *, inventory: Inventory, system: SystemStorage) -> None:
+    """Says that a process of this role has these plugins; to be repeated every `ANNOUNCE_SECONDS`."""
+    system.announce_plugins(role, inventory)
+
+
+def plugins_apart(*, inventory: Inventory, system: SystemStorage) -> Mapping[str, str]:
+    """What is not the same here and in every process that is present, by `connector:key` or `rule_type:key`."""
+    return differences(inventory, (one for role in Role for one in system.inventories(role, seconds=PRESENT_SECONDS)))
