@@ -195,6 +195,21 @@ MUTANTS: dict[str, Mutant] = {
     "a check that reads nothing": Mutant(
         "Ledger", "test_check_fails_where_reading_fails", "                self._page(ctx, stream.name, None, 1)\n", ""
     ),
+    "a folder that has gone is an empty one": Mutant(
+        "Drop",
+        "test_check_fails_where_reading_fails",
+        'return [StreamCheck(stream="invoices", ok=False, reason=str(error))]',
+        'return [StreamCheck(stream="invoices", ok=True, reason=str(error))]',
+    ),
+    "a file for another": Mutant(
+        "Drop",
+        "test_reads_everything",
+        'os.path.join(ctx.config["folder"], name)',
+        'os.path.join(ctx.config["folder"], names[0])',
+    ),
+    "a cursor past files that are not read": Mutant(
+        "Drop", "test_resumes_after_every_batch", 'cursor={"after": name})', 'cursor={"after": names[-1]})'
+    ),
     "a check of the first stream alone": Mutant(
         "Ledger",
         "test_check_tells_of_each_stream",

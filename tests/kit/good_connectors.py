@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -39,6 +40,12 @@ CONFIG = {
         "webhook_secret": {"type": ["string", "array"], "title": "What deliveries are signed with", "writeOnly": True},
     },
 }
+FOLDER = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["folder"],
+    "properties": {"folder": {"type": "string", "description": "Where invoices are dropped."}},
+}
 SEPARATED = {
     "type": "object",
     "additionalProperties": False,
@@ -72,6 +79,15 @@ def sortation_connectors() -> list[ConnectorManifest]:
             **LEDGER,
         ),
         ConnectorManifest(key="feed", version="1.0.0", title="Feed", factory=f"{__name__}:Feed", pulls=True),
+        ConnectorManifest(
+            key="drop",
+            version="1.0.0",
+            title="Drop",
+            factory=f"{__name__}:Drop",
+            config_schema=FOLDER,
+            pulls=True,
+            folder="folder",
+        ),
         ConnectorManifest(
             key="lines",
             version="1.0.0",
@@ -217,6 +233,33 @@ class Feed:
         if not isinstance(found, list):
             raise SchemaChanged("the feed answers no list")
         return [item if isinstance(item, dict) else {} for item in found]
+
+    def migrate_state(self, cursor: Mapping[str, Any], from_version: int) -> Mapping[str, Any] | None:
+        return None
+
+
+class Drop:
+    """Reads a folder in which invoices are dropped, a file each, with names that rise."""
+
+    def discover(self, ctx: Context) -> Sequence[StreamInfo]:
+        return [StreamInfo(name="invoices")]
+
+    def check(self, ctx: Context) -> Sequence[StreamCheck]:
+        try:
+            os.listdir(ctx.config["folder"])
+        except OSError as error:
+            return [StreamCheck(stream="invoices", ok=False, reason=str(error))]
+        return [StreamCheck(stream="invoices", ok=True)]
+
+    def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
+        cursor = request.cursor or {"after": ""}
+        if cursor.keys() != {"after"}:
+            raise CursorInvalid
+        names = [name for name in sorted(os.listdir(ctx.config["folder"])) if name > cursor["after"]]
+        for number, name in enumerate(names):
+            with open(os.path.join(ctx.config["folder"], name), "rb") as file:
+                drafts, refusals = _sorted_out([json.load(file)], number)
+            yield Batch(drafts=drafts, refusals=refusals, cursor={"after": name})
 
     def migrate_state(self, cursor: Mapping[str, Any], from_version: int) -> Mapping[str, Any] | None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -86,6 +87,17 @@ class Feed(ConnectorConformance):
             return Answer(status=410)
         items, _ = source.page(1, after=after)
         return Answer(json=[rendered(item) for item in items])
+
+
+class Drop(ConnectorConformance):
+    plugin = "tests.kit.good_connectors"
+    key = "drop"
+    incremental = "arrival"
+    orders_pages = True
+    has_empty_pages = False
+
+    def file_of(self, item: Item) -> tuple[str, bytes]:
+        return f"{item.id}.json", json.dumps(rendered(item)).encode()
 
 
 class Lines(ConnectorConformance):

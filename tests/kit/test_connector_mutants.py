@@ -12,7 +12,7 @@ from tests.kit import good_connectors, good_suites
 from tests.kit.connector_mutants import MUTANTS, Mutant
 
 GOOD = Path(good_connectors.__file__).read_text()
-SUITES = {name: getattr(good_suites, name) for name in ("Ledger", "LedgerByOAuth2", "Feed", "Lines")}
+SUITES = {name: getattr(good_suites, name) for name in ("Ledger", "LedgerByOAuth2", "Feed", "Drop", "Lines")}
 
 
 def mutated(mutant: Mutant, module: str, folder: Path) -> type[ConnectorConformance]:

@@ -1,11 +1,11 @@
-"""What digests of events are made of, so that erasure leaves the chain whole."""
+"""People: passwords, identities, sessions, invitations; and from where somebody acted."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

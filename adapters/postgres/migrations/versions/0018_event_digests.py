@@ -1,11 +1,11 @@
-"""People: passwords, identities, sessions, invitations; and from where somebody acted."""
+"""What digests of events are made of, so that erasure leaves the chain whole."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
