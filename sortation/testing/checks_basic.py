@@ -16,7 +16,8 @@ from core.domain.plugins import AuthKind, Batch
 from core.domain.records import Draft, check_draft
 from core.domain.webhooks import SECRET_FIELD
 from core.errors import Invalid, PluginBug
-from sortation.testing.connections import ConnectorSuite, Play, drafts_of, from_request, tried
+from sortation.testing.accounting import drafts_of, refused
+from sortation.testing.connections import ConnectorSuite, Play, from_request, tried
 from sortation.testing.scripted_http import Answer
 from sortation.testing.suite import check_fits, check_told_values, expect, fail, isolation, skip
 from sortation.testing.watching import heard, watched
@@ -102,16 +103,17 @@ class BasicChecks(ConnectorSuite):
             kinds: dict[str, str] = {}
             if self.manifest.pulls:
                 kinds = {f"stream {s.name}": s.kind for s in self.make().discover(play.ctx)}
-            found = 0
-            for way, batches in self.ways(self.make, play):
+            found: list[Batch] = []
+            for way, given in self.ways(self.make, play):
+                batches = list(given)
+                found += batches
                 for draft in drafts_of(batches):
-                    found += 1
                     _check(draft, way)
                     expect(
                         draft.kind == kinds.get(way, draft.kind),
                         f"{way}: a {draft.kind} in a stream of {kinds.get(way)}",
                     )
-            expect(found, "no way brings a draft: there is nothing to check")
+            expect(drafts_of(found), f"no way brings a draft{refused(found) or ': there is nothing to check'}")
 
     def test_ids_are_stable_and_distinct(self) -> None:
         """What is read twice has the same ids, in the same order, and no two records of an account have the same; a

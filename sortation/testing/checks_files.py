@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import ClassVar
 
 from core.errors import ConfigInvalid, UnreadableFile
-from sortation.testing.connections import ConnectorSuite, drafts_of, tried
+from sortation.testing.accounting import drafts_of, refused
+from sortation.testing.connections import ConnectorSuite, tried
 from sortation.testing.samples import FOREIGN, Sample, monotonous, spoiled
 from sortation.testing.suite import expect, fail, skip
 
@@ -59,7 +60,7 @@ class FileChecks(ConnectorSuite):
             expect(
                 counts == (sample.drafts, sample.refusals),
                 f"{sample.name}: {counts[0]} drafts and {counts[1]} refusals, "
-                f"not {sample.drafts} and {sample.refusals}",
+                f"not {sample.drafts} and {sample.refusals}{refused(batches)}",
             )
             expect(
                 all(r.reason and r.position > 0 for r in refusals), f"{sample.name}: a refusal has no reason or place"

@@ -12,6 +12,7 @@ from typing import ClassVar
 from core.domain.plugins import Batch, WebhookScheme
 from core.domain.webhooks import REPLAY_WINDOW, SECRET_FIELD, Outcome, verify
 from core.errors import UnreadableFile, WebhookRefused
+from sortation.testing.accounting import refused
 from sortation.testing.connections import ConnectorSuite, Play, error_of, expect_contract, tried
 from sortation.testing.samples import Delivery, odd_values
 from sortation.testing.signing import TIMED, fields_of, header_names, made_secret, signed
@@ -110,7 +111,7 @@ class WebhookChecks(ConnectorSuite):
                 expect(isinstance(batch, Batch), f"delivery {number}: {type(batch).__name__} is no Batch")
                 expect(
                     len(batch.drafts) == delivery.drafts,
-                    f"delivery {number}: {len(batch.drafts)} drafts, not {delivery.drafts}",
+                    f"delivery {number}: {len(batch.drafts)} drafts, not {delivery.drafts}{refused([batch])}",
                 )
                 expect(batch.cursor is None, f"delivery {number}: it has a cursor, which pulling would go on from")
                 again = self.parse(self.make(), play.ctx, delivery, FIRST + timedelta(hours=1))
@@ -143,10 +144,10 @@ class WebhookChecks(ConnectorSuite):
                 expect(refused, f"{told}: neither an error nor a refusal tells of it")
             for delivery in deliveries:
                 if isinstance(delivery.body, Mapping | list):
-                    for oddity, body in odd_values(delivery.body):
-                        odd = replace(delivery, body=body)
-                        error = error_of(partial(self.parse, self.make(), play.ctx, odd))
-                        expect_contract(error, f"a delivery with {oddity}")
+                    for odd in odd_values(delivery.body):
+                        sent = replace(delivery, body=odd.document)
+                        error = error_of(partial(self.parse, self.make(), play.ctx, sent))
+                        expect_contract(error, f"a delivery with {odd}")
 
     def _forgeries(self, delivery: Delivery) -> Iterator[tuple[str, Mapping[str, str], bytes, Outcome]]:
         """What is wrong, headers, body, and what the host should make of it."""

@@ -110,22 +110,51 @@ def monotonous(content: bytes) -> Iterator[tuple[str, bytes]]:
 _ODD: tuple[Any, ...] = (None, {"odd": [1]}, [], "\u0000 odd", -1, True, 1e300)
 
 
-def odd_values(document: Any) -> Iterator[tuple[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """A JSON `document` with `value` at `place` (the keys and positions that lead there), where `before` was."""
+
+    place: tuple[Any, ...]
+    value: Any
+    before: Any
+    document: Any
+
+    def __str__(self) -> str:
+        return f"{self.value!r} at {'.'.join(map(str, self.place))}"
+
+    @property
+    def usual(self) -> bool:
+        """Whether the source may answer such a value there: another number, a list with nothing in it, or the like."""
+        return type(self.value) is type(self.before) and not isinstance(self.value, str)
+
+
+def odd_values(document: Any) -> Iterator[Oddity]:
     """A JSON document again and again, each time with another odd value at one place; at most some hundred times."""
     places = list(_places(document, ()))
-    for path in places[:: max(1, len(places) // 40)]:
+    for place, before in places[:: max(1, len(places) // 40)]:
         for value in _ODD:
-            yield f"{value!r} at {'.'.join(map(str, path))}", _with(document, path, value)
+            yield _odd(document, place, before, value)
 
 
-def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def odd_within(document: Any, within: tuple[Any, ...]) -> Iterator[Oddity]:
+    """As above, with one odd value at each place of a part of the document."""
+    for place, before in _places(document, ()):
+        if place[: len(within)] == within:
+            yield _odd(document, place, before, _ODD[1])
+
+
+def _odd(document: Any, place: tuple[Any, ...], before: Any, value: Any) -> Oddity:
+    return Oddity(place, value, before, _with(document, place, value))
+
+
+def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     children: list[tuple[Any, Any]] = []
     if isinstance(value, Mapping):
         children = list(value.items())
     elif isinstance(value, list):
         children = list(enumerate(value))[:2]
     for key, child in children:
-        yield (*path, key)
+        yield (*path, key), child
         yield from _places(child, (*path, key))
 
 
