@@ -20,6 +20,8 @@ _REQUEST = """answer = ctx.http.request("GET", f"https://ledger.example/{stream}
 _PAGE = """items, more = self._page(ctx, request.stream, cursor["since"], cursor["page"])"""
 _AMOUNT = 'amount = Decimal(item["amount"])\n'
 _READ_LINES = """            lines = request.file.read().decode().splitlines()"""
+_REFUSE = 'refusals.append(Refusal(position=position, reason=f"{type(error).__name__}: {error}"))'
+_REFUSE_LINE = _REFUSE.replace("=position", "=number")
 _LOG = """        ctx.log.info("read %s up to %s", request.stream, cursor["since"])"""
 _IMPORTS = "import json\n"
 
@@ -98,9 +100,10 @@ MUTANTS: dict[str, Mutant] = {
     "what can't be read is left out": Mutant(
         "Lines",
         "test_reads_its_files",
-        'refusals.append(Refusal(position=number, reason=f"{type(error).__name__}: {error}"))',
+        _REFUSE_LINE,
         "del error",
     ),
+    "an odd row is left out": Mutant("Lines", "test_odd_rows_are_refused", _REFUSE_LINE, "del error"),
     # Whose files it takes.
     "sure of any file": Mutant("Lines", "test_leaves_other_files_alone", "return 0.0", "return 0.5"),
     "never sure": Mutant("Lines", "test_detects_its_own_files", "return 0.9", "return 0.2"),
@@ -373,6 +376,8 @@ MUTANTS: dict[str, Mutant] = {
     "an odd value breaks it": Mutant(
         "Ledger", "test_odd_values_are_refused", "(KeyError, ValueError, TypeError, InvalidOperation)", "KeyError"
     ),
+    "an odd item is left out": Mutant("Ledger", "test_odd_values_are_refused", _REFUSE, "continue"),
+    "an odd entry ends its page": Mutant("Feed", "test_odd_values_are_refused", _REFUSE, "break"),
     "a wrong company is no error": Mutant(
         "Ledger", "test_bad_configuration", '"company": ctx.config.get("company", "main")', '"company": "main"'
     ),
