@@ -7,20 +7,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from core.domain.plugins import AuthKind, Batch
+from core.domain.plugins import Batch
 from core.domain.records import Draft, check_draft
 from core.domain.webhooks import SECRET_FIELD
-from core.errors import Invalid, PluginBug
+from core.errors import Invalid
 from sortation.testing.accounting import drafts_of, refused
-from sortation.testing.connections import ConnectorSuite, Play, from_request, tried
-from sortation.testing.scripted_http import Answer
+from sortation.testing.connections import ConnectorSuite
 from sortation.testing.suite import check_fits, check_told_values, expect, fail, isolation, skip
-from sortation.testing.watching import heard, watched
+from sortation.testing.watching import watched
 
 _SECRETIVE = re.compile(r"(password|passwd|passphrase|secret|token|(api|private)[-_]?key|credentials?)$", re.IGNORECASE)
 _TEXTS = ("text", "kind", "account", "counterparty")
@@ -141,40 +139,6 @@ class BasicChecks(ConnectorSuite):
                     most = max((len(batch.drafts) for batch in batches), default=0)
                     expect(most <= size, f"{way}: a batch of {most} drafts where {size} were asked for")
 
-    def test_secrets_stay_secret(self) -> None:
-        """No secret is in what is logged or printed, in addresses, in errors, in what the connector shows of itself,
-        or in anything that is stored; also where the source fails."""
-        if not self.manifest.secret_fields() and self.manifest.auth.kind is AuthKind.NONE:
-            skip("the connector has no secrets")
-        for status in (200, 400, 401, 403, 429, 500, 0):
-            with self.play() as play, heard() as said:
-                if status != 200:
-                    refused = Answer(content=b"<html>no</html>") if status == 0 else Answer(status=status)
-                    play.meddle = from_request(1, refused)
-                shown = list(self._shown(play))
-            asked = [
-                f"{request.path}?{request.query} {request.body!r}"
-                for request in play.server.requests
-                if not self.manifest.sockets and not self.is_open(request)
-            ]
-            for where, text in [("the log", line) for line in said] + [("an address", a) for a in asked] + shown:
-                for secret in filter(None, play.known()):
-                    expect(secret not in text, f"a secret is in {where}, the source answering {status or 'garbage'}")
-
-    def _shown(self, play: Play) -> Iterator[tuple[str, str]]:
-        connector = self.make()
-        for name in ("check", "discover") if self.manifest.pulls else ():
-            given, error = tried(partial(getattr(connector, name), play.ctx))
-            yield f"the answer of {name}", repr(given)
-            yield f"an error of {name}", _told(error)
-        ways, raised = tried(partial(self.ways, lambda: connector, play))
-        yield "an error", _told(raised)
-        for way, batches in ways:
-            stored, error = tried(batches.__iter__)
-            yield f"what is stored ({way})", repr(stored)
-            yield f"an error ({way})", _told(error)
-        yield "the connector's repr", repr(connector)
-
     def test_tenants_do_not_mix(self) -> None:
         """Two connections that are read in turns in one process give what each gives in its own: nothing is kept in
         modules or classes."""
@@ -252,13 +216,3 @@ def _without_repeats(drafts: Sequence[Draft]) -> list[Draft]:
         if draft not in found:
             found.append(draft)
     return found
-
-
-def _told(error: BaseException | None) -> str:
-    """Everything that an error shows, and those that it stems from."""
-    if error is None:
-        return ""
-    told = f"{error!r} {error} {getattr(error, 'details', '')}"
-    if isinstance(error, PluginBug):
-        told += str(error.details.get("trace"))
-    return f"{told} {_told(error.__cause__ or error.__context__)}"

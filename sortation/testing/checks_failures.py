@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from core.domain.plugins import AuthKind, Batch
 from core.errors import (
@@ -27,6 +28,7 @@ from sortation.testing.connections import (
     at_request,
     expect_contract,
     from_request,
+    last_cursor,
     read,
     tried,
 )
@@ -34,6 +36,7 @@ from sortation.testing.samples import odd_values, odd_within
 from sortation.testing.scripted_http import Answer
 from sortation.testing.suite import expect, fail, skip
 
+_FORGOTTEN = (404, 410, 400)
 _GARBAGE = {
     "HTML": Answer(content=b"<!doctype html><title>Sign in</title>", headers={"Content-Type": "text/html"}),
     "half of its JSON": Answer(content=b'{"items": [{"id": "x', headers={"Content-Type": "application/json"}),
@@ -91,6 +94,27 @@ class FailureChecks(ConnectorSuite):
         for when, error in self._errors(Answer(status=404)):
             kinds = (ConfigInvalid,) if when.startswith("its first") else (ConfigInvalid, CursorInvalid, SchemaChanged)
             expect(isinstance(error, kinds), f"{when} answered 404, and it raised {error!r}")
+
+    def test_forgotten_place_is_told(self) -> None:
+        """Where the source has forgotten the page or place that a cursor names, and answers 404, 410 or 400 to the
+        first request from there: an error of the contract, or all is read; never an end like any other."""
+        self._pulls()
+        with self.play() as play:
+            for stream in play.source.streams:
+                play.meddle = None
+                whole = list(read(self.make(), play, stream))
+                play.source.add(stream, at=play.source.newest(stream).at + timedelta(hours=1))
+                for count, status in product(range(1, len(whole) + 1), _FORGOTTEN):
+                    play.server.requests.clear()
+                    play.meddle = at_request(0, Answer(status=status))
+                    before = whole[:count]
+                    after, error = tried(partial(read, self.make(), play, stream, last_cursor(before)))
+                    if not play.server.requests:
+                        skip("the source is not asked over HTTP")
+                    told = f"{stream}, its first request from the cursor of batch {count} on answered {status}"
+                    expect_contract(error, told)
+                    if error is None:
+                        expect_all(self, play.source.items(stream), [*before, *after], told)
 
     def test_garbage_is_schema_changed(self) -> None:
         """Where the source answers what nobody understands: `SchemaChanged` (or `Transient`), and no empty success."""

@@ -150,6 +150,32 @@ MUTANTS: dict[str, Mutant] = {
         '"page": str(page),',
         '"page": str(page), "key": ctx.config.get("api_key", ""),',
     ),
+    "the key in a second header": Mutant(
+        "Ledger",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace("params=params", 'params=params, headers={"X-Key": ctx.config.get("api_key", "")}'),
+    ),
+    "the key in a body, from the second page on": Mutant(
+        "Ledger",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace(
+            "params=params", 'params=params, content=ctx.config.get("api_key", "").encode() if page > 1 else None'
+        ),
+    ),
+    "the token in a header of its own": Mutant(
+        "LedgerByOAuth2",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, headers={'X-Token': 'canary-token-0-1'}"),
+    ),
+    "the secret of deliveries in a header": Mutant(
+        "Ledger",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace("params=params", 'params=params, headers={"X-Hook": ctx.config.get("webhook_secret", "")}'),
+    ),
     "a secret in what it shows of itself": Mutant(
         "Ledger",
         "test_secrets_stay_secret",
@@ -363,6 +389,26 @@ MUTANTS: dict[str, Mutant] = {
         _REQUEST,
         _REQUEST.replace("params=params", "params=params, accept=[404]")
         + "\n        if answer.status == 404:\n            return [], False",
+    ),
+    "a page that is forgotten is an end": Mutant(
+        "Ledger",
+        "test_forgotten_place_is_told",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, accept=[410]")
+        + "\n        if answer.status == 410:\n            return [], False",
+    ),
+    "an entry that is not found is an end": Mutant(
+        "Feed",
+        "test_forgotten_place_is_told",
+        "accept=[410])",
+        "accept=[404, 410])\n        if answer.status == 404:\n            return []",
+    ),
+    "a cursor that is refused is an end": Mutant(
+        "LedgerByOAuth2",
+        "test_forgotten_place_is_told",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, accept=[400] if since else []")
+        + "\n        if answer.status == 400:\n            return [], False",
     ),
     "no JSON breaks it": Mutant(
         "Ledger", "test_garbage_is_schema_changed", "except ValueError as error:", "except KeyError as error:"
