@@ -39,5 +39,14 @@ def test_broken_connectors_are_caught(name: str, tmp_path: Path, monkeypatch: py
     assert "the suite's own" not in result.said
 
 
+def test_what_fails_for_a_refusal_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    unlike = Mutant("Ledger", "test_drafts_are_valid", 'Decimal(item["amount"])', 'Decimal(item["price"])')
+    failed = [r for r in run_checks(mutated(unlike, "unlike", tmp_path)) if r.outcome is Outcome.FAILED]
+    lost = [r for r in failed if "lost" in r.said or "no way" in r.said or "drafts" in r.said]
+    assert len(lost) > 9
+    assert [r.check for r in lost if "at 1: KeyError: 'price'" not in r.said] == []
+
+
 def test_every_check_catches_a_mutant() -> None:
     assert {mutant.check for mutant in MUTANTS.values()} == set(checks(ConnectorConformance))
