@@ -31,12 +31,17 @@ def refused(batches: Iterable[Batch]) -> str:
     return f" ({len(refusals)} refused, the first, at {refusals[0].position}: {refusals[0].reason})"
 
 
+def some(ids: Sequence[str]) -> str:
+    """The first of them, and how many others there are: a message is often cut off."""
+    return f"{ids[0]} and {len(ids) - 1} others" if len(ids) > 2 else " and ".join(ids)
+
+
 def expect_all(suite: ConnectorSuite, items: Sequence[Item], batches: Sequence[Batch], when: str) -> None:
     """That drafts of all items, and of no others, were found."""
     found, wanted = ids_of(batches), _ids(suite, items)
     if missing := sorted(wanted - found):
-        fail(f"{when}: lost {', '.join(missing)} of {len(wanted)}{refused(batches)}")
-    expect(found <= wanted, f"{when}: {', '.join(sorted(found - wanted))} are not in the source")
+        fail(f"{when}: lost {some(missing)}, of {len(wanted)}{refused(batches)}")
+    expect(found <= wanted, f"{when}: {some(sorted(found - wanted))} are not in the source")
 
 
 def expect_found(suite: ConnectorSuite, item: Item, batches: Sequence[Batch], otherwise: str) -> None:
@@ -52,7 +57,7 @@ def expect_accounted(suite: ConnectorSuite, items: Sequence[Item], batches: Sequ
     told = len(others) + sum(len(batch.refusals) for batch in batches)
     expect(
         len(missing) <= told,
-        f"{when}: nothing tells what became of {', '.join(missing)}: refuse what can't be read, or say by "
+        f"{when}: nothing tells what became of {some(missing)}: refuse what can't be read, or say by "
         f"`of_interest_by` which field leaves it out{refused(batches)}",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from core.domain.plugins import Batch
 from core.domain.records import Draft
 from core.errors import CursorInvalid
 from ports.connectors import Connector
-from sortation.testing.accounting import drafts_of, expect_all, expect_found, ids_of, refused
+from sortation.testing.accounting import drafts_of, expect_all, expect_found, ids_of, refused, some
 from sortation.testing.connections import (
     ConnectorSuite,
     Play,
@@ -108,8 +108,8 @@ class PullChecks(ConnectorSuite):
                         expect(secret not in written, f"{stream}: a secret is in the cursor")
 
     def test_resumes_after_every_batch(self) -> None:
-        """Killed after any batch, it goes on from that batch's cursor, and nothing is lost; with the first stream that
-        is another process each time."""
+        """Killed after any batch, it goes on from that batch's cursor, and nothing is lost; with the first stream it
+        goes on in another process."""
         with self._pulling() as play:
             for number, stream in enumerate(play.source.streams):
                 make = self.make if number else self.make_isolated
@@ -208,7 +208,7 @@ class PullChecks(ConnectorSuite):
                     expect(
                         not missing,
                         f"{stream}: interrupted after batch {killed}, and {gone.id} deleted meanwhile: "
-                        f"lost {', '.join(sorted(missing))}{refused(found)}",
+                        f"lost {some(sorted(missing))}{refused(found)}",
                     )
                     play.source.restore(gone, stream)
 
@@ -243,15 +243,12 @@ class PullChecks(ConnectorSuite):
             return list(read(self.make(), play, stream))
 
     def _expect_resuming(self, play: Play, stream: str, make: Callable[[], Connector], when: str) -> None:
-        """That reading may end after any batch, or after all of them, and go on from there: nothing is lost, nor is
-        what comes meanwhile."""
+        """That reading may end after any batch, or after all of them, and go on from there by what `make` makes:
+        nothing is lost, nor is what comes meanwhile."""
         whole = list(read(self.make(), play, stream))
         expect_all(self, play.source.items(stream), whole, f"{stream}, {when}: read at once")
         for killed in range(1, len(whole) + 1):
-            batches = read(make(), play, stream)
-            before = list(islice(batches, killed))
-            if isinstance(batches, Generator):
-                batches.close()  # which ends the child
+            before = list(islice(read(self.make(), play, stream), killed))
             newest = play.source.newest(stream)
             new = play.source.add(stream, at=newest.at + timedelta(hours=1))
             cursor = last_cursor(before)

@@ -59,10 +59,7 @@ class Suite:
     def check_imports(self, modules: Mapping[str, float]) -> None:
         """Each module, imported by a process of its own, within so many seconds; and it says and starts nothing."""
         for module, most in modules.items():
-            code = _MEASURE.format(path=[os.path.abspath(p) for p in sys.path], module=module)
-            done = subprocess.run(  # noqa: S603 - the author's own module
-                [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-            )
+            done = _imported(module, tuple(os.path.abspath(p) for p in sys.path))
             said, _, last = done.stderr.rpartition("\n")
             if done.returncode:
                 fail(f"importing {module} fails: {done.stderr[-1_000:]}")
@@ -75,6 +72,15 @@ class Suite:
                 f"importing {module} takes {float(took):.2f} s of CPU time, beyond {most} s: import what is heavy "
                 "where it is used",
             )
+
+
+@cache
+def _imported(module: str, path: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """What a process says that imports the module; once for all connectors that have it."""
+    code = _MEASURE.format(path=list(path), module=module)
+    return subprocess.run(  # noqa: S603 - the author's own module
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @cache
