@@ -104,7 +104,8 @@ class ConnectorSuite(Suite):
     pages_move: ClassVar[bool] = False
     """Whether the connector can't help that pages, which the source counts, move where something is deleted."""
     of_interest_by: ClassVar[frozenset[str]] = frozenset()
-    """Fields of the source's items by which the connector leaves out what is of no interest, without a refusal."""
+    """Fields of the source's items and deliveries by which the connector leaves out what is of no interest, without a
+    refusal."""
     settles: ClassVar[float] = 0.0
     """Seconds for which a file in a folder must have been left alone until it is read."""
     roots: tuple[str, ...] = ()

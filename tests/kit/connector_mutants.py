@@ -485,6 +485,7 @@ MUTANTS: dict[str, Mutant] = {
         '            raise SchemaChanged("what is this?")\n        data',
     ),
     "garbage breaks it": Mutant("Ledger", "test_webhook_refuses_garbage", "(ValueError, RecursionError)", "KeyError"),
+    "an odd delivery is left out": Mutant("Ledger", "test_webhook_refuses_garbage", _REFUSE, "continue"),
     "garbage is of no interest": Mutant(
         "Ledger",
         "test_webhook_refuses_garbage",
