@@ -28,7 +28,7 @@ TEST_EXAMPLES = """Examples:
 """
 _NO_TESTS = 5
 _WARNING = "DeprecationWarning: "
-_SHOWN = 120
+_SHOWN = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

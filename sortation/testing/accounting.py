@@ -44,9 +44,10 @@ def expect_all(suite: ConnectorSuite, items: Sequence[Item], batches: Sequence[B
     expect(found <= wanted, f"{when}: {some(sorted(found - wanted))} are not in the source")
 
 
-def expect_found(suite: ConnectorSuite, item: Item, batches: Sequence[Batch], otherwise: str) -> None:
-    """That a draft of the item was found."""
-    expect(_ids(suite, [item]) <= ids_of(batches), f"{otherwise}{refused(batches)}")
+def expect_found(suite: ConnectorSuite, item: Item, batches: Sequence[Batch], what: str) -> None:
+    """That a draft of the item was found; `what` says of which stream it is, and what is special about it."""
+    told = f"it is of {item.at}, changed at {item.changed_at}"
+    expect(_ids(suite, [item]) <= ids_of(batches), f"{what} is lost{refused(batches)}: {told}")
 
 
 def expect_accounted(suite: ConnectorSuite, items: Sequence[Item], batches: Sequence[Batch], when: str) -> None:

@@ -72,7 +72,7 @@ class BasicChecks(ConnectorSuite):
     def test_import_is_cheap(self) -> None:
         """Importing the plugin takes little time, prints nothing and starts no threads."""
         entry, factory = self.plugin.partition(":")[0], self.manifest.factory.partition(":")[0]
-        self.check_imports({factory: self.factory_seconds, entry: self.import_seconds})
+        self.check_imports({entry: self.import_seconds} | ({} if factory == entry else {factory: self.factory_seconds}))
 
     def test_works_shut_in(self) -> None:
         """In a child process as the host has it, without sockets and files of the host's, it is loaded, and gives the
