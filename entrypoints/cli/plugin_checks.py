@@ -28,7 +28,7 @@ TEST_EXAMPLES = """Examples:
 """
 _NO_TESTS = 5
 _WARNING = "DeprecationWarning: "
-_SHOWN = 160
+_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ def ids_of(batches: Iterable[Batch]) -> set[str]:
 
 
 def refused(batches: Iterable[Batch]) -> str:
-    """What a message adds where parts were refused: how many, and why the first was."""
+    """What a message adds where parts were refused: how many, and why the first was. It is to stand near its beginning,
+    since a message is often cut off."""
     refusals = [refusal for batch in batches for refusal in batch.refusals]
     if not refusals:
         return ""
@@ -32,7 +33,7 @@ def refused(batches: Iterable[Batch]) -> str:
 
 
 def some(ids: Sequence[str]) -> str:
-    """The first of them, and how many others there are: a message is often cut off."""
+    """The first of them, and how many others there are."""
     return f"{ids[0]} and {len(ids) - 1} others" if len(ids) > 2 else " and ".join(ids)
 
 
@@ -40,7 +41,7 @@ def expect_all(suite: ConnectorSuite, items: Sequence[Item], batches: Sequence[B
     """That drafts of all items, and of no others, were found."""
     found, wanted = ids_of(batches), _ids(suite, items)
     if missing := sorted(wanted - found):
-        fail(f"{when}: lost {some(missing)}, of {len(wanted)}{refused(batches)}")
+        fail(f"{when}: lost {len(missing)} of {len(wanted)}{refused(batches)}: {some(missing)}")
     expect(found <= wanted, f"{when}: {some(sorted(found - wanted))} are not in the source")
 
 

@@ -207,7 +207,7 @@ class PullChecks(ConnectorSuite):
                     expect(
                         not missing,
                         f"{stream}, {gone.id} deleted after batch {killed}: "
-                        f"lost {some(sorted(missing))}{refused(found)}",
+                        f"lost {len(missing)}{refused(found)}: {some(sorted(missing))}",
                     )
                     play.source.restore(gone, stream)
 
@@ -230,9 +230,10 @@ class PullChecks(ConnectorSuite):
                 error = error_of(partial(self.make().migrate_state, cursor, version))
                 expect(error is None, f"the cursor {cursor} of version {version}: {error!r}")
                 migrated = self.make().migrate_state(cursor, version)
+                whose = f"the version {version}" if (version, cursor) in self.old_cursors else "nobody's"
                 for stream in play.source.streams:
                     found = list(read(self.make(), play, stream, migrated))
-                    expect_all(self, play.source.items(stream), found, f"{stream}, from the {version=} cursor {cursor}")
+                    expect_all(self, play.source.items(stream), found, f"{stream}, from {whose} cursor")
 
     def _found(self, play: Play, stream: str, cursor: Mapping[str, Any] | None) -> list[Batch]:
         """What the host comes by that reads from the cursor, and from the beginning where that is not known."""
