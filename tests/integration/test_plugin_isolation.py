@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import platform
 import socket
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from core.errors import PluginBug, RateLimited, ReauthRequired, SortationError, 
 from entrypoints.cli.main import main
 from plugins import manager
 from plugins.isolation import host as isolation_host
-from plugins.isolation import isolated
+from plugins.isolation import isolated, sandbox
 from plugins.isolation.host import Isolation
 from plugins.isolation.serving import MAX_SAID
 from plugins.manager import PluginManager
@@ -232,6 +233,31 @@ def test_what_it_started_ends_with_it(host: PluginManager) -> None:
     forking.close()  # type: ignore[attr-defined]
     psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("ending", ["it ends", "it is given up", "it gives nothing"])
+def test_what_it_detached_ends_with_it(host: PluginManager, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setattr(isolated, "READ_SECONDS", 2.0 if ending == "it gives nothing" else 60.0)
+    detaching = read(host, "detaches", Context(config={} if ending == "it ends" else {"stays": True}))
+    [draft] = next(detaching).drafts
+    [process] = [p for p in descendants() if p.pid == int(draft.external_id or 0)]
+    if platform.machine() in sandbox._MACHINES:
+        assert draft.attributes["refused"] == "PermissionError"
+    if ending == "it is given up":
+        detaching.close()  # type: ignore[attr-defined]
+    elif ending == "it ends":
+        assert list(detaching) == []
+    else:
+        with pytest.raises(PluginBug, match="gave nothing for 2 seconds"):
+            next(detaching)
+    assert not process.is_running()
+
+
+def test_what_is_printed_is_logged_line_by_line(host: PluginManager, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "sortation.plugin")
+    with pytest.raises(PluginBug, match="no such luck"):
+        list(read(host, "prints"))
+    assert [r.message for r in caplog.records] == ["key 7", "ab", "c", "broken off"]
 
 
 class Http:
