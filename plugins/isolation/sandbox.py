@@ -42,17 +42,17 @@ _OF_NAMES = (
 )
 """What the system's resolver reads."""
 _MACHINES = {
-    # The audit architecture of seccomp, and the numbers of what a child may not call: leaving its process group;
-    # and sockets, other processes' memory, and io_uring, which would go around both.
+    # The audit architecture of seccomp, the number of the call that opens sockets, and of what no child may call: other
+    # processes' memory, io_uring, which goes around all this, and what leaves a process group.
     "x86_64": (
         0xC000003E,
-        {"setpgid": 109, "setsid": 112},
-        {"socket": 41, "ptrace": 101, "vm_readv": 310, "vm_writev": 311, "io_uring": 425},
+        41,
+        {"ptrace": 101, "vm_readv": 310, "vm_writev": 311, "io_uring": 425, "setpgid": 109, "setsid": 112},
     ),
     "aarch64": (
         0xC00000B7,
-        {"setpgid": 154, "setsid": 157},
-        {"socket": 198, "ptrace": 117, "vm_readv": 270, "vm_writev": 271, "io_uring": 425},
+        198,
+        {"ptrace": 117, "vm_readv": 270, "vm_writev": 271, "io_uring": 425, "setpgid": 154, "setsid": 157},
     ),
 }
 _OTHER_NUMBERS = 0x40000000
@@ -89,7 +89,26 @@ def strength() -> list[str]:
     found = ["limits"]
     if sys.platform == "linux":
         found += ["files (Landlock)"] if _landlock_abi() >= 1 else []
-        found += ["sockets (seccomp)"] if platform.machine() in _MACHINES else []
+        found += ["sockets (seccomp)", "processes (seccomp)"] if platform.machine() in _MACHINES else []
+    return found
+
+
+def lacking() -> list[str]:
+    """What this machine can't keep a connector from, in words."""
+    if sys.platform != "linux":
+        return ["only Linux can keep it from files, sockets and processes of this user"]
+    abi, found = _landlock_abi(), list[str]()
+    if abi < 1:
+        found.append("it can open all files of this user: this kernel has no Landlock (Linux 5.13, switched on)")
+    elif abi < 3:
+        found.append(f"it can empty files of this user: Landlock has ABI {abi} here, not 3 (Linux 6.2)")
+    if abi < 6:
+        found.append(
+            "it can end other processes of this user, Sortation's too: Landlock "
+            f"{f'has ABI {abi}' if abi > 0 else 'is not'} here, not ABI 6 (Linux 6.12)"
+        )
+    if platform.machine() not in _MACHINES:
+        found.append(f"it can open sockets: their system calls on {platform.machine()} are not known")
     return found
 
 
@@ -167,10 +186,10 @@ def _seccomp(*, sockets: bool) -> None:
     machines whose numbers are not known."""
     if (known := _MACHINES.get(platform.machine())) is None:
         return
-    architecture, leaving, connecting = known
+    architecture, socket, forbidden = known
     load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
     allowed, refused, killed = 0x7FFF0000, 0x00050000 | errno.EACCES, 0x80000000
-    numbers = [*leaving.values(), *({} if sockets else connecting).values()]
+    numbers = [*forbidden.values(), *([] if sockets else [socket])]
     program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, killed), (load, 0, 0, 0)]
     program += [(at_least, 0, 1, _OTHER_NUMBERS), (answer, 0, 0, killed)]
     for place, number in enumerate(numbers):

@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -329,6 +330,46 @@ def test_the_doctor_says_what_fails(
     ):
         assert line in said
     assert main(["plugin", "doctor", "unheard-of"]) == 2
+
+
+def test_who_opens_sockets_of_its_own_is_named(
+    installed: list[EntryPoint], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(installed, "files", "plugins.remote_files", dist="third-party")
+    warned = "connector files opens sockets of its own: it reaches every address"
+    assert main(["plugin", "doctor"]) == 0
+    assert capsys.readouterr().out.count("opens sockets of its own") == 1
+    assert main(["plugin", "doctor", "files"]) == 0
+    assert warned in capsys.readouterr().out
+    assert main(["plugin", "list"]) == 0
+    assert warned in capsys.readouterr().out
+    assert main(["plugin", "list", "--json"]) == 0
+    told = {one["name"]: one["sockets"] for one in json.loads(capsys.readouterr().out)}
+    assert (told["files"], told["json"]) == (["files"], [])
+
+
+@pytest.mark.parametrize(
+    ("abi", "said"),
+    [
+        (-1, ["it can open all files of this user", "it can end other processes of this user"]),
+        (2, ["it can empty files of this user", "it can end other processes of this user"]),
+        (5, ["it can end other processes of this user, Sortation's too: Landlock has ABI 5 here"]),
+        (6, []),
+    ],
+)
+def test_the_doctor_says_what_this_kernel_lacks(
+    installed: list[EntryPoint],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    abi: int,
+    said: list[str],
+) -> None:
+    monkeypatch.setattr(sandbox, "_landlock_abi", lambda: abi)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert main(["plugin", "doctor", "json"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "can't keep" in line]
+    assert [part in line for part, line in zip(said, lines, strict=True)] == [True] * len(said)
 
 
 def test_a_killed_zygote_is_replaced_and_one_whose_host_is_gone_goes(host: PluginManager) -> None:
