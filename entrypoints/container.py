@@ -432,6 +432,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    put_off_job = providers.Callable(jobs.put_off_job, uow=uow, clock=clock)
     renew_job = providers.Callable(jobs.renew_job, lease_seconds=settings.provided.lease_seconds, uow=uow)
     fail_job = providers.Callable(
         jobs.fail_job, backoff_seconds=settings.provided.job_backoff_seconds, uow=uow, clock=clock, ids=ids
@@ -492,7 +493,11 @@ class Container(containers.DeclarativeContainer):
     start_reembedding = providers.Callable(embed.start_reembedding, system=system, uow=uow, embedder=embedder, ids=ids)
 
     publish_due = providers.Callable(
-        relay.publish_due, share=settings.provided.tenant_share, system=system, broker=broker
+        relay.publish_due,
+        share=settings.provided.tenant_share,
+        sync_share=settings.provided.tenant_sync_share,
+        system=system,
+        broker=broker,
     )
     queue_syncs = providers.Callable(
         relay.queue_syncs, max_attempts=settings.provided.job_max_attempts, system=system, ids=ids

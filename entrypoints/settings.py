@@ -82,6 +82,8 @@ class Settings:
     worker_concurrency: int
     worker_streams: tuple[str, ...]
     """The streams that a worker serves."""
+    sync_concurrency: int
+    """How many syncs a worker that serves nothing else has at once."""
     lease_seconds: float
     republish_after_seconds: float
     job_max_attempts: int
@@ -101,7 +103,9 @@ class Settings:
     refit_delay_seconds: float
     """How long after a person's decision the ensemble learns of it: what is decided meanwhile is learned with it."""
     tenant_share: int
-    """How many jobs of one tenant may be in flight at once."""
+    """How many jobs of one tenant and stream may be in flight at once."""
+    tenant_sync_share: int
+    """How many of its syncs."""
     max_upload_bytes: int
     max_webhook_bytes: int
     public_url: str
@@ -198,6 +202,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         llm_api_key = env.str("LLM_API_KEY", None)
         llm_base_url = env.str("LLM_BASE_URL", None, validate=_url("http", "https"))
         embeddings_api_key = env.str("EMBEDDINGS_API_KEY", None)
+        sync_concurrency = env.int("SYNC_CONCURRENCY", 4, validate=_at_least_one) or 1
         settings = Settings(
             profile=_choice(env, "PROFILE", "dev", "stage", "prod"),
             data_dir=env.path("DATA_DIR", Path("sortation-data")).absolute(),
@@ -213,6 +218,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             api_threads=env.int("API_THREADS", 8, validate=_at_least_one),
             worker_concurrency=env.int("WORKER_CONCURRENCY", os.cpu_count() or 1, validate=_at_least_one),
             worker_streams=_streams(env),
+            sync_concurrency=sync_concurrency,
             lease_seconds=env.float("LEASE_SECONDS", 30.0, validate=_positive),
             republish_after_seconds=env.float("REPUBLISH_AFTER_SECONDS", 15.0, validate=_positive),
             job_max_attempts=env.int("JOB_MAX_ATTEMPTS", 5, validate=_at_least_one),
@@ -225,6 +231,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             learn_delay_seconds=env.float("LEARN_DELAY_SECONDS", 30.0, validate=validate.Range(0)),
             refit_delay_seconds=env.float("REFIT_DELAY_SECONDS", 5.0, validate=validate.Range(0)),
             tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
+            tenant_sync_share=env.int("TENANT_SYNC_SHARE", max(sync_concurrency // 2, 1), validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
             public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
@@ -360,11 +367,16 @@ def _oidc_providers(written: str) -> tuple[IdentityProvider, ...]:
 
 
 def _streams(env: Env) -> tuple[str, ...]:
+    """Those that are named; of names that begin with a dash, all but these."""
     everything = [stream.value for stream in Stream]
-    named = tuple(dict.fromkeys(env.list("WORKER_STREAMS", everything)))
-    if unknown := sorted(set(named) - set(everything)):
+    named = _names(env.list("WORKER_STREAMS", everything) or ())
+    if unknown := sorted({name.removeprefix("-") for name in named} - {*everything}):
         raise SettingsError(f"SORTATION_WORKER_STREAMS: {unknown[0]!r} is none of {', '.join(everything)}.")
-    return named
+    wanted = [name for name in named if not name.startswith("-")] or everything
+    streams = tuple(dict.fromkeys(name for name in wanted if f"-{name}" not in named))
+    if not streams:
+        raise SettingsError("SORTATION_WORKER_STREAMS leaves none.")
+    return streams
 
 
 def _policy(values: Iterable[str]) -> None:

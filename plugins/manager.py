@@ -10,6 +10,7 @@ import logging
 import pkgutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePath
 from types import MappingProxyType
@@ -50,8 +51,8 @@ class PluginManager:
         self._isolation = isolation
         self._connectors: dict[str, ConnectorManifest] = {}
         self._rule_types: dict[str, RuleTypeManifest] = {}
-        found = sorted(entry_points(group=hookspecs.PROJECT), key=lambda e: (_owner(e) != BUILT_IN, _owner(e), e.name))
-        blocked = [e for e in found if (names := {e.name, _owner(e)}) & block or (allow and not names & allow)]
+        found = _found()
+        blocked = [e for e in found if (names := {e.entry.name, e.owner}) & block or (allow and not names & allow)]
         offered = iter(self._offered([e for e in found if e not in blocked]))
         self._inventory = tuple(self._kept(e, None if e in blocked else next(offered)) for e in found)
 
@@ -124,20 +125,20 @@ class PluginManager:
                 found.append(f"{type(error).__name__}: {error}")
         return found
 
-    def _offered(self, entries: Sequence[EntryPoint]) -> list[Offers | BaseException]:
+    def _offered(self, entries: Sequence[_Found]) -> list[Offers | BaseException]:
         """What each offers, or why it does not. Third parties' are each loaded alone, ours together."""
         if self._isolation is None:
-            return [_offers(entry) for entry in entries]
-        ours = [entry for entry in entries if _owner(entry) == BUILT_IN]
-        found: list[Offers | BaseException] = []
-        for group in [ours, *([entry] for entry in entries[len(ours) :])]:
+            return [_offers(found.entry) for found in entries]
+        ours = [found for found in entries if found.owner == BUILT_IN]
+        offered: list[Offers | BaseException] = []
+        for group in [ours, *([one] for one in entries[len(ours) :])]:
             try:
-                found += self._isolation.load([(entry.name, entry.value) for entry in group])
+                offered += self._isolation.load([(one.entry.name, one.entry.value) for one in group])
             except PluginBug as error:
-                found += [error] * len(group)
-        return found
+                offered += [error] * len(group)
+        return offered
 
-    def _kept(self, entry: EntryPoint, offered: Offers | BaseException | None) -> PluginInfo:
+    def _kept(self, found: _Found, offered: Offers | BaseException | None) -> PluginInfo:
         """What the inventory says of an entry point (`offered` is None where it is blocked); keeps what it offers."""
         connectors: Sequence[ConnectorManifest] = ()
         rule_types: Sequence[RuleTypeManifest] = ()
@@ -161,13 +162,13 @@ class PluginManager:
         else:
             state, error = PluginState.FAILED, "".join(traceback.format_exception(offered))
         if state in (PluginState.FAILED, PluginState.INCOMPATIBLE):
-            log.warning("plugin %s of %s is %s: %s", entry.name, _owner(entry), state, error)
+            log.warning("plugin %s of %s is %s: %s", found.entry.name, found.owner, state, error)
         self._connectors |= {manifest.key: manifest for manifest in connectors}
         self._rule_types |= {manifest.key: manifest for manifest in rule_types}
         return PluginInfo(
-            name=entry.name,
-            distribution=_owner(entry),
-            version=entry.dist.version if entry.dist else "",
+            name=found.entry.name,
+            distribution=found.owner,
+            version=found.version,
             state=state,
             connectors=tuple(connectors),
             rule_types=tuple(rule_types),
@@ -226,5 +227,17 @@ def _offers(entry: EntryPoint) -> Offers | BaseException:
         return error
 
 
-def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else ""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    entry: EntryPoint
+    owner: str
+    version: str
+
+
+def _found() -> list[_Found]:
+    """The installed entry points, ours first. Each distribution is asked once who it is: it reads its metadata anew
+    each time."""
+    entries = list(entry_points(group=hookspecs.PROJECT))
+    known = {id(e.dist): (e.dist.name, e.dist.version) for e in {id(e.dist): e for e in entries}.values() if e.dist}
+    found = [_Found(entry, *known.get(id(entry.dist), ("", ""))) for entry in entries]
+    return sorted(found, key=lambda one: (one.owner != BUILT_IN, one.owner, one.entry.name))

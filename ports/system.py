@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
@@ -38,10 +39,11 @@ class SystemStorage(Protocol):
         ...
 
     def take_due(
-        self, *, share: int, limit: int
+        self, *, share: int, limit: int, shares: Mapping[str, int] = MappingProxyType({})
     ) -> AbstractContextManager[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
         """Due jobs as (tenant, job, stream, headers), locked while the context is open, and marked as published when
-        it ends without an error; at most `share` of a tenant are in flight at once."""
+        it ends without an error; at most `share` of a tenant and stream are in flight at once, of streams that are in
+        `shares` as many as these say."""
         ...
 
     def queue_syncs(self, ids: Sequence[UUID], *, max_attempts: int) -> int:

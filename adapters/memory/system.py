@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from adapters.memory.state import KeptJob, MemoryStore, TenantState
@@ -42,9 +43,16 @@ class MemorySystem:
             return next((sign_in for sign_in in found if sign_in is not None), None)
 
     @contextmanager
-    def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+    def take_due(
+        self, *, share: int, limit: int, shares: Mapping[str, int] = MappingProxyType({})
+    ) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
         with self._store.lock:
-            due = [job for state in self._store.tenants.values() for job in self._due(state, share)]
+            due = [
+                job
+                for state in self._store.tenants.values()
+                for stream in Stream
+                for job in self._due(state, stream, shares.get(stream, share))
+            ]
             taken = sorted(due, key=lambda job: (job.due_at, job.id))[:limit]
             ids = {job.id for job in taken}
             self._taken |= ids
@@ -58,8 +66,8 @@ class MemorySystem:
         finally:
             self._taken -= ids
 
-    def _due(self, state: TenantState, share: int) -> list[Job]:
-        jobs = [kept.job for kept in state.jobs.values()]
+    def _due(self, state: TenantState, stream: Stream, share: int) -> list[Job]:
+        jobs = [kept.job for kept in state.jobs.values() if kept.job.stream is stream]
         flying = sum(job.status in (JobStatus.PUBLISHED, JobStatus.RUNNING) for job in jobs)
         due = sorted(
             (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from uuid import UUID
 
 import psycopg
@@ -29,22 +31,43 @@ from core.errors import Transient
 from ports.clock import Ids
 from ports.system import StreamStats
 
-# No more of a tenant at once than its share; who has fewer jobs in flight is served as well as who has many.
+# No more of a tenant and stream at once than its share; who has fewer jobs in flight is served as well as who has many.
+# What waits is found by stepping from one tenant and stream to the next in the index, however many jobs each has; of
+# those that have room, only the first :limit can have any of the first :limit jobs. Twice as many are looked at, for a
+# second relay, which skips what the first one takes.
 _TAKE = text("""
-    WITH waiting AS (
-        SELECT DISTINCT tenant_id FROM jobs WHERE status = 'queued' AND due_at <= now()
-    ), flying AS (
-        SELECT tenant_id, count(*) AS n FROM jobs WHERE status IN ('published', 'running') GROUP BY tenant_id
+    WITH RECURSIVE queued AS (
+        (SELECT tenant_id, stream, due_at, id FROM jobs WHERE status = 'queued'
+         ORDER BY tenant_id, stream, due_at, id LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM queued CROSS JOIN LATERAL (
+            SELECT tenant_id, stream, due_at, id FROM jobs
+            WHERE status = 'queued' AND (tenant_id, stream) > (queued.tenant_id, queued.stream)
+            ORDER BY tenant_id, stream, due_at, id LIMIT 1
+        ) AS next
+    ), counted AS MATERIALIZED (
+        SELECT *, coalesce((CAST(:shares AS jsonb) ->> stream)::int, :share) - (
+            SELECT count(*) FROM jobs AS flying
+            WHERE flying.tenant_id = queued.tenant_id AND flying.stream = queued.stream
+                AND flying.status IN ('published', 'running')
+        ) AS room
+        FROM queued WHERE due_at <= now()
+    ), waiting AS (
+        SELECT * FROM counted WHERE room > 0 ORDER BY due_at, id LIMIT :limit
+    ), first AS MATERIALIZED (
+        SELECT one.tenant_id, one.id FROM waiting CROSS JOIN LATERAL (
+            SELECT tenant_id, id, due_at FROM jobs
+            WHERE jobs.tenant_id = waiting.tenant_id AND jobs.stream = waiting.stream
+                AND status = 'queued' AND due_at <= now()
+            ORDER BY due_at, id LIMIT waiting.room
+        ) AS one
+        ORDER BY one.due_at, one.id LIMIT 2 * :limit
     )
-    SELECT j.tenant_id, j.id, j.stream, j.request_id, j.trace_parent
-    FROM waiting LEFT JOIN flying USING (tenant_id)
-    CROSS JOIN LATERAL (
-        SELECT * FROM jobs
-        WHERE jobs.tenant_id = waiting.tenant_id AND status = 'queued' AND due_at <= now()
-        ORDER BY due_at, id LIMIT greatest(:share - coalesce(flying.n, 0), 0)
-        FOR UPDATE SKIP LOCKED
-    ) AS j
-    ORDER BY j.due_at, j.id LIMIT :limit
+    SELECT jobs.tenant_id, jobs.id, jobs.stream, jobs.request_id, jobs.trace_parent
+    FROM first JOIN jobs USING (tenant_id, id)
+    WHERE jobs.status = 'queued'
+    ORDER BY jobs.due_at, jobs.id LIMIT :limit
+    FOR UPDATE OF jobs SKIP LOCKED
 """)
 
 _REAP = text("""
@@ -87,9 +110,12 @@ class PostgresSystem:
         return None if row is None else to_sign_in(row)
 
     @contextmanager
-    def take_due(self, *, share: int, limit: int) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+    def take_due(
+        self, *, share: int, limit: int, shares: Mapping[str, int] = MappingProxyType({})
+    ) -> Iterator[Sequence[tuple[UUID, UUID, str, Mapping[str, str]]]]:
+        given = {"share": share, "limit": limit, "shares": json.dumps(dict(shares))}
         with passing_faults(), self._engine.connect() as connection:
-            rows = connection.execute(_TAKE, {"share": share, "limit": limit}).all()
+            rows = connection.execute(_TAKE, given).all()
             yield [
                 (
                     row.tenant_id,

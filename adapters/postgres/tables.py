@@ -328,8 +328,8 @@ jobs = Table(
     a_time("started_at", null=True),
     a_time("finished_at", null=True),
     of_tenant(),
-    Index("jobs_due", "tenant_id", "due_at", "id", postgresql_where=text("status = 'queued'")),
-    Index("jobs_in_flight", "tenant_id", "id", postgresql_where=text("status IN ('published', 'running')")),
+    Index("jobs_due", "tenant_id", "stream", "due_at", "id", postgresql_where=text("status = 'queued'")),
+    Index("jobs_in_flight", "tenant_id", "stream", "id", postgresql_where=text("status IN ('published', 'running')")),
     Index("jobs_dead", "tenant_id", "stream", "id", postgresql_where=text("status = 'dead'")),
     Index(
         "jobs_one_sync",

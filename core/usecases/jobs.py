@@ -25,6 +25,8 @@ from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
 
 MAX_ERROR = 500
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=15)
+"""Of a job for which there is no room."""
 
 
 def claim_job(
@@ -50,6 +52,17 @@ def claim_job(
             job = None
         tx.commit()
     return job
+
+
+def put_off_job(job: Job, reason: str, *, uow: UnitOfWork, clock: Clock) -> None:
+    """Gives back a job for which there is no room now, as if it had not been claimed. It is due again in a second; one
+    that has waited for long, after longer, so that many that wait take no time from those that work. Raises
+    `LeaseLost`."""
+    now = clock.now()
+    wait = min(max((now - job.created_at) / 4, SHORTEST_WAIT), LONGEST_WAIT)
+    with uow.begin(worker_actor(job.tenant_id)) as tx:
+        tx.jobs.put_off(job, reason, due_at=now + wait)
+        tx.commit()
 
 
 def renew_job(job: Job, *, lease_seconds: float, uow: UnitOfWork) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.domain.jobs import Stream
 from ports.broker import Broker
 from ports.clock import Ids
 from ports.system import SystemStorage
@@ -13,10 +14,10 @@ IDEMPOTENCY_DAYS = 2
 """How long a repeated request is recognised: clients retry for hours, not for days."""
 
 
-def publish_due(*, share: int, system: SystemStorage, broker: Broker) -> int:
-    """Publishes due jobs, at most `share` in flight of a tenant; returns how many. Raises `Transient`: what was not
-    published stays queued, and what was published twice is claimed once."""
-    with system.take_due(share=share, limit=PUBLISH_AT_ONCE) as due:
+def publish_due(*, share: int, sync_share: int, system: SystemStorage, broker: Broker) -> int:
+    """Publishes due jobs, at most `share` in flight of a tenant and stream, and `sync_share` of its syncs; returns how
+    many. Raises `Transient`: what was not published stays queued, and what was published twice is claimed once."""
+    with system.take_due(share=share, limit=PUBLISH_AT_ONCE, shares={Stream.SYNC: sync_share}) as due:
         for tenant_id, job_id, stream, headers in due:
             broker.publish(tenant_id, job_id, stream, headers)
     return len(due)

@@ -20,6 +20,7 @@ import typer
 
 from core.errors import Invalid
 from plugins.hookspecs import PROJECT
+from plugins.isolation.host import LOOK_SECONDS
 
 INSTALL_EXAMPLES = """Examples:
 
@@ -61,7 +62,11 @@ def install(
     code = subprocess.run([sys.executable, "-m", "entrypoints.cli", "plugin", "doctor", *plugins], check=False)  # noqa: S603
     if code.returncode:
         remove = f"{sys.executable} -m pip uninstall {' '.join(plugins)}"
-        typer.echo(f"sortation: not all of it works, and it hurts nobody; to remove it: {remove}", err=True)
+        typer.echo(
+            "sortation: not all of it works. That hurts no other plugin, but each start of the API and of a worker's "
+            f"processes waits {LOOK_SECONDS:.0f} s for one that hangs when it is imported; to remove it: {remove}",
+            err=True,
+        )
         raise typer.Exit(1)
     typer.echo("Restart the API and the workers (all of `sortation up`): they load plugins when they start.")
 

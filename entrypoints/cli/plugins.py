@@ -43,6 +43,11 @@ app = typer.Typer(
 )
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array instead of a table.")]
 
+_UNGUARDED = (
+    "it reaches every address that this machine does, private ones too; the host's policy on addresses "
+    "(SORTATION_HTTP_ALLOW), rate limits and redaction do not hold for what it sends"
+)
+
 
 @app.callback(invoke_without_command=True)
 def root(context: typer.Context) -> None:
@@ -68,6 +73,8 @@ def list_(as_json: JsonOption = False) -> None:
             ", ".join(m.key for m in info.rule_types),
         )
     screen().print(table)
+    for key in [key for info in host.inventory() for key in _with_sockets(info)]:
+        typer.echo(f"connector {key} opens sockets of its own: {_UNGUARDED}")
 
 
 @app.command()
@@ -92,11 +99,15 @@ def doctor(
         for what, key, fault in _made(host, isolation, info):
             typer.echo(f"  {what} {key}: {fault or 'ok'}")
             faults += fault is not None
+        for key in _with_sockets(info):
+            typer.echo(f"  connector {key} opens sockets of its own: {_UNGUARDED}")
         deprecated = [line for m in info.connectors for line in deprecations_of(m)]
         deprecated += [line for m in info.rule_types for line in deprecations_of(m)]
         for line in deprecated:
             typer.echo(f"  deprecated: {line}")
     typer.echo(f"connectors are shut in by: {', '.join(sandbox.strength())} ({platform.system()} {platform.release()})")
+    for line in sandbox.lacking():
+        typer.echo(f"  what this system can't keep a connector from: {line}")
     if faults:
         raise typer.Exit(1)
 
@@ -150,6 +161,10 @@ def _host() -> tuple[PluginManager, Isolation]:
     return PluginManager(frozenset(settings.plugins_allow), frozenset(settings.plugins_block), isolation), isolation
 
 
+def _with_sockets(info: PluginInfo) -> list[str]:
+    return [m.key for m in info.connectors if m.sockets]
+
+
 def _told(info: PluginInfo) -> dict[str, Any]:
     return {
         "name": info.name,
@@ -157,6 +172,7 @@ def _told(info: PluginInfo) -> dict[str, Any]:
         "version": info.version,
         "state": info.state.value,
         "connectors": [m.key for m in info.connectors],
+        "sockets": _with_sockets(info),
         "rule_types": [m.key for m in info.rule_types],
         "error": info.error,
     }

@@ -16,18 +16,18 @@ import typer
 from rich.console import Console
 
 from adapters.embedded.processes import DataDirLock, Supervisor
+from core.domain.jobs import Stream
 from core.errors import StartFailed
 from entrypoints.cli import demo, running, stopping
 from entrypoints.cli.services import bring_up, check_port
 from entrypoints.cli.stopping import deferred
-from entrypoints.settings import Settings, load_settings
+from entrypoints.settings import PREFIX, Settings, load_settings
 
 READY_SECONDS = 90.0
 DEATHS = 3
 """An API that died so often while starting will not start."""
 STATEMENT = Path("examples/statement.csv")
 HISTORY = "history.csv"
-PARTS = ("api", "worker", "relay")
 EXAMPLES = """Examples:
 
 \b
@@ -59,7 +59,7 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Run everything here: database, broker, API, worker and relay.
+    """Run everything here: database, broker, API, workers and relay.
 
     PostgreSQL and Valkey come along, unless SORTATION_DATABASE_URL and SORTATION_BROKER_URL name others. Data stays in
     one directory. Serves until Ctrl-C, and leaves no process behind.
@@ -125,13 +125,27 @@ def _services(settings: Settings) -> Iterator[Sequence[str]]:
         _migrate(settings)
         running.note(settings)
         stack.callback(running.forget, settings)
-        typer.echo(f"Starting {', '.join(PARTS)} ... (logs in {settings.data_dir / 'logs'})")
+        parts = _parts(settings)
+        typer.echo(f"Starting {', '.join(parts)} ... (logs in {settings.data_dir / 'logs'})")
         with deferred():
-            for part in PARTS:
+            for part, (command, own) in parts.items():
                 # -P, or packages in the present directory would stand in for ours.
-                environment = running.child_environment(settings, owner=part == "relay")
-                supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", part], environment)
+                environment = {**running.child_environment(settings, owner=part == "relay"), **own}
+                supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", command], environment)
         yield events
+
+
+def _parts(settings: Settings) -> dict[str, tuple[str, dict[str, str]]]:
+    """The command of each part, and what its environment has of its own. Syncs have a worker for themselves, so that
+    those which hang hold up nothing else."""
+    syncs = [name for name in settings.worker_streams if name == Stream.SYNC.value]
+    rest = [name for name in settings.worker_streams if name != Stream.SYNC.value]
+    workers = {name: streams for name, streams in (("worker", rest), ("syncs", syncs)) if streams}
+    return {
+        "api": ("api", {}),
+        **{name: ("worker", {f"{PREFIX}WORKER_STREAMS": ",".join(streams)}) for name, streams in workers.items()},
+        "relay": ("relay", {}),
+    }
 
 
 def _migrate(settings: Settings) -> None:

@@ -10,12 +10,14 @@ from celery.signals import setup_logging, worker_process_init
 from adapters.celery.broker import TASK, make_celery
 from adapters.embedded.processes import die_with_parent
 from core.domain.inventories import Role
+from core.domain.jobs import Stream
 from entrypoints.announcing import announce
 from entrypoints.container import Container
 from entrypoints.garbage import collect_less
 from entrypoints.observability import set_up_logging, set_up_tracing
 from entrypoints.settings import Settings
 from entrypoints.worker.runner import run_job
+from entrypoints.worker.slots import Slots
 
 
 def make_worker(settings: Settings) -> Celery:
@@ -24,6 +26,7 @@ def make_worker(settings: Settings) -> Celery:
         import adapters.openai.llm  # noqa: F401 - before the fork, so that its processes share it
     app = make_celery(settings.broker_url or "")
     containers: list[Container] = []
+    slots = sync_slots(settings)
 
     def start(**_: object) -> None:
         die_with_parent()
@@ -40,9 +43,25 @@ def make_worker(settings: Settings) -> Celery:
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def run(tenant_id: str, job_id: str) -> None:
-        run_job(containers[0], UUID(tenant_id), UUID(job_id))
+        run_job(containers[0], UUID(tenant_id), UUID(job_id), slots)
 
     return app
+
+
+def concurrency(settings: Settings) -> int:
+    """How many processes a worker of these settings has: syncs wait for others, all else computes."""
+    return settings.sync_concurrency if _syncs_alone(settings) else settings.worker_concurrency
+
+
+def sync_slots(settings: Settings) -> Slots | None:
+    """What keeps syncs, which may hang, from a worker's last process; None where there is nothing to keep free."""
+    if _syncs_alone(settings) or settings.worker_concurrency == 1:
+        return None
+    return Slots(settings.worker_concurrency - 1)
+
+
+def _syncs_alone(settings: Settings) -> bool:
+    return settings.worker_streams == (Stream.SYNC.value,)
 
 
 def run_worker(settings: Settings) -> None:
@@ -51,7 +70,7 @@ def run_worker(settings: Settings) -> None:
     app.worker_main(
         [
             "worker",
-            f"--concurrency={settings.worker_concurrency}",
+            f"--concurrency={concurrency(settings)}",
             f"--queues={','.join(settings.worker_streams)}",
             "--without-gossip",
             "--without-mingle",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Event, Thread
 from uuid import UUID
 
@@ -14,12 +14,16 @@ from core.domain.jobs import Job, Stream
 from core.errors import LeaseLost, Transient, WorkerLost
 from entrypoints.container import Container
 from entrypoints.observability import span
+from entrypoints.worker.slots import Slots
 
 log = structlog.get_logger()
 
+BUSY = "waits for other syncs to end: the worker's last process is kept for other work"
 
-def run_job(container: Container, tenant_id: UUID, job_id: UUID) -> None:
-    """Carries the job out if it is to be had. What goes wrong is the job's: it is queued again or dead, and logged."""
+
+def run_job(container: Container, tenant_id: UUID, job_id: UUID, slots: Slots | None = None) -> None:
+    """Carries the job out if it is to be had, and for a sync one of the `slots` (None: there is no end of them). What
+    goes wrong is the job's: it is queued again or dead, and logged."""
     job = container.claim_job(tenant_id, job_id)
     if job is None:
         log.debug("job not to be had", job_id=str(job_id))
@@ -29,8 +33,13 @@ def run_job(container: Container, tenant_id: UUID, job_id: UUID) -> None:
             tenant_id=str(tenant_id), job_id=str(job_id), request_id=job.request_id, stream=job.stream.value
         ),
         span(f"job {job.stream.value}", job.trace_parent),
+        _slot(slots, job) as free,
     ):
         try:
+            if not free:
+                container.put_off_job(job, BUSY)
+                log.info("sync put off", reason=BUSY)
+                return
             if job.attempts > job.max_attempts:
                 raise WorkerLost
             with _renewing(container, job), _uncollected(job.stream):
@@ -56,6 +65,10 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.SYNC: container.sync_connection,
         Stream.MAIL: container.send_mail,
     }
+
+
+def _slot(slots: Slots | None, job: Job) -> AbstractContextManager[bool]:
+    return nullcontext(True) if slots is None or job.stream is not Stream.SYNC else slots.one()
 
 
 @contextmanager

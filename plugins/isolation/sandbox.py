@@ -2,7 +2,8 @@
 
 It keeps what it was born with: an environment without secrets, its pair of sockets, and the file that it is to read.
 On Linux it then opens no other files than Python's and the plugin's own and a folder for scratch (Landlock), and no
-sockets (seccomp); on other systems only limits hold.
+sockets (seccomp), and starts nothing that leaves its process group, so that all of it ends together; on other systems
+only limits hold.
 """
 
 from __future__ import annotations
@@ -41,10 +42,18 @@ _OF_NAMES = (
 )
 """What the system's resolver reads."""
 _MACHINES = {
-    # The audit architecture of seccomp, and the numbers of what a child may not call: sockets, other processes'
-    # memory, and io_uring, which would go around both.
-    "x86_64": (0xC000003E, {"socket": 41, "ptrace": 101, "vm_readv": 310, "vm_writev": 311, "io_uring": 425}),
-    "aarch64": (0xC00000B7, {"socket": 198, "ptrace": 117, "vm_readv": 270, "vm_writev": 271, "io_uring": 425}),
+    # The audit architecture of seccomp, the number of the call that opens sockets, and of what no child may call: other
+    # processes' memory, io_uring, which goes around all this, and what leaves a process group.
+    "x86_64": (
+        0xC000003E,
+        41,
+        {"ptrace": 101, "vm_readv": 310, "vm_writev": 311, "io_uring": 425, "setpgid": 109, "setsid": 112},
+    ),
+    "aarch64": (
+        0xC00000B7,
+        198,
+        {"ptrace": 117, "vm_readv": 270, "vm_writev": 271, "io_uring": 425, "setpgid": 154, "setsid": 157},
+    ),
 }
 _OTHER_NUMBERS = 0x40000000
 """From here on x86-64 has the same calls once more, with numbers of their own (x32)."""
@@ -65,14 +74,14 @@ def limit(memory: int, seconds: int) -> None:
 
 
 def shut_in(readable: Iterable[Path], scratch: Path, *, sockets: bool) -> None:
-    """From here on this process and all that it starts open no files but these, and no sockets unless `sockets`."""
+    """From here on this process and all that it starts open no files but these, no sockets unless `sockets`, and stay
+    in its process group."""
     if sys.platform != "linux":
         return
     _prctl(_DEATH_SIGNAL, 9)
     _prctl(_NO_NEW_PRIVILEGES, 1)
     _landlock([*readable, *(map(Path, _OF_NAMES) if sockets else ())], scratch)
-    if not sockets:
-        _seccomp()
+    _seccomp(sockets=sockets)
 
 
 def strength() -> list[str]:
@@ -80,7 +89,26 @@ def strength() -> list[str]:
     found = ["limits"]
     if sys.platform == "linux":
         found += ["files (Landlock)"] if _landlock_abi() >= 1 else []
-        found += ["sockets (seccomp)"] if platform.machine() in _MACHINES else []
+        found += ["sockets (seccomp)", "processes (seccomp)"] if platform.machine() in _MACHINES else []
+    return found
+
+
+def lacking() -> list[str]:
+    """What this machine can't keep a connector from, in words."""
+    if sys.platform != "linux":
+        return ["only Linux can keep it from files, sockets and processes of this user"]
+    abi, found = _landlock_abi(), list[str]()
+    if abi < 1:
+        found.append("it can open all files of this user: this kernel has no Landlock (Linux 5.13, switched on)")
+    elif abi < 3:
+        found.append(f"it can empty files of this user: Landlock has ABI {abi} here, not 3 (Linux 6.2)")
+    if abi < 6:
+        found.append(
+            "it can end other processes of this user, Sortation's too: Landlock "
+            f"{f'has ABI {abi}' if abi > 0 else 'is not'} here, not ABI 6 (Linux 6.12)"
+        )
+    if platform.machine() not in _MACHINES:
+        found.append(f"it can open sockets: their system calls on {platform.machine()} are not known")
     return found
 
 
@@ -153,15 +181,15 @@ def _called(libc: ctypes.CDLL, number: int, *arguments: int | bytes) -> int:
     return result
 
 
-def _seccomp() -> None:
+def _seccomp(*, sockets: bool) -> None:
     """The calls named above fail with EACCES: a filter of classic BPF, as seccomp(2) describes it. Does nothing on
     machines whose numbers are not known."""
     if (known := _MACHINES.get(platform.machine())) is None:
         return
-    architecture, forbidden = known
+    architecture, socket, forbidden = known
     load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
     allowed, refused, killed = 0x7FFF0000, 0x00050000 | errno.EACCES, 0x80000000
-    numbers = list(forbidden.values())
+    numbers = [*forbidden.values(), *([] if sockets else [socket])]
     program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, killed), (load, 0, 0, 0)]
     program += [(at_least, 0, 1, _OTHER_NUMBERS), (answer, 0, 0, killed)]
     for place, number in enumerate(numbers):

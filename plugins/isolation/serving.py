@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
@@ -35,13 +35,16 @@ def serve(to: socket.socket, file: int | None, scratch: str) -> None:
     assert isinstance(call, wire.Call)  # noqa: S101 - the first frame is one
     _settle(call, scratch)
     channel = _Channel(to)
-    _speak(channel)
+    spoken = _speak(channel)
     try:
         for frame in _DOING[call.do](call, channel, file):
+            if isinstance(frame, wire.Done):
+                _finish(spoken)
             channel.send(frame)
     except wire.Closed:
         return
     except BaseException as error:  # a plugin may even call sys.exit()
+        _finish(spoken)
         channel.send(_failure(error))
 
 
@@ -94,19 +97,35 @@ def _places(modules: Iterable[str]) -> list[Path]:
 
 
 class _Spoken(io.TextIOBase):
-    """What a plugin prints goes to the connection's log."""
+    """What a plugin prints goes to the connection's log, line by line, in however many pieces it comes; of a long line
+    without its middle."""
 
     def __init__(self, to: _Channel, level: int) -> None:
         self._to = to
         self._level = level
+        self._begun = ""
+        self._lock = RLock()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        if text.strip():
-            self._to.send(wire.Line(level=self._level, text=without_middle(text.rstrip(), MAX_SAID)))
+        *whole, rest = text.split("\n")
+        with self._lock:
+            for line in whole:
+                self._begun += line
+                self.finish()
+            self._begun += rest
+            if len(self._begun) > 2 * MAX_SAID:
+                self._begun = without_middle(self._begun, MAX_SAID)
         return len(text)
+
+    def finish(self) -> None:
+        """Ends the line that was begun."""
+        with self._lock:
+            line, self._begun = self._begun.rstrip(), ""
+            if line:
+                self._to.send(wire.Line(level=self._level, text=without_middle(line, MAX_SAID)))
 
 
 class _Lines(logging.Handler):
@@ -118,9 +137,16 @@ class _Lines(logging.Handler):
         self._to.send(wire.Line(level=record.levelno, text=without_middle(self.format(record), MAX_SAID)))
 
 
-def _speak(to: _Channel) -> None:
-    sys.stdout, sys.stderr = _Spoken(to, logging.INFO), _Spoken(to, logging.WARNING)
+def _speak(to: _Channel) -> Sequence[_Spoken]:
+    spoken = _Spoken(to, logging.INFO), _Spoken(to, logging.WARNING)
+    sys.stdout, sys.stderr = spoken
     logging.basicConfig(handlers=[_Lines(to)], level=logging.INFO, format="%(message)s", force=True)
+    return spoken
+
+
+def _finish(spoken: Iterable[_Spoken]) -> None:
+    for one in spoken:
+        one.finish()
 
 
 class _Http:

@@ -62,6 +62,37 @@ def test_no_more_of_a_tenant_at_once_than_its_share(storage: Storage) -> None:
         assert [job for _, job, _, _ in taken] == many[2:3]
 
 
+def test_a_tenants_share_of_one_stream_leaves_its_others_alone(storage: Storage) -> None:
+    busy, other = storage.tenant(), storage.tenant()
+    held = [storage.claim(busy, storage.job(busy, Stream.PROCESS)) for _ in range(2)]
+    waiting = storage.job(busy, Stream.PROCESS)
+    delivery, reading = storage.job(busy, Stream.WEBHOOK), storage.job(other, Stream.PROCESS)
+    with storage.system.take_due(share=2, limit=9) as taken:
+        assert [job for _, job, _, _ in taken] == [delivery, reading]
+    with storage.writing(busy) as tx:
+        tx.jobs.finish(held[0])
+    with storage.system.take_due(share=2, limit=9) as taken:
+        assert [job for _, job, _, _ in taken] == [waiting]
+
+
+def test_a_stream_may_have_a_share_of_its_own(storage: Storage) -> None:
+    actor = storage.tenant()
+    jobs = {stream: [storage.job(actor, stream) for _ in range(3)] for stream in (Stream.PROCESS, Stream.LLM)}
+    with storage.system.take_due(share=2, limit=9, shares={Stream.LLM: 1}) as taken:
+        assert [job for _, job, _, _ in taken] == [*jobs[Stream.PROCESS][:2], jobs[Stream.LLM][0]]
+    with storage.system.take_due(share=2, limit=9, shares={Stream.LLM: 1}) as taken:
+        assert list(taken) == []
+
+
+def test_what_is_not_due_yet_hides_nothing_that_is(storage: Storage) -> None:
+    actor = storage.tenant()
+    for stream in (Stream.INGEST, Stream.WEBHOOK):
+        storage.job(actor, stream, delay_seconds=3600)
+    due = storage.job(actor, Stream.PROCESS)
+    with storage.system.take_due(share=2, limit=9) as taken:
+        assert [job for _, job, _, _ in taken] == [due]
+
+
 def test_no_more_jobs_are_taken_than_the_limit(storage: Storage) -> None:
     actor = storage.tenant()
     jobs = [storage.job(actor) for _ in range(3)]

@@ -66,6 +66,20 @@ CONNECTORS = {
     "Patches": "json.loads = lambda *_: 0; Draft.__repr__ = lambda _: 'patched'; yield Batch(drafts=(draft(1),))",
     "Forks": """child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
         yield Batch(drafts=(draft(child.pid),)); time.sleep(600)""",
+    "Detaches": """told, tell = os.pipe(); refused = ''
+        if os.fork() == 0:
+            try: os.setsid()
+            except OSError as error: refused = type(error).__name__
+            if os.fork() == 0:
+                os.write(tell, f'{os.getpid()} {refused}'.encode())
+                while True: pass
+            os._exit(0)
+        os.wait()
+        pid, _, refused = os.read(told, 100).decode().partition(' ')
+        yield Batch(drafts=(draft(pid, attributes={'refused': refused}),))
+        while 'stays' in ctx.config: time.sleep(1)""",
+    "Prints": """print('key', 7); print('a', end=''); print('b', 'c', sep='\\n'); print('broken off', end='')
+        yield Batch(); raise LookupError('no such luck')""",
     "Asks": "got = ctx.http.request('GET', 'https://x.example/a', params={'q': '1'}, accept=[404])\n"
     "        yield Batch(drafts=(draft(got.status, attributes={'said': got.content.decode()}),))",
 }

@@ -7,7 +7,9 @@ import io
 import json
 import logging
 import os
+import platform
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,7 @@ from core.errors import PluginBug, RateLimited, ReauthRequired, SortationError, 
 from entrypoints.cli.main import main
 from plugins import manager
 from plugins.isolation import host as isolation_host
-from plugins.isolation import isolated
+from plugins.isolation import isolated, sandbox
 from plugins.isolation.host import Isolation
 from plugins.isolation.serving import MAX_SAID
 from plugins.manager import PluginManager
@@ -234,6 +236,31 @@ def test_what_it_started_ends_with_it(host: PluginManager) -> None:
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.parametrize("ending", ["it ends", "it is given up", "it gives nothing"])
+def test_what_it_detached_ends_with_it(host: PluginManager, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setattr(isolated, "READ_SECONDS", 2.0 if ending == "it gives nothing" else 60.0)
+    detaching = read(host, "detaches", Context(config={} if ending == "it ends" else {"stays": True}))
+    [draft] = next(detaching).drafts
+    [process] = [p for p in descendants() if p.pid == int(draft.external_id or 0)]
+    if platform.machine() in sandbox._MACHINES:
+        assert draft.attributes["refused"] == "PermissionError"
+    if ending == "it is given up":
+        detaching.close()  # type: ignore[attr-defined]
+    elif ending == "it ends":
+        assert list(detaching) == []
+    else:
+        with pytest.raises(PluginBug, match="gave nothing for 2 seconds"):
+            next(detaching)
+    assert not process.is_running()
+
+
+def test_what_is_printed_is_logged_line_by_line(host: PluginManager, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "sortation.plugin")
+    with pytest.raises(PluginBug, match="no such luck"):
+        list(read(host, "prints"))
+    assert [r.message for r in caplog.records] == ["key 7", "ab", "c", "broken off"]
+
+
 class Http:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -303,6 +330,46 @@ def test_the_doctor_says_what_fails(
     ):
         assert line in said
     assert main(["plugin", "doctor", "unheard-of"]) == 2
+
+
+def test_who_opens_sockets_of_its_own_is_named(
+    installed: list[EntryPoint], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(installed, "files", "plugins.remote_files", dist="third-party")
+    warned = "connector files opens sockets of its own: it reaches every address"
+    assert main(["plugin", "doctor"]) == 0
+    assert capsys.readouterr().out.count("opens sockets of its own") == 1
+    assert main(["plugin", "doctor", "files"]) == 0
+    assert warned in capsys.readouterr().out
+    assert main(["plugin", "list"]) == 0
+    assert warned in capsys.readouterr().out
+    assert main(["plugin", "list", "--json"]) == 0
+    told = {one["name"]: one["sockets"] for one in json.loads(capsys.readouterr().out)}
+    assert (told["files"], told["json"]) == (["files"], [])
+
+
+@pytest.mark.parametrize(
+    ("abi", "said"),
+    [
+        (-1, ["it can open all files of this user", "it can end other processes of this user"]),
+        (2, ["it can empty files of this user", "it can end other processes of this user"]),
+        (5, ["it can end other processes of this user, Sortation's too: Landlock has ABI 5 here"]),
+        (6, []),
+    ],
+)
+def test_the_doctor_says_what_this_kernel_lacks(
+    installed: list[EntryPoint],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    abi: int,
+    said: list[str],
+) -> None:
+    monkeypatch.setattr(sandbox, "_landlock_abi", lambda: abi)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert main(["plugin", "doctor", "json"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "can't keep" in line]
+    assert [part in line for part, line in zip(said, lines, strict=True)] == [True] * len(said)
 
 
 def test_a_killed_zygote_is_replaced_and_one_whose_host_is_gone_goes(host: PluginManager) -> None:

@@ -115,6 +115,7 @@ def test_explicit_urls_win_over_derived_ones_and_need_no_owner() -> None:
         ("PORT", "http"),
         ("PORT", "70000"),
         ("WORKER_CONCURRENCY", "0"),
+        ("SYNC_CONCURRENCY", "0"),
         ("LEASE_SECONDS", "nan"),
         ("JOB_BACKOFF_SECONDS", "-1"),
         ("EMBEDDINGS", "remote"),
@@ -235,6 +236,12 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
     assert named.worker_streams == ("records:llm",)
+    but = load_settings({"SORTATION_WORKER_STREAMS": "-records:llm, -connections:sync"}).worker_streams
+    assert {*but} == {*load_settings({}).worker_streams} - {"records:llm", "connections:sync"}
+    with pytest.raises(SettingsError, match="SORTATION_WORKER_STREAMS leaves none"):
+        load_settings({"SORTATION_WORKER_STREAMS": "records:llm,-records:llm"})
+    with pytest.raises(SettingsError, match="SORTATION_WORKER_STREAMS: 'records:all'"):
+        load_settings({"SORTATION_WORKER_STREAMS": "-records:all"})
     with pytest.raises(SettingsError, match="SORTATION_WORKER_STREAMS: 'records:all'"):
         load_settings({"SORTATION_WORKER_STREAMS": "records:llm,records:all"})
 
@@ -264,3 +271,10 @@ def test_prices_come_in_pairs() -> None:
 def test_roots_of_watched_folders_are_absolute_paths_or_plain_urls(roots: str) -> None:
     with pytest.raises(SettingsError, match="SORTATION_FOLDER_ROOTS"):
         load_settings({"SORTATION_FOLDER_ROOTS": roots})
+
+
+@pytest.mark.parametrize(("given", "share"), [({}, 2), ({"SYNC_CONCURRENCY": "7"}, 3), ({"SYNC_CONCURRENCY": "1"}, 1)])
+def test_a_tenant_has_half_of_the_syncs_unless_it_is_said(given: dict[str, str], share: int) -> None:
+    named = {f"SORTATION_{name}": value for name, value in given.items()}
+    assert load_settings(named).tenant_sync_share == share
+    assert load_settings({**named, "SORTATION_TENANT_SYNC_SHARE": "9"}).tenant_sync_share == 9
