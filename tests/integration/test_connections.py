@@ -319,6 +319,28 @@ def test_secrets_are_sealed_anew_while_the_service_runs(
     assert api.get(f"/connections/{connections[2]['id']}")["version"] == 1
 
 
+def test_a_connection_heals_by_itself_when_the_key_is_back(
+    make_shop_api: Callable[..., Api], make_container: Callable[..., Container], host: TestHost
+) -> None:
+    old = make_shop_api(secret_key=OLD_KEY)
+    connection = connect(old)
+
+    def restarted(**settings: Any) -> Api:
+        container = make_container(embeddings="off", **settings)
+        container.host.override(providers.Object(host))
+        return Api(
+            client=create_app(container).test_client(), container=container, tenant_id=old.tenant_id, key=old.key
+        )
+
+    without = restarted(secret_key=NEW_KEY)
+    ill = sync(without, connection)
+    assert (ill["health"], health(without, connection)["code"]) == ("reauth", "secret_unreadable")
+    assert "resume it" in health(without, connection)["action"]
+    assert ill["next_sync_at"] is not None, "it is tried again"
+    again = restarted(secret_key=NEW_KEY, former_secret_keys=(OLD_KEY,))
+    assert sync(again, connection)["health"] == "healthy"
+
+
 def test_the_command_seals_anew_and_names_what_it_can_not_open(
     make_shop_api: Callable[..., Api],
     database: Any,

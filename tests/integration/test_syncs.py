@@ -511,3 +511,12 @@ def test_a_sync_whose_worker_is_lost_each_time_degrades_its_connection(
     assert api.get("/imports")["items"][0]["status"] == "failed"
     sync(api, connection)
     assert external_ids(api) == all_of(shop)
+
+
+@pytest.mark.parametrize(("declared", "says"), [(False, "Update the plugin"), (True, "the configuration says")])
+def test_who_mends_what_a_source_changed(api: Api, shop: Shop, host: TestHost, declared: bool, says: str) -> None:
+    host.change(declared=declared)
+    shop.faults = {("charges", 1): [SchemaChanged("no field `id`")]}
+    connection = connect(api)
+    assert sync(api, connection)["health"] == "degraded"
+    assert says in health(api, connection)["action"]
