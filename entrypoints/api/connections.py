@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +11,7 @@ from core.domain.connections import Connection
 from core.domain.health import HEALTHY_ACTION, MAX_HISTORY
 from core.domain.jobs import Job
 from core.domain.permissions import Permission
-from core.domain.plugins import PluginInfo
+from core.domain.plugins import AuthKind, PluginInfo
 from core.domain.webhooks import REASONS
 from core.usecases.connections import ConnectionState
 from core.usecases.sources import Checked
@@ -96,7 +98,8 @@ def get_connection(connection_id: UUID) -> dict[str, Any]:
 @blp.answer(200, ConnectionSchema)
 def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
     """Renames a connection, or gives it another configuration, schedule or choice of streams."""
-    connection = container().change_connection(actor(), connection_id, changes, version=if_match())
+    with _giving_back(connection_id) if "config" in changes else nullcontext():
+        connection = container().change_connection(actor(), connection_id, changes, version=if_match())
     versioned(connection.version)
     return _shown(connection)
 
@@ -106,7 +109,8 @@ def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str,
 @blp.answer(204)
 def delete_connection(connection_id: UUID) -> None:
     """Removes a connection that has no records, with its secrets and its log. One that has some can be disabled."""
-    container().delete_connection(actor(), connection_id, version=if_match())
+    with _giving_back(connection_id):
+        container().delete_connection(actor(), connection_id, version=if_match())
 
 
 @blp.route("/connections/<uuid:connection_id>/check", "POST")
@@ -143,7 +147,8 @@ def start_sync(query: dict[str, Any], connection_id: UUID) -> tuple[Job, dict[st
 @blp.answer(200, ConnectionSchema)
 def disable_connection(connection_id: UUID) -> dict[str, Any]:
     """Ends a connection whose records stay: wipes its secrets, gives its tokens back, and takes nothing more by it."""
-    connection = container().disable_connection(posting(), connection_id)
+    with _giving_back(connection_id):
+        connection = container().disable_connection(posting(), connection_id)
     versioned(connection.version)
     return _shown(connection)
 
@@ -190,6 +195,18 @@ def connection_log(query: dict[str, Any], connection_id: UUID) -> dict[str, Any]
     """What its connector and the host said of it, newest first; the last 1,000 lines are kept."""
     lines = container().connection_log(actor(), connection_id, before=query["before"], limit=query["limit"] + 1)
     return page(lines, query["limit"], lambda line: str(line.id))
+
+
+@contextmanager
+def _giving_back(connection_id: UUID) -> Iterator[None]:
+    """Around what may give tokens back: then the source's provider is waited for. Raises `Busy`."""
+    services = container()
+    manifest = services.host().connectors().get(services.get_connection(actor(), connection_id).connector)
+    if manifest is None or manifest.auth.kind not in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS):
+        yield
+        return
+    with of_app().turn(actor().tenant_id):
+        yield
 
 
 def _shown(connection: Connection) -> dict[str, Any]:

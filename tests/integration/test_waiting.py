@@ -117,6 +117,14 @@ def test_a_sign_in_that_finds_no_turn_can_be_finished_later(
     gate.reached()
     refused = f"/api/v1/oauth/callback?state={state}&error=access_denied"
     assert api.client.get(refused).status_code == 503
+    path = f"/connections/{connection['id']}"
+    for method, url, body in (  # which may give tokens back, to a provider that hangs, too
+        ("DELETE", path, None),
+        ("POST", f"{path}/disable", None),
+        ("PATCH", path, {"config": {"client_id": "other"}}),
+    ):
+        assert busy(api.call(method, url, body)), url
+    assert api.call("PATCH", path, {"name": "Renamed"}).status_code == 200
     gate.opened.set()
     waits.result(30)
     assert api.client.get(refused).status_code == 409
