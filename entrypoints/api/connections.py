@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
-from core.domain.connections import Connection
+from core.domain.connections import Connection, split_secrets
 from core.domain.health import HEALTHY_ACTION, MAX_HISTORY
 from core.domain.jobs import Job
 from core.domain.permissions import Permission
@@ -212,9 +212,8 @@ def _giving_back(connection_id: UUID) -> Iterator[None]:
 def _shown(connection: Connection) -> dict[str, Any]:
     """Also without what a newer plugin calls a secret, and an older one did not."""
     manifest = container().host().connectors().get(connection.connector)
-    hidden = manifest.secret_fields() if manifest is not None else frozenset()
-    shown = {name: value for name, value in connection.config.items() if name not in hidden}
-    named = sorted({*connection.secrets, *(connection.config.keys() & hidden)})
+    shown, hidden = split_secrets(connection.config, manifest.secret_fields() if manifest is not None else ())
+    named = sorted({*connection.secrets, *hidden})
     return fields_of(connection, "sealed") | {"config": shown, "secrets": named, "health": connection.health.value}
 
 
