@@ -134,6 +134,8 @@ connections = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),
     a_time("next_sync_at", null=True),
     a_time("last_synced_at", null=True),
+    a_time("disabled_at", null=True),
+    a_json("refused_deliveries", null=True),
     of_tenant(),
     UniqueConstraint("tenant_id", "connector", "name"),
     Index("connections_by_id", "id"),  # to find the tenant of one
@@ -161,6 +163,7 @@ imports = Table(
     a_time("created_at"),
     a_time("finished_at", null=True),
     reference("connections", "connection_id"),
+    Index("imports_of_connection", "tenant_id", "connection_id", text("id DESC")),
 )
 
 import_chunks = Table(

@@ -152,7 +152,8 @@ def _fail_sync(tx: Transaction, job: Job, connection: Connection, reason: str, c
     again = None if wait is None else clock.now() + timedelta(seconds=wait)
     ill = replace(connection, health=means.health, failures=means.failures, next_sync_at=again)
     told = {"code": "job_dead", "message": reason[:MAX_MESSAGE], "action": means.action}
-    note_health(tx, ill, connection.health, **told, clock=clock, ids=ids)
+    if connection.disabled_at is None:
+        note_health(tx, ill, connection.health, **told, clock=clock, ids=ids)
     tx.syncs.count(connection.connector, "job_dead", 0)
     with suppress(NotFound):
         _fail_import(tx, UUID(job.payload["import_id"]), reason, clock)
