@@ -13,6 +13,8 @@ OF_FILES := benchmarks/ablation.py benchmarks/active_order.py benchmarks/kept_pr
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 export PIP_NO_INPUT := 1
+# Tests start hundreds of processes: each would compile all that it imports, where bytecode is not kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench fmt verify clean

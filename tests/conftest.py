@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -46,6 +47,18 @@ _CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
 """What a server need not do whose data may be lost."""
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only as the folder of a temporary directory
 _ENOUGH_BYTES = 2 * 1024**3
+
+
+@pytest.fixture(autouse=True)
+def loggers_are_left_on() -> Iterator[None]:
+    """A test that turns loggers off, as `logging.config` does unless told otherwise, deafens all that come after it."""
+    yield
+    loggers = logging.root.manager.loggerDict
+    off = sorted(name for name, one in loggers.items() if isinstance(one, logging.Logger) and one.disabled)
+    for name in off:
+        logging.getLogger(name).disabled = False
+    assert not off, f"the test has turned off {len(off)} loggers, {off[0]} among them"
+    assert logging.root.manager.disable == logging.NOTSET, "the test has turned off logging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.domain.conditions import AllOf, AnyOf, Condition, Leaf
 from core.domain.records import clean_text, normalise
@@ -15,6 +16,8 @@ START, END = 1, 2
 MAX_BYTES = 64
 """Of a literal in the automaton. Of a longer one the beginning is looked for, and the rest checked where it is found:
 an automaton grows with every byte."""
+KEPT_PATTERNS = 1_024
+"""All tenants begin with the same rules, and each pattern is asked for its clues more than once."""
 
 _FIELDS = {"text": TEXT, "counterparty": COUNTERPARTY, "anywhere": TEXT | COUNTERPARTY}
 _NEEDS = {"contains": 0, "starts_with": START, "ends_with": END, "equals": START | END, "in": START | END}
@@ -96,6 +99,7 @@ def _clue(literal: bytes, need: int, fields: int, exact: bool) -> Clue:
     return Clue(literal, need, fields, exact)
 
 
+@lru_cache(maxsize=KEPT_PATTERNS)
 def _choices_of_regex(pattern: str, fields: int, case_sensitive: bool, regex: Regex) -> Choices:
     try:
         regex(pattern, case_sensitive)

@@ -1,8 +1,9 @@
 """The process that children are forked from: `python -m plugins.isolation.zygote FD`.
 
-It has an environment without secrets, has imported what every child needs, and runs no plugin. The host sends it an
-order on the socket FD, one at a time: `b"s"` with the child's sockets and file starts one, and answers its pid; `b"e"`
-with a pid ends it, if it has not, and answers how it ended (as `waitpid` says). It goes when its host does.
+It has an environment without secrets, has imported what children need, and runs no plugin: of our own it has imported
+those that look at files. The host sends it an order on the socket FD, one at a time: `b"s"` with the child's sockets
+and file starts one, and answers its pid; `b"e"` with a pid ends it, if it has not, and answers how it ended (as
+`waitpid` says). It goes when its host does.
 
 What a child started ends with it: its process group at once, and whatever got out of that is adopted by this process
 (see `orphans.py`).
@@ -20,6 +21,8 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import MetadataPathFinder
 
 from plugins.isolation import orphans, serving
 from plugins.isolation.wire import ANSWER, ORDER
@@ -35,6 +38,15 @@ _PATIENCE_SECONDS = 0.5
 """How long a call's end waits for that: others wait for their turn."""
 _LAST_SECONDS = 3.0
 """How long its own."""
+_AT_HAND = (
+    "plugins.csv_file.read",
+    "plugins.camt_file.read",
+    "plugins.mt940_file.read",
+    "plugins.ofx_file",
+    "plugins.qif_file",
+    "plugins.json_lines",
+)
+"""What looks at each file that is uploaded: a child would import it for longer than it then works."""
 
 
 class Zygote:
@@ -114,6 +126,10 @@ class Zygote:
 
 
 def main(control: socket.socket) -> None:
+    for name in _AT_HAND:
+        with suppress(Exception):  # the child that needs it fails again, and says so
+            import_module(name)
+    MetadataPathFinder().invalidate_caches()  # what is installed a child may see less of than was seen here
     orphans.adopt()
     gc.set_threshold(GARBAGE, 10, 10)
     gc.freeze()  # what is imported stays: no child looks through it, nor copies its pages to do so

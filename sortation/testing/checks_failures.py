@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from core.domain.plugins import AuthKind, Batch
 from core.errors import (
@@ -19,22 +20,23 @@ from core.errors import (
     UnreadableFile,
 )
 from ports.connectors import ReadRequest
+from sortation.testing.accounting import Place, expect_accounted, expect_all, places_of
 from sortation.testing.connections import (
     SMALL,
     ConnectorSuite,
+    Play,
     at_request,
-    drafts_of,
-    expect_all,
     expect_contract,
     from_request,
-    ids_of,
+    last_cursor,
     read,
     tried,
 )
-from sortation.testing.samples import odd_values
+from sortation.testing.samples import odd_values, odd_within
 from sortation.testing.scripted_http import Answer
 from sortation.testing.suite import expect, fail, skip
 
+_FORGOTTEN = (404, 410, 400)
 _GARBAGE = {
     "HTML": Answer(content=b"<!doctype html><title>Sign in</title>", headers={"Content-Type": "text/html"}),
     "half of its JSON": Answer(content=b'{"items": [{"id": "x', headers={"Content-Type": "application/json"}),
@@ -93,6 +95,27 @@ class FailureChecks(ConnectorSuite):
             kinds = (ConfigInvalid,) if when.startswith("its first") else (ConfigInvalid, CursorInvalid, SchemaChanged)
             expect(isinstance(error, kinds), f"{when} answered 404, and it raised {error!r}")
 
+    def test_forgotten_place_is_told(self) -> None:
+        """Where the source has forgotten the page or place that a cursor names, and answers 404, 410 or 400 to the
+        first request from there: an error of the contract, or all is read; never an end like any other."""
+        self._pulls()
+        with self.play() as play:
+            for stream in play.source.streams:
+                play.meddle = None
+                whole = list(read(self.make(), play, stream))
+                play.source.add(stream, at=play.source.newest(stream).at + timedelta(hours=1))
+                for count, status in product(range(1, len(whole) + 1), _FORGOTTEN):
+                    play.server.requests.clear()
+                    play.meddle = at_request(0, Answer(status=status))
+                    before = whole[:count]
+                    after, error = tried(partial(read, self.make(), play, stream, last_cursor(before)))
+                    if not play.server.requests:
+                        skip("the source is not asked over HTTP")
+                    told = f"{stream}, its first request from the cursor of batch {count} on answered {status}"
+                    expect_contract(error, told)
+                    if error is None:
+                        expect_all(self, play.source.items(stream), [*before, *after], told)
+
     def test_garbage_is_schema_changed(self) -> None:
         """Where the source answers what nobody understands: `SchemaChanged` (or `Transient`), and no empty success."""
         for what, answer in _GARBAGE.items():
@@ -102,21 +125,38 @@ class FailureChecks(ConnectorSuite):
 
     def test_odd_values_are_refused(self) -> None:
         """Of an answer with an odd value somewhere it refuses a part, or the whole by an error of the contract: it
-        never breaks down."""
+        never breaks down, and leaves no item out without a word, but by the fields that `of_interest_by` names."""
         self._pulls()
         with self.play() as play:
-            stream = play.source.streams[0]
-            list(read(self.make(), play, stream))
-            answer = next((answer for answer in play.answers if answer.json is not None), None)
-            if answer is None:
-                skip("the source does not answer JSON")
-            for oddity, document in odd_values(answer.json):
+            for number, stream in enumerate(play.source.streams):
                 play.server.requests.clear()
-                odd = Answer(json=document, headers=answer.headers)
-                play.meddle = at_request(0, odd)
-                _, error = tried(partial(read, self.make(), play, stream))
-                expect_contract(error, f"an answer with {oddity}")
-                expect(not isinstance(error, UnreadableFile), f"an answer with {oddity} is no file: {error}")
+                play.answers.clear()
+                play.meddle = None
+                list(read(self.make(), play, stream))
+                for asked, answer, places in self._told_of_items(play, stream):
+                    for odd in odd_within(answer.json, (places or [()])[0]) if number else odd_values(answer.json):
+                        play.server.requests.clear()
+                        play.meddle = at_request(asked, Answer(json=odd.document, headers=answer.headers))
+                        batches, error = tried(partial(read, self.make(), play, stream))
+                        told = f"{stream}, an answer with {odd}"
+                        expect_contract(error, told)
+                        expect(not isinstance(error, UnreadableFile), f"{told} is no file: {error}")
+                        within = [place for place in places if place == odd.place[: len(place)]]
+                        if error is None and within and not odd.usual and self.of_interest_by.isdisjoint(odd.place):
+                            expect_accounted(self, play.source.items(stream), batches, told)
+
+    def _told_of_items(self, play: Play, stream: str) -> list[tuple[int, Answer, list[Place]]]:
+        """The first answer in JSON, and the first that tells of items, each with its request's number and the places of
+        its items."""
+        found = [
+            (asked, answer, places_of(self, play.source.items(stream), answer.json))
+            for asked, answer in play.answers.items()
+            if answer.json is not None
+        ]
+        if not found:
+            skip("the source does not answer JSON")
+        first = next((one for one in found if one[2]), found[0])
+        return [first] if first is found[0] else [found[0], first]
 
     def test_bad_configuration(self) -> None:
         """A configuration that the schema allows and the source can't serve gives `ConfigInvalid`, from `check` and
@@ -151,7 +191,7 @@ class FailureChecks(ConnectorSuite):
             for stream in play.source.streams:
                 play.server.requests.clear()
                 play.meddle = lambda number, _: play.expire() if number in (1, 3) else None
-                found = {draft.external_id or "" for draft in drafts_of(read(self.make(), play, stream))}
+                found = list(read(self.make(), play, stream))
                 expect_all(self, play.source.items(stream), found, f"{stream}, its token expiring between pages")
 
     def test_two_processes_renew_once(self) -> None:
@@ -172,7 +212,7 @@ class FailureChecks(ConnectorSuite):
                         batches.extend([batch] if batch is not None else [])
                     play.expire()
                 for batches in found:
-                    expect_all(self, play.source.items(stream), ids_of(batches), f"{stream}, read by two at once")
+                    expect_all(self, play.source.items(stream), batches, f"{stream}, read by two at once")
             expect(not play.token_requests, "the connector asks for tokens itself")
             expired = len(play.expired)
             expect(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
+from core.domain.plugins import Batch
 from core.errors import ConfigInvalid, UnreadableFile
-from sortation.testing.connections import ConnectorSuite, drafts_of, tried
-from sortation.testing.samples import FOREIGN, Sample, monotonous, spoiled
+from sortation.testing.accounting import drafts_of, refused
+from sortation.testing.connections import ConnectorSuite, tried
+from sortation.testing.samples import FOREIGN, Sample, monotonous, odd_rows, spoiled
 from sortation.testing.suite import expect, fail, skip
 
 SURE_ENOUGH = 0.3
@@ -59,13 +62,13 @@ class FileChecks(ConnectorSuite):
             expect(
                 counts == (sample.drafts, sample.refusals),
                 f"{sample.name}: {counts[0]} drafts and {counts[1]} refusals, "
-                f"not {sample.drafts} and {sample.refusals}",
+                f"not {sample.drafts} and {sample.refusals}{refused(batches)}",
             )
             expect(
                 all(r.reason and r.position > 0 for r in refusals), f"{sample.name}: a refusal has no reason or place"
             )
             if sample.total is not None:
-                total = sum((d.amount for d in drafts if d.amount is not None), Decimal(0))
+                total = _total(batches)
                 expect(total == sample.total, f"{sample.name}: the amounts sum up to {total}, not {sample.total}")
 
     def test_file_sizes_of_batches_change_nothing(self) -> None:
@@ -97,6 +100,32 @@ class FileChecks(ConnectorSuite):
                         raise AssertionError(
                             f"{sample.name}, {name}: {type(error).__name__} where UnreadableFile is meant: {error}"
                         ) from error
+
+    def test_odd_rows_are_refused(self) -> None:
+        """Of a file in which one amount or day is none, it refuses a part, or the whole with `UnreadableFile`: where
+        there are fewer drafts there are more refusals, or the others have their amounts, as an entry that is no longer
+        split has."""
+        odd = 0
+        with self.play() as play:
+            for sample in self._files():
+                if sample.unreadable:
+                    continue
+                whole = list(self.read_file(self.make(), play.ctx, sample))
+                for what, content in odd_rows(sample.read(), drafts_of(whole)):
+                    odd += 1
+                    broken = replace(sample, content=content, path=None, filename=sample.name)
+                    batches, error = tried(partial(self.read_file, self.make(), play.ctx, broken))
+                    told = f"{sample.name}, its {what} made unreadable"
+                    if error is not None and not isinstance(error, UnreadableFile):
+                        raise AssertionError(f"{told}: {type(error).__name__}: {error}") from error
+                    lost = len(drafts_of(whole)) - len(drafts_of(batches))
+                    refusals = _refusals(batches) - _refusals(whole)
+                    expect(
+                        error or lost <= 0 or refusals > 0 or _total(batches) == _total(whole) != 0,
+                        f"{told}: {lost} drafts fewer, and no refusal tells of it{refused(batches)}",
+                    )
+        if not odd:
+            skip("no sample tells the amounts or days of its drafts in plain text")
 
     def test_monotonous_files_are_quick(self) -> None:
         """64 KiB of one character, or of one line of the first sample, are looked at and refused at once: no pattern
@@ -146,3 +175,11 @@ class FileChecks(ConnectorSuite):
             raise AssertionError(f"{name}: detect raises {type(error).__name__}: {error}") from error
         expect(0 <= sure <= 1, f"{name}: {sure} is not from 0 to 1")
         return sure
+
+
+def _refusals(batches: Iterable[Batch]) -> int:
+    return sum(len(batch.refusals) for batch in batches)
+
+
+def _total(batches: Iterable[Batch]) -> Decimal:
+    return sum((draft.amount for draft in drafts_of(batches) if draft.amount is not None), Decimal(0))

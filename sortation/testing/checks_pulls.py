@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
 
+from core.domain.plugins import Batch
 from core.domain.records import Draft
 from core.errors import CursorInvalid
 from ports.connectors import Connector
+from sortation.testing.accounting import drafts_of, expect_all, expect_found, ids_of, refused, some
 from sortation.testing.connections import (
     ConnectorSuite,
     Play,
     at_request,
-    drafts_of,
     error_of,
-    expect_all,
     expect_contract,
     from_request,
-    ids_of,
     last_cursor,
     read,
     tried,
@@ -67,10 +66,10 @@ class PullChecks(ConnectorSuite):
         """Everything that the source has is read, with the fields that it has there: ids, amounts (signed), moments."""
         with self._pulling() as play:
             for stream in play.source.streams:
-                drafts = drafts_of(list(read(self.make(), play, stream)))
+                batches = list(read(self.make(), play, stream))
                 items = play.source.items(stream)
-                expect_all(self, items, {draft.external_id or "" for draft in drafts}, stream)
-                by_id = {draft.external_id: draft for draft in drafts}
+                expect_all(self, items, batches, stream)
+                by_id = {draft.external_id: draft for draft in drafts_of(batches)}
                 for item in items:
                     wanted = self.expected(item)
                     _expect_fields(by_id[wanted["external_id"]], wanted)
@@ -109,8 +108,8 @@ class PullChecks(ConnectorSuite):
                         expect(secret not in written, f"{stream}: a secret is in the cursor")
 
     def test_resumes_after_every_batch(self) -> None:
-        """Killed after any batch, it goes on from that batch's cursor, and nothing is lost; with the first stream that
-        is another process each time."""
+        """Killed after any batch, it goes on from that batch's cursor, and nothing is lost; with the first stream it
+        goes on in another process."""
         with self._pulling() as play:
             for number, stream in enumerate(play.source.streams):
                 make = self.make if number else self.make_isolated
@@ -134,7 +133,7 @@ class PullChecks(ConnectorSuite):
                     expect_all(
                         self,
                         play.source.items(stream),
-                        ids_of(before) | ids_of(after),
+                        [*before, *after],
                         f"{stream}, resumed after request {failing + 1} failed",
                     )
 
@@ -149,11 +148,8 @@ class PullChecks(ConnectorSuite):
                 cursor = last_cursor(quiet, cursor)
                 newest = play.source.newest(stream)
                 tie = play.source.add(stream, at=newest.at, changed_at=newest.changed_at)
-                found = ids_of(read(self.make(), play, stream, cursor))
-                expect(
-                    str(self.expected(tie)["external_id"]) in found,
-                    f"{stream}: an item of the same instant as the last one read is lost",
-                )
+                found = list(read(self.make(), play, stream, cursor))
+                expect_found(self, tie, found, f"{stream}: an item of the same instant as the last one read")
 
     def test_late_records(self) -> None:
         """An item that happened long ago, or comes up as late as the source may be, is found by the next sync."""
@@ -163,11 +159,8 @@ class PullChecks(ConnectorSuite):
                 newest = play.source.newest(stream)
                 long_ago = newest.at - (self.late if self.incremental == "at" else timedelta(days=40))
                 item = play.source.add(stream, at=long_ago, changed_at=newest.changed_at - self.late)
-                found = ids_of(read(self.make(), play, stream, cursor))
-                expect(
-                    str(self.expected(item)["external_id"]) in found,
-                    f"{stream}: an item of {item.at}, changed at {item.changed_at}, came late and is lost",
-                )
+                found = list(read(self.make(), play, stream, cursor))
+                expect_found(self, item, found, f"{stream}: an item that came late")
 
     def test_unsorted_pages(self) -> None:
         """Where the source hands out items in no order, nothing is lost, wherever reading is interrupted."""
@@ -195,9 +188,7 @@ class PullChecks(ConnectorSuite):
                 play.source.remove(newest)
                 new = play.source.add(stream, at=newest.at + timedelta(hours=1))
                 found = self._found(play, stream, cursor)
-                expect(
-                    str(self.expected(new)["external_id"]) in found, f"{stream}: a new item is lost after a deletion"
-                )
+                expect_found(self, new, found, f"{stream}: an item that came after a deletion")
 
     def test_deleted_meanwhile(self) -> None:
         """Where an item that was read goes while reading is interrupted, and others move to the pages before theirs,
@@ -211,12 +202,12 @@ class PullChecks(ConnectorSuite):
                     before = list(islice(read(self.make(), play, stream), killed))
                     play.source.remove(gone)
                     cursor = last_cursor(before)
-                    found = ids_of(before) | self._found(play, stream, cursor)
-                    missing = {str(self.expected(i)["external_id"]) for i in play.source.items(stream)} - found
+                    found = [*before, *self._found(play, stream, cursor)]
+                    missing = {str(self.expected(i)["external_id"]) for i in play.source.items(stream)} - ids_of(found)
                     expect(
                         not missing,
-                        f"{stream}: interrupted after batch {killed}, and {gone.id} deleted meanwhile: "
-                        f"lost {', '.join(sorted(missing))}",
+                        f"{stream}, {gone.id} deleted after batch {killed}: "
+                        f"lost {len(missing)}{refused(found)}: {some(sorted(missing))}",
                     )
                     play.source.restore(gone, stream)
 
@@ -239,27 +230,25 @@ class PullChecks(ConnectorSuite):
                 error = error_of(partial(self.make().migrate_state, cursor, version))
                 expect(error is None, f"the cursor {cursor} of version {version}: {error!r}")
                 migrated = self.make().migrate_state(cursor, version)
+                whose = f"the version {version}" if (version, cursor) in self.old_cursors else "nobody's"
                 for stream in play.source.streams:
-                    found = ids_of(read(self.make(), play, stream, migrated))
-                    expect_all(self, play.source.items(stream), found, f"{stream}, from the {version=} cursor {cursor}")
+                    found = list(read(self.make(), play, stream, migrated))
+                    expect_all(self, play.source.items(stream), found, f"{stream}, from {whose} cursor")
 
-    def _found(self, play: Play, stream: str, cursor: Mapping[str, Any] | None) -> set[str]:
+    def _found(self, play: Play, stream: str, cursor: Mapping[str, Any] | None) -> list[Batch]:
         """What the host comes by that reads from the cursor, and from the beginning where that is not known."""
         try:
-            return ids_of(read(self.make(), play, stream, cursor))
+            return list(read(self.make(), play, stream, cursor))
         except CursorInvalid:
-            return ids_of(read(self.make(), play, stream))
+            return list(read(self.make(), play, stream))
 
     def _expect_resuming(self, play: Play, stream: str, make: Callable[[], Connector], when: str) -> None:
-        """That reading may end after any batch, or after all of them, and go on from there: nothing is lost, nor is
-        what comes meanwhile."""
+        """That reading may end after any batch, or after all of them, and go on from there by what `make` makes:
+        nothing is lost, nor is what comes meanwhile."""
         whole = list(read(self.make(), play, stream))
-        expect_all(self, play.source.items(stream), ids_of(whole), f"{stream}, {when}: read at once")
+        expect_all(self, play.source.items(stream), whole, f"{stream}, {when}: read at once")
         for killed in range(1, len(whole) + 1):
-            batches = read(make(), play, stream)
-            before = list(islice(batches, killed))
-            if isinstance(batches, Generator):
-                batches.close()  # which ends the child
+            before = list(islice(read(self.make(), play, stream), killed))
             newest = play.source.newest(stream)
             new = play.source.add(stream, at=newest.at + timedelta(hours=1))
             cursor = last_cursor(before)
@@ -268,7 +257,7 @@ class PullChecks(ConnectorSuite):
             expect_all(
                 self,
                 play.source.items(stream),
-                ids_of(before) | ids_of(after) | ids_of(next_sync),
+                [*before, *after, *next_sync],
                 f"{stream}, {when}: interrupted after batch {killed} of {len(whole)}",
             )
             play.source.remove(new)

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from core.domain.plugins import Auth, AuthKind, Batch, ConnectorManifest, Webhook, WebhookMessage
-from core.domain.records import Draft
 from core.domain.webhooks import SECRET_FIELD, kept_headers, verify
 from core.errors import SortationError
 from plugins.isolation.isolated import IsolatedConnector
@@ -28,7 +27,7 @@ from sortation.testing.samples import Delivery, Sample
 from sortation.testing.scripted_http import Answer, Asked, ScriptedServer
 from sortation.testing.signing import made_secret, signed
 from sortation.testing.source import FIRST, Incremental, Item, Source, expected
-from sortation.testing.suite import Suite, expect, fail, isolation
+from sortation.testing.suite import Suite, fail, isolation
 
 T = TypeVar("T")
 CONTRACT: tuple[type[SortationError], ...] = tuple(KNOWN.values())
@@ -48,8 +47,8 @@ class Play:
     ctx: Context
     secrets: Mapping[str, str]
     meddle: Meddling | None = None
-    answers: list[Answer] = field(default_factory=list)
-    """What the author's `serve` answered."""
+    answers: dict[int, Answer] = field(default_factory=dict)
+    """What the author's `serve` answered, by the request's number (from 0 on)."""
     token: str = ""
     """What the source takes."""
     stored: str = ""
@@ -104,6 +103,9 @@ class ConnectorSuite(Suite):
     """Whether a page without items may stand before one with some."""
     pages_move: ClassVar[bool] = False
     """Whether the connector can't help that pages, which the source counts, move where something is deleted."""
+    of_interest_by: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the source's items and deliveries by which the connector leaves out what is of no interest, without a
+    refusal."""
     settles: ClassVar[float] = 0.0
     """Seconds for which a file in a folder must have been left alone until it is read."""
     roots: tuple[str, ...] = ()
@@ -171,8 +173,9 @@ class ConnectorSuite(Suite):
                 for name, value in (bearer if play.token else http.credentials()).items():
                     if asked.headers.get(name.lower()) != value:
                         return Answer(status=401, json={"error": "who are you?"})
-            play.answers.append(self.serve(items, asked))
-            return play.answers[-1]
+            number = len(server.requests) - 1
+            play.answers[number] = self.serve(items, asked)
+            return play.answers[number]
 
         with ScriptedServer(script) as server, ExitStack() as stack:
             filled = {**_filled(self.config if config is None else config, server.url), **secrets}
@@ -264,14 +267,6 @@ def read(
     return iter(connector.read(play.ctx, ReadRequest(stream=stream, cursor=cursor, batch_size=size)))
 
 
-def drafts_of(batches: Iterator[Batch] | list[Batch]) -> list[Draft]:
-    return [draft for batch in batches for draft in batch.drafts]
-
-
-def ids_of(batches: Iterator[Batch] | list[Batch]) -> set[str]:
-    return {draft.external_id or "" for draft in drafts_of(batches)}
-
-
 def last_cursor(batches: list[Batch], before: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
     """What the host has stored after these batches."""
     return next((batch.cursor for batch in reversed(batches) if batch.cursor is not None), before)
@@ -311,14 +306,6 @@ def expect_contract(error: Exception | None, when: str) -> None:
     """That it is no error, or one of the contract's."""
     if error is not None and not isinstance(error, CONTRACT):
         raise AssertionError(f"{when}: {type(error).__name__} is none of the contract's errors: {error}") from error
-
-
-def expect_all(suite: ConnectorSuite, items: list[Item], found: set[str], when: str) -> None:
-    """That the ids of all items, and no others, are among what was found."""
-    wanted = {str(suite.expected(item)["external_id"]) for item in items}
-    if missing := sorted(wanted - found):
-        fail(f"{when}: lost {', '.join(missing)} of {len(wanted)}")
-    expect(found <= wanted, f"{when}: {', '.join(sorted(found - wanted))} are not in the source")
 
 
 def _asks_for_token(asked: Asked, auth: Auth, config: Mapping[str, Any]) -> bool:

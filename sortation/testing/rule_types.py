@@ -148,7 +148,7 @@ class RuleTypeConformance(Suite):
     def test_import_is_cheap(self) -> None:
         """Importing the plugin takes little time, prints nothing and starts no threads."""
         entry, factory = self.plugin.partition(":")[0], self.manifest.factory.partition(":")[0]
-        self.check_imports({factory: self.factory_seconds, entry: self.import_seconds})
+        self.check_imports({entry: self.import_seconds} | ({} if factory == entry else {factory: self.factory_seconds}))
 
     def test_examples_hold(self) -> None:
         """Each example has the verdict that its author says."""

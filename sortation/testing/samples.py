@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from core.domain.records import Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,22 +114,75 @@ def monotonous(content: bytes) -> Iterator[tuple[str, bytes]]:
 _ODD: tuple[Any, ...] = (None, {"odd": [1]}, [], "\u0000 odd", -1, True, 1e300)
 
 
-def odd_values(document: Any) -> Iterator[tuple[str, Any]]:
+def odd_rows(content: bytes, drafts: Iterable[Draft]) -> Iterator[tuple[str, bytes]]:
+    """A file again and again, each time without the digits of one amount or day of its drafts; at most some dozen
+    times."""
+    found = {place for draft in drafts for place in _written(content, draft)}
+    for start, end in sorted(found)[:: max(1, len(found) // 40)]:
+        told = content[start:end]
+        yield f"{told.decode()} at byte {start}", content[:start] + re.sub(rb"\d", b"x", told) + content[end:]
+
+
+def _written(content: bytes, draft: Draft) -> Iterator[tuple[int, int]]:
+    """From where to where the file tells the amount and the day of a draft, as far as it can be guessed."""
+    day = draft.occurred_at
+    forms = {f"{day:{form}}" for form in ("%Y-%m-%d", "%Y%m%d", "%y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")}
+    if draft.amount is not None:
+        amounts = {f"{abs(draft.amount):{form}}" for form in ("f", ".2f", ",.2f")}
+        forms |= amounts | {amount.translate(_COMMAS) for amount in amounts}
+    for form in forms:
+        for place in islice(re.finditer(rb"(?<!\d)" + re.escape(form.encode()) + rb"(?!\d)", content), 3):
+            yield place.span()
+
+
+_COMMAS = str.maketrans(".,", ",.")
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """A JSON `document` with `value` at `place` (the keys and positions that lead there), where `before` was."""
+
+    place: tuple[Any, ...]
+    value: Any
+    before: Any
+    document: Any
+
+    def __str__(self) -> str:
+        return f"{self.value!r} at {'.'.join(map(str, self.place))}"
+
+    @property
+    def usual(self) -> bool:
+        """Whether the source may answer such a value there: another number, a list with nothing in it, or the like."""
+        return type(self.value) is type(self.before) and not isinstance(self.value, str)
+
+
+def odd_values(document: Any) -> Iterator[Oddity]:
     """A JSON document again and again, each time with another odd value at one place; at most some hundred times."""
     places = list(_places(document, ()))
-    for path in places[:: max(1, len(places) // 40)]:
+    for place, before in places[:: max(1, len(places) // 40)]:
         for value in _ODD:
-            yield f"{value!r} at {'.'.join(map(str, path))}", _with(document, path, value)
+            yield _odd(document, place, before, value)
 
 
-def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def odd_within(document: Any, within: tuple[Any, ...]) -> Iterator[Oddity]:
+    """As above, with one odd value at each place of a part of the document."""
+    for place, before in _places(document, ()):
+        if place[: len(within)] == within:
+            yield _odd(document, place, before, _ODD[1])
+
+
+def _odd(document: Any, place: tuple[Any, ...], before: Any, value: Any) -> Oddity:
+    return Oddity(place, value, before, _with(document, place, value))
+
+
+def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     children: list[tuple[Any, Any]] = []
     if isinstance(value, Mapping):
         children = list(value.items())
     elif isinstance(value, list):
         children = list(enumerate(value))[:2]
     for key, child in children:
-        yield (*path, key)
+        yield (*path, key), child
         yield from _places(child, (*path, key))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 
 import pytest
 from dependency_injector import providers
@@ -20,6 +21,7 @@ SETTINGS = load_settings(
 NAMES = sorted(Container.providers)
 
 
+@cache
 def _use_cases() -> dict[str, providers.Callable[object]]:
     return {
         name: provider

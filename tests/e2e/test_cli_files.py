@@ -96,7 +96,7 @@ def test_parse_sums_up_what_it_refused(tmp_path: Path) -> None:
     assert "at 2: " in done.stderr
 
 
-@pytest.mark.parametrize("command", ["parse", "classify"])
+@pytest.mark.parametrize("command", ["parse", pytest.param("classify", marks=pytest.mark.slow)])
 def test_a_statement_that_does_not_add_up_is_told(tmp_path: Path, command: str) -> None:
     statement = Path(__file__).parents[1] / "data" / "statement.sta"
     done = sortation(command, statement, cwd=tmp_path)

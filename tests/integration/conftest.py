@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -19,7 +20,9 @@ from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
-from entrypoints.settings import load_settings
+from entrypoints.settings import Settings, load_settings
+from plugins.isolation.host import Isolation
+from plugins.manager import PluginManager
 from tests.contract.storage import Storage
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
@@ -34,9 +37,27 @@ def local_embedder() -> OnnxEmbedder:
     return OnnxEmbedder()
 
 
+@pytest.fixture(scope="session")
+def host_of() -> Callable[[Settings], PluginManager]:
+    """One for all containers of the same settings, as it never changes: to make one is to have all plugins loaded by a
+    child, which takes longer than most tests. Hosts in the making have their own tests."""
+
+    @cache
+    def made(allow: frozenset[str], block: frozenset[str], roots: tuple[str, ...]) -> PluginManager:
+        return PluginManager(allow, block, Isolation(roots=roots))
+
+    def host_of(settings: Settings) -> PluginManager:
+        return made(frozenset(settings.plugins_allow), frozenset(settings.plugins_block), tuple(settings.folder_roots))
+
+    return host_of
+
+
 @pytest.fixture
 def make_container(
-    database: DatabaseUrls, local_embedder: OnnxEmbedder, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseUrls,
+    local_embedder: OnnxEmbedder,
+    host_of: Callable[[Settings], PluginManager],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Container]]:
     """Containers on the test's database; keyword arguments are settings."""
     monkeypatch.setattr("entrypoints.chosen.OnnxEmbedder", lambda: local_embedder)
@@ -51,6 +72,7 @@ def make_container(
             **{"broker_url": "redis://127.0.0.1:1/0", "learn_delay_seconds": 0.0, "refit_delay_seconds": 0.0} | changed,
         )
         made.append(Container(settings=settings))
+        made[-1].host.override(providers.Callable(host_of, settings))
         return made[-1]
 
     yield make

@@ -20,6 +20,8 @@ _REQUEST = """answer = ctx.http.request("GET", f"https://ledger.example/{stream}
 _PAGE = """items, more = self._page(ctx, request.stream, cursor["since"], cursor["page"])"""
 _AMOUNT = 'amount = Decimal(item["amount"])\n'
 _READ_LINES = """            lines = request.file.read().decode().splitlines()"""
+_REFUSE = 'refusals.append(Refusal(position=position, reason=f"{type(error).__name__}: {error}"))'
+_REFUSE_LINE = _REFUSE.replace("=position", "=number")
 _LOG = """        ctx.log.info("read %s up to %s", request.stream, cursor["since"])"""
 _IMPORTS = "import json\n"
 
@@ -49,7 +51,7 @@ MUTANTS: dict[str, Mutant] = {
         "Ledger",
         "test_import_is_cheap",
         _IMPORTS,
-        _IMPORTS + "import time\nend = time.process_time() + 0.7\nwhile time.process_time() < end: pass\n",
+        _IMPORTS + "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass\n",
     ),
     "an import that prints": Mutant("Lines", "test_import_is_cheap", _IMPORTS, _IMPORTS + "print('hello')\n"),
     "an import that starts a thread": Mutant(
@@ -98,9 +100,10 @@ MUTANTS: dict[str, Mutant] = {
     "what can't be read is left out": Mutant(
         "Lines",
         "test_reads_its_files",
-        'refusals.append(Refusal(position=number, reason=f"{type(error).__name__}: {error}"))',
+        _REFUSE_LINE,
         "del error",
     ),
+    "an odd row is left out": Mutant("Lines", "test_odd_rows_are_refused", _REFUSE_LINE, "del error"),
     # Whose files it takes.
     "sure of any file": Mutant("Lines", "test_leaves_other_files_alone", "return 0.0", "return 0.5"),
     "never sure": Mutant("Lines", "test_detects_its_own_files", "return 0.9", "return 0.2"),
@@ -146,6 +149,32 @@ MUTANTS: dict[str, Mutant] = {
         "test_secrets_stay_secret",
         '"page": str(page),',
         '"page": str(page), "key": ctx.config.get("api_key", ""),',
+    ),
+    "the key in a second header": Mutant(
+        "Ledger",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace("params=params", 'params=params, headers={"X-Key": ctx.config.get("api_key", "")}'),
+    ),
+    "the key in a body, from the second page on": Mutant(
+        "Ledger",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace(
+            "params=params", 'params=params, content=ctx.config.get("api_key", "").encode() if page > 1 else None'
+        ),
+    ),
+    "the token in a header of its own": Mutant(
+        "LedgerByOAuth2",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, headers={'X-Token': 'canary-token-0-1'}"),
+    ),
+    "the secret of deliveries in a header": Mutant(
+        "Ledger",
+        "test_secrets_stay_secret",
+        _REQUEST,
+        _REQUEST.replace("params=params", 'params=params, headers={"X-Hook": ctx.config.get("webhook_secret", "")}'),
     ),
     "a secret in what it shows of itself": Mutant(
         "Ledger",
@@ -361,6 +390,26 @@ MUTANTS: dict[str, Mutant] = {
         _REQUEST.replace("params=params", "params=params, accept=[404]")
         + "\n        if answer.status == 404:\n            return [], False",
     ),
+    "a page that is forgotten is an end": Mutant(
+        "Ledger",
+        "test_forgotten_place_is_told",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, accept=[410]")
+        + "\n        if answer.status == 410:\n            return [], False",
+    ),
+    "an entry that is not found is an end": Mutant(
+        "Feed",
+        "test_forgotten_place_is_told",
+        "accept=[410])",
+        "accept=[404, 410])\n        if answer.status == 404:\n            return []",
+    ),
+    "a cursor that is refused is an end": Mutant(
+        "LedgerByOAuth2",
+        "test_forgotten_place_is_told",
+        _REQUEST,
+        _REQUEST.replace("params=params", "params=params, accept=[400] if since else []")
+        + "\n        if answer.status == 400:\n            return [], False",
+    ),
     "no JSON breaks it": Mutant(
         "Ledger", "test_garbage_is_schema_changed", "except ValueError as error:", "except KeyError as error:"
     ),
@@ -373,6 +422,8 @@ MUTANTS: dict[str, Mutant] = {
     "an odd value breaks it": Mutant(
         "Ledger", "test_odd_values_are_refused", "(KeyError, ValueError, TypeError, InvalidOperation)", "KeyError"
     ),
+    "an odd item is left out": Mutant("Ledger", "test_odd_values_are_refused", _REFUSE, "continue"),
+    "an odd entry ends its page": Mutant("Feed", "test_odd_values_are_refused", _REFUSE, "break"),
     "a wrong company is no error": Mutant(
         "Ledger", "test_bad_configuration", '"company": ctx.config.get("company", "main")', '"company": "main"'
     ),
@@ -434,6 +485,7 @@ MUTANTS: dict[str, Mutant] = {
         '            raise SchemaChanged("what is this?")\n        data',
     ),
     "garbage breaks it": Mutant("Ledger", "test_webhook_refuses_garbage", "(ValueError, RecursionError)", "KeyError"),
+    "an odd delivery is left out": Mutant("Ledger", "test_webhook_refuses_garbage", _REFUSE, "continue"),
     "garbage is of no interest": Mutant(
         "Ledger",
         "test_webhook_refuses_garbage",

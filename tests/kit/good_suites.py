@@ -54,6 +54,7 @@ class Ledger(ConnectorConformance):
         Delivery(body={"type": "invoice.created", "data": INVOICE}, headers={"X-Signature": "6b3f", "X-Id": "7"}),
         Delivery(body={"type": "user.created", "data": {"id": 7}}, drafts=0),
     )
+    of_interest_by = frozenset({"type"})
     old_cursors = ((1, {"since": "2026-03-01T00:00:00+00:00"}),)
 
     def serve(self, source: Source, asked: Asked) -> Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sortation.testing import ConnectorConformance, Outcome, checks, run_checks
+from sortation.testing.checks_pulls import PullChecks
 from tests.kit import good_connectors, good_suites
 from tests.kit.connector_mutants import MUTANTS, Mutant
 
@@ -37,6 +38,15 @@ def test_broken_connectors_are_caught(name: str, tmp_path: Path, monkeypatch: py
     (result,) = run_checks(suite, [mutant.check])
     assert result.outcome is Outcome.FAILED, result.said
     assert "the suite's own" not in result.said
+
+
+def test_what_fails_for_a_refusal_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    unlike = Mutant("Ledger", "test_drafts_are_valid", 'Decimal(item["amount"])', 'Decimal(item["price"])')
+    of_items = [unlike.check, *(name for name in vars(PullChecks) if name.startswith("test_"))]
+    failed = [r for r in run_checks(mutated(unlike, "unlike", tmp_path), of_items) if r.outcome is Outcome.FAILED]
+    assert len(failed) > 9
+    assert {r.check: r.said for r in failed if "at 1: KeyError: 'price'" not in r.said[:120]} == {}
 
 
 def test_every_check_catches_a_mutant() -> None:

@@ -38,13 +38,20 @@ def ftp_server(folder: Path, *, any_password: bool = False) -> Iterator[FileServ
     authorizer.add_user(USER, PASSWORD, str(folder), perm="elr")
     handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
     server = ThreadedFTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"timeout": 0.05}, daemon=True)
+    stopping = threading.Event()
+
+    def serve() -> None:
+        while not stopping.is_set():  # it can't be closed while it waits for requests: the thread would break down
+            server.serve_forever(timeout=0.05, blocking=False)
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
         yield FileServer(folder=folder, url=f"ftp://127.0.0.1:{server.address[1]}")
     finally:
-        server.close_all()
+        stopping.set()
         thread.join(10)
+        server.close_all()
 
 
 class _Lets(asyncssh.SSHServer):

@@ -1,15 +1,23 @@
-"""A host with connectors that a test makes, in the test's own process."""
+"""Hosts in the test's own process: of what is installed, and of connectors that a test makes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from core.domain.plugins import ConnectorManifest, PluginInfo, RuleTypeManifest
 from core.errors import Invalid, PluginUnavailable, UnknownFormat
+from plugins.manager import PluginManager
 from ports.connectors import Connector, RuleType
+
+
+@cache
+def installed() -> PluginManager:
+    """The plugins that are installed; one host for all tests, as it never changes once it is made."""
+    return PluginManager()
 
 
 class TestHost:

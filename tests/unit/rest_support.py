@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugins.manager import PluginManager
 from plugins.rest.connector import Rest
 from sortation import Batch, Draft, ReadRequest
+from tests.stubs.host import installed
 from tests.stubs.source_server import SourceServer, a_context
 
-MANAGER = PluginManager()
+MANAGER = installed()
 FIELDS = {"external_id": "$.id", "text": "$.text", "occurred_at": "$.at"}
 ROW = {"id": 1, "text": "Coffee", "at": "2026-03-01T10:00:00Z"}
 

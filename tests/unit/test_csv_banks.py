@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 
 from plugins.csv_file.read import CsvFile
-from plugins.manager import PluginManager
 from sortation import Context, Draft, ReadRequest
+from tests.stubs.host import installed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,5 +336,5 @@ def test_the_layout_of_a_bank_is_read_right(name: str) -> None:
 
 
 def test_every_layout_is_taken_for_csv() -> None:
-    host = PluginManager()
+    host = installed()
     assert {host.detect(bank.content.encode(), "export.txt") for bank in BANKS.values()} == {"csv"}

@@ -32,6 +32,7 @@ from plugins.ofx_file import OfxFile
 from plugins.qif_file import QifFile
 from ports.connectors import Connector
 from sortation import Context, ReadRequest
+from tests.stubs.host import installed
 
 DATA = Path(__file__).parent.parent / "data"
 RECORD = (
@@ -150,7 +151,7 @@ def test_fuzz_for_a_while(key: str) -> None:
 
 @pytest.mark.parametrize("key", SEEDS)
 def test_the_seeds_are_valid_and_detected_as_their_connectors_own(key: str) -> None:
-    host = PluginManager()
+    host = installed()
     _, seeds = SEEDS[key]
     for name, content in seeds:
         assert host.detect(content[: 1 << 16], name) == key
@@ -206,7 +207,7 @@ def read_nothing(host: PluginManager, content: bytes, name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_an_error_at_once(name: str) -> None:
-    content, host = HOSTILE[name], PluginManager()
+    content, host = HOSTILE[name], installed()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for extension in ("xml", "csv", "sta", "ofx", "qif", "json", "csv.gz", "zip"):
         started = time.process_time()

@@ -18,12 +18,12 @@ from adapters.matching.regex import re2_search
 from core.domain.records import Record
 from core.domain.rule_evaluation import check_rule, compile_rules, evaluate
 from core.errors import RuleInvalid
-from plugins.manager import PluginManager
 from sortation import MAX_AMOUNTS, CompiledRule, NoHistory
+from tests.stubs.host import installed
 from tests.unit.building import a_record, a_rule
 from tests.unit.pasts import ListedHistory
 
-HOST = PluginManager()
+HOST = installed()
 FIXED = {"weekly": (7, 1), "fortnightly": (14, 2), "four-weekly": (28, 3)}
 """Intervals of so many days, each with its tolerance by default."""
 MONTHS = {"monthly": 1, "two-monthly": 2, "quarterly": 3, "half-yearly": 6, "yearly": 12}

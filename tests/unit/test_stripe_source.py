@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from plugins.manager import PluginManager
 from plugins.stripe_balance.connector import OVERLAP, STREAM, StripeBalance
 from sortation import (
     Batch,
@@ -28,10 +27,11 @@ from sortation import (
     Transient,
     WebhookMessage,
 )
+from tests.stubs.host import installed
 from tests.stubs.source_server import Http, Reply, SourceServer
 from tests.stubs.stripe_server import KEY, StripeStub, a_transaction
 
-MANAGER = PluginManager()
+MANAGER = installed()
 T0 = 1_772_359_200  # 2026-03-01T10:00:00Z
 
 

@@ -33,6 +33,8 @@ class TestGithubIssues(ConnectorConformance):
         ),
     )
 
+    of_interest_by = frozenset({"action", "full_name"})
+
     def serve(self, source: Source, asked: Asked) -> Answer:
         repository = asked.path.removeprefix("/repos/").removesuffix("/issues")
         if repository not in (SHOP, TOOLS):
