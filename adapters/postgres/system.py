@@ -49,15 +49,13 @@ _TAKE = text("""
             WHERE status = 'queued' AND (tenant_id, stream) > (queued.tenant_id, queued.stream)
             ORDER BY tenant_id, stream, due_at, id LIMIT 1
         ) AS next
-    ), counted AS MATERIALIZED (
-        SELECT *, coalesce((CAST(:shares AS jsonb) ->> stream)::int, :share) - (
-            SELECT count(*) FROM jobs AS flying
-            WHERE flying.tenant_id = queued.tenant_id AND flying.stream = queued.stream
-                AND flying.status IN ('published', 'running')
-        ) AS room
-        FROM queued WHERE due_at <= now()
     ), waiting AS (
-        SELECT * FROM counted WHERE room > 0 ORDER BY due_at, id LIMIT :limit
+        SELECT queued.*, room FROM queued CROSS JOIN LATERAL (
+            SELECT coalesce((CAST(:shares AS jsonb) ->> queued.stream)::int, :share) - count(*) AS room FROM jobs
+            WHERE jobs.tenant_id = queued.tenant_id AND jobs.stream = queued.stream
+                AND jobs.status IN ('published', 'running')
+        ) AS counted
+        WHERE due_at <= now() AND room > 0 ORDER BY due_at, id LIMIT :limit
     ), first AS MATERIALIZED (
         SELECT one.tenant_id, one.id FROM waiting CROSS JOIN LATERAL (
             SELECT tenant_id, id, due_at FROM jobs
