@@ -26,7 +26,7 @@ run: $(STAMP) ## the whole service on this machine, with a demo (ARGS="--no-demo
 	@$(BIN)/sortation up $(ARGS)
 
 test: lint ## lint, types, import order, and all tests but the long ones (ARGS="-k rules")
-	$(BIN)/pytest -m "not slow" -n 3 --dist worksteal -q $(ARGS)
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line
 	$(BIN)/pytest -m slow -q $(ARGS)
