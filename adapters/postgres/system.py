@@ -20,9 +20,10 @@ from adapters.postgres.connection_tables import connector_counts
 from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
 from adapters.postgres.oauth import to_sign_in
-from adapters.postgres.tables import daily_counts, event_batches, jobs, plugin_inventories, tenants
+from adapters.postgres.tables import daily_counts, plugin_inventories, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
+from adapters.postgres.work_tables import event_batches, jobs
 from core.domain.events import Event, EventFilter
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
