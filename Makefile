@@ -29,7 +29,8 @@ test: lint ## lint, types, import order, and all tests but the long ones (ARGS="
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line
-	$(BIN)/pytest -m slow -q $(ARGS)
+	$(BIN)/pytest -m slow -n 2 --dist worksteal -q tests/unit tests/kit tests/integration $(ARGS)
+	$(BIN)/pytest -m slow -q tests/e2e $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import order
 	$(BIN)/ruff check .

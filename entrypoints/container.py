@@ -28,6 +28,7 @@ from core.usecases import (
     accounts,
     ask_llm,
     catalog,
+    connection_ends,
     connections,
     embed,
     evaluations,
@@ -256,10 +257,25 @@ class Container(containers.DeclarativeContainer):
         connections.create_connection, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
     )
     change_connection = providers.Callable(
-        connections.change_connection, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
+        connections.change_connection,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        provider=oauth_provider,
+        clock=clock,
+        ids=ids,
     )
     delete_connection = providers.Callable(
-        connections.delete_connection, uow=uow, host=host, secrets=secrets, provider=oauth_provider
+        connection_ends.delete_connection, uow=uow, host=host, secrets=secrets, provider=oauth_provider
+    )
+    disable_connection = providers.Callable(
+        connection_ends.disable_connection,
+        uow=uow,
+        host=host,
+        secrets=secrets,
+        provider=oauth_provider,
+        clock=clock,
+        ids=ids,
     )
     start_sign_in = providers.Callable(
         oauth.start_sign_in,
@@ -283,8 +299,10 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
     )
 
-    resume_connection = providers.Callable(connections.resume_connection, uow=uow, clock=clock, ids=ids)
-    connection_health = providers.Callable(connections.connection_health, uow=uow)
+    resume_connection = providers.Callable(
+        connection_ends.resume_connection, uow=uow, host=host, secrets=secrets, clock=clock, ids=ids
+    )
+    connection_health = providers.Callable(connections.connection_health, uow=uow, clock=clock)
     connection_log = providers.Callable(connections.connection_log, uow=uow)
     check_connection = providers.Callable(
         sources.check_connection, uow=uow, host=host, secrets=secrets, clients=http_clients, ids=ids
@@ -325,6 +343,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    note_refused = providers.Callable(webhooks.note_refused, system=system, uow=uow, clock=clock, ids=ids)
     list_deliveries = providers.Callable(webhooks.list_deliveries, uow=uow)
 
     list_records = providers.Callable(records.list_records, uow=uow)

@@ -33,6 +33,7 @@ _OF_A_FILE = (
     AttributeError,
     ArithmeticError,
     RecursionError,
+    MemoryError,
 )
 """What is wrong with one file, or with its parser, must not keep the others from being read."""
 FILE_FIELDS: Mapping[str, Any] = {
@@ -134,19 +135,25 @@ def read_files(
     that is gone."""
     check_format(ctx)
     place = Place.of(request.cursor, files, overlap)
+    given = False
     for number, seen in enumerate([seen for seen in sorted(files) if place.is_new(seen)], 1):
         done = place.drafts if place.within == seen else 0
         try:
             with opened(seen.name) as file:
                 for batch, drafts in _of_file(ctx, file, seen.name, done, request.batch_size):
+                    given = True
                     yield replace(batch, cursor=replace(place, within=seen, drafts=drafts).cursor())
             refusals: tuple[Refusal, ...] = ()
         except FileNotFoundError:
             continue  # it was moved away; where to, it counts as new
         except _OF_A_FILE as error:
-            refusals = (Refusal(position=number, reason=f"{seen.name}: {error}"),)
+            reason = "too large to be read" if isinstance(error, MemoryError) else error
+            refusals = (Refusal(position=number, reason=f"{seen.name}: {reason}"),)
         place = place.after(seen)
+        given = True
         yield Batch(refusals=refusals, cursor=place.cursor())
+    if not given and request.cursor is None:
+        yield Batch(cursor=place.cursor())  # there is nothing yet, and that is well
 
 
 def check_format(ctx: Context) -> None:

@@ -15,8 +15,9 @@ from plugins.statements import shortened
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 
 MAX_LINE = 1 << 20
-MAX_ARRAY = 64 << 20
-"""Bytes: an array is read as a whole; objects on lines of their own have no such limit."""
+MAX_ARRAY = 32 << 20
+"""Bytes: an array is read as a whole, and takes up to forty times as much memory; objects on lines of their own have
+no such limit."""
 _TEXTS = ("text", "kind", "account", "external_id", "counterparty", "currency", "category", "pending_external_id")
 _FIELDS = frozenset({*_TEXTS, "occurred_at", "amount", "attributes", "raw", "pending"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -123,6 +123,7 @@ def _check_connector(manifest: ConnectorManifest) -> None:
         "webhook": (manifest.webhook or Webhook(scheme=WebhookScheme.STANDARD), Webhook),
         "pulls": (manifest.pulls, bool),
         "sockets": (manifest.sockets, bool),
+        "declared": (manifest.declared, bool),
         "folder": (manifest.folder, str),
         "state_version": (manifest.state_version, int),
     }

@@ -16,15 +16,13 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
 from core.domain.plugins import ConnectorManifest, PluginInfo, PluginState, RuleTypeManifest
 from core.errors import Invalid, PluginBug, PluginUnavailable, RuleInvalid, UnknownFormat
 from plugins import hookspecs
 from plugins.isolation.host import Isolation, Offers
 from plugins.isolation.isolated import IsolatedConnector
 from plugins.loading import ContractError, VersionError, offers
+from plugins.schemas import check_against
 from ports.connectors import CompiledRule, Connector, RuleType
 
 BUILT_IN = "sortation"
@@ -80,8 +78,7 @@ class PluginManager:
     def check_config(self, key: str, config: Mapping[str, Any]) -> None:
         if (manifest := self._connectors.get(key)) is None:
             raise PluginUnavailable(f"no loaded plugin offers the connector {key!r}")
-        if fault := _fault(manifest.config_schema, config, "config"):
-            raise Invalid(fault)
+        check_against(manifest.config_schema, config, "config")
 
     def detect(self, sample: bytes, filename: str) -> str:
         suffix = PurePath(filename).suffix.lower()
@@ -205,17 +202,11 @@ class _CheckedRuleType:
         self._schema = schema
 
     def compile(self, params: Mapping[str, Any]) -> CompiledRule:
-        if fault := _fault(self._schema, params, "params"):
-            raise RuleInvalid(fault)
+        try:
+            check_against(self._schema, params, "params")
+        except Invalid as error:
+            raise RuleInvalid(str(error)) from None
         return self._made.compile(params)
-
-
-def _fault(schema: Mapping[str, Any], value: Mapping[str, Any], name: str) -> str | None:
-    """Where (`name.items.0`) and how `value` breaks the JSON Schema, if it does."""
-    fault = best_match(Draft202012Validator(schema).iter_errors(value))
-    if fault is None:
-        return None
-    return f"{'.'.join(map(str, (name, *fault.absolute_path)))}: {fault.message[:300]}"
 
 
 def _offers(entry: EntryPoint) -> Offers | BaseException:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.connections import Connection, StreamCursor
+from core.domain.connections import Connection, StreamCursor, Totals
 from core.domain.health import HealthEntry, LogLine
 
 
@@ -36,6 +37,10 @@ class Connections(Protocol):
 
     def delete(self, id: UUID, version: int | None) -> None:
         """With its cursors, history and log. Raises `Conflict` while it has records or imports."""
+        ...
+
+    def totals(self, id: UUID, since: Sequence[datetime]) -> Sequence[Totals]:
+        """What came in by it since each of these."""
         ...
 
     def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:

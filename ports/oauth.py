@@ -45,6 +45,10 @@ class OAuthStorage(Protocol):
         """In place of those that were. Raises `Invalid` for an unknown connection."""
         ...
 
+    def forget(self, connection_id: UUID) -> None:
+        """Its tokens, and sign-ins for it that are under way."""
+        ...
+
     def begin(self, sign_in: SignIn) -> None:
         """Raises `Invalid` for an unknown connection."""
         ...

@@ -121,8 +121,8 @@ class Imports(Protocol):
 
     def get(self, id: UUID) -> Import: ...
 
-    def list(self, *, before: UUID | None, limit: int) -> Sequence[Import]:
-        """Newest first; `before` is the last id of the page before."""
+    def list(self, *, before: UUID | None, limit: int, connection_id: UUID | None = None) -> Sequence[Import]:
+        """Newest first, of one connection or of all; `before` is the last id of the page before."""
         ...
 
     def open(self, id: UUID) -> BinaryIO:

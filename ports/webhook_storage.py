@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.domain.plugins import WebhookMessage
-from core.domain.webhooks import WebhookDelivery
+from core.domain.webhooks import RefusedDeliveries, WebhookDelivery
 
 
 class WebhookDeliveries(Protocol):
@@ -29,4 +29,10 @@ class WebhookDeliveries(Protocol):
 
     def list(self, connection_id: UUID, *, before: UUID | None, limit: int) -> Sequence[WebhookDelivery]:
         """Newest first; `before` is the last id of the page before."""
+        ...
+
+    def refused(self, connection_id: UUID) -> RefusedDeliveries | None: ...
+
+    def put_refused(self, connection_id: UUID, refused: RefusedDeliveries) -> None:
+        """In place of what was noted before. Raises `NotFound` for an unknown connection."""
         ...

@@ -6,11 +6,13 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import BinaryIO
 from uuid import UUID
 
 from adapters.memory.state import Workspace, as_json, check_version, one, page
-from core.domain.connections import Connection, Import, ImportStatus
+from core.domain.connections import HAS_RECORDS, Connection, Import, ImportStatus, Totals
+from core.domain.webhooks import WebhookDelivery
 from core.errors import Conflict, Invalid, NotFound
 
 
@@ -62,6 +64,15 @@ class MemoryConnections:
             last_synced_at=connection.last_synced_at,
         )
 
+    def totals(self, id: UUID, since: Sequence[datetime]) -> Sequence[Totals]:
+        arrived: list[tuple[datetime, Import | WebhookDelivery]] = [
+            (one.created_at, one)
+            for one in self._state.imports.values()
+            if one.connection_id == id and one.status is not ImportStatus.UNDONE
+        ]
+        arrived += [(one.received_at, one) for one in self._state.deliveries.values() if one.connection_id == id]
+        return [_totals([one for at, one in arrived if at >= begin]) for begin in since]
+
     def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
         sealed = [c for c in page(self._connections, after) if c.sealed is not None]
         return [c for c in sealed if not (c.sealed or b"").startswith(prefix)][:limit]
@@ -77,8 +88,9 @@ class MemoryConnections:
         check_version(self.get(id).version, version)
         used = {kept.record.connection_id for kept in self._state.records.values()}
         if id in used | {imported.connection_id for imported in self._state.imports.values()}:
-            raise Conflict("this connection has records or imports")
+            raise Conflict(HAS_RECORDS)
         del self._connections[id]
+        self._state.refused.pop(id, None)
         for delivery in [d for d in self._state.deliveries.values() if d.connection_id == id]:
             del self._state.deliveries[delivery.id]
             self._state.messages.pop(delivery.id, None)
@@ -97,6 +109,15 @@ class MemoryConnections:
             if (other.connector, other.name) == (connection.connector, connection.name):
                 return other
         return None
+
+
+def _totals(arrived: Sequence[Import | WebhookDelivery]) -> Totals:
+    return Totals(
+        imports=len(arrived),
+        inserted=sum(one.inserted for one in arrived),
+        known=sum(one.known for one in arrived),
+        refused=sum(one.refused for one in arrived),
+    )
 
 
 class MemoryImports:
@@ -122,9 +143,10 @@ class MemoryImports:
     def get(self, id: UUID) -> Import:
         return one(self._imports, id, "import")
 
-    def list(self, *, before: UUID | None, limit: int) -> Sequence[Import]:
+    def list(self, *, before: UUID | None, limit: int, connection_id: UUID | None = None) -> Sequence[Import]:
         newest_first = sorted(self._imports, reverse=True)
-        return [self._imports[id] for id in newest_first if before is None or id < before][:limit]
+        mine = (self._imports[id] for id in newest_first if before is None or id < before)
+        return [one for one in mine if connection_id in (None, one.connection_id)][:limit]
 
     def open(self, id: UUID) -> BinaryIO:
         self.get(id)

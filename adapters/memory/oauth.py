@@ -26,6 +26,11 @@ class MemoryOAuth:
         self._check(tokens.connection_id)
         self._tokens[tokens.connection_id] = tokens
 
+    def forget(self, connection_id: UUID) -> None:
+        self._tokens.pop(connection_id, None)
+        for sign_in in [s for s in self._state.sign_ins.values() if s.connection_id == connection_id]:
+            del self._state.sign_ins[sign_in.state_hash]
+
     def begin(self, sign_in: SignIn) -> None:
         self._check(sign_in.connection_id)
         self._state.sign_ins[sign_in.state_hash] = sign_in

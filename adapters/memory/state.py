@@ -32,7 +32,7 @@ from core.domain.records import Record
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
-from core.domain.webhooks import WebhookDelivery
+from core.domain.webhooks import RefusedDeliveries, WebhookDelivery
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
 from ports.clock import Clock, Ids
 from ports.learning_storage import StoredEnsemble
@@ -128,6 +128,8 @@ class TenantState:
     deliveries: dict[UUID, WebhookDelivery] = field(default_factory=dict)
     messages: dict[UUID, WebhookMessage] = field(default_factory=dict)
     """By delivery, until they are dropped."""
+    refused: dict[UUID, RefusedDeliveries] = field(default_factory=dict)
+    """By connection."""
     records: dict[UUID, KeptRecord] = field(default_factory=dict)
     tombstones: dict[tuple[UUID, str, str], datetime] = field(default_factory=dict)
     """By connection, account and external id."""

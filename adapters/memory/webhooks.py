@@ -8,7 +8,7 @@ from uuid import UUID
 
 from adapters.memory.state import Workspace, as_json, one
 from core.domain.plugins import WebhookMessage
-from core.domain.webhooks import WebhookDelivery
+from core.domain.webhooks import RefusedDeliveries, WebhookDelivery
 from core.errors import Invalid, NotFound
 
 
@@ -53,3 +53,10 @@ class MemoryWebhookDeliveries:
         newest_first = sorted(self._deliveries, reverse=True)
         mine = (self._deliveries[id] for id in newest_first if before is None or id < before)
         return [delivery for delivery in mine if delivery.connection_id == connection_id][:limit]
+
+    def refused(self, connection_id: UUID) -> RefusedDeliveries | None:
+        return self._state.refused.get(connection_id)
+
+    def put_refused(self, connection_id: UUID, refused: RefusedDeliveries) -> None:
+        one(self._state.connections, connection_id, "connection")
+        self._state.refused[connection_id] = refused

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import RowMapping, and_, func, select
+from sqlalchemy import RowMapping, and_, func, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
-from adapters.postgres.tables import connections
-from core.domain.connections import Connection
+from adapters.postgres.tables import connections, imports
+from adapters.postgres.webhook_tables import webhook_deliveries
+from core.domain.connections import HAS_RECORDS, Connection, ImportStatus, Totals
 from core.domain.health import Health
 from core.errors import NotFound
 
+_COUNTS = ("inserted", "known", "refused")
 _NAME_TAKEN = "this connector has a connection of that name"
-_CHANGED = ("name", "config", "sealed", "secrets", "schedule_seconds", "streams")
+_CHANGED = ("name", "config", "sealed", "secrets", "schedule_seconds", "streams", "disabled_at")
 """What a person changes; the rest is noted by syncs, or stays."""
 _NOTED = ("health", "failures", "next_sync_at", "last_synced_at")
 
@@ -67,6 +70,27 @@ class PostgresConnections:
         if self._connection.execute(noted).rowcount == 0:
             raise NotFound("this connection does not exist")
 
+    def totals(self, id: UUID, since: Sequence[datetime]) -> Sequence[Totals]:
+        i, d = imports.c, webhook_deliveries.c
+        of_connection = (i.tenant_id == self._tenant_id, i.connection_id == id, i.status != ImportStatus.UNDONE.value)
+        arrived = union_all(
+            select(i.created_at.label("at"), i.inserted, i.known, i.refused).where(*of_connection),
+            select(d.received_at, d.inserted, d.known, d.refused).where(
+                d.tenant_id == self._tenant_id, d.connection_id == id
+            ),
+        ).subquery()
+        a = arrived.c
+        columns = [
+            column
+            for n, begin in enumerate(since)
+            for column in (
+                func.count().filter(a.at >= begin).label(f"imports_{n}"),
+                *(func.coalesce(func.sum(a[name]).filter(a.at >= begin), 0).label(f"{name}_{n}") for name in _COUNTS),
+            )
+        ]
+        row = self._connection.execute(select(*columns)).mappings().one()
+        return [Totals(**{name: int(row[f"{name}_{n}"]) for name in ("imports", *_COUNTS)}) for n in range(len(since))]
+
     def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
         sealed_with = func.substring(connections.c.sealed, 1, len(prefix))
         query = select(connections).where(connections.c.tenant_id == self._tenant_id, sealed_with != prefix)
@@ -80,7 +104,7 @@ class PostgresConnections:
         return self._connection.execute(connections.update().where(where).values(sealed=after)).rowcount > 0
 
     def delete(self, id: UUID, version: int | None) -> None:
-        with conflicts(used="this connection has records or imports"):
+        with conflicts(used=HAS_RECORDS):
             delete_versioned(self._connection, connections, at(connections, self._tenant_id, id), version)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, text
 
-from adapters.postgres.tables import event_batches, events
+from adapters.postgres.work_tables import event_batches, events
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.tenants import Actor
 from ports.clock import Ids

@@ -49,10 +49,12 @@ class PostgresImports:
             raise NotFound("this import does not exist")
         return _to_import(row)
 
-    def list(self, *, before: UUID | None, limit: int) -> Sequence[Import]:
+    def list(self, *, before: UUID | None, limit: int, connection_id: UUID | None = None) -> Sequence[Import]:
         query = select(imports).where(imports.c.tenant_id == self._tenant_id).order_by(imports.c.id.desc()).limit(limit)
         if before is not None:
             query = query.where(imports.c.id < before)
+        if connection_id is not None:
+            query = query.where(imports.c.connection_id == connection_id)
         return [_to_import(row) for row in self._connection.execute(query).mappings()]
 
     def open(self, id: UUID) -> BinaryIO:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, f
 
 from adapters.postgres.events import notify
 from adapters.postgres.guards import at, conflicts
-from adapters.postgres.tables import jobs
+from adapters.postgres.work_tables import jobs
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.errors import Conflict, LeaseLost, NotFound
 

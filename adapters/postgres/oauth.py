@@ -41,6 +41,11 @@ class PostgresOAuth:
                 .on_conflict_do_update(index_elements=["tenant_id", "connection_id"], set_=changed)
             )
 
+    def forget(self, connection_id: UUID) -> None:
+        for table in (oauth_tokens, oauth_states):
+            of_connection = (table.c.tenant_id == self._tenant_id, table.c.connection_id == connection_id)
+            self._connection.execute(table.delete().where(*of_connection))
+
     def begin(self, sign_in: SignIn) -> None:
         values = {name: getattr(sign_in, name) for name in SignIn.__slots__}
         with conflicts(unknown="this connection does not exist"):

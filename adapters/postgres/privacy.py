@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, LargeBinary, Table, func, select, tex
 from sqlalchemy.exc import IntegrityError
 
 from adapters.postgres.people_tables import identities, sessions
-from adapters.postgres.tables import TENANT_TABLES, event_batches, memberships, metadata, tenants, users
+from adapters.postgres.tables import TENANT_TABLES, memberships, metadata, tenants, users
 from adapters.postgres.unit_of_work import passing_faults, set_tenant
+from adapters.postgres.work_tables import event_batches
 from core.domain.tenants import worker_actor
 from core.errors import Conflict
 

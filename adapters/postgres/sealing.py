@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, select, text
 
-from adapters.postgres.tables import event_batches
+from adapters.postgres.work_tables import event_batches
 from core.domain.events import Verification
 
 SEAL_AT_ONCE = 500

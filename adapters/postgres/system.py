@@ -20,9 +20,10 @@ from adapters.postgres.connection_tables import connector_counts
 from adapters.postgres.events import events_query, notify, to_event
 from adapters.postgres.migrate import current, head
 from adapters.postgres.oauth import to_sign_in
-from adapters.postgres.tables import daily_counts, jobs, plugin_inventories, tenants
+from adapters.postgres.tables import daily_counts, plugin_inventories, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
+from adapters.postgres.work_tables import jobs
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
@@ -45,15 +46,13 @@ _TAKE = text("""
             WHERE status = 'queued' AND (tenant_id, stream) > (queued.tenant_id, queued.stream)
             ORDER BY tenant_id, stream, due_at, id LIMIT 1
         ) AS next
-    ), counted AS MATERIALIZED (
-        SELECT *, coalesce((CAST(:shares AS jsonb) ->> stream)::int, :share) - (
-            SELECT count(*) FROM jobs AS flying
-            WHERE flying.tenant_id = queued.tenant_id AND flying.stream = queued.stream
-                AND flying.status IN ('published', 'running')
-        ) AS room
-        FROM queued WHERE due_at <= now()
     ), waiting AS (
-        SELECT * FROM counted WHERE room > 0 ORDER BY due_at, id LIMIT :limit
+        SELECT queued.*, room FROM queued CROSS JOIN LATERAL (
+            SELECT coalesce((CAST(:shares AS jsonb) ->> queued.stream)::int, :share) - count(*) AS room FROM jobs
+            WHERE jobs.tenant_id = queued.tenant_id AND jobs.stream = queued.stream
+                AND jobs.status IN ('published', 'running')
+        ) AS counted
+        WHERE due_at <= now() AND room > 0 ORDER BY due_at, id LIMIT :limit
     ), first AS MATERIALIZED (
         SELECT one.tenant_id, one.id FROM waiting CROSS JOIN LATERAL (
             SELECT tenant_id, id, due_at FROM jobs

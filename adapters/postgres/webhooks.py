@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.guards import at, conflicts
+from adapters.postgres.tables import connections
 from adapters.postgres.webhook_tables import webhook_deliveries
 from core.domain.plugins import WebhookMessage
-from core.domain.webhooks import DeliveryStatus, WebhookDelivery
+from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
 from core.errors import NotFound
 
 _COLUMNS = [webhook_deliveries.c[name] for name in WebhookDelivery.__slots__]
@@ -71,6 +73,25 @@ class PostgresWebhookDeliveries:
             query = query.where(kept.id < before)
         rows = self._connection.execute(query.order_by(kept.id.desc()).limit(limit)).mappings()
         return [_to_delivery(row) for row in rows]
+
+    def refused(self, connection_id: UUID) -> RefusedDeliveries | None:
+        query = select(connections.c.refused_deliveries).where(at(connections, self._tenant_id, connection_id))
+        noted = self._connection.execute(query).scalar()
+        if noted is None:
+            return None
+        times = {name: datetime.fromisoformat(noted[name]) for name in ("at", "logged_at")}
+        return RefusedDeliveries(count=noted["count"], outcome=Outcome(noted["outcome"]), **times)
+
+    def put_refused(self, connection_id: UUID, refused: RefusedDeliveries) -> None:
+        noted = {
+            "count": refused.count,
+            "outcome": refused.outcome.value,
+            "at": refused.at.isoformat(),
+            "logged_at": refused.logged_at.isoformat(),
+        }
+        where = at(connections, self._tenant_id, connection_id)
+        if self._connection.execute(connections.update().where(where).values(refused_deliveries=noted)).rowcount == 0:
+            raise NotFound("this connection does not exist")
 
 
 def _to_delivery(row: RowMapping) -> WebhookDelivery:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.health import Health
-from core.errors import Invalid
+from core.domain.oauth import url_fields
+from core.domain.plugins import Auth
+from core.errors import Conflict, Invalid
 
 CHUNK_BYTES = 1 << 20
 """Payloads are kept in Postgres in pieces of this size until they are read."""
@@ -20,6 +23,14 @@ MAX_STREAMS = 1_000
 MAX_STREAM_NAME = 200
 MAX_CURSOR = 1 << 16
 """Characters of a cursor in JSON."""
+HAS_RECORDS = "this connection has records or imports, which stay: disable it by POST /connections/{id}/disable"
+"""Why one can't be deleted."""
+_HOST = re.compile(
+    r"(//)?([^\s/@]*@)?(localhost|([\w-]+\.)+[\w-]+\.?|[\w-]+(?=:\d)|\[[0-9a-f:.]+\]|[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*)"
+    r"(:\d+)?([/?#].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A name or an address of a host, perhaps with a user before it, and a port and a path behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +60,8 @@ class Connection:
     next_sync_at: datetime | None = None
     last_synced_at: datetime | None = None
     """When a sync last ended well."""
+    disabled_at: datetime | None = None
+    """When it was ended: since then it has no secrets, and nothing comes in by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +71,16 @@ class StreamCursor:
     stream: str
     cursor: Mapping[str, Any]
     state_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What imports and deliveries of a connection brought; those that were undone are left out."""
+
+    imports: int
+    inserted: int
+    known: int
+    refused: int
 
 
 def secrets_context(tenant_id: UUID, connection_id: UUID, purpose: str = "config") -> str:
@@ -81,6 +104,42 @@ def check_streams(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if any(not 0 < len(name) <= MAX_STREAM_NAME or "\x00" in name for name in names):
         raise Invalid(f"a stream's name has 1 to {MAX_STREAM_NAME} characters")
     return tuple(dict.fromkeys(names))
+
+
+def check_enabled(connection: Connection) -> None:
+    """Raises `Conflict` for one that was ended."""
+    if connection.disabled_at is not None:
+        raise Conflict("this connection is disabled: enter its secrets again, then resume it")
+
+
+def split_secrets(config: Mapping[str, Any], secret_fields: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of a configuration may be shown, and what is secret."""
+    shown = {field: value for field, value in config.items() if field not in secret_fields}
+    return shown, {field: value for field, value in config.items() if field in secret_fields}
+
+
+def leads_elsewhere(former: Mapping[str, Any], present: Mapping[str, Any], auth: Auth) -> tuple[str, ...]:
+    """The fields by whose change a configuration may lead its connector, and the secrets with it, to another host:
+    those in which URLs or names of hosts changed, however deep they stand, and those that `auth` makes URLs of."""
+    named = url_fields(auth)
+    return tuple(
+        field
+        for field in sorted(former.keys() | present.keys())
+        if (before := former.get(field)) != (now := present.get(field))
+        and (field in named or set(_addresses(before)) != set(_addresses(now)))
+    )
+
+
+def _addresses(value: Any) -> Iterator[str]:
+    match value:
+        case str() if "://" in value or _HOST.fullmatch(value.strip()):
+            yield value
+        case Mapping():
+            for part in value.values():
+                yield from _addresses(part)
+        case list() | tuple():
+            for part in value:
+                yield from _addresses(part)
 
 
 class ImportStatus(StrEnum):

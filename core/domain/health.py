@@ -21,8 +21,8 @@ MAX_LINES = 1_000
 """Lines of the log that are kept of a connection."""
 MAX_LINE = 1_000
 MASK = "•••"
-PLUGIN_SECONDS = 300.0
-"""How often it is looked whether a missing plugin is back."""
+LOOK_SECONDS = 300.0
+"""How often it is looked whether a missing plugin or key is back."""
 HOUR = 3_600.0
 
 
@@ -80,6 +80,7 @@ class _Remedy(NamedTuple):
     """Whether a person can do something about it."""
 
 
+DECLARED_CHANGED = "Change what the configuration says of the source's answers: the source changed them."
 _PASSING = _Remedy("Nothing: it is tried again by itself.", 60.0, 6 * HOUR, mendable=False)
 _REMEDIES: Mapping[str, _Remedy] = {
     "rate_limited": _Remedy("Nothing: it is tried again when the source allows it.", 60.0, 6 * HOUR, mendable=False),
@@ -88,39 +89,64 @@ _REMEDIES: Mapping[str, _Remedy] = {
     "schema_changed": _Remedy("Update the plugin: the source changed its answers."),
     "plugin_bug": _Remedy("Report this to the plugin's author, or update the plugin."),
 }
-_NEEDS_PERSON: Mapping[str, str] = {
-    "reauth_required": "Connect it again, with credentials that the source accepts.",
-    "secret_unreadable": "Enter its secrets again, or set the key that they were sealed with.",
+SIGN_IN_ACTION = "Connect it again, with credentials that the source accepts."
+_LOOKED_FOR: Mapping[str, tuple[Health, str]] = {
+    "plugin_unavailable": (Health.PLUGIN_MISSING, "Install the plugin, or allow it; it goes on by itself then."),
+    "secret_unreadable": (
+        Health.REAUTH,
+        "Enter its secrets again, or set the key that they were sealed with and resume it.",
+    ),
 }
+"""What is missing here, and not at the source: whether it is back is looked for every few minutes."""
 _ODD: Mapping[str, str] = {
     "empty": "See whether these credentials can read any records, and which streams are chosen.",
     "refused": "See in the log why its records are refused.",
 }
 """The source answered, so it is asked again when its schedule says so."""
+_OF_CHECKS: Mapping[str, str] = {
+    "plugin_unavailable": "Install the plugin, or allow it.",
+    "rate_limited": "Try again when the source allows it.",
+    "unreadable": "See why, and mend it at the source or in the configuration; or leave that stream out.",
+}
 HEALTHY_ACTION = "Nothing."
+DISABLED = "disabled"
+DISABLED_ACTION = "Nothing; or enter its secrets again, then resume it."
 DELIVERY = "delivery_"
 """Leads the code of what a webhook's delivery failed with: a later one that can be read shows that it has passed."""
 
 
-def diagnose(code: str, *, failures: int, jitter: float, retry_after: float | None = None) -> Diagnosis:
+def diagnose(
+    code: str, *, failures: int, jitter: float, retry_after: float | None = None, declared: bool = False
+) -> Diagnosis:
     """What an error with that code means after `failures` others in a row. `jitter` is uniform in [0, 1); a wait is
-    never shorter than `retry_after` seconds, which the source asked for."""
-    if code == "plugin_unavailable":
-        action = "Install the plugin, or allow it; it goes on by itself then."
-        wait = PLUGIN_SECONDS * (1 + jitter)
-        return Diagnosis(health=Health.PLUGIN_MISSING, failures=failures, action=action, retry_seconds=wait)
-    if code in _NEEDS_PERSON:
-        return Diagnosis(health=Health.REAUTH, failures=failures + 1, action=_NEEDS_PERSON[code], retry_seconds=None)
+    never shorter than `retry_after` seconds, which the source asked for. `declared`: the configuration says what the
+    source's answers look like."""
+    if code in _LOOKED_FOR:
+        health, action = _LOOKED_FOR[code]
+        wait = LOOK_SECONDS * (1 + jitter)
+        return Diagnosis(health=health, failures=failures, action=action, retry_seconds=wait)
+    if code == "reauth_required":
+        return Diagnosis(health=Health.REAUTH, failures=failures + 1, action=SIGN_IN_ACTION, retry_seconds=None)
     if code in _ODD:
         return Diagnosis(health=Health.DEGRADED, failures=0, action=_ODD[code], retry_seconds=None)
     failures += 1
     remedy = _REMEDIES.get(code, _PASSING)
+    if declared and code == "schema_changed":
+        remedy = _Remedy(DECLARED_CHANGED)
     if failures >= MAX_FAILURES:
         action = f"{remedy.action} Then resume it." if remedy.mendable else "See why it fails, then resume it."
         return Diagnosis(health=Health.PAUSED, failures=failures, action=action, retry_seconds=None)
     full = min(remedy.base * 2.0 ** (failures - 1), remedy.cap)
     wait = max(full / 2 + full / 2 * jitter, retry_after or 0.0)
     return Diagnosis(health=Health.DEGRADED, failures=failures, action=remedy.action, retry_seconds=wait)
+
+
+def action_after_check(code: str, *, declared: bool = False) -> str:
+    """What a person does about a check that failed with that code: nothing comes of it by itself."""
+    if code in _OF_CHECKS:
+        return _OF_CHECKS[code]
+    action = diagnose(code, failures=0, jitter=0.0, declared=declared).action
+    return "Try again." if action == _PASSING.action else action
 
 
 def jitter_of(id: UUID) -> float:

@@ -116,6 +116,12 @@ def filled(template: str, config: Mapping[str, Any]) -> str:
     return _FIELD.sub(value, template)
 
 
+def url_fields(auth: Auth) -> frozenset[str]:
+    """The fields of a configuration that its URLs are made of."""
+    urls = (auth.authorize_url, auth.token_url, auth.revoke_url, auth.account_url)
+    return frozenset(name for url in urls for name in _FIELD.findall(url))
+
+
 def pack_tokens(grant: Grant) -> bytes:
     return json.dumps({"access_token": grant.access_token, "refresh_token": grant.refresh_token}).encode()
 

@@ -101,6 +101,8 @@ class ConnectorManifest:
     `read`), `webhook` that it sends them. `state_version` rises when cursors change their form. A plugin that needs
     `sockets` of its own, for a library that can't use `ctx.http`, gets them: no policy of the host holds there.
     `folder` names the field of the configuration with a folder that the connector may read, if the operator allows it.
+    `declared` says that the configuration tells what the source's answers look like: who wrote it, mends
+    `SchemaChanged`.
     """
 
     key: str
@@ -119,6 +121,7 @@ class ConnectorManifest:
     state_version: int = 1
     sockets: bool = False
     folder: str = ""
+    declared: bool = False
 
     def secret_fields(self) -> frozenset[str]:
         """The fields of the configuration that are secrets."""

@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.plugins import Webhook, WebhookScheme
-from core.errors import WebhookRefused
+from core.errors import Invalid, WebhookRefused
 
 SECRET_FIELD = "webhook_secret"  # noqa: S105 - a name
 """The field of a configuration with the secret, or a list of those that may sign."""
@@ -56,6 +56,17 @@ class WebhookDelivery:
     finished_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedDeliveries:
+    """What was refused of a connection's deliveries: how many, why the last one and when, and when its log told of it
+    last. It is noted once in a while, so a few may be missing."""
+
+    count: int
+    outcome: Outcome
+    at: datetime
+    logged_at: datetime
+
+
 class Outcome(StrEnum):
     """What became of a call, for those who operate this; who calls learns nothing but that it was refused."""
 
@@ -66,6 +77,14 @@ class Outcome(StrEnum):
     UNSIGNED = "unsigned"
     FORGED = "forged"
     STALE = "stale"
+
+
+REASONS: Mapping[Outcome, str] = {
+    Outcome.UNSIGNED: "it has no signature, or not in the headers of its scheme",
+    Outcome.FORGED: "it is signed with another secret than `webhook_secret`, or was changed on its way",
+    Outcome.STALE: "it was signed more than five minutes before or after now, or says not when",
+}
+"""Why a delivery to a connection was refused, for its owner."""
 
 
 def verify(webhook: Webhook, config: Mapping[str, Any], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
@@ -97,6 +116,17 @@ def webhook_secrets(config: Mapping[str, Any]) -> Sequence[str]:
     given = config.get(SECRET_FIELD)
     several = given if isinstance(given, list | tuple) else [given]
     return [secret.strip() for secret in several if isinstance(secret, str) and secret.strip()]
+
+
+def check_secret_form(webhook: Webhook | None, config: Mapping[str, Any]) -> None:
+    """Raises `Invalid` for a secret that signs nothing by the scheme: every delivery would be refused."""
+    if webhook is None or webhook.scheme is not WebhookScheme.STANDARD:
+        return
+    if not all(any(_standard_keys(secret)) for secret in webhook_secrets(config)):
+        raise Invalid(
+            f"config.{SECRET_FIELD}: a secret of Standard Webhooks is Base64, mostly behind whsec_",
+            fields={f"config.{SECRET_FIELD}": ["Not whsec_ and Base64 behind it."]},
+        )
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from core.domain.categories import MAX_NAME
-from core.domain.connections import Connection, check_schedule, check_streams
+from core.domain.connections import Connection, Totals, check_schedule, check_streams
 from core.domain.events import EventType, NewEvent
-from core.domain.health import Health, HealthEntry, LogLine, secret_words
-from core.domain.oauth import oauth_client
-from core.domain.plugins import ConnectorManifest
+from core.domain.health import SIGN_IN_ACTION, Health, HealthEntry, LogLine
+from core.domain.oauth import OAuthTokens
+from core.domain.plugins import AuthKind, ConnectorManifest
 from core.domain.records import clean_text
 from core.domain.tenants import Actor
-from core.errors import Conflict, Invalid, PluginUnavailable, SecretUnreadable, SortationError, VersionMismatch
+from core.domain.webhooks import RefusedDeliveries
+from core.errors import Invalid, ReauthRequired, VersionMismatch
+from core.usecases.shared.configuring import configured, given_config, manifest_of, merged_config
 from core.usecases.shared.connection_health import note_health
-from core.usecases.shared.oauth import give_back, open_tokens
-from core.usecases.shared.secrets import open_secrets, seal_secrets, whole_config
-from core.usecases.shared.source import without_secret_errors
+from core.usecases.shared.oauth import give_back_all
 from ports.clock import Clock, Ids
 from ports.connectors import PluginHost
 from ports.oauth import OAuthProvider
 from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionState:
+    """How a connection is. The first entry of its history tells why; totals are of all time, of the last 30 days and of
+    the last 24 hours."""
+
+    connection: Connection
+    history: Sequence[HealthEntry]
+    refused: RefusedDeliveries | None
+    ever: Totals
+    month: Totals
+    day: Totals
 
 
 def list_connections(actor: Actor, *, uow: UnitOfWork) -> Sequence[Connection]:
@@ -54,11 +67,8 @@ def create_connection(
 ) -> Connection:
     """`config` comes with its secrets, which are sealed. With a schedule it is first synced at once. Raises
     `PluginUnavailable`, `Invalid` (the configuration doesn't fit the connector's schema) or `Conflict`."""
-    manifest = _manifest(connector, host)
-    given = {
-        field: value for field, value in config.items() if value is not None or field not in manifest.secret_fields()
-    }
-    _check_config(manifest, given, host)
+    manifest = manifest_of(connector, host)
+    given = given_config(manifest, config, host)
     now = clock.now()
     new = Connection(
         id=ids.new(),
@@ -72,7 +82,7 @@ def create_connection(
         streams=check_streams(None if streams is None else tuple(streams)),
         next_sync_at=None if schedule_seconds is None else now,
     )
-    connection = _configured(new, manifest, given, secrets)
+    connection = configured(new, manifest, given, secrets)
     with uow.begin(actor) as tx:
         tx.connections.add(connection)
         payload = {"connector": connector}
@@ -90,13 +100,17 @@ def change_connection(
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
+    provider: OAuthProvider,
     clock: Clock,
     ids: Ids,
 ) -> Connection:
     """`changes` may hold name, config, schedule_seconds and streams. Of `config`, secrets that are left out stay, and
-    null removes one. A new configuration is given a fresh chance: the connection counts as healthy.
+    null removes one. A new configuration is given a fresh chance: the connection counts as healthy. One that may lead
+    to another host comes with all secrets; tokens for the former one are given back.
 
     Raises `NotFound`, `VersionMismatch`, `Invalid`, `Conflict`, and `PluginUnavailable` (config or schedule)."""
+    tokens: OAuthTokens | None = None
+    """Those that were dropped."""
     with uow.begin(actor) as tx:
         connection = tx.connections.get(connection_id, lock=True)
         if version is not None and connection.version != version:
@@ -106,73 +120,53 @@ def change_connection(
             streams = changes["streams"]
             changed = replace(changed, streams=check_streams(None if streams is None else tuple(streams)))
         if "config" in changes:
-            manifest = _manifest(connection.connector, host)
-            whole = _merged(connection, manifest, changes["config"], secrets)
-            _check_config(manifest, whole, host)
-            changed = _configured(replace(changed, health=Health.HEALTHY, failures=0), manifest, whole, secrets)
+            manifest = manifest_of(connection.connector, host)
+            whole, elsewhere = merged_config(connection, manifest, changes["config"], host, secrets)
+            changed = configured(changed, manifest, whole, secrets)
+            if connection.disabled_at is None:
+                changed = replace(changed, health=Health.HEALTHY, failures=0)
+            if elsewhere:
+                tokens = tx.oauth.get(connection_id)
+                tx.oauth.forget(connection_id)
+            if tokens is not None and manifest.auth.kind is AuthKind.OAUTH2:
+                changed = replace(changed, health=Health.REAUTH, next_sync_at=None)
         if "schedule_seconds" in changes:
             schedule = check_schedule(changes["schedule_seconds"])
             if schedule is not None:
-                _check_pulled(_manifest(connection.connector, host), schedule)
+                _check_pulled(manifest_of(connection.connector, host), schedule)
             changed = replace(changed, schedule_seconds=schedule)
         if {"config", "schedule_seconds"} & set(changes) and changed.health not in (Health.PAUSED, Health.REAUTH):
             changed = replace(changed, next_sync_at=None if changed.schedule_seconds is None else clock.now())
         tx.connections.update(changed)
-        if changed.health is not connection.health:
+        if changed.health is Health.REAUTH and tokens is not None:
+            told = {"code": ReauthRequired.code, "message": "it leads to another host", "action": SIGN_IN_ACTION}
+            note_health(tx, changed, connection.health, **told, clock=clock, ids=ids)
+        elif changed.health is not connection.health:
             note_health(tx, changed, connection.health, code="changed", clock=clock, ids=ids)
         payload = {"changed": sorted(changes)}
         tx.events.append([NewEvent(type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload=payload)])
         tx.commit()
+    give_back_all(connection, tokens, host=host, secrets=secrets, provider=provider)
     return replace(changed, version=connection.version + 1)
 
 
-def delete_connection(
-    actor: Actor,
-    connection_id: UUID,
-    *,
-    version: int | None,
-    uow: UnitOfWork,
-    host: PluginHost,
-    secrets: SecretBox,
-    provider: OAuthProvider,
-) -> None:
-    """What its source gave it to sign in with is given back, as far as that can be reached. Raises `NotFound`,
-    `VersionMismatch`, or `Conflict` while it has records or a sync is under way."""
-    with uow.begin(actor) as tx:
-        connection = tx.connections.get(connection_id, lock=True)
-        if tx.jobs.open_sync(connection_id) is not None:
-            raise Conflict("a sync of this connection is under way")
-        tokens = tx.oauth.get(connection_id)
-        tx.connections.delete(connection_id, version)
-        tx.events.append([NewEvent(type=EventType.CONNECTION_DELETED, subject_id=connection_id)])
-        tx.commit()
-    manifest = host.connectors().get(connection.connector)
-    if tokens is not None and manifest is not None:
-        with suppress(SortationError):  # the connection is gone either way
-            client = oauth_client(manifest.auth, whole_config(connection, secrets))
-            give_back(client, *open_tokens(actor.tenant_id, tokens, secrets), provider)
-
-
-def resume_connection(actor: Actor, connection_id: UUID, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> Connection:
-    """Gives a connection that is paused or otherwise ill a fresh chance: it is tried at once, whether it has a schedule
-    or not."""
-    with uow.begin(actor) as tx:
-        connection = tx.connections.get(connection_id, lock=True)
-        well = connection.health is Health.HEALTHY and connection.schedule_seconds is None
-        again = connection.next_sync_at if well else clock.now()
-        resumed = replace(connection, health=Health.HEALTHY, failures=0, next_sync_at=again)
-        message = f"by {actor.name}"
-        note_health(tx, resumed, connection.health, code="resumed", message=message, clock=clock, ids=ids)
-        tx.commit()
-    return resumed
-
-
 def connection_health(
-    actor: Actor, connection_id: UUID, *, limit: int, uow: UnitOfWork
-) -> tuple[Connection, Sequence[HealthEntry]]:
-    """The connection, and the latest `limit` entries of its history, newest first: the first one tells how it is."""
+    actor: Actor, connection_id: UUID, *, limit: int, uow: UnitOfWork, clock: Clock
+) -> ConnectionState:
+    """How it is, with the latest `limit` entries of its history, newest first."""
+    now = clock.now()
     with uow.begin(actor) as tx:
-        return tx.connections.get(connection_id), tx.syncs.history(connection_id, limit)
+        connection = tx.connections.get(connection_id)
+        since = (connection.created_at, now - timedelta(days=30), now - timedelta(days=1))
+        ever, month, day = tx.connections.totals(connection_id, since)
+        return ConnectionState(
+            connection=connection,
+            history=tx.syncs.history(connection_id, limit),
+            refused=tx.deliveries.refused(connection_id),
+            ever=ever,
+            month=month,
+            day=day,
+        )
 
 
 def connection_log(
@@ -184,61 +178,10 @@ def connection_log(
         return tx.syncs.lines(connection_id, before=before, limit=limit)
 
 
-def _manifest(connector: str, host: PluginHost) -> ConnectorManifest:
-    manifest = host.connectors().get(connector)
-    if manifest is None:
-        raise PluginUnavailable(f"no loaded plugin offers the connector {connector!r}")
-    return manifest
-
-
-def _secret(manifest: ConnectorManifest) -> frozenset[str]:
-    return manifest.secret_fields()
-
-
-def _check_config(manifest: ConnectorManifest, whole: Mapping[str, Any], host: PluginHost) -> None:
-    """Raises `Invalid`, whose message may quote what is wrong, but no secret."""
-    try:
-        host.check_config(manifest.key, whole)
-    except Invalid as error:
-        words = secret_words({field: value for field, value in whole.items() if field in manifest.secret_fields()})
-        raise without_secret_errors(error, words) from None
-
-
 def _check_pulled(manifest: ConnectorManifest, schedule: int | None) -> int | None:
     if schedule is not None and not manifest.pulls:
         raise Invalid(f"the connector {manifest.key!r} is not asked for records: it takes no schedule")
     return schedule
-
-
-def _configured(
-    connection: Connection, manifest: ConnectorManifest, whole: Mapping[str, Any], secrets: SecretBox
-) -> Connection:
-    """With that configuration, its secrets sealed beside it."""
-    hidden = {field: value for field, value in whole.items() if field in manifest.secret_fields()}
-    return replace(
-        connection,
-        config={field: value for field, value in whole.items() if field not in hidden},
-        sealed=seal_secrets(hidden, connection.tenant_id, connection.id, secrets),
-        secrets=tuple(sorted(hidden)),
-    )
-
-
-def _merged(
-    connection: Connection, manifest: ConnectorManifest, given: Mapping[str, Any], secrets: SecretBox
-) -> Mapping[str, Any]:
-    """The configuration that was given, with the secrets that it leaves out."""
-    kept: Mapping[str, Any] = {}
-    try:
-        kept = open_secrets(connection, secrets)
-    except SecretUnreadable:
-        # They are lost: what the schema demands of them must come anew.
-        if not manifest.secret_fields() & set(given):
-            raise
-    secret = manifest.secret_fields()
-    former = {field: value for field, value in connection.config.items() if field in secret}
-    hidden = {**former, **kept, **{field: value for field, value in given.items() if field in secret}}
-    shown = {field: value for field, value in given.items() if field not in secret}
-    return shown | {field: value for field, value in hidden.items() if value is not None}
 
 
 def _check_name(name: str) -> str:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, DryRun, Import, ImportStatus
+from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, DryRun, Import, ImportStatus, check_enabled
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
 from core.domain.plugins import Statement, gaps_of
@@ -47,7 +47,8 @@ def receive_import(
     """Keeps a payload and queues the job that reads it.
 
     It belongs to `connection_id`, else to the connector's own `uploads` connection; `connector` is detected unless
-    given. `approved` says that the categories it names are a person's. Raises `UnknownFormat`, `NotFound`.
+    given. `approved` says that the categories it names are a person's. Raises `UnknownFormat`, `NotFound`, and
+    `Conflict` for a connection that is disabled.
     """
     sample, payload = _sample(payload)
     if not sample.strip():
@@ -61,6 +62,7 @@ def receive_import(
             if connection.id == own.id:
                 made = {"connector": own.connector}
                 tx.events.append([NewEvent(type=EventType.CONNECTION_CREATED, subject_id=own.id, payload=made)])
+        check_enabled(connection)
         job = NewJob(
             id=ids.new(),
             stream=Stream.INGEST,
@@ -126,6 +128,7 @@ def dry_run_import(
             connection = tx.connections.get(connection_id)
         else:
             connection = tx.connections.ensure(_uploads(actor, connector or host.detect(sample, filename), clock, ids))
+        check_enabled(connection)
         currency = tx.tenants.get().settings.default_currency
         context = Context(config=whole_config(connection, secrets), default_currency=currency)
         request = ReadRequest(file=cast(BinaryIO, spool), filename=filename)
@@ -162,9 +165,11 @@ def get_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> Import:
         return tx.imports.get(import_id)
 
 
-def list_imports(actor: Actor, *, uow: UnitOfWork, before: UUID | None, limit: int) -> Sequence[Import]:
+def list_imports(
+    actor: Actor, *, uow: UnitOfWork, before: UUID | None, limit: int, connection_id: UUID | None = None
+) -> Sequence[Import]:
     with uow.begin(actor) as tx:
-        return tx.imports.list(before=before, limit=limit)
+        return tx.imports.list(before=before, limit=limit, connection_id=connection_id)
 
 
 def undo_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> tuple[Import, int, int]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.domain.connections import Connection, ImportStatus
 from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
-from core.domain.inventories import ANNOUNCE_SECONDS, PRESENT_SECONDS, Inventory, Role, differences
+from core.domain.inventories import PRESENT_SECONDS, Inventory, Role, differences
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
@@ -26,7 +26,7 @@ from ports.system import SystemStorage
 
 MAX_ERROR = 500
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=15)
-"""Of a job for which there is no room."""
+"""Of a job that is put off."""
 
 
 def claim_job(
@@ -48,21 +48,23 @@ def claim_job(
         if job is not None and apart and (awaited := needed_plugins(tx, job) & apart.keys()):
             offer = min(awaited)
             reason = f"waits until API and worker have the same {offer}: {apart[offer]}"[:MAX_ERROR]
-            tx.jobs.put_off(job, reason, due_at=clock.now() + timedelta(seconds=ANNOUNCE_SECONDS))
+            tx.jobs.put_off(job, reason, due_at=_later(job, clock.now()))
             job = None
         tx.commit()
     return job
 
 
 def put_off_job(job: Job, reason: str, *, uow: UnitOfWork, clock: Clock) -> None:
-    """Gives back a job for which there is no room now, as if it had not been claimed. It is due again in a second; one
-    that has waited for long, after longer, so that many that wait take no time from those that work. Raises
-    `LeaseLost`."""
-    now = clock.now()
-    wait = min(max((now - job.created_at) / 4, SHORTEST_WAIT), LONGEST_WAIT)
+    """Gives back a job for which there is no room now, as if it had not been claimed. Raises `LeaseLost`."""
     with uow.begin(worker_actor(job.tenant_id)) as tx:
-        tx.jobs.put_off(job, reason, due_at=now + wait)
+        tx.jobs.put_off(job, reason, due_at=_later(job, clock.now()))
         tx.commit()
+
+
+def _later(job: Job, now: datetime) -> datetime:
+    """When a job that is put off is due again: in a second; one that has waited for long, after longer, so that many
+    that wait take no time from those that work."""
+    return now + min(max((now - job.created_at) / 4, SHORTEST_WAIT), LONGEST_WAIT)
 
 
 def renew_job(job: Job, *, lease_seconds: float, uow: UnitOfWork) -> None:
@@ -152,7 +154,8 @@ def _fail_sync(tx: Transaction, job: Job, connection: Connection, reason: str, c
     again = None if wait is None else clock.now() + timedelta(seconds=wait)
     ill = replace(connection, health=means.health, failures=means.failures, next_sync_at=again)
     told = {"code": "job_dead", "message": reason[:MAX_MESSAGE], "action": means.action}
-    note_health(tx, ill, connection.health, **told, clock=clock, ids=ids)
+    if connection.disabled_at is None:
+        note_health(tx, ill, connection.health, **told, clock=clock, ids=ids)
     tx.syncs.count(connection.connector, "job_dead", 0)
     with suppress(NotFound):
         _fail_import(tx, UUID(job.payload["import_id"]), reason, clock)

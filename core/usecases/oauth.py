@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.domain.connections import Connection, secrets_context
+from core.domain.connections import Connection, check_enabled, leads_elsewhere, secrets_context
 from core.domain.events import EventType, NewEvent
 from core.domain.health import Health
 from core.domain.oauth import CALLBACK, SIGN_IN_TIME, Grant, OAuthClient, SignIn, hash_state, oauth_client, url_safe
-from core.domain.plugins import AuthKind, ConnectorManifest
+from core.domain.plugins import Auth, AuthKind, ConnectorManifest
 from core.domain.tenants import Actor, worker_actor
 from core.errors import Conflict, Invalid, NotFound, PluginUnavailable, ReauthRequired, SortationError
 from core.usecases.shared.connection_health import note_health
@@ -46,7 +46,7 @@ def start_sign_in(
     state, verifier = url_safe(ids.entropy(32)), url_safe(ids.entropy(48))
     with uow.begin(actor) as tx:
         connection = tx.connections.get(connection_id)
-        client = _client(connection, host, secrets)
+        client, _ = _client(connection, host, secrets)
         sign_in = SignIn(
             state_hash=hash_state(state),
             tenant_id=actor.tenant_id,
@@ -91,7 +91,8 @@ def finish_sign_in(
     tenant_id, connection_id = sign_in.tenant_id, sign_in.connection_id
     actor = replace(worker_actor(tenant_id, request_id=request_id), name=sign_in.started_by)
     with uow.begin(actor) as tx:
-        client = _client(tx.connections.get(connection_id), host, secrets)
+        begun = tx.connections.get(connection_id)
+        client, auth = _client(begun, host, secrets)
     verifier = secrets.open(sign_in.sealed, secrets_context(tenant_id, connection_id, _PURPOSE)).decode()
     grant = provider.exchange(client, code=code, verifier=verifier, redirect_uri=sign_in.redirect_uri)
     account = provider.account(client, grant.access_token) or grant.account
@@ -99,7 +100,11 @@ def finish_sign_in(
         tx.oauth.hold(connection_id)
         connection = tx.connections.get(connection_id, lock=True)
         former = tx.oauth.get(connection_id)
-        if former is None or not former.account or former.account == account:
+        if connection.disabled_at is not None or leads_elsewhere(begun.config, connection.config, auth):
+            problem = "the connection was disabled, or led to another host, meanwhile: start it again"
+        elif former is not None and former.account and former.account != account:
+            problem = "this is another account than the one that the connection belongs to: sign in to that one"
+        else:
             tx.oauth.put(seal_tokens(tenant_id, connection_id, grant, account, clock.now(), secrets))
             connection = _well_again(tx, connection, clock, ids)
             changed = NewEvent(
@@ -110,7 +115,7 @@ def finish_sign_in(
             return connection
     with suppress(SortationError):  # nobody will use these
         give_back(client, grant.access_token, grant.refresh_token, provider)
-    raise Conflict("this is another account than the one that the connection belongs to: sign in to that one")
+    raise Conflict(problem)
 
 
 def access_token(
@@ -150,7 +155,9 @@ def access_token(
                 raise ReauthRequired("nobody signed in at the source yet, or it gave no token that lasts: connect it")
             grant = _kept(provider.refresh(client, refresh), refresh)
         with suppress(NotFound):  # one that is only tried has nothing to keep
-            tx.connections.get(connection.id)
+            present = tx.connections.get(connection.id, lock=True)
+            if present.disabled_at is not None or leads_elsewhere(connection.config, present.config, manifest.auth):
+                return grant.access_token  # for the host that it led to: nobody else may have it
             account = "" if former is None else former.account
             tx.oauth.put(seal_tokens(actor.tenant_id, connection.id, grant, account, clock.now(), secrets))
             tx.commit()
@@ -172,13 +179,14 @@ def _kept(grant: Grant, refresh: str) -> Grant:
     return grant if grant.refresh_token is not None else replace(grant, refresh_token=refresh)
 
 
-def _client(connection: Connection, host: PluginHost, secrets: SecretBox) -> OAuthClient:
+def _client(connection: Connection, host: PluginHost, secrets: SecretBox) -> tuple[OAuthClient, Auth]:
     manifest = host.connectors().get(connection.connector)
     if manifest is None:
         raise PluginUnavailable(f"no loaded plugin offers the connector {connection.connector!r}")
+    check_enabled(connection)
     if manifest.auth.kind is not AuthKind.OAUTH2:
         raise Conflict("nobody signs in for connections of this connector")
-    return oauth_client(manifest.auth, whole_config(connection, secrets))
+    return oauth_client(manifest.auth, whole_config(connection, secrets)), manifest.auth
 
 
 def _well_again(tx: Transaction, connection: Connection, clock: Clock, ids: Ids) -> Connection:

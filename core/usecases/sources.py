@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from core.domain.connections import Connection
-from core.domain.health import blacken, diagnose, first_line, secret_words
+from core.domain.connections import Connection, check_enabled
+from core.domain.health import action_after_check, blacken, first_line
 from core.domain.jobs import Job
 from core.domain.plugins import StreamCheck, StreamInfo
 from core.domain.tenants import Actor
-from core.errors import Conflict, Invalid, PluginUnavailable
-from core.usecases.shared.secrets import seal_secrets
-from core.usecases.shared.source import Source, SourceTrouble, open_source, without_secret_errors
+from core.errors import Conflict, Invalid
+from core.usecases.shared.configuring import configured, given_config, manifest_of
+from core.usecases.shared.source import Source, SourceTrouble, open_source
 from core.usecases.shared.syncing import sync_job
 from ports.clock import Clock, Ids
 from ports.connectors import HttpClients, PluginHost
@@ -23,12 +23,14 @@ from ports.storage import UnitOfWork
 
 CHECK_SECONDS = 30.0
 """What somebody waits for at most."""
+UNREADABLE = "unreadable"
+"""The code of a check by which a stream can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """Whether a source can be read. Where it could not be asked, there are no `streams`, and `code`, `reason` and
-    `action` say why and what to do."""
+    """Whether a source can be read. If not, `code`, `reason` and `action` say why (of the first stream that can't be)
+    and what to do; where it could not be asked, there are no `streams`."""
 
     ok: bool
     streams: Sequence[StreamCheck] = ()
@@ -74,26 +76,18 @@ def check_configuration(
 ) -> Checked:
     """As `check_connection`, of one that is not kept yet. Raises `PluginUnavailable`, or `Invalid` where the
     configuration doesn't fit the connector's schema."""
-    manifest = host.connectors().get(connector)
-    if manifest is None:
-        raise PluginUnavailable(f"no loaded plugin offers the connector {connector!r}")
-    hidden = {field: value for field, value in config.items() if field in manifest.secret_fields()}
-    try:
-        host.check_config(connector, config)
-    except Invalid as error:
-        raise without_secret_errors(error, secret_words(hidden)) from None
-    id = ids.new()
-    connection = Connection(
-        id=id,
+    manifest = manifest_of(connector, host)
+    given = given_config(manifest, config, host)
+    tried = Connection(
+        id=ids.new(),
         tenant_id=actor.tenant_id,
         connector=connector,
         name="",
-        config={field: value for field, value in config.items() if field not in hidden},
+        config={},
         created_at=clock.now(),
         version=1,
-        sealed=seal_secrets(hidden, actor.tenant_id, id, secrets),
-        secrets=tuple(sorted(hidden)),
     )
+    connection = configured(tried, manifest, given, secrets)
     with uow.begin(actor) as tx:
         currency = tx.tenants.get().settings.default_currency
     try:
@@ -146,10 +140,12 @@ def start_sync(
     ids: Ids,
 ) -> Job:
     """Queues a sync now, whatever the schedule and health; `anew`: of everything, from the beginning, which adds no
-    record twice. Raises `NotFound`, `Conflict` while one is under way, or `Invalid` for what is not asked for records.
+    record twice. Raises `NotFound`, `Conflict` while one is under way and for one that is disabled, or `Invalid` for
+    what is not asked for records.
     """
     with uow.begin(actor) as tx:
         connection = tx.connections.get(connection_id, lock=True)
+        check_enabled(connection)
         manifest = host.connectors().get(connection.connector)
         if manifest is not None and not manifest.pulls:
             raise Invalid(f"the connector {manifest.key!r} is not asked for records: send it files, or its deliveries")
@@ -166,7 +162,9 @@ def start_sync(
 
 def _stored(actor: Actor, connection_id: UUID, uow: UnitOfWork) -> tuple[Connection, str]:
     with uow.begin(actor) as tx:
-        return tx.connections.get(connection_id), tx.tenants.get().settings.default_currency
+        connection = tx.connections.get(connection_id)
+        check_enabled(connection)
+        return connection, tx.tenants.get().settings.default_currency
 
 
 def _check(source: Source, seconds: float) -> Checked:
@@ -187,7 +185,11 @@ def _check(source: Source, seconds: float) -> Checked:
     ]
     if not told:
         return _failed(SourceTrouble("empty", "the source has no streams"))
-    return Checked(ok=all(one.ok for one in told), streams=told)
+    failing = next((one for one in told if not one.ok), None)
+    if failing is None:
+        return Checked(ok=True, streams=told)
+    reason = f"{failing.stream}: {failing.reason or 'it says not why'}"
+    return Checked(ok=False, streams=told, code=UNREADABLE, reason=reason, action=action_after_check(UNREADABLE))
 
 
 def _known(one: object, kind: type[Any]) -> Any:
@@ -198,7 +200,7 @@ def _known(one: object, kind: type[Any]) -> Any:
 
 
 def _failed(trouble: SourceTrouble) -> Checked:
-    action = diagnose(trouble.code, failures=0, jitter=0.0).action
+    action = action_after_check(trouble.code, declared=trouble.declared)
     return Checked(ok=False, code=trouble.code, reason=trouble.message, action=action)
 
 

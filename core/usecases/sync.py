@@ -17,6 +17,7 @@ from core.domain.connections import (
     Import,
     ImportStatus,
     StreamCursor,
+    check_enabled,
     check_streams,
 )
 from core.domain.events import EventType, NewEvent
@@ -25,10 +26,18 @@ from core.domain.jobs import Job
 from core.domain.plugins import Batch
 from core.domain.records import identify
 from core.domain.tenants import worker_actor
-from core.errors import Invalid, NotFound
+from core.errors import Conflict, Invalid, NotFound
 from core.usecases.shared.connection_health import note_health
 from core.usecases.shared.source import Source, SourceTrouble, open_source
-from core.usecases.shared.storing import BATCH, Delivery, Progress, checked_drafts, import_so_far, store_batch
+from core.usecases.shared.storing import (
+    BATCH,
+    TOLD_REFUSALS,
+    Delivery,
+    Progress,
+    checked_drafts,
+    import_so_far,
+    store_batch,
+)
 from core.usecases.shared.syncing import sync_job
 from ports.clock import Clock, Ids
 from ports.connectors import HttpClients, PluginHost, ReadRequest
@@ -36,8 +45,6 @@ from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 
 DONE, CONTINUED = "done", "continued"
-TOLD_REFUSALS = 20
-"""Refusals of a batch that its connection's log names."""
 
 
 def sync_connection(
@@ -62,7 +69,8 @@ def sync_connection(
     with uow.begin(actor) as tx:
         try:
             connection = tx.connections.get(UUID(job.payload["connection_id"]))
-        except NotFound:  # it was deleted before its turn came
+            check_enabled(connection)
+        except (NotFound, Conflict):  # it was deleted or disabled before its turn came
             tx.jobs.finish(job)
             tx.commit()
             return
@@ -244,12 +252,14 @@ class _Run:
             if log is not None:
                 log.written(tx, now.id, self._ids)
             self._note(tx, now, trouble)
-            if trouble is None and self._put_off:
+            if trouble is None and self._put_off and now.disabled_at is None:
                 streams = [*self._streams, *self._put_off]
                 tx.jobs.add([sync_job(self._delivery.actor, now.id, self._job.max_attempts, self._ids, streams)])
             tx.commit()
 
     def _note(self, tx: Transaction, now: Connection, trouble: SourceTrouble | None) -> None:
+        if now.disabled_at is not None:
+            return
         at = self._clock.now()
         scheduled = _scheduled(now, self._delivery.imported.created_at, at)
         if trouble is None:
@@ -261,6 +271,7 @@ class _Run:
                 failures=now.failures,
                 jitter=jitter_of(self._job.id),
                 retry_after=trouble.retry_after,
+                declared=trouble.declared,
             )
             again = None if means.retry_seconds is None else at + timedelta(seconds=means.retry_seconds)
             if means.health is Health.DEGRADED and again is None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
-from core.domain.connections import Connection, Import, ImportStatus
+from core.domain.connections import Connection, Import, ImportStatus, check_enabled
 from core.domain.events import EventType, NewEvent
-from core.domain.health import Health, blacken
+from core.domain.health import Health, LogLine, blacken
 from core.domain.jobs import Job, NewJob, Stream
 from core.domain.plugins import Batch, ConnectorManifest, WebhookMessage
 from core.domain.records import identify
 from core.domain.tenants import Actor, worker_actor
-from core.domain.webhooks import DeliveryStatus, Outcome, WebhookDelivery, kept_headers, verify
+from core.domain.webhooks import (
+    REASONS,
+    DeliveryStatus,
+    Outcome,
+    RefusedDeliveries,
+    WebhookDelivery,
+    kept_headers,
+    verify,
+)
 from core.errors import (
     ConfigInvalid,
+    Conflict,
     NotFound,
     PermissionDenied,
     PluginBug,
@@ -31,13 +41,15 @@ from core.errors import (
 from core.usecases.shared.connection_health import note_failed_delivery, note_good_delivery
 from core.usecases.shared.secrets import whole_config
 from core.usecases.shared.source import Source, SourceTrouble, open_source
-from core.usecases.shared.storing import Delivery, Progress, checked_drafts, store_batch
+from core.usecases.shared.storing import TOLD_REFUSALS, Delivery, Progress, checked_drafts, store_batch
 from ports.clock import Clock, Ids
 from ports.connectors import HttpClients, PluginHost
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
 
+REFUSALS_LOGGED = timedelta(hours=1)
+"""How often a connection's log tells of deliveries that were refused."""
 _ERRORS: Mapping[str, type[SortationError]] = {
     error.code: error
     for error in (
@@ -160,6 +172,9 @@ def read_webhook(
     drafts, refusals = checked_drafts(batch.drafts, batch.refusals, 0)
     refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
     log = source.log
+    for refusal in refusals[:TOLD_REFUSALS]:
+        told = (delivery.event_id, refusal.position, refusal.reason)
+        log.logger.warning("webhook %s: item %d is refused: %s", *told)
 
     def keep(tx: Transaction, progress: Progress, whole: bool) -> None:
         """The delivery and its job end with the last of what it brought."""
@@ -192,6 +207,38 @@ def read_webhook(
     store_batch(work, list(identify(drafts)), progress, keep, uow=uow, clock=clock, ids=ids)
 
 
+def note_refused(
+    connection_id: UUID,
+    outcome: Outcome,
+    count: int,
+    *,
+    system: SystemStorage,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> None:
+    """Tells the owner of a connection that `count` more of its deliveries were refused, the last one for this reason:
+    in its health, and in its log not more than once in an hour, so that strangers push nothing else out of it."""
+    tenant_id = system.tenant_of_connection(connection_id)
+    if tenant_id is None:
+        return
+    now = clock.now()
+    with uow.begin(replace(worker_actor(tenant_id), name="webhook")) as tx:
+        try:
+            tx.connections.get(connection_id, lock=True)
+        except NotFound:
+            return
+        before = tx.deliveries.refused(connection_id)
+        total = count + (before.count if before is not None else 0)
+        logged_at = now if before is None or now - before.logged_at >= REFUSALS_LOGGED else before.logged_at
+        noted = RefusedDeliveries(count=total, outcome=outcome, at=now, logged_at=logged_at)
+        tx.deliveries.put_refused(connection_id, noted)
+        if logged_at == now:
+            text = f"deliveries are refused ({total} so far), the last one: {REASONS[outcome]}"
+            tx.syncs.log(connection_id, [LogLine(id=ids.new(), at=now, level="warning", text=text)])
+        tx.commit()
+
+
 def list_deliveries(
     actor: Actor, connection_id: UUID, *, uow: UnitOfWork, before: UUID | None, limit: int
 ) -> Sequence[WebhookDelivery]:
@@ -204,7 +251,8 @@ def list_deliveries(
 def _receiver(tx: Transaction, connection_id: UUID, host: PluginHost) -> tuple[Connection, ConnectorManifest]:
     try:
         connection = tx.connections.get(connection_id)
-    except NotFound:
+        check_enabled(connection)
+    except (NotFound, Conflict):
         raise WebhookRefused(outcome=Outcome.UNKNOWN) from None
     manifest = host.connectors().get(connection.connector)
     if manifest is None:

@@ -36,11 +36,13 @@ from entrypoints.api import (
     oauth,
     records,
     records_export,
+    refusals,
     rule_previews,
     rule_proposals,
     rule_runs,
     rules,
     tenants,
+    waiting,
     webhooks,
 )
 from entrypoints.api.responses import OrjsonProvider, apply_etag
@@ -132,6 +134,8 @@ def create_app(services: Container) -> Flask:
     app.extensions["sortation.touched"] = {}
     app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
     app.extensions["sortation.polls"] = events.poll_slots(settings.api_threads)
+    app.extensions[refusals.EXTENSION] = refusals.Refusals()
+    app.extensions[waiting.EXTENSION] = waiting.Waiting(settings.api_threads)
     app.before_request(_begin)
     app.after_request(_end)
     errors.register(app)

@@ -17,6 +17,7 @@ from core.domain.permissions import Permission
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
 from core.usecases.shared.signing_in import Caller
+from entrypoints.api.limits import count_person
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -131,7 +132,10 @@ def _person(token: str) -> Actor:
         tenant_id = None if named is None else UUID(named)
     except ValueError:
         raise Invalid("X-Tenant-Id is a tenant's id") from None
-    return replace(container().authenticate_token(token, tenant_id, caller()), source_agent=_source_agent())
+    actor = container().authenticate_token(token, tenant_id, caller())
+    if actor.user_id is not None:
+        count_person(actor.user_id)
+    return replace(actor, source_agent=_source_agent())
 
 
 def _bearer() -> str:

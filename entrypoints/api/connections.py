@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
-from core.domain.connections import Connection
+from core.domain.connections import Connection, split_secrets
 from core.domain.health import HEALTHY_ACTION, MAX_HISTORY
 from core.domain.jobs import Job
 from core.domain.permissions import Permission
-from core.domain.plugins import PluginInfo
+from core.domain.plugins import AuthKind, PluginInfo
+from core.domain.webhooks import REASONS
+from core.usecases.connections import ConnectionState
 from core.usecases.sources import Checked
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
@@ -32,6 +36,7 @@ from entrypoints.api.schemas.connections import (
 )
 from entrypoints.api.schemas.jobs import JobSchema
 from entrypoints.api.state import actor, container
+from entrypoints.api.waiting import of_app
 
 blp = Blueprint("connections", "Where records come from.", "")
 
@@ -72,8 +77,10 @@ def create_connection(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, s
 @blp.body(CheckConfigurationSchema)
 @blp.answer(200, CheckedSchema)
 def check_configuration(body: dict[str, Any]) -> Checked:
-    """Asks a source whether it can be read with a configuration; nothing is kept. Takes up to 30 seconds."""
-    checked: Checked = container().check_configuration(actor(), **body)
+    """Asks a source whether it can be read with a configuration; nothing is kept. Takes up to 30 seconds. One at a time
+    for a tenant, few for all: else 503 `busy`."""
+    with of_app().turn(actor().tenant_id):
+        checked: Checked = container().check_configuration(actor(), **body)
     return checked
 
 
@@ -93,7 +100,8 @@ def get_connection(connection_id: UUID) -> dict[str, Any]:
 @blp.answer(200, ConnectionSchema)
 def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
     """Renames a connection, or gives it another configuration, schedule or choice of streams."""
-    connection = container().change_connection(actor(), connection_id, changes, version=if_match())
+    with _giving_back(connection_id) if "config" in changes else nullcontext():
+        connection = container().change_connection(actor(), connection_id, changes, version=if_match())
     versioned(connection.version)
     return _shown(connection)
 
@@ -102,8 +110,9 @@ def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str,
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.answer(204)
 def delete_connection(connection_id: UUID) -> None:
-    """Removes a connection that has no records, with its secrets and its log."""
-    container().delete_connection(actor(), connection_id, version=if_match())
+    """Removes a connection that has no records, with its secrets and its log. One that has some can be disabled."""
+    with _giving_back(connection_id):
+        container().delete_connection(actor(), connection_id, version=if_match())
 
 
 @blp.route("/connections/<uuid:connection_id>/check", "POST")
@@ -111,8 +120,9 @@ def delete_connection(connection_id: UUID) -> None:
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.answer(200, CheckedSchema)
 def check_connection(connection_id: UUID) -> Checked:
-    """Asks the source of each stream whether it can be read. Takes up to 30 seconds."""
-    checked: Checked = container().check_connection(actor(), connection_id)
+    """Asks the source of each stream whether it can be read. Takes up to 30 seconds; 503 `busy` as above."""
+    with of_app().turn(actor().tenant_id):
+        checked: Checked = container().check_connection(actor(), connection_id)
     return checked
 
 
@@ -120,8 +130,9 @@ def check_connection(connection_id: UUID) -> Checked:
 @needs(Permission.CONNECTIONS_READ)
 @blp.answer(200, StreamsSchema)
 def list_streams(connection_id: UUID) -> dict[str, Any]:
-    """What the source has to read; it is asked now."""
-    return everything(container().list_streams(actor(), connection_id))
+    """What the source has to read; it is asked now. 503 `busy` as for checks."""
+    with of_app().turn(actor().tenant_id):
+        return everything(container().list_streams(actor(), connection_id))
 
 
 @blp.route("/connections/<uuid:connection_id>/sync", "POST")
@@ -135,11 +146,23 @@ def start_sync(query: dict[str, Any], connection_id: UUID) -> tuple[Job, dict[st
     return job, {"Location": f"/api/v1/jobs/{job.id}"}
 
 
+@blp.route("/connections/<uuid:connection_id>/disable", "POST")
+@needs(Permission.CONNECTIONS_WRITE)
+@blp.answer(200, ConnectionSchema)
+def disable_connection(connection_id: UUID) -> dict[str, Any]:
+    """Ends a connection whose records stay: wipes its secrets, gives its tokens back, and takes nothing more by it."""
+    with _giving_back(connection_id):
+        connection = container().disable_connection(posting(), connection_id)
+    versioned(connection.version)
+    return _shown(connection)
+
+
 @blp.route("/connections/<uuid:connection_id>/resume", "POST")
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.answer(200, ConnectionSchema)
 def resume_connection(connection_id: UUID) -> dict[str, Any]:
-    """Gives a connection that was paused a fresh chance: it is synced as soon as it can be."""
+    """Gives a connection that was paused a fresh chance: it is synced as soon as it can be. One that was disabled needs
+    its secrets again first."""
     connection = container().resume_connection(posting(), connection_id)
     versioned(connection.version)
     return _shown(connection)
@@ -149,9 +172,10 @@ def resume_connection(connection_id: UUID) -> dict[str, Any]:
 @needs(Permission.CONNECTIONS_READ)
 @blp.answer(200, ConnectionHealthSchema)
 def connection_health(connection_id: UUID) -> dict[str, Any]:
-    """How a connection is, since when, why, and what to do about it."""
+    """How a connection is, since when, why, and what to do about it; and what it brought."""
     polled()
-    connection, history = container().connection_health(actor(), connection_id, limit=MAX_HISTORY)
+    state: ConnectionState = container().connection_health(actor(), connection_id, limit=MAX_HISTORY)
+    connection, history, refused = state.connection, state.history, state.refused
     present = history[0] if history and history[0].health is connection.health else None
     return {
         "health": connection.health.value,
@@ -161,6 +185,8 @@ def connection_health(connection_id: UUID) -> dict[str, Any]:
         "failures": connection.failures,
         "next_sync_at": connection.next_sync_at,
         "last_synced_at": connection.last_synced_at,
+        "totals": fields_of(state.ever) | {"last_30_days": state.month, "last_24_hours": state.day},
+        "refused_deliveries": refused and fields_of(refused) | {"reason": REASONS[refused.outcome]},
         "history": [fields_of(entry) | {"health": entry.health.value} for entry in history],
     }
 
@@ -175,12 +201,23 @@ def connection_log(query: dict[str, Any], connection_id: UUID) -> dict[str, Any]
     return page(lines, query["limit"], lambda line: str(line.id))
 
 
+@contextmanager
+def _giving_back(connection_id: UUID) -> Iterator[None]:
+    """Around what may give tokens back: then the source's provider is waited for. Raises `Busy`."""
+    services = container()
+    manifest = services.host().connectors().get(services.get_connection(actor(), connection_id).connector)
+    if manifest is None or manifest.auth.kind not in (AuthKind.OAUTH2, AuthKind.CLIENT_CREDENTIALS):
+        yield
+        return
+    with of_app().turn(actor().tenant_id):
+        yield
+
+
 def _shown(connection: Connection) -> dict[str, Any]:
     """Also without what a newer plugin calls a secret, and an older one did not."""
     manifest = container().host().connectors().get(connection.connector)
-    hidden = manifest.secret_fields() if manifest is not None else frozenset()
-    shown = {name: value for name, value in connection.config.items() if name not in hidden}
-    named = sorted({*connection.secrets, *(connection.config.keys() & hidden)})
+    shown, hidden = split_secrets(connection.config, manifest.secret_fields() if manifest is not None else ())
+    named = sorted({*connection.secrets, *hidden})
     return fields_of(connection, "sealed") | {"config": shown, "secrets": named, "health": connection.health.value}
 
 

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from core.errors import IdempotencyReplay, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
 from entrypoints.api.auth import is_page
+from entrypoints.api.waiting import Busy
 
 PROBLEM_PAGE = "sortation.problem_page"
 """The application's extension that writes a problem as a page of the console: (status, title, what to do)."""
@@ -89,8 +90,9 @@ def _on_domain_error(error: SortationError) -> Response:
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="sortation"'
-    if isinstance(error, Transient | NotReady):
+    if isinstance(error, Transient | NotReady | Busy):
         headers["Retry-After"] = str(round(error.details.get("retry_after") or RETRY_AFTER))
+    if isinstance(error, Transient | NotReady):
         log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
     title = next(iter((type(error).__doc__ or "").splitlines()), "")
     return problem(error.status, error.code, title, str(error), errors=error.details.get("fields"), headers=headers)

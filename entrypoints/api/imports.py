@@ -19,7 +19,7 @@ from entrypoints.api.schemas.imports import (
     DryRunSchema,
     ImportQuerySchema,
     ImportSchema,
-    ImportsQuerySchema,
+    ImportsOfSchema,
     UndoneSchema,
 )
 from entrypoints.api.state import actor, container
@@ -67,11 +67,13 @@ def receive_import(query: dict[str, Any]) -> Response:
 
 @blp.route("")
 @needs(Permission.RECORDS_READ)
-@blp.query(ImportsQuerySchema)
+@blp.query(ImportsOfSchema)
 @blp.answer(200, page_of(ImportSchema))
 def list_imports(query: dict[str, Any]) -> dict[str, Any]:
-    """Imports, newest first."""
-    imports = container().list_imports(actor(), before=query["before"], limit=query["limit"] + 1)
+    """Imports, of one connection or of all, newest first."""
+    imports = container().list_imports(
+        actor(), before=query["before"], limit=query["limit"] + 1, connection_id=query["connection_id"]
+    )
     return page(imports, query["limit"], lambda imported: str(imported.id))
 
 

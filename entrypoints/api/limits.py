@@ -12,16 +12,25 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
-from flask import Flask, Response, request
+import structlog
+from flask import Flask, Response, current_app, request
 from flask_limiter import ApplicationLimit, Limiter
+from limits import parse_many
+from limits.errors import StorageError
+from werkzeug.exceptions import TooManyRequests
 
+from entrypoints.api.state import container
 from entrypoints.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 SECONDS = 0.5
 """How long a request waits for the broker to count it."""
 _UNCOUNTED = frozenset({"livez", "readyz", "scrape", "metrics", "bootstrap.static"})
+_EXTENSION = "sortation.limiter"
+_PREFIX = "sortation"
+log = structlog.get_logger("sortation.api")
 
 
 class Kind(StrEnum):
@@ -55,17 +64,24 @@ def register(app: Flask, settings: Settings) -> None:
             ApplicationLimit(settings.refused_limit, address, scope="refused", deduct_when=_refused),
         ],
         in_memory_fallback_enabled=True,
-        key_prefix="sortation",
+        swallow_errors=True,  # of two requests that find the broker gone at once, one would fail
+        key_prefix=_PREFIX,
     )
     limiter.init_app(app)
+    app.extensions[_EXTENSION] = limiter
 
     @app.after_request
     def told(response: Response) -> Response:
         """How much is left of the limit that ends first, and in how many seconds there is all of it again."""
         if (limit := limiter.current_limit) is not None:
-            seconds = max(1, math.ceil(limit.reset_at - time.time()))
+            try:
+                reset_at, remaining = limit.reset_at, limit.remaining
+            except StorageError as error:
+                log.warning("limit not told", error=repr(error.storage_error))
+                return response
+            seconds = _seconds_until(reset_at)
             response.headers["RateLimit-Limit"] = str(limit.limit.amount)
-            response.headers["RateLimit-Remaining"] = str(max(0, limit.remaining))
+            response.headers["RateLimit-Remaining"] = str(max(0, remaining))
             response.headers["RateLimit-Reset"] = str(seconds)
             if response.status_code == 429:
                 response.headers["Retry-After"] = str(seconds)
@@ -82,6 +98,22 @@ def register(app: Flask, settings: Settings) -> None:
             limit, key = rules[kind]
             counted: Any = limiter.shared_limit(limit, kind.value, key_func=key)(view)
             app.view_functions[endpoint] = counted
+
+
+def count_person(user_id: UUID) -> None:
+    """Counts a request of somebody who was let in: whoever has their token renewed, or several sessions, is one.
+    Raises `TooManyRequests`."""
+    limiter = current_app.extensions[_EXTENSION].limiter
+    for limit in parse_many(container().settings().rate_limit):
+        key = (_PREFIX, "person", str(user_id))
+        try:
+            if limiter.hit(limit, *key):
+                continue
+            reset_at = limiter.get_window_stats(limit, *key).reset_time
+        except StorageError as error:
+            log.warning("person not counted", error=repr(error.storage_error))
+            continue
+        raise TooManyRequests(retry_after=_seconds_until(reset_at))
 
 
 def credential() -> str:
@@ -104,10 +136,14 @@ def storage_uri(broker_url: str | None) -> str:
     return broker_url if parts.scheme in ("redis", "rediss") else "memory://"
 
 
+def _seconds_until(instant: float) -> int:
+    return max(1, math.ceil(instant - time.time()))
+
+
 def _options(broker_url: str | None) -> dict[str, Any]:
     if storage_uri(broker_url) == "memory://":
         return {}
-    return {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS}
+    return {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS, "wrap_exceptions": True}
 
 
 def _connection() -> str:

@@ -15,6 +15,7 @@ from entrypoints.api.auth import needs, public
 from entrypoints.api.blueprint import Blueprint, foreign_query
 from entrypoints.api.schemas.oauth import SignInSchema
 from entrypoints.api.state import actor, container
+from entrypoints.api.waiting import Busy, of_app
 
 blp = Blueprint("oauth", "Sign-ins at sources.", "")
 log = structlog.get_logger("sortation.api")
@@ -58,9 +59,12 @@ def finish_sign_in() -> Response:
     """Where providers send people back to; answers with a page for them."""
     given = request.args
     try:
-        connection = container().finish_sign_in(
-            given.get("state", ""), code=given.get("code"), error=given.get("error"), request_id=g.request_id
-        )
+        with of_app().turn(None):
+            connection = container().finish_sign_in(
+                given.get("state", ""), code=given.get("code"), error=given.get("error"), request_id=g.request_id
+            )
+    except Busy as busy:
+        return _page("Not just now", "Too many people sign in at the moment: load this page again.", busy.status)
     except SortationError as error:
         if error.status == 500:
             raise

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import structlog
 from flask import Response, g, request
 
 from core.domain.permissions import Permission
 from core.domain.webhooks import Outcome
-from core.errors import WebhookRefused
+from core.errors import Transient, WebhookRefused
+from entrypoints.api import refusals
 from entrypoints.api.auth import needs, public
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.limits import Kind, limited
@@ -22,6 +24,7 @@ from entrypoints.api.state import actor, container, small_body
 from entrypoints.observability import trace_parent
 
 blp = Blueprint("webhooks", "What sources send of their own accord.", "")
+log = structlog.get_logger("sortation.api")
 
 
 @blp.route("/webhooks/<uuid:connection_id>", "POST")
@@ -45,11 +48,23 @@ def receive_webhook(connection_id: UUID) -> Response:
             trace_parent=trace_parent(),
         )
     except WebhookRefused as refused:
-        of_app().webhook(refused.details["outcome"])
+        outcome = refused.details["outcome"]
+        of_app().webhook(outcome)
+        if outcome is not Outcome.UNKNOWN:
+            _note_refused(connection_id, outcome)
         raise
     of_app().webhook(outcome)
     taken = {"id": delivery.id, "event_id": delivery.event_id, "duplicate": outcome is Outcome.DUPLICATE}
     return json_response(TakenSchema().dump(taken), 202)
+
+
+def _note_refused(connection_id: UUID, outcome: Outcome) -> None:
+    if not (count := refusals.of_app().count(connection_id)):
+        return
+    try:
+        container().note_refused(connection_id, outcome, count)
+    except Transient as error:  # who calls must see no difference
+        log.warning("refused deliveries not noted", error=str(error))
 
 
 @blp.route("/connections/<uuid:connection_id>/deliveries")

@@ -228,8 +228,16 @@ def _read(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.From
     request = ReadRequest(
         file=opened, filename=call.filename, stream=call.stream, cursor=call.cursor, batch_size=call.batch_size
     )
-    for batch in _made(call.factories[0]).read(_context(call, to), request):
-        yield wire.packed(batch)
+    too_large = False
+    try:
+        for batch in _made(call.factories[0]).read(_context(call, to), request):
+            yield wire.packed(batch)
+    except MemoryError:
+        if opened is None:
+            raise
+        too_large = True
+    if too_large:  # raised outside: the former error holds what takes the memory
+        raise errors.UnreadableFile(f"the file is too large to be read: it takes more than {call.memory >> 20} MiB")
     yield wire.Done()
 
 

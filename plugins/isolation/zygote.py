@@ -56,9 +56,9 @@ class Zygote:
         self._scratch: dict[int, str] = {}
         self._removing: set[int] = set()
 
-    def serve(self, control: socket.socket) -> None:
+    def serve(self, control: socket.socket, host: int) -> None:
         """Obeys until the host is gone."""
-        host, orphaned = os.getppid(), False
+        orphaned = False
         try:
             while os.getppid() == host:
                 ready = select.select([control], [], [], _HURRY_SECONDS if orphaned else _LOOK_SECONDS)[0]
@@ -126,6 +126,7 @@ class Zygote:
 
 
 def main(control: socket.socket) -> None:
+    host = os.getppid()  # before anything that takes long enough for it to go meanwhile
     for name in _AT_HAND:
         with suppress(Exception):  # the child that needs it fails again, and says so
             import_module(name)
@@ -133,7 +134,7 @@ def main(control: socket.socket) -> None:
     orphans.adopt()
     gc.set_threshold(GARBAGE, 10, 10)
     gc.freeze()  # what is imported stays: no child looks through it, nor copies its pages to do so
-    Zygote().serve(control)
+    Zygote().serve(control, host)
 
 
 def _fork(control: socket.socket, fds: list[int], scratch: str) -> int:

@@ -57,6 +57,7 @@ def _manifest(key: str, title: str, auth: Auth, fields: Mapping[str, Any]) -> Co
         factory="plugins.rest.connector:Rest",
         config_schema=config_schema(fields),
         pulls=True,
+        declared=True,
         auth=auth,
         rate_limit=RateLimit(requests=10, seconds=1),
     )

@@ -33,7 +33,7 @@ from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
-from core.domain.webhooks import DeliveryStatus, WebhookDelivery
+from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
 from ports.learning_storage import StoredEnsemble
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
@@ -234,6 +234,11 @@ def a_delivery(id: UUID, actor: Actor, connection_id: UUID, event_id: str = "evt
         received_at=START,
         finished_at=None,
     )
+
+
+def some_refused(**fields: Any) -> RefusedDeliveries:
+    standard: dict[str, Any] = {"count": 3, "outcome": Outcome.FORGED, "at": START, "logged_at": START}
+    return RefusedDeliveries(**{**standard, **fields})
 
 
 def some_tokens(connection_id: UUID, **fields: Any) -> OAuthTokens:

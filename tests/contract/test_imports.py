@@ -146,3 +146,14 @@ def test_what_was_undone_is_not_written_any_more(storage: Storage) -> None:
         tx.imports.update(replace(imported, status=ImportStatus.READING))
     with storage.reading(actor) as tx:
         assert tx.imports.get(imported.id).status is ImportStatus.UNDONE
+
+
+def test_the_imports_of_a_connection_are_listed_newest_first(storage: Storage) -> None:
+    actor = storage.tenant()
+    mine, other = storage.connection(actor, "mine"), storage.connection(actor, "other")
+    with storage.writing(actor) as tx:
+        ids = [tx.imports.add(an_import(storage.ids.new(), actor, c), []).id for c in (mine, other, mine, mine)]
+    with storage.reading(actor) as tx:
+        assert [one.id for one in tx.imports.list(before=None, limit=2, connection_id=mine)] == [ids[3], ids[2]]
+        assert [one.id for one in tx.imports.list(before=ids[2], limit=2, connection_id=mine)] == [ids[0]]
+        assert len(tx.imports.list(before=None, limit=9)) == 4

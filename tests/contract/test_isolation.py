@@ -34,6 +34,7 @@ from tests.contract.storage import (
     an_import,
     answered,
     decided,
+    some_refused,
     vector,
 )
 
@@ -50,6 +51,9 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "sealed_otherwise": lambda tx, their: tx.connections.sealed_otherwise(b"x", after=None, limit=9),
     "reseal": lambda tx, their: tx.connections.reseal(their.connection, b"sealed", b"stolen"),
     "open_sync": lambda tx, their: tx.jobs.open_sync(their.connection),
+    "totals": lambda tx, their: tx.connections.totals(their.connection, [START])[0].imports,
+    "refused": lambda tx, their: tx.deliveries.refused(their.connection),
+    "imports of connection": lambda tx, their: tx.imports.list(before=None, limit=9, connection_id=their.connection),
     "imports": lambda tx, their: tx.imports.list(before=None, limit=9),
     "records": lambda tx, their: tx.records.page(RecordFilter(), after=None, limit=9),
     "records of import": lambda tx, their: tx.records.page(RecordFilter(import_id=their.imported), after=None, limit=9),
@@ -124,6 +128,7 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "ensembles.arrays": lambda tx, their: tx.ensembles.arrays(),
     "connections.get": lambda tx, their: tx.connections.get(their.connection),
     "connections.note": lambda tx, their: tx.connections.note(a_connection(their.connection, their.actor)),
+    "deliveries.put_refused": lambda tx, their: tx.deliveries.put_refused(their.connection, some_refused()),
     "connections.delete": lambda tx, their: tx.connections.delete(their.connection, None),
     "imports.get": lambda tx, their: tx.imports.get(their.imported),
     "imports.open": lambda tx, their: tx.imports.open(their.imported),

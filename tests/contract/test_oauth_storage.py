@@ -38,6 +38,21 @@ def test_a_sign_in_is_taken_once(storage: Storage) -> None:
     assert storage.system.take_sign_in(sign_in.state_hash) is None
 
 
+def test_what_is_forgotten_of_a_connection_is_its_own_alone(storage: Storage) -> None:
+    actor = storage.tenant()
+    mine, other = storage.connection(actor, "mine"), storage.connection(actor, "other")
+    with storage.writing(actor) as tx:
+        for connection, state in ((mine, b"mine"), (other, b"other")):
+            tx.oauth.put(some_tokens(connection))
+            tx.oauth.begin(a_sign_in(actor, connection, state))
+    with storage.writing(actor) as tx:
+        tx.oauth.forget(mine)
+    with storage.reading(actor) as tx:
+        assert (tx.oauth.get(mine), tx.oauth.get(other)) == (None, some_tokens(other))
+    assert storage.system.take_sign_in(b"mine") is None
+    assert storage.system.take_sign_in(b"other") is not None
+
+
 def test_sign_ins_that_nobody_finished_go(storage: Storage) -> None:
     actor = storage.tenant()
     connection = storage.connection(actor)

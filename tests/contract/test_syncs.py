@@ -8,12 +8,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.domain.connections import Connection, StreamCursor
+from core.domain.connections import Connection, ImportStatus, StreamCursor, Totals
 from core.domain.health import MAX_HISTORY, MAX_LINES, Health
 from core.domain.jobs import JobStatus, Stream
 from core.domain.tenants import Actor
 from core.errors import Conflict, NotFound, VersionMismatch
-from tests.contract.storage import Storage, a_connection, a_health_entry, a_log_line
+from tests.contract.storage import (
+    START,
+    Storage,
+    a_connection,
+    a_delivery,
+    a_health_entry,
+    a_log_line,
+    a_message,
+    an_import,
+)
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -46,16 +55,49 @@ def test_what_a_connection_is_set_to_comes_back(storage: Storage) -> None:
         failures=10,
         next_sync_at=LONG_AGO,
         last_synced_at=LONG_AGO,
+        disabled_at=LONG_AGO,
     )
     with storage.writing(actor) as tx:
         tx.connections.add(connection)
     with storage.writing(actor) as tx:
         assert tx.connections.get(connection.id, lock=True) == connection
         assert "sealed" not in repr(connection)
-        tx.connections.update(replace(connection, streams=None, sealed=None, secrets=(), schedule_seconds=None))
+        tx.connections.update(
+            replace(connection, streams=None, sealed=None, secrets=(), schedule_seconds=None, disabled_at=None)
+        )
     with storage.reading(actor) as tx:
         changed = tx.connections.get(connection.id)
         assert (changed.streams, changed.sealed, changed.secrets, changed.version) == (None, None, (), 2)
+        assert changed.disabled_at is None
+
+
+def test_what_came_in_is_added_up_by_when_it_came(storage: Storage) -> None:
+    actor = storage.tenant()
+    connection, other = storage.connection(actor, "one"), storage.connection(actor, "other")
+    counts = {"inserted": 5, "known": 2, "refused": 1}
+    with storage.writing(actor) as tx:
+        assert tx.connections.totals(connection, [START]) == [Totals(imports=0, inserted=0, known=0, refused=0)]
+        for owner, days, status in (
+            (connection, 0, ImportStatus.DONE),
+            (connection, 40, ImportStatus.FAILED),
+            (connection, 40, ImportStatus.UNDONE),
+            (other, 40, ImportStatus.DONE),
+        ):
+            imported = replace(
+                an_import(storage.ids.new(), actor, owner), created_at=START + timedelta(days=days), status=status
+            )
+            tx.imports.add(imported, [])
+            if status is not ImportStatus.UNDONE:
+                tx.imports.update(replace(imported, **counts))
+        delivery = replace(a_delivery(storage.ids.new(), actor, connection), received_at=START + timedelta(days=41))
+        tx.deliveries.add(delivery, a_message())
+        tx.deliveries.update(replace(delivery, inserted=1))
+    with storage.reading(actor) as tx:
+        assert tx.connections.totals(connection, [START, START + timedelta(days=40), START + timedelta(days=50)]) == [
+            Totals(imports=3, inserted=11, known=4, refused=2),
+            Totals(imports=2, inserted=6, known=2, refused=1),
+            Totals(imports=0, inserted=0, known=0, refused=0),
+        ]
 
 
 def test_noting_health_leaves_the_version_and_what_a_person_set(storage: Storage) -> None:

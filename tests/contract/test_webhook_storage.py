@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from core.domain.webhooks import DeliveryStatus
+from core.domain.webhooks import DeliveryStatus, Outcome
 from core.errors import Invalid, NotFound
-from tests.contract.storage import START, Storage, a_delivery, a_message
+from tests.contract.storage import START, Storage, a_delivery, a_message, some_refused
 
 
 def test_a_delivery_and_its_message_come_back_as_they_were(storage: Storage) -> None:
@@ -122,3 +122,22 @@ def test_the_tenant_of_a_connection_is_found(storage: Storage) -> None:
     assert storage.system.tenant_of_connection(mine) == actor.tenant_id
     assert storage.system.tenant_of_connection(theirs) == other.tenant_id
     assert storage.system.tenant_of_connection(storage.ids.new()) is None
+
+
+def test_what_was_refused_is_noted_without_another_version(storage: Storage) -> None:
+    actor = storage.tenant()
+    connection, other = storage.connection(actor, "one"), storage.connection(actor, "other")
+    later = some_refused(count=9, outcome=Outcome.STALE, at=START + timedelta(minutes=1, microseconds=7))
+    with storage.writing(actor) as tx:
+        assert tx.deliveries.refused(connection) is None
+        tx.deliveries.put_refused(connection, some_refused())
+        tx.deliveries.put_refused(connection, later)
+        with pytest.raises(NotFound):
+            tx.deliveries.put_refused(storage.ids.new(), later)
+    with storage.writing(actor) as tx:
+        assert tx.deliveries.refused(connection) == later
+        assert tx.deliveries.refused(other) is None
+        assert tx.connections.get(connection).version == 1
+        tx.connections.delete(connection, None)
+    with storage.reading(actor) as tx:
+        assert tx.deliveries.refused(connection) is None

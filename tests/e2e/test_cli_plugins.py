@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -116,7 +117,7 @@ def test_test_shows_what_each_check_says(shop: Path, tmp_path: Path) -> None:
     rows = [line.split() for line in said.stdout.splitlines()]
     assert ["TestShop", "resumes_after_every_batch", "passed"] in rows
     assert ["TestShop", "reads_its_files", "skipped", "the", "connector", "reads", "no", "files"] in rows
-    assert said.stdout.splitlines()[-1].endswith(" 0 failed, 13 skipped")
+    assert re.fullmatch(r"[1-9]\d+ passed, 0 failed, [1-9]\d* skipped", said.stdout.splitlines()[-1])
 
     broken = next(shop.glob("src/*/payments.py"))
     broken.write_text(broken.read_text().replace('_text(payment, "id")', '_text(payment, "payer")'))

@@ -11,9 +11,9 @@ from typing import Any
 from core.domain.jobs import Stream
 from core.domain.plugins import Batch, ConnectorManifest, PluginInfo, RuleTypeManifest, StreamCheck, StreamInfo
 from core.domain.records import Draft
-from core.errors import Invalid, PluginUnavailable, UnknownFormat
+from core.errors import PluginUnavailable, UnknownFormat
 from entrypoints.worker.runner import run_job
-from plugins.manager import _fault
+from plugins.schemas import check_against
 from ports.connectors import Connector, Context, ReadRequest, RuleType
 from tests.integration.api_support import Api
 
@@ -131,8 +131,7 @@ class TestHost:
         raise PluginUnavailable
 
     def check_config(self, key: str, config: Mapping[str, Any]) -> None:
-        if fault := _fault(self.manifests[key].config_schema, config, "config"):
-            raise Invalid(fault)
+        check_against(self.manifests[key].config_schema, config, "config")
 
     def detect(self, sample: bytes, filename: str) -> str:
         raise UnknownFormat

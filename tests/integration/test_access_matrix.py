@@ -56,6 +56,7 @@ ROUTES = {
     "PATCH /api/v1/connections/<uuid:connection_id>": "connections:write",
     "POST /api/v1/connections/<uuid:connection_id>/check": "connections:write",
     "GET /api/v1/connections/<uuid:connection_id>/deliveries": "connections:read",
+    "POST /api/v1/connections/<uuid:connection_id>/disable": "connections:write",
     "GET /api/v1/connections/<uuid:connection_id>/health": "connections:read",
     "GET /api/v1/connections/<uuid:connection_id>/log": "connections:read",
     "POST /api/v1/connections/<uuid:connection_id>/oauth/start": "connections:write",
@@ -233,7 +234,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 88
+    assert len(tokens) * len(API) == 10 * 89
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -248,7 +249,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 19 * 88
+    assert cases == 19 * 89
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -119,6 +119,45 @@ def test_secrets_that_a_change_leaves_out_stay_and_null_removes_one(api: Api, sh
     assert shop.contexts[-1].config == {"api_key": "another-key"}
 
 
+def test_a_secret_does_not_follow_to_another_host(api: Api, shop: Shop, host: TestHost) -> None:
+    """Who may write connections could else send it to a server of their own, and read it there."""
+    schema = {**host.manifests["shop"].config_schema}
+    schema["properties"] = {**schema["properties"], "base_url": {"type": "string"}}
+    host.change(config_schema=schema)
+    mine, theirs = {"base_url": "https://shop.example"}, {"base_url": "https://evil.example"}
+    connection = connect(api, config={**mine, "api_key": SECRET, "pin": 1234})
+    for config in (theirs, {}, {**theirs, "api_key": SECRET}, {**theirs, "pin": 4321}):
+        refused = patch(api, connection, {"config": config}, 422)
+        assert "another host" in refused["detail"]
+        assert set(refused["errors"]) == {f"config.{name}" for name in ("api_key", "pin") if name not in config}
+    assert api.post(f"/connections/{connection['id']}/check")["ok"]
+    assert shop.contexts[-1].config == {**mine, "api_key": SECRET, "pin": 1234}
+    assert patch(api, connection, {"config": {**mine, "account": "2"}})["config"] == {**mine, "account": "2"}
+    moved = patch(api, connection, {"config": {**theirs, "api_key": "their-own-key", "pin": None}})
+    assert (moved["config"], moved["secrets"]) == (theirs, ["api_key"])
+    assert api.post(f"/connections/{connection['id']}/check")["ok"]
+    assert shop.contexts[-1].config == {**theirs, "api_key": "their-own-key"}
+
+
+def test_all_that_is_wrong_is_told_at_once_by_field_and_no_secret(api: Api) -> None:
+    wrong = {"account": 1, "pin": SECRET, "more": True}
+    for path, body in (
+        ("/connections", {"connector": "shop", "name": "New", "config": wrong}),
+        ("/connections/check", {"connector": "shop", "config": wrong}),
+    ):
+        told = api.post(path, body, 422)
+        assert set(told["errors"]) == {"config", "config.account", "config.api_key", "config.pin"}
+        assert "3 more" in told["detail"]
+        assert SECRET not in json.dumps(told)
+
+
+def test_a_secret_that_is_null_is_none_also_to_a_check(api: Api, shop: Shop) -> None:
+    config = {"api_key": SECRET, "pin": None}
+    assert api.post("/connections/check", {"connector": "shop", "config": config})["ok"]
+    assert shop.contexts[-1].config == {"api_key": SECRET}
+    assert connect(api, config=config)["secrets"] == ["api_key"]
+
+
 def test_a_sealed_value_moved_to_another_connection_does_not_open(api: Api, superuser: psycopg.Connection[Any]) -> None:
     mine = connect(api)
     other = connect(api, name="Other", config={"api_key": "another-key"})
@@ -188,6 +227,8 @@ def test_a_check_tells_of_each_stream(api: Api, shop: Shop, monkeypatch: pytest.
             {"stream": "a", "ok": True, "reason": ""},
             {"stream": "b", "ok": False, "reason": "no right with •••"},
         ]
+        assert (checked["code"], checked["reason"]) == ("unreadable", "b: no right with •••")
+        assert checked["action"]
     assert len(api.get("/connections")["items"]) == 1
     monkeypatch.setattr(shop, "check", lambda ctx: [])
     assert api.post("/connections/check", body)["code"] == "empty"
@@ -201,7 +242,7 @@ def test_a_source_that_does_not_answer_is_not_waited_for(api: Api, shop: Shop, m
     connection = connect(api)
     checked = api.container.check_connection(api.actor, connection["id"], seconds=0.05)
     answered.set()
-    assert (checked.ok, checked.code) == (False, "transient")
+    assert (checked.ok, checked.code, checked.action) == (False, "transient", "Try again.")
     assert "did not answer" in checked.reason
 
 
@@ -276,6 +317,28 @@ def test_secrets_are_sealed_anew_while_the_service_runs(
     assert api.post(f"/connections/{connections[2]['id']}/check")["ok"]
     assert shop.contexts[-1].config["api_key"] == SECRET
     assert api.get(f"/connections/{connections[2]['id']}")["version"] == 1
+
+
+def test_a_connection_heals_by_itself_when_the_key_is_back(
+    make_shop_api: Callable[..., Api], make_container: Callable[..., Container], host: TestHost
+) -> None:
+    old = make_shop_api(secret_key=OLD_KEY)
+    connection = connect(old)
+
+    def restarted(**settings: Any) -> Api:
+        container = make_container(embeddings="off", **settings)
+        container.host.override(providers.Object(host))
+        return Api(
+            client=create_app(container).test_client(), container=container, tenant_id=old.tenant_id, key=old.key
+        )
+
+    without = restarted(secret_key=NEW_KEY)
+    ill = sync(without, connection)
+    assert (ill["health"], health(without, connection)["code"]) == ("reauth", "secret_unreadable")
+    assert "resume it" in health(without, connection)["action"]
+    assert ill["next_sync_at"] is not None, "it is tried again"
+    again = restarted(secret_key=NEW_KEY, former_secret_keys=(OLD_KEY,))
+    assert sync(again, connection)["health"] == "healthy"
 
 
 def test_the_command_seals_anew_and_names_what_it_can_not_open(

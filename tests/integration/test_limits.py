@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,34 @@ def test_processes_count_together(make_container: Callable[..., Container], valk
 def test_without_a_broker_each_process_counts_for_itself(make_container: Callable[..., Container]) -> None:
     api = made(make_container, rate_limit="2/minute", broker_url="redis://127.0.0.1:1/0")
     assert [api.call("GET", "/me").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_broker_that_goes_away_fails_no_request(make_container: Callable[..., Container], tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path)
+    api = made(make_container, broker_url=server.start())
+    key = {"Authorization": f"Bearer {api.key}"}
+    api.client.application.before_request(server.stop)  # counted by then, and not told yet how much is left
+    assert api.client.get("/api/v1/me", headers=key).status_code == 200
+
+    def ask(_: int) -> int:
+        return api.client.application.test_client().get("/api/v1/me", headers=key).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(32))) == {200}
+
+
+def test_a_person_is_one_whatever_sessions_they_have(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, rate_limit="8/minute", sign_in_limit="100/minute")
+    user = api.container.list_members(api.actor)[0][0]
+    api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
+    codes = []
+    for number in range(4):
+        away = {"REMOTE_ADDR": f"192.0.2.{number}"}
+        browser = Browser(api.client.application)
+        browser.client.environ_base = {**browser.client.environ_base, **away}
+        browser.sign_in(PASSWORD, OWNER)
+        codes += [browser.open("/account").status_code for _ in range(3)]
+    assert (codes[:6], codes[-3:]) == ([200] * 6, [429] * 3)
 
 
 @pytest.mark.parametrize(

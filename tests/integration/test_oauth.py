@@ -18,11 +18,14 @@ import psycopg
 import pytest
 from dependency_injector import providers
 
+from adapters.oauth.provider import AuthlibProvider
 from core.domain.health import Health
+from core.domain.oauth import Grant, OAuthClient
 from core.domain.plugins import Auth, AuthKind, ConnectorManifest
 from core.errors import ConfigInvalid, ReauthRequired, Transient
 from core.usecases.shared.secrets import whole_config
 from entrypoints.api.app import create_app
+from entrypoints.chosen import token_transport_of
 from entrypoints.container import RENEWALS, Container
 from ports.connectors import Connector, HttpClient
 from tests.integration.api_support import Api, new_tenant
@@ -380,6 +383,61 @@ def test_what_was_given_is_given_back_when_the_connection_goes(api: Api, provide
     assert api.call("DELETE", f"/connections/{connection}").status_code == 204
     assert provider.revoked == [token.refresh_token, token.access_token]
     assert token.revoked
+
+
+def test_tokens_do_not_follow_to_another_host(api: Api, provider: OAuthServer, bank: ScriptedServer) -> None:
+    connection = connect(api, provider)
+    sign_in(api, provider, connection)
+    (token,) = provider.tokens
+    under_way = api.post(f"/connections/{connection}/oauth/start")["url"]
+    client = client_of(api, connection)
+    moved = {"base_url": bank.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    answer = api.call("PATCH", f"/connections/{connection}", {"config": moved})
+    assert (answer.status_code, answer.json["health"]) == (200, "reauth")
+    assert api.get(f"/connections/{connection}/health")["code"] == "reauth_required"
+    assert provider.revoked == [token.refresh_token, token.access_token]
+    with pytest.raises(ReauthRequired, match="nobody signed in"):
+        client_of(api, connection).request("GET", f"{bank.url}/")
+    with pytest.raises(ReauthRequired):
+        client.request("GET", f"{bank.url}/")
+    back = api.client.get("/api/v1/oauth/callback", query_string=provider.sign_in(under_way))
+    assert back.status_code == 422, "a sign-in at the former one is not finished at the other"
+    assert bank.requests == []
+
+
+def test_a_token_that_is_renewed_while_the_host_changes_is_not_kept(
+    api: Api, provider: OAuthServer, bank: ScriptedServer
+) -> None:
+    connection = connect(api, provider)
+    sign_in(api, provider, connection)
+    stale = api.container.get_connection(api.actor, UUID(connection))
+    manifest = api.container.host().connectors()["bank"]
+    config = whole_config(stale, api.container.secrets())
+    moved = {"base_url": bank.url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
+    class Moving(AuthlibProvider):
+        def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
+            grant = super().refresh(client, refresh_token)
+            assert api.call("PATCH", f"/connections/{connection}", {"config": moved}).status_code == 200
+            return grant
+
+    moving = Moving(token_transport_of(api.container.settings()))
+    rejected = provider.tokens[-1].access_token
+    token = api.container.access_token(api.actor, stale, manifest, config, rejected=rejected, provider=moving)
+    assert token == provider.tokens[-1].access_token
+    with pytest.raises(ReauthRequired, match="nobody signed in"):
+        client_of(api, connection).request("GET", f"{bank.url}/")
+
+
+def test_a_connection_that_is_disabled_gives_its_tokens_back(api: Api, provider: OAuthServer) -> None:
+    connection = connect(api, provider)
+    sign_in(api, provider, connection)
+    (token,) = provider.tokens
+    under_way = api.post(f"/connections/{connection}/oauth/start")["url"]
+    api.post(f"/connections/{connection}/disable")
+    assert provider.revoked == [token.refresh_token, token.access_token]
+    assert "disabled" in api.post(f"/connections/{connection}/oauth/start", status=409)["detail"]
+    assert api.client.get("/api/v1/oauth/callback", query_string=provider.sign_in(under_way)).status_code == 422
 
 
 def test_a_provider_that_is_away_keeps_no_connection_alive(api: Api) -> None:

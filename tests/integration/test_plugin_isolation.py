@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.metadata import EntryPoint
 from itertools import islice
 from pathlib import Path
@@ -23,13 +24,14 @@ import psutil
 import pytest
 
 from core.domain.plugins import Batch, PluginState
-from core.errors import PluginBug, RateLimited, ReauthRequired, SortationError, Transient
+from core.errors import PluginBug, RateLimited, ReauthRequired, SortationError, Transient, UnreadableFile
 from entrypoints.cli.main import main
 from plugins import manager
 from plugins.isolation import host as isolation_host
 from plugins.isolation import isolated, sandbox
 from plugins.isolation.host import Isolation
 from plugins.isolation.serving import MAX_SAID
+from plugins.json_lines import MAX_ARRAY
 from plugins.manager import PluginManager
 from ports.connectors import Context, HttpResponse, ReadRequest
 from sortation import Draft
@@ -143,6 +145,27 @@ def test_what_goes_wrong_is_said_and_stays_where_it_is(
     if key == "limited":
         assert raised.value.details == {"retry_after": 7.0}
     assert len(list(read(host, "good"))) == 1
+
+
+def lists(size: int) -> io.BytesIO:
+    """A JSON array of so many bytes, at most, that takes some thirty times as many to hold."""
+    return io.BytesIO(b"[" + b"[{}]," * (size // 5 - 1) + b"1]")
+
+
+def test_the_largest_array_fits_into_the_memory_of_a_child(installed: list[EntryPoint]) -> None:
+    host = PluginManager(isolation=Isolation())
+    batches = read(host, "json", file=lists(MAX_ARRAY), filename="x.json", batch_size=9)
+    assert len(next(batches).refusals) == 9
+    with closing(batches), pytest.raises(UnreadableFile, match=r"an array may have \d+ MiB"):
+        next(read(host, "json", file=lists(MAX_ARRAY + 10), filename="x.json"))
+
+
+def test_a_file_that_takes_more_memory_than_there_is_is_unreadable_and_not_tried_again(
+    installed: list[EntryPoint],
+) -> None:
+    host = PluginManager(isolation=Isolation(memory=512 << 20))
+    with pytest.raises(UnreadableFile, match="too large to be read: it takes more than 512 MiB"):
+        list(read(host, "json", file=lists(MAX_ARRAY // 2), filename="x.json"))
 
 
 def test_others_are_served_meanwhile(host: PluginManager, monkeypatch: pytest.MonkeyPatch) -> None:

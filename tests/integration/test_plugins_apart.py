@@ -91,6 +91,21 @@ def test_processes_that_are_gone_hold_nobody_up(shop_api: Api, shop: Shop, super
     assert run_again(api, superuser, Stream.SYNC)["status"] == "done"
 
 
+def test_jobs_that_wait_for_long_are_looked_at_seldom(
+    shop_api: Api, shop: Shop, superuser: psycopg.Connection[Any]
+) -> None:
+    api = shop_api
+    has(api.container, {})
+    others_have(api.container, SHOP)
+    connection = connect(api)
+    api.call("POST", f"/connections/{connection['id']}/sync")
+    superuser.execute("UPDATE jobs SET created_at = now() - interval '1 hour'")
+    run_again(api, superuser, Stream.SYNC)
+    row = superuser.execute("SELECT extract(epoch FROM due_at - now()) FROM jobs WHERE status = 'queued'").fetchone()
+    assert row is not None
+    assert 10 < row[0] <= 15
+
+
 def test_a_job_that_needs_another_plugin_does_not_wait(shop_api: Api, shop: Shop) -> None:
     has(shop_api.container, SHOP | {"connector:other": "other 1.0 dd"})
     others_have(shop_api.container, SHOP)

@@ -511,3 +511,27 @@ def test_a_sync_whose_worker_is_lost_each_time_degrades_its_connection(
     assert api.get("/imports")["items"][0]["status"] == "failed"
     sync(api, connection)
     assert external_ids(api) == all_of(shop)
+
+
+def test_a_sync_that_dies_brings_a_disabled_connection_no_life(make_shop_api: Callable[..., Api], shop: Shop) -> None:
+    api = make_shop_api(job_max_attempts=1)
+    connection = connect(api, schedule_seconds=60)
+    shop.faults["charges", 11] = [KeyboardInterrupt()]
+    job = api.post(f"/connections/{connection['id']}/sync", status=202)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(api.container, api.tenant_id, UUID(job["id"]))
+    api.post(f"/connections/{connection['id']}/disable")
+    release(api, job["id"])
+    run_job(api.container, api.tenant_id, UUID(job["id"]))
+    assert api.get(f"/jobs/{job['id']}")["status"] == "dead"
+    assert health(api, connection)["code"] == "disabled"
+    assert api.get(f"/connections/{connection['id']}")["next_sync_at"] is None
+
+
+@pytest.mark.parametrize(("declared", "says"), [(False, "Update the plugin"), (True, "the configuration says")])
+def test_who_mends_what_a_source_changed(api: Api, shop: Shop, host: TestHost, declared: bool, says: str) -> None:
+    host.change(declared=declared)
+    shop.faults = {("charges", 1): [SchemaChanged("no field `id`")]}
+    connection = connect(api)
+    assert sync(api, connection)["health"] == "degraded"
+    assert says in health(api, connection)["action"]

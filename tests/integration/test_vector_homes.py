@@ -162,6 +162,7 @@ def test_many_that_were_never_moved_are_compared_block_by_block(
     assert found(storage, crowd) == truth(crowd)
 
 
+@pytest.mark.slow
 def test_nobody_is_lost_or_refused_while_vectors_move(
     storage: Storage, homes: PostgresVectorHomes, crowd: Crowd, superuser: psycopg.Connection[Any]
 ) -> None:
@@ -219,6 +220,7 @@ def test_nobody_is_lost_or_refused_while_vectors_move(
     assert recall(found(storage, crowd), truth(crowd)) >= 0.99
 
 
+@pytest.mark.slow
 def test_among_very_many_alike_the_others_are_found(storage: Storage, homes: PostgresVectorHomes, crowd: Crowd) -> None:
     tend_vectors(homes=homes, **LIMITS)
     far = -np.array(crowd.asked[0]) + np.random.default_rng(7).standard_normal((2_000, 384)) / 2

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from core.domain.plugins import Batch, ConnectorManifest, Webhook, WebhookMessag
 from core.domain.records import Draft
 from core.errors import SchemaChanged
 from core.usecases.shared.connection_health import note_health
+from entrypoints.api import refusals
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from ports.connectors import Connector, Context
@@ -193,6 +194,47 @@ def test_who_is_refused_learns_nothing(api: Api, connection: str) -> None:
     assert deliveries(api, connection) == []
 
 
+def test_the_owner_is_told_of_what_was_refused(api: Api, connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once of the first, then of all together, and never by a row each."""
+    now = 0.0
+    api.client.application.extensions[refusals.EXTENSION] = refusals.Refusals(lambda: now)
+    path = f"/connections/{connection}"
+    assert api.get(f"{path}/health")["refused_deliveries"] is None
+    for _ in range(5):
+        send(api, connection, b"{}", secret=f"whsec_{base64.b64encode(b'x' * 24).decode()}")
+    told = api.get(f"{path}/health")["refused_deliveries"]
+    assert (told["count"], "webhook_secret" in told["reason"]) == (1, True)
+    now = refusals.NOTE_SECONDS
+    send(api, connection, b"{}", **{"webhook-timestamp": "1600000000", "webhook-signature": ""})
+    later = api.get(f"{path}/health")["refused_deliveries"]
+    assert (later["count"], "no signature" in later["reason"]) == (6, True)
+    assert later["at"] > told["at"]
+    (line,) = api.get(f"{path}/log")["items"]
+    assert (line["level"], "webhook_secret" in line["text"]) == ("warning", True)
+    assert (api.get(path)["version"], api.get(f"{path}/health")["health"]) == (1, "healthy")
+    monkeypatch.setattr("core.usecases.webhooks.REFUSALS_LOGGED", timedelta(0))
+    now = 2 * refusals.NOTE_SECONDS
+    send(api, connection, b"{}", secret=f"whsec_{base64.b64encode(b'x' * 24).decode()}")
+    assert [one["text"].partition(",")[0] for one in api.get(f"{path}/log")["items"]] == [
+        "deliveries are refused (7 so far)",
+        "deliveries are refused (1 so far)",
+    ]
+
+
+@pytest.mark.parametrize("secret", ["my secret!", "whsec_", "whsec_not/base64!", ["whsec_MDEy", "short!"]])
+def test_a_secret_by_which_nothing_can_be_signed_is_refused(api: Api, host: TestHost, secret: object) -> None:
+    schema = {**SCHEMA, "properties": {"webhook_secret": {"writeOnly": True}, "note": {}}}
+    host.offered["shop"] = (replace(SHOP, config_schema=schema), Shop())
+    config = {"webhook_secret": secret}
+    body = {"connector": "shop", "name": "Mine", "config": config}
+    told = api.post("/connections", body, 422)
+    assert list(told["errors"]) == ["config.webhook_secret"]
+    api.post("/connections/check", {"connector": "shop", "config": config}, 422)
+    connection = connect(api)
+    assert api.call("PATCH", f"/connections/{connection}", {"config": config}).status_code == 422
+    assert api.call("PATCH", f"/connections/{connection}", {"config": {"note": 1}}).status_code == 200
+
+
 def test_what_is_too_large_is_not_read(make_container: Callable[..., Container], host: TestHost) -> None:
     container = make_container(embeddings="off", max_webhook_bytes=100)
     container.host.override(providers.Object(host))
@@ -272,6 +314,11 @@ def test_a_delivery_of_which_nothing_can_be_kept_is_no_good_one(api: Api, connec
     health = api.get(f"/connections/{connection}/health")
     assert (health["health"], health["code"]) == ("degraded", "delivery_refused")
     assert health["message"].startswith("all 2 records were refused: ")
+    lines = [line["text"] for line in api.get(f"/connections/{connection}/log")["items"]]
+    assert [line for line in lines if line.startswith("webhook msg_1: item 2 is refused: ")]
+    totals = health["totals"]
+    assert totals["last_24_hours"] == {"imports": 1, "inserted": 0, "known": 0, "refused": 2}
+    assert totals["last_30_days"] == {name: totals[name] for name in totals["last_24_hours"]}
 
 
 def test_deliveries_leave_alone_what_a_sync_found(api: Api, connection: str, shop: Shop) -> None:

@@ -30,6 +30,7 @@ def test_good_connectors_pass(suite: type[ConnectorConformance]) -> None:
     assert {result.check: result.said for result in results if result.outcome is Outcome.FAILED} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_broken_connectors_are_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]

@@ -21,6 +21,7 @@ from core.domain.health import (
     MAX_FAILURES,
     MAX_MESSAGE,
     Health,
+    action_after_check,
     blacken,
     diagnose,
     first_line,
@@ -63,16 +64,34 @@ def test_waits_grow_to_a_limit_until_it_is_paused(error: type[Exception]) -> Non
     assert "resume" in paused.action
 
 
-@pytest.mark.parametrize("error", [ReauthRequired, SecretUnreadable])
-def test_what_only_a_person_can_mend_is_not_tried_again(error: type[Exception]) -> None:
-    means = diagnose(error.code, failures=0, jitter=0.5)  # type: ignore[attr-defined]
+def test_what_only_a_person_can_mend_is_not_tried_again() -> None:
+    means = diagnose(ReauthRequired.code, failures=0, jitter=0.5)
     assert (means.health, means.retry_seconds) == (Health.REAUTH, None)
     assert means.action
 
 
-def test_a_missing_plugin_is_looked_for_without_end_and_counts_as_no_failure() -> None:
-    means = diagnose(PluginUnavailable.code, failures=MAX_FAILURES + 5, jitter=0.0)
-    assert (means.health, means.failures, means.retry_seconds) == (Health.PLUGIN_MISSING, MAX_FAILURES + 5, 300.0)
+@pytest.mark.parametrize(
+    ("code", "health"),
+    [(PluginUnavailable.code, Health.PLUGIN_MISSING), (SecretUnreadable.code, Health.REAUTH)],
+)
+def test_a_missing_plugin_or_key_is_looked_for_without_end_and_counts_as_no_failure(code: str, health: Health) -> None:
+    means = diagnose(code, failures=MAX_FAILURES + 5, jitter=0.0)
+    assert (means.health, means.failures, means.retry_seconds) == (health, MAX_FAILURES + 5, 300.0)
+
+
+def test_who_declared_what_a_source_answers_mends_that() -> None:
+    for declared, says in ((True, "what the configuration says"), (False, "Update the plugin")):
+        means = diagnose(SchemaChanged.code, failures=0, jitter=0.0, declared=declared)
+        assert says in means.action
+        assert says in action_after_check(SchemaChanged.code, declared=declared)
+
+
+def test_a_check_promises_nothing_by_itself() -> None:
+    for error in (*RETRIED, ReauthRequired, SecretUnreadable, PluginUnavailable):
+        action = action_after_check(error.code)
+        assert action
+        assert "by itself" not in action
+    assert action_after_check(Transient.code) == "Try again."
 
 
 @given(jitter=st.floats(0, 1, exclude_max=True), failures=st.integers(0, 8), asked=st.none() | st.floats(0, 10_000))

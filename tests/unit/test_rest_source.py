@@ -361,6 +361,7 @@ def test_a_check_reads_a_little_of_each_stream(source: SourceServer) -> None:
 
 def test_a_manifest_for_each_way_to_identify_oneself() -> None:
     manifests = {key: m for key, m in MANAGER.connectors().items() if key.startswith("rest")}
+    assert all(m.declared for m in manifests.values())
     assert {key: (m.auth.kind.value, sorted(m.secret_fields())) for key, m in manifests.items()} == {
         "rest": ("none", []),
         "rest-key": ("api_key", ["api_key"]),

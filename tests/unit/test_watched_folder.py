@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from plugins import watched_folder
+from plugins import json_lines, watched_folder
+from plugins.json_lines import parsed
 from plugins.watched_folder import WatchedFolder
 from sortation import Batch, ConfigInvalid, Context, CursorInvalid, ReadRequest
 
@@ -99,7 +100,7 @@ def test_no_crash_loses_a_row(tmp_path: Path, size: int, crash_after: int) -> No
 def test_what_is_being_written_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = put(tmp_path, "a.ndjson", "whole").stat().st_ctime
     monkeypatch.setattr(watched_folder, "time", lambda: changed + 59)
-    assert read(tmp_path) == []
+    assert texts(read(tmp_path)) == []
     monkeypatch.setattr(watched_folder, "time", lambda: changed + 61)
     assert texts(read(tmp_path)) == ["whole"]
     monkeypatch.setattr(watched_folder, "time", lambda: changed + 6)
@@ -146,3 +147,29 @@ def test_a_check_says_whether_the_folder_can_be_read(tmp_path: Path) -> None:
         read(tmp_path / "none")
     with pytest.raises(CursorInvalid):
         read(tmp_path, {"last": 7})
+
+
+def test_an_empty_folder_is_well(tmp_path: Path) -> None:
+    """A cursor and no records: nothing is wrong with a source that has none yet."""
+    (batch,) = read(tmp_path)
+    assert (batch.drafts, batch.refusals) == ((), ())
+    assert batch.cursor is not None
+    assert read(tmp_path, batch.cursor) == []
+    put(tmp_path, "a.ndjson", "first")
+    assert texts(read(tmp_path, batch.cursor)) == ["first"]
+
+
+def test_a_file_that_takes_too_much_memory_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a.ndjson", "first")
+    put(tmp_path, "b.ndjson", "second")
+
+    def exhausted(text: bytes) -> Any:
+        if b"first" in text:
+            raise MemoryError
+        return parsed(text)
+
+    monkeypatch.setattr(json_lines, "parsed", exhausted)
+    batches = read(tmp_path)
+    assert texts(batches) == ["second"]
+    assert refusals(batches) == ["a.ndjson: too large to be read"]
+    assert read(tmp_path, batches[-1].cursor) == []

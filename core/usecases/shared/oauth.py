@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from core.domain.connections import secrets_context
-from core.domain.oauth import Grant, OAuthClient, OAuthTokens, pack_tokens, unpack_tokens
+from core.domain.connections import Connection, secrets_context
+from core.domain.oauth import Grant, OAuthClient, OAuthTokens, oauth_client, pack_tokens, unpack_tokens
+from core.errors import SortationError
+from core.usecases.shared.secrets import whole_config
+from ports.connectors import PluginHost
 from ports.oauth import OAuthProvider
 from ports.secrets import SecretBox
 
@@ -30,6 +34,23 @@ def seal_tokens(
 def open_tokens(tenant_id: UUID, tokens: OAuthTokens, box: SecretBox) -> tuple[str, str | None]:
     """The access token, and the refresh token if there is one. Raises `SecretUnreadable`."""
     return unpack_tokens(box.open(tokens.sealed, tokens_context(tenant_id, tokens.connection_id)))
+
+
+def give_back_all(
+    connection: Connection,
+    tokens: OAuthTokens | None,
+    *,
+    host: PluginHost,
+    secrets: SecretBox,
+    provider: OAuthProvider,
+) -> None:
+    """Gives back what the source gave the connection, as it was configured then, as far as that can be reached."""
+    manifest = host.connectors().get(connection.connector)
+    if tokens is None or manifest is None:
+        return
+    with suppress(SortationError):  # they are forgotten either way
+        client = oauth_client(manifest.auth, whole_config(connection, secrets))
+        give_back(client, *open_tokens(connection.tenant_id, tokens, secrets), provider)
 
 
 def give_back(client: OAuthClient, access_token: str, refresh_token: str | None, provider: OAuthProvider) -> None:

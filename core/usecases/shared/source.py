@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from core.domain.connections import Connection
-from core.domain.health import first_line, secret_words
+from core.domain.health import blacken, first_line, secret_words
 from core.domain.plugins import ConnectorManifest
 from core.domain.tenants import Actor
 from core.errors import (
@@ -47,11 +47,13 @@ _LONGEST_WAIT = 86_400.0
 class SourceTrouble(Exception):
     """Something went wrong with a source, not with us. `message` is one line without secrets."""
 
-    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, code: str, message: str, retry_after: float | None = None, *, declared: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.declared = declared
+        """Whether the configuration says what the source's answers look like."""
 
 
 class SourceLeft(Exception):
@@ -132,7 +134,7 @@ class Source:
         except _OF_SOURCES as error:
             if trace := error.details.get("trace"):  # of what failed in a child
                 self.log.logger.error("the connector failed\n%s", trace)
-            raise _trouble(error, self.words) from None
+            raise _trouble(error, self.words, self.manifest) from None
         except (Exception, SystemExit) as error:  # a plugin may call sys.exit()
             self.log.logger.error("the connector failed", exc_info=error)
             raise SourceTrouble("plugin_bug", first_line(f"{type(error).__name__}: {error}", self.words)) from None
@@ -180,11 +182,16 @@ def open_source(
 
 
 def without_secret_errors(error: SortationError, words: tuple[str, ...]) -> SortationError:
-    """The error with no secret in its message."""
-    return type(error)(first_line(str(error), words))
+    """The error with no secret in its message, and in what it says of fields."""
+    details = dict(error.details)
+    if fields := details.get("fields"):
+        told = {blacken(name, words): [first_line(text, words) for text in texts] for name, texts in fields.items()}
+        details["fields"] = told
+    return type(error)(first_line(str(error), words), **details)
 
 
-def _trouble(error: SortationError, words: tuple[str, ...]) -> SourceTrouble:
+def _trouble(error: SortationError, words: tuple[str, ...], manifest: ConnectorManifest | None = None) -> SourceTrouble:
     asked = error.details.get("retry_after")
     wait = min(float(asked), _LONGEST_WAIT) if isinstance(asked, int | float) and asked >= 0 else None
-    return SourceTrouble(error.code, first_line(str(error), words) or type(error).__name__, wait)
+    declared = manifest is not None and manifest.declared
+    return SourceTrouble(error.code, first_line(str(error), words) or type(error).__name__, wait, declared=declared)

@@ -21,6 +21,8 @@ from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
 BATCH = 5_000
+TOLD_REFUSALS = 20
+"""Refusals of a batch that its connection's log names."""
 CHUNK = 2_500
 """Records that one job sorts: less than what is stored at once, so that several workers end at about the same time."""
 

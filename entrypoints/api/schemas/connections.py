@@ -48,6 +48,7 @@ class ConnectionSchema(Schema):
     failures = fields.Integer(metadata={"description": "Syncs that failed in a row."})
     next_sync_at = fields.DateTime(allow_none=True)
     last_synced_at = fields.DateTime(allow_none=True)
+    disabled_at = fields.DateTime(allow_none=True, metadata={"description": "Since when nothing comes in by it."})
     created_at = fields.DateTime()
     version = fields.Integer()
 
@@ -86,8 +87,8 @@ class StreamCheckSchema(Schema):
 class CheckedSchema(Schema):
     ok = fields.Boolean()
     streams = fields.List(fields.Nested(StreamCheckSchema))
-    code = fields.String(metadata={"description": "`ok`, or why the source could not be asked."})
-    reason = fields.String()
+    code = fields.String(metadata={"description": "`ok`, `unreadable` (a stream of it), or why it could not be asked."})
+    reason = fields.String(metadata={"description": "Of the first stream that can't be read, or of them all."})
     action = fields.String(metadata={"description": "What to do about it."})
 
 
@@ -118,6 +119,24 @@ class HealthEntrySchema(Schema):
     action = fields.String(metadata={"description": "What to do about it."})
 
 
+class CountsSchema(Schema):
+    imports = fields.Integer(metadata={"description": "Files, syncs that brought something new, and deliveries."})
+    inserted = fields.Integer()
+    known = fields.Integer()
+    refused = fields.Integer()
+
+
+class TotalsSchema(CountsSchema):
+    last_24_hours = fields.Nested(CountsSchema)
+    last_30_days = fields.Nested(CountsSchema)
+
+
+class RefusedDeliveriesSchema(Schema):
+    count = fields.Integer(metadata={"description": "Noted once a minute: a few may be missing."})
+    reason = fields.String(metadata={"description": "Of the last one."})
+    at = fields.DateTime(metadata={"description": "When that was."})
+
+
 class ConnectionHealthSchema(Schema):
     health = fields.String()
     code = fields.String()
@@ -126,6 +145,12 @@ class ConnectionHealthSchema(Schema):
     failures = fields.Integer()
     next_sync_at = fields.DateTime(allow_none=True)
     last_synced_at = fields.DateTime(allow_none=True)
+    totals = fields.Nested(TotalsSchema, metadata={"description": "What it brought, but for what was undone."})
+    refused_deliveries = fields.Nested(
+        RefusedDeliveriesSchema,
+        allow_none=True,
+        metadata={"description": "Webhooks that were not taken: null, if there were none."},
+    )
     history = fields.List(fields.Nested(HealthEntrySchema), metadata={"description": "Newest first, at most 100."})
 
 

@@ -60,6 +60,10 @@ class ImportsQuerySchema(LimitSchema):
     before = fields.UUID(load_default=None, metadata={"description": "`next` of the page before."})
 
 
+class ImportsOfSchema(ImportsQuerySchema):
+    connection_id = fields.UUID(load_default=None)
+
+
 class DryRunSchema(Schema):
     connector = fields.String()
     new = fields.Integer()
