@@ -2,6 +2,9 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/sortation
+# What is installed is what the lock names, byte for byte.
+COPY requirements.lock ./
+RUN /opt/sortation/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
 COPY ports ports
@@ -9,7 +12,7 @@ COPY adapters adapters
 COPY plugins plugins
 COPY sortation sortation
 COPY entrypoints entrypoints
-RUN /opt/sortation/bin/pip install --no-cache-dir ".[sftp]"
+RUN /opt/sortation/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sortation sortation

@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fmt verify clean
+.PHONY: help run test lint bench fmt verify lock sbom audit clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,20 @@ lint: $(STAMP) ## ruff, mypy --strict, import order
 bench: $(STAMP) ## speed, each beside a peer or the naive way (ARGS="--json")
 	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[bench]'
 	@for file in $(filter-out $(OF_FILES),$(wildcard benchmarks/[a-z]*.py)); do name=$${file##*/}; $(BIN)/python -m "benchmarks.$${name%.py}" $(ARGS) || exit; done
+
+lock: $(STAMP) ## requirements.lock: the versions and hashes of all that the image installs
+	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
+	$(BIN)/uv pip compile pyproject.toml --extra sftp --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command 'make lock' --quiet --output-file requirements.lock
+
+sbom: $(STAMP) ## build/sbom.json: what the image is made of, as CycloneDX
+	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements.lock
+
+audit: $(STAMP) ## known vulnerabilities of what the lock names (asks PyPI)
+	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 fmt: $(STAMP) ## format, and mend what ruff can
 	$(BIN)/ruff check --fix-only .

@@ -21,6 +21,8 @@ from uuid import UUID
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.engine import create
 from adapters.postgres.migrate import migrate
+from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
@@ -96,7 +98,13 @@ def measure(count: int) -> dict[str, float]:
             app, system = create(urls.app, pool_size=2), create(urls.system, pool_size=1)
             ids = SystemIds()
             uow = PostgresUnitOfWork(app, ids)
-            storage = Storage(uow=uow, system=PostgresSystem(system, ids), now=lambda: datetime.now(UTC))
+            storage = Storage(
+                uow=uow,
+                system=PostgresSystem(system, ids),
+                people=PostgresPeople(system),
+                privacy=PostgresPrivacy(app, system),
+                now=lambda: datetime.now(UTC),
+            )
             actor = storage.tenant()
             first, second, third, fourth = (storage.category(actor, key) for key in "abcd")
             fill(storage, actor, first, count)

@@ -21,6 +21,8 @@ from sqlalchemy import create_engine, text
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.engine import create
 from adapters.postgres.migrate import migrate
+from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, SystemIds
@@ -100,7 +102,13 @@ def measure(folder: Path, records: int) -> dict[str, float]:
         migrate(urls.owner, urls.app, urls.system)
         app, system = create(urls.app, pool_size=2), create(urls.system, pool_size=1)
         uow = PostgresUnitOfWork(app, SystemIds())
-        storage = Storage(uow=uow, system=PostgresSystem(system, SystemIds()), now=lambda: datetime.now(UTC))
+        storage = Storage(
+            uow=uow,
+            system=PostgresSystem(system, SystemIds()),
+            people=PostgresPeople(system),
+            privacy=PostgresPrivacy(app, system),
+            now=lambda: datetime.now(UTC),
+        )
         actor = storage.tenant()
         given = {
             "tenant": actor.tenant_id,

@@ -31,6 +31,18 @@ class Unauthenticated(SortationError):
     status = 401
 
 
+class SignInFailed(Unauthenticated):
+    """The e-mail address or the password is wrong, or the account is locked for some minutes."""
+
+    code = "sign_in_failed"
+
+
+class LinkInvalid(Invalid):
+    """This link was used already, is too old, or is not one of ours."""
+
+    code = "link_invalid"
+
+
 class Forbidden(SortationError):
     """This credential does not carry the permission that is needed."""
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport, Limits
+from adapters.messaging.smtp import SmtpMailer
+from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres.vector_homes import PostgresVectorHomes
+from adapters.secrets.keys import KeyFile
 from entrypoints.settings import Settings
 from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
+from ports.mail import Mailer
 from ports.trials import Trials
 from ports.vector_homes import VectorHomes
 
@@ -41,7 +48,7 @@ def _remote_embedder(settings: Settings, model: str) -> Embedder | None:
     from adapters.openai.embedder import OpenAiEmbedder  # half a second, which most starts can do without
 
     return OpenAiEmbedder(
-        api_key=settings.embeddings_api_key,
+        api_key=_key(settings.embeddings_api_key, settings.embeddings_api_key_file),
         base_url=settings.embeddings_base_url,
         model=model,
         timeout=settings.llm_timeout_seconds,
@@ -70,7 +77,7 @@ def llm_of(settings: Settings) -> Llm | None:
     if settings.llm_input_price is not None and settings.llm_output_price is not None:
         prices = Prices(input=settings.llm_input_price, output=settings.llm_output_price)
     return OpenAiLlm(
-        api_key=settings.llm_api_key,
+        api_key=_key(settings.llm_api_key, settings.llm_api_key_file),
         base_url=settings.llm_base_url,
         model=settings.llm_model,
         timeout=settings.llm_timeout_seconds,
@@ -78,6 +85,10 @@ def llm_of(settings: Settings) -> Llm | None:
         breaker_failures=settings.llm_breaker_failures,
         breaker_seconds=settings.llm_breaker_seconds,
     )
+
+
+def _key(key: str, file: Path | None) -> str | KeyFile:
+    return key if file is None else KeyFile(file, key)
 
 
 def trials_of(settings: Settings, embedder: Embedder | None, host: PluginHost) -> Trials:
@@ -88,3 +99,14 @@ def trials_of(settings: Settings, embedder: Embedder | None, host: PluginHost) -
 
 def model_of(llm: Llm | None) -> str | None:
     return None if llm is None else llm.model
+
+
+def mailer_of(settings: Settings) -> Mailer | None:
+    return None if settings.smtp_url is None else SmtpMailer(settings.smtp_url, settings.mail_from)
+
+
+def identities_of(settings: Settings) -> OidcProviders:
+    """The operator named the issuers, so these may be anywhere; what they name in turn obeys the policy."""
+    named = (urlsplit(provider.issuer).hostname or "" for provider in settings.oidc_providers)
+    transport = GuardedTransport(parse_policy([*settings.http_allow, *named]))
+    return OidcProviders(settings.oidc_providers, transport)

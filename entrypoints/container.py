@@ -14,11 +14,14 @@ from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.oauth.provider import AuthlibProvider
 from adapters.postgres import engine
+from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
+from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
 from core.domain.inventories import inventory_of
 from core.usecases import (
@@ -30,12 +33,16 @@ from core.usecases import (
     embed,
     evaluations,
     events,
+    identity,
     imports,
     ingest,
     inventories,
     jobs,
     llm_spending,
+    mail,
+    members,
     oauth,
+    passwords,
     process,
     promise,
     proposals,
@@ -47,12 +54,14 @@ from core.usecases import (
     rule_runs,
     rules,
     secret_keys,
+    sessions,
     sources,
     sync,
     vectors,
     webhooks,
     withdraw,
 )
+from core.usecases import privacy as privacy_usecases
 from entrypoints import chosen
 from entrypoints.settings import Settings
 from plugins.isolation.host import Isolation
@@ -82,6 +91,8 @@ class Container(containers.DeclarativeContainer):
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
     renewals = providers.Singleton(PostgresUnitOfWork, renewal_engine, ids)
     system = providers.Singleton(PostgresSystem, system_engine, ids)
+    people = providers.Singleton(PostgresPeople, system_engine)
+    privacy = providers.Singleton(PostgresPrivacy, app_engine, system_engine)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,
@@ -93,7 +104,10 @@ class Container(containers.DeclarativeContainer):
     secrets = providers.Singleton(
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
     )
+    hasher = providers.Singleton(Argon2Hasher)
+    mailer = providers.Singleton(chosen.mailer_of, settings)
     transport = providers.Singleton(chosen.transport_of, settings)
+    identities = providers.Singleton(chosen.identities_of, settings)
     oauth_provider = providers.Singleton(AuthlibProvider, providers.Singleton(chosen.token_transport_of, settings))
     access_token = providers.Callable(
         oauth.access_token, uow=uow, renewals=renewals, provider=oauth_provider, secrets=secrets, clock=clock
@@ -118,9 +132,102 @@ class Container(containers.DeclarativeContainer):
     create_tenant = providers.Callable(accounts.create_tenant, uow=uow, clock=clock, ids=ids)
     get_tenant = providers.Callable(accounts.get_tenant, uow=uow)
     list_tenants = providers.Callable(accounts.list_tenants, system=system)
-    list_members = providers.Callable(accounts.list_members, uow=uow)
+    list_members = providers.Callable(members.list_members, uow=uow)
+    change_member = providers.Callable(members.change_member, uow=uow)
+    remove_member = providers.Callable(members.remove_member, uow=uow)
+    invite = providers.Callable(
+        members.invite,
+        max_attempts=settings.provided.job_max_attempts,
+        mailer=mailer,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    list_invitations = providers.Callable(members.list_invitations, uow=uow)
+    revoke_invitation = providers.Callable(members.revoke_invitation, uow=uow)
+    invitation_link = providers.Callable(members.invitation_link, secrets=secrets)
+    read_invitation = providers.Callable(members.read_invitation, uow=uow, secrets=secrets, clock=clock)
+    accept_invitation = providers.Callable(
+        members.accept_invitation,
+        lasts_seconds=settings.provided.session_seconds,
+        uow=uow,
+        people=people,
+        hasher=hasher,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    sign_in = providers.Callable(
+        sessions.sign_in,
+        lasts_seconds=settings.provided.session_seconds,
+        people=people,
+        hasher=hasher,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    open_session = providers.Callable(
+        sessions.open_session, idle_seconds=settings.provided.session_idle_seconds, people=people, clock=clock
+    )
+    begin_identity_sign_in = providers.Callable(
+        identity.begin_identity_sign_in, identities=identities, secrets=secrets, clock=clock, ids=ids
+    )
+    finish_identity_sign_in = providers.Callable(
+        identity.finish_identity_sign_in,
+        lasts_seconds=settings.provided.session_seconds,
+        identities=identities,
+        people=people,
+        uow=uow,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
+    )
+    authenticate_token = providers.Callable(
+        identity.authenticate_token, identities=identities, people=people, uow=uow, clock=clock, ids=ids
+    )
+    enter_tenant = providers.Callable(sessions.enter_tenant, people=people)
+    list_sessions = providers.Callable(sessions.list_sessions, people=people)
+    end_session = providers.Callable(sessions.end_session, people=people, uow=uow, clock=clock)
+    ask_for_reset = providers.Callable(
+        passwords.ask_for_reset, max_attempts=settings.provided.job_max_attempts, people=people, uow=uow, ids=ids
+    )
+    reset_link = providers.Callable(passwords.reset_link, people=people, secrets=secrets, clock=clock)
+    whose_link = providers.Callable(passwords.whose_link, people=people, secrets=secrets, clock=clock)
+    reset_password = providers.Callable(
+        passwords.reset_password,
+        lasts_seconds=settings.provided.session_seconds,
+        people=people,
+        hasher=hasher,
+        secrets=secrets,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    change_password = providers.Callable(
+        passwords.change_password,
+        lasts_seconds=settings.provided.session_seconds,
+        people=people,
+        hasher=hasher,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    export_tenant = providers.Callable(privacy_usecases.export_tenant, uow=uow, privacy=privacy)
+    export_person = providers.Callable(privacy_usecases.export_person, people=people, privacy=privacy)
+    erase_tenant = providers.Callable(privacy_usecases.erase_tenant, uow=uow, privacy=privacy)
+    erase_person = providers.Callable(privacy_usecases.erase_person, people=people, uow=uow, privacy=privacy)
+    send_mail = providers.Callable(
+        mail.send_mail,
+        public_url=settings.provided.public_url,
+        mailer=mailer,
+        uow=uow,
+        people=people,
+        secrets=secrets,
+        clock=clock,
+    )
     change_tenant = providers.Callable(accounts.change_tenant, uow=uow)
     create_api_key = providers.Callable(accounts.create_api_key, uow=uow, clock=clock, ids=ids)
+    rotate_api_key = providers.Callable(accounts.rotate_api_key, uow=uow, clock=clock, ids=ids)
     list_api_keys = providers.Callable(accounts.list_api_keys, uow=uow)
     revoke_api_key = providers.Callable(accounts.revoke_api_key, uow=uow, clock=clock)
 
@@ -327,6 +434,7 @@ class Container(containers.DeclarativeContainer):
     plan_llm = providers.Callable(llm_spending.plan_llm, uow=uow, llm=llm, embedder=embedder, clock=clock)
 
     list_events = providers.Callable(events.list_events, uow=uow)
+    verify_events = providers.Callable(events.verify_events, system=system)
     list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
 
     list_jobs = providers.Callable(jobs.list_jobs, uow=uow)

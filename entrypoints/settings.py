@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,11 +18,13 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from environs import Env, EnvValidationError, ValidationError, validate
+from limits import parse_many
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
 from adapters.http.policy import parse_policy
+from core.domain.identity import IdentityProvider, providers_from
 from core.domain.jobs import Stream
-from core.errors import SortationError
+from core.errors import Invalid, SortationError
 from plugins.roots import Roots
 
 PREFIX = "SORTATION_"
@@ -35,6 +38,8 @@ FROM_FILE = frozenset(
         "SECRET_KEY",
         "FORMER_SECRET_KEYS",
         "OPERATOR_KEY",
+        "SMTP_URL",
+        "OIDC_PROVIDERS",
         "LLM_API_KEY",
         "EMBEDDINGS_API_KEY",
         "DATABASE_URL",
@@ -105,6 +110,30 @@ class Settings:
     max_webhook_bytes: int
     public_url: str
     """Where people and sources reach the API from outside, without a slash at its end."""
+    rate_limit: str
+    """Requests of one credential (an address, without one), as `limits` writes it: "6000/minute; 100/second"."""
+    costly_limit: str
+    """Of those, requests that start work on many records."""
+    sign_in_limit: str
+    """Attempts of one address to prove who somebody is."""
+    refused_limit: str
+    """Refused credentials of one address."""
+    webhook_limit: str
+    """Deliveries to one connection."""
+    proxies: int
+    """How many reverse proxies of ours stand in front, whose `X-Forwarded-*` tell the client's address; 0: none is
+    believed."""
+    smtp_url: str | None = field(repr=False)
+    """`None`: no mail is sent, and links are shown to who invites."""
+    mail_from: str
+    oidc_providers: tuple[IdentityProvider, ...] = field(repr=False)
+    """Who else may say who people are."""
+    local_accounts: Literal["on", "off"]
+    """Whether people may sign in with a password."""
+    session_seconds: float
+    """How long a session lasts at most."""
+    session_idle_seconds: float
+    """How long it lasts without being used."""
     http_allow: tuple[str, ...]
     """Hosts and networks that connections may ask beside public addresses, also by http://."""
     embeddings: Literal["local", "openai", "off"]
@@ -112,10 +141,13 @@ class Settings:
     """The model that is asked for where embeddings are OpenAI's, or those of an API like it."""
     embeddings_api_key: str | None = field(repr=False)
     """The LLM's, unless it is set."""
+    embeddings_api_key_file: Path | None
     embeddings_base_url: str | None
     """The LLM's, unless it or a key of its own is set."""
     llm_api_key: str | None = field(repr=False)
     """`None`: the LLM stage is off."""
+    llm_api_key_file: Path | None
+    """Where the key comes from, if it is to be read anew when it changes."""
     llm_base_url: str | None
     """`None`: the provider's own."""
     llm_model: str
@@ -203,16 +235,32 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
             public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
+            rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=_limit),
+            costly_limit=env.str("COSTLY_LIMIT", "120/minute", validate=_limit),
+            sign_in_limit=env.str("SIGN_IN_LIMIT", "10/minute; 100/hour", validate=_limit),
+            refused_limit=env.str("REFUSED_LIMIT", "100/minute", validate=_limit),
+            webhook_limit=env.str("WEBHOOK_LIMIT", "12000/minute", validate=_limit),
+            proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
+            smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
+            mail_from=env.str("MAIL_FROM", "sortation@localhost"),
+            oidc_providers=_oidc_providers(env.str("OIDC_PROVIDERS", "[]")),
+            local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),
+            session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=_positive),
+            session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=_positive),
             http_allow=_names(env.list("HTTP_ALLOW", [], validate=_policy) or ()),
             embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),
             embeddings_model=env.str("EMBEDDINGS_MODEL", "text-embedding-3-small"),
             embeddings_api_key=embeddings_api_key or llm_api_key,
+            embeddings_api_key_file=env.path(
+                "EMBEDDINGS_API_KEY_FILE", None if embeddings_api_key else env.path("LLM_API_KEY_FILE", None)
+            ),
             embeddings_base_url=env.str(
                 "EMBEDDINGS_BASE_URL",
                 None if embeddings_api_key else llm_base_url,
                 validate=_url("http", "https"),
             ),
             llm_api_key=llm_api_key,
+            llm_api_key_file=env.path("LLM_API_KEY_FILE", None),
             llm_base_url=llm_base_url,
             llm_model=env.str("LLM_MODEL", "gpt-4o-mini"),
             llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=_positive),
@@ -308,6 +356,16 @@ def _choice(env: Env, name: str, default: str, *others: str) -> Any:
     return env.str(name, default, validate=validate.OneOf((default, *others), error="Must be one of: {choices}."))
 
 
+def _oidc_providers(written: str) -> tuple[IdentityProvider, ...]:
+    # What is wrong is told by its place alone: the value holds secrets.
+    try:
+        return tuple(providers_from(json.loads(written)))
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: no JSON, from character {error.pos} on.") from None
+    except Invalid as error:
+        raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: {error}.") from None
+
+
 def _streams(env: Env) -> tuple[str, ...]:
     """Those that are named; of names that begin with a dash, all but these."""
     everything = [stream.value for stream in Stream]
@@ -333,6 +391,13 @@ def _roots(values: Iterable[str]) -> None:
         Roots(_names(values))
     except ValueError as error:
         raise ValidationError(str(error)) from None
+
+
+def _limit(value: str) -> None:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValidationError('Must be a rate such as "6000/minute", or several, with ";" between them.') from None
 
 
 def _public_url(value: str) -> None:

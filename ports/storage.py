@@ -23,12 +23,13 @@ from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
-from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
+from core.domain.tenants import Actor, ApiKey, Tenant
 from ports.category_storage import Categories
 from ports.connection_storage import Connections, Syncs
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
+from ports.member_storage import Invitations, Members
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
@@ -91,15 +92,6 @@ class Tenants(Protocol):
         does `rules_version` (settings say which packs are trusted); raises `VersionMismatch`."""
         ...
 
-    def add_user(self, user: User, membership: Membership) -> None:
-        """Adds the membership, and the user unless a user has that e-mail address (in lower case) already: then the
-        membership is theirs. Raises `Conflict` when they are a member."""
-        ...
-
-    def members(self) -> Sequence[tuple[User, Membership]]:
-        """By e-mail address."""
-        ...
-
 
 class ApiKeys(Protocol):
     def add(self, key: ApiKey) -> None: ...
@@ -110,6 +102,11 @@ class ApiKeys(Protocol):
 
     def revoke(self, id: UUID, now: datetime) -> ApiKey:
         """The key as it is then; one that was revoked before keeps its time."""
+        ...
+
+    def expire(self, id: UUID, latest: datetime) -> ApiKey:
+        """The key, which ends then, or before that if it was to. Raises `NotFound`, or `Conflict` for one that was
+        revoked."""
         ...
 
     def touch(self, id: UUID, now: datetime) -> None:
@@ -302,6 +299,10 @@ class Transaction(Protocol):
 
     @property
     def tenants(self) -> Tenants: ...
+    @property
+    def members(self) -> Members: ...
+    @property
+    def invitations(self) -> Invitations: ...
     @property
     def api_keys(self) -> ApiKeys: ...
     @property

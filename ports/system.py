@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.events import Event, EventFilter
+from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
@@ -61,9 +61,13 @@ class SystemStorage(Protocol):
         a transaction) it sealed: call it until there are none."""
         ...
 
+    def verify_events(self, tenant_id: UUID) -> Verification:
+        """Whether the tenant's sealed events are what was sealed."""
+        ...
+
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         """Drops payloads of imports and of webhooks that ended so long ago, sign-ins that nobody finished, jobs that
-        are done, and idempotency keys; returns how many rows went. Dead jobs stay."""
+        are done and sessions that are over, and idempotency keys; returns how many rows went. Dead jobs stay."""
         ...
 
     def wait(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Tenants, their people and their API keys."""
+"""Tenants and their API keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.state import Workspace, check_version, one, page
-from core.domain.tenants import ApiKey, Membership, Tenant, User
+from core.domain.tenants import ApiKey, Tenant
 from core.errors import Conflict
 
 TOUCH_EVERY = timedelta(minutes=1)
@@ -39,18 +39,6 @@ class MemoryTenants:
             version=stored.version + 1,
         )
 
-    def add_user(self, user: User, membership: Membership) -> None:
-        email = user.email.lower()
-        known = self._at.state.users.setdefault(email, replace(user, email=email))
-        if known.id in self._at.state.memberships:
-            raise Conflict("this person is a member already")
-        self._at.state.memberships[known.id] = replace(membership, user_id=known.id)
-
-    def members(self) -> Sequence[tuple[User, Membership]]:
-        users = sorted(self._at.state.users.values(), key=lambda user: user.email)
-        memberships = self._at.state.memberships
-        return [(user, memberships[user.id]) for user in users if user.id in memberships]
-
 
 class MemoryApiKeys:
     def __init__(self, workspace: Workspace) -> None:
@@ -71,6 +59,15 @@ class MemoryApiKeys:
         key = self.get(id)
         if key.revoked_at is None:
             self._keys[id] = key = replace(key, revoked_at=now)
+        return key
+
+    def expire(self, id: UUID, latest: datetime) -> ApiKey:
+        key = self.get(id)
+        if key.revoked_at is not None:
+            raise Conflict("this API key was revoked")
+        self._keys[id] = key = replace(
+            key, expires_at=latest if key.expires_at is None else min(key.expires_at, latest)
+        )
         return key
 
     def touch(self, id: UUID, now: datetime) -> None:

@@ -25,6 +25,7 @@ from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
 from core.domain.oauth import OAuthTokens, SignIn
+from core.domain.people import Invitation, LocalAccount, Session
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.records import Record
@@ -82,6 +83,9 @@ class EventBatch:
     actor: str
     source_agent: str
     request_id: str | None
+    actor_id: UUID | None
+    address: str | None
+    user_agent: str | None
     created_at: datetime
     events: tuple[NewEvent, ...]
     last_seq: int | None = None
@@ -103,6 +107,7 @@ class TenantState:
     users: dict[str, User] = field(default_factory=dict)
     """By e-mail address; shared by all tenants."""
     memberships: dict[UUID, Membership] = field(default_factory=dict)
+    invitations: dict[UUID, Invitation] = field(default_factory=dict)
     api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
     categories: dict[UUID, Category] = field(default_factory=dict)
     aliases: dict[str, UUID] = field(default_factory=dict)
@@ -186,6 +191,10 @@ class MemoryStore:
         self.lock = threading.Condition()
         self.tenants: dict[UUID, TenantState] = {}
         self.users: dict[str, User] = {}
+        self.accounts: dict[UUID, LocalAccount] = {}
+        """By user, as `users` are by e-mail address."""
+        self.identities: dict[tuple[str, str], UUID] = {}
+        self.sessions: dict[UUID, Session] = {}
         self.inventories: dict[tuple[Role, str], tuple[Inventory, datetime]] = {}
         """By role and digest, when they were announced last."""
         self.commits = 0

@@ -13,7 +13,7 @@ from uuid import UUID
 from adapters.memory.state import KeptJob, MemoryStore, TenantState
 from adapters.memory.work import list_events, syncs
 from core.domain.connections import Connection
-from core.domain.events import Event, EventFilter
+from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
 from core.domain.oauth import SignIn
@@ -148,10 +148,18 @@ class MemorySystem:
                     sealed += 1
         return sealed
 
+    def verify_events(self, tenant_id: UUID) -> Verification:
+        with self._store.lock:
+            batches = self._store.state(tenant_id).batches.values()
+            return Verification(events=max((b.last_seq or 0 for b in batches), default=0), digest="", fault=None)
+
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         gone = 0
         with self._store.lock:
             now = self._store.clock.now()
+            sessions = self._store.sessions
+            over = [s.id for s in sessions.values() if _before(s.ended_at or s.expires_at, now, job_seconds)]
+            gone += len([sessions.pop(id) for id in over])
             for state in self._store.tenants.values():
                 ended = (i for i in state.imports.values() if _before(i.finished_at, now, payload_seconds))
                 gone += sum(state.payloads.pop(i.id, None) is not None for i in ended)

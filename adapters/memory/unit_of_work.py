@@ -13,6 +13,7 @@ from adapters.memory.categories import MemoryCategories
 from adapters.memory.evaluations import MemoryEvaluations
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
+from adapters.memory.members import MemoryInvitations, MemoryMembers
 from adapters.memory.oauth import MemoryOAuth
 from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
@@ -34,6 +35,8 @@ class MemoryTransaction:
         self._batch_id = store.ids.new()
         self._at = at = Workspace(actor=actor, now=store.clock.now(), ids=store.ids, state=self._before.copy())
         self.tenants = MemoryTenants(at)
+        self.members = MemoryMembers(at)
+        self.invitations = MemoryInvitations(at)
         self.api_keys = MemoryApiKeys(at)
         self.categories = MemoryCategories(at)
         self.connections = MemoryConnections(at)
@@ -76,6 +79,9 @@ class MemoryTransaction:
                 actor=actor.name,
                 source_agent=actor.source_agent,
                 request_id=actor.request_id,
+                actor_id=actor.id,
+                address=actor.address,
+                user_agent=actor.user_agent,
                 created_at=self._at.now,
                 events=tuple(self._at.told),
             )

@@ -164,6 +164,9 @@ def _sealed(tenant_id: UUID, state: TenantState) -> Iterator[Event]:
                 actor=batch.actor,
                 subject_id=event.subject_id,
                 request_id=batch.request_id,
+                actor_id=batch.actor_id,
+                address=batch.address,
+                user_agent=batch.user_agent,
                 payload=event.payload,
             )
 

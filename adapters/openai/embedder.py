@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -32,8 +32,11 @@ class OpenAiEmbedder:
     before a text leaves. Never retries: jobs do.
     """
 
-    def __init__(self, *, api_key: str, base_url: str | None, model: str, timeout: float = 60.0) -> None:
-        self._client = openai.OpenAI(api_key=api_key, base_url=base_url, max_retries=0)
+    def __init__(
+        self, *, api_key: str | Callable[[], str], base_url: str | None, model: str, timeout: float = 60.0
+    ) -> None:
+        self._key = api_key if callable(api_key) else lambda: api_key
+        self._client = openai.OpenAI(api_key=self._key, base_url=base_url, max_retries=0)
         self._asked_for = model
         self._model = model_name(model, base_url)
         self._timeout = timeout
@@ -95,7 +98,7 @@ class OpenAiEmbedder:
 
     def _status_error(self, error: openai.APIStatusError) -> SortationError:
         # Some servers echo the key that they reject.
-        told = error.message.replace(self._client.api_key, "***")[:_MAX_MESSAGE]
+        told = error.message.replace(self._key(), "***")[:_MAX_MESSAGE]
         status = error.status_code
         if status not in _PASSING and status < 500:
             return EmbeddingsRefused(f"The provider of embeddings refuses this request: {told}", http_status=status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -71,7 +71,7 @@ def call_llm(
     except openai.APIConnectionError as error:
         raise LlmUnavailable("The language model cannot be reached.", read=_connected(error)) from error
     except openai.APIStatusError as error:
-        raise _status_error(client, error, options) from error
+        raise _status_error(client.api_key, error, options) from error
     except (openai.APIError, json.JSONDecodeError) as error:
         raise LlmUnavailable("The language model's server sent what is no valid response.", read=True) from error
     # With another content type, or fields left out, the SDK passes on what came.
@@ -98,7 +98,7 @@ class OpenAiLlm:
     def __init__(
         self,
         *,
-        api_key: str,
+        api_key: str | Callable[[], str],
         base_url: str | None,
         model: str,
         timeout: float = 60.0,
@@ -106,7 +106,8 @@ class OpenAiLlm:
         breaker_failures: int = 5,
         breaker_seconds: float = 30.0,
     ) -> None:
-        self._client = openai.OpenAI(api_key=api_key, base_url=base_url, max_retries=0)
+        self._key = api_key if callable(api_key) else lambda: api_key
+        self._client = openai.OpenAI(api_key=self._key, base_url=base_url, max_retries=0)
         self._model = model
         self._timeout = timeout
         self._prices = prices
@@ -187,9 +188,9 @@ def _connected(error: openai.APIConnectionError) -> bool:
     return type(error.__cause__).__name__ not in _NEVER_SENT
 
 
-def _status_error(client: openai.OpenAI, error: openai.APIStatusError, options: Mapping[str, Any]) -> SortationError:
+def _status_error(key: str, error: openai.APIStatusError, options: Mapping[str, Any]) -> SortationError:
     # Some servers echo the key that they reject.
-    told = error.message.replace(client.api_key, "***")[:_MAX_MESSAGE]
+    told = error.message.replace(key, "***")[:_MAX_MESSAGE]
     details: dict[str, Any] = {"http_status": error.status_code}
     if error.status_code in _PASSING or error.status_code >= 500:
         retry_after = _seconds(error.response.headers.get("retry-after"))

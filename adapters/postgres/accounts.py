@@ -1,4 +1,4 @@
-"""Tenants, their people and their API keys."""
+"""Tenants and their API keys."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, func, or_, select
+from sqlalchemy import Connection, RowMapping, or_, select
 
 from adapters.postgres.guards import at, conflicts, update_versioned
-from adapters.postgres.tables import api_keys, memberships, tenants, users
-from core.domain.permissions import Permission, Role
-from core.domain.tenants import ApiKey, Membership, Tenant, User, settings_from
-from core.errors import NotFound
+from adapters.postgres.tables import api_keys, tenants
+from core.domain.permissions import Permission
+from core.domain.tenants import ApiKey, Tenant, settings_from
+from core.errors import Conflict, NotFound
 
 TOUCH_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: one write a minute, however busy a key is."""
@@ -56,30 +56,6 @@ class PostgresTenants:
             values | {"rules_version": tenants.c.rules_version + 1},
         )
 
-    def add_user(self, user: User, membership: Membership) -> None:
-        user_id = self._connection.execute(
-            select(func.ensure_user(user.id, user.email, user.name, user.created_at))
-        ).scalar_one()
-        with conflicts(taken="this person is a member already"):
-            self._connection.execute(
-                memberships.insert().values(tenant_id=self._tenant_id, user_id=user_id, role=membership.role.value)
-            )
-
-    def members(self) -> Sequence[tuple[User, Membership]]:
-        rows = self._connection.execute(
-            select(users, memberships.c.role)
-            .join(memberships, memberships.c.user_id == users.c.id)
-            .where(memberships.c.tenant_id == self._tenant_id)
-            .order_by(users.c.email)
-        ).mappings()
-        return [
-            (
-                User(id=r["id"], email=r["email"], name=r["name"], created_at=r["created_at"]),
-                Membership(tenant_id=self._tenant_id, user_id=r["id"], role=Role(r["role"])),
-            )
-            for r in rows
-        ]
-
 
 class PostgresApiKeys:
     def __init__(self, connection: Connection, tenant_id: UUID) -> None:
@@ -109,6 +85,14 @@ class PostgresApiKeys:
             return key
         self._connection.execute(api_keys.update().where(at(api_keys, self._tenant_id, id)).values(revoked_at=now))
         return replace(key, revoked_at=now)
+
+    def expire(self, id: UUID, latest: datetime) -> ApiKey:
+        key = self.get(id)
+        if key.revoked_at is not None:
+            raise Conflict("this API key was revoked")
+        ends = latest if key.expires_at is None else min(key.expires_at, latest)
+        self._connection.execute(api_keys.update().where(at(api_keys, self._tenant_id, id)).values(expires_at=ends))
+        return replace(key, expires_at=ends)
 
     def touch(self, id: UUID, now: datetime) -> None:
         column = api_keys.c.last_used_at

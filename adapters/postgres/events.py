@@ -57,6 +57,9 @@ class PostgresEvents:
                     actor=self._actor.name,
                     source_agent=self._actor.source_agent,
                     request_id=self._actor.request_id,
+                    actor_id=self._actor.id,
+                    address=self._actor.address,
+                    user_agent=self._actor.user_agent,
                     created_at=func.now(),
                 )
             )
@@ -80,6 +83,9 @@ def events_query(tenant_id: UUID, where: EventFilter, *, after: int, limit: int)
             event_batches.c.actor,
             events.c.subject_id,
             event_batches.c.request_id,
+            event_batches.c.actor_id,
+            event_batches.c.address,
+            event_batches.c.user_agent,
             events.c.payload,
         )
         .join_from(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.postgres import sealing
 from adapters.postgres.accounts import to_api_key, to_tenant
 from adapters.postgres.connection_tables import connector_counts
 from adapters.postgres.events import events_query, notify, to_event
@@ -23,18 +23,14 @@ from adapters.postgres.oauth import to_sign_in
 from adapters.postgres.tables import daily_counts, plugin_inventories, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
-from adapters.postgres.work_tables import event_batches, jobs
-from core.domain.events import Event, EventFilter
+from adapters.postgres.work_tables import jobs
+from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
 from ports.clock import Ids
 from ports.system import StreamStats
-
-_SEAL_AT_ONCE = 500
-_SEAL_LOCK = 0x5074_1072
-"""Key of the advisory lock that makes the sealer one: arbitrary, only distinct."""
 
 # No more of a tenant and stream at once than its share; who has fewer jobs in flight is served as well as who has many.
 # What waits is found by stepping from one tenant and stream to the next in the index, however many jobs each has; of
@@ -85,16 +81,6 @@ _REAP = text("""
         last_error = CASE WHEN status = 'running' THEN 'the worker was lost: its lease ran out' ELSE last_error END,
         published_at = NULL, lease_token = NULL, lease_until = NULL
     FROM stuck WHERE jobs.tenant_id = stuck.tenant_id AND jobs.id = stuck.id
-""")
-
-# A batch's digest covers who acted and when, and the digests of its events, so that an event's content can be erased
-# and its digest kept.
-_CONTENT = text("""
-    SELECT convert_to(concat_ws('|', b.id, b.created_at, b.actor, b.source_agent, b.request_id), 'UTF8') || string_agg(
-        sha256(convert_to(concat_ws('|', e.ordinal, e.type, e.subject_id, e.payload), 'UTF8')), '' ORDER BY e.ordinal)
-    FROM event_batches b JOIN events e ON e.tenant_id = b.tenant_id AND e.batch_id = b.id
-    WHERE b.tenant_id = :tenant AND b.id = :batch
-    GROUP BY b.tenant_id, b.id
 """)
 
 
@@ -168,38 +154,21 @@ class PostgresSystem:
 
     def seal(self) -> int:
         with passing_faults(), self._engine.connect() as connection:
-            if not connection.execute(select(func.pg_try_advisory_xact_lock(_SEAL_LOCK))).scalar():
-                return 0
-            batches = connection.execute(
-                select(event_batches.c.tenant_id, event_batches.c.id, event_batches.c.size)
-                .where(event_batches.c.last_seq.is_(None))
-                .order_by(event_batches.c.id)
-                .limit(_SEAL_AT_ONCE)
-            ).all()
-            ends: dict[UUID, tuple[int, bytes]] = {}
-            for batch in batches:
-                if batch.tenant_id not in ends:
-                    end = connection.execute(
-                        select(event_batches.c.last_seq, event_batches.c.digest)
-                        .where(event_batches.c.tenant_id == batch.tenant_id, event_batches.c.last_seq.is_not(None))
-                        .order_by(event_batches.c.last_seq.desc())
-                        .limit(1)
-                    ).first()
-                    ends[batch.tenant_id] = (end.last_seq, bytes(end.digest)) if end else (0, b"")
-                last_seq, digest = ends[batch.tenant_id]
-                content = connection.execute(_CONTENT, {"tenant": batch.tenant_id, "batch": batch.id}).scalar_one()
-                ends[batch.tenant_id] = (last_seq + batch.size, hashlib.sha256(digest + bytes(content)).digest())
-                connection.execute(
-                    event_batches.update()
-                    .where(event_batches.c.tenant_id == batch.tenant_id, event_batches.c.id == batch.id)
-                    .values(last_seq=ends[batch.tenant_id][0], digest=ends[batch.tenant_id][1])
-                )
+            batches = sealing.seal(connection)
             connection.commit()
-        return len(batches)
+        return batches
+
+    def verify_events(self, tenant_id: UUID) -> Verification:
+        with passing_faults(), self._engine.connect() as connection:
+            return sealing.verify(connection, tenant_id)
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
-            swept = func.sweep(payload_seconds, job_seconds, key_seconds) + func.sweep_arrivals(payload_seconds)
+            swept = (
+                func.sweep(payload_seconds, job_seconds, key_seconds)
+                + func.sweep_arrivals(payload_seconds)
+                + func.sweep_sessions(job_seconds)
+            )
             gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()
         return gone

@@ -32,6 +32,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     learning_tables,
     llm_tables,
     oauth_tables,
+    people_tables,
     promise_tables,
     rule_tables,
     vector_tables,
@@ -41,7 +42,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
-GLOBAL_TABLES = ("users", "plugin_inventories")
+GLOBAL_TABLES = ("users", "local_accounts", "identities", "sessions", "plugin_inventories")
 """Tables that no tenant owns."""
 
 
@@ -81,8 +82,10 @@ memberships = Table(
     a_uuid("tenant_id", key=True),
     a_uuid("user_id", key=True),
     a_text("role"),
+    a_text("granted_by", null=True),
     of_tenant(),
     ForeignKeyConstraint(["user_id"], ["users.id"]),
+    Index("memberships_of_user", "user_id"),
 )
 
 api_keys = Table(
@@ -332,6 +335,11 @@ daily_counts = Table(
 TENANT_TABLES = tuple(name for name in metadata.tables if name not in GLOBAL_TABLES)
 SYSTEM_MAY_READ = (
     "tenants",
+    "memberships",
+    "users",
+    "local_accounts",
+    "identities",
+    "sessions",
     "jobs",
     "events",
     "event_batches",
@@ -340,4 +348,5 @@ SYSTEM_MAY_READ = (
     "connector_counts",
     "plugin_inventories",
 )
-SYSTEM_MAY_CHANGE = ("jobs", "event_batches")
+SYSTEM_MAY_CHANGE = ("jobs", "event_batches", "local_accounts", "identities", "sessions")
+SYSTEM_MAY_ADD = ("local_accounts", "identities", "sessions")

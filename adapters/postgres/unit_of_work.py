@@ -22,6 +22,7 @@ from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
+from adapters.postgres.members import PostgresInvitations, PostgresMembers
 from adapters.postgres.oauth import PostgresOAuth
 from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.records import PostgresRecords
@@ -43,6 +44,8 @@ class PostgresTransaction:
         tenant_id = actor.tenant_id
         self.events = PostgresEvents(connection, actor, ids)
         self.tenants = PostgresTenants(connection, tenant_id)
+        self.members = PostgresMembers(connection, tenant_id)
+        self.invitations = PostgresInvitations(connection, tenant_id)
         self.api_keys = PostgresApiKeys(connection, tenant_id)
         self.categories = PostgresCategories(connection, tenant_id, ids)
         self.connections = PostgresConnections(connection, tenant_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, text
 
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant
 
@@ -50,11 +50,18 @@ event_batches = Table(
     a_text("actor"),
     a_text("source_agent"),
     a_text("request_id", null=True),
+    a_uuid("actor_id", null=True),
+    a_text("address", null=True),
+    a_text("user_agent", null=True),
     a_time("created_at"),
     Column("last_seq", BigInteger, nullable=True),
     Column("digest", LargeBinary, nullable=True),
+    Column("head", LargeBinary, nullable=True),
+    Column("contents", LargeBinary, nullable=True),
+    Column("erased", Boolean, nullable=False, server_default=text("false")),
     of_tenant(),
     Index("event_batches_sealed", "tenant_id", "last_seq", unique=True),
+    Index("event_batches_of_actor", "actor_id", postgresql_where=text("actor_id IS NOT NULL")),
     Index("event_batches_unsealed", "tenant_id", "id", postgresql_where=text("last_seq IS NULL")),
 )
 

@@ -15,6 +15,17 @@ class EventType(StrEnum):
     TENANT_CHANGED = "TENANT_CHANGED"
     KEY_CREATED = "KEY_CREATED"
     KEY_REVOKED = "KEY_REVOKED"
+    KEY_ROTATED = "KEY_ROTATED"
+    MEMBER_INVITED = "MEMBER_INVITED"
+    INVITATION_REVOKED = "INVITATION_REVOKED"
+    MEMBER_JOINED = "MEMBER_JOINED"
+    MEMBER_CHANGED = "MEMBER_CHANGED"
+    MEMBER_REMOVED = "MEMBER_REMOVED"
+    SIGNED_IN = "SIGNED_IN"
+    SIGN_IN_FAILED = "SIGN_IN_FAILED"
+    SIGNED_OUT = "SIGNED_OUT"
+    SESSION_ENDED = "SESSION_ENDED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - a name
     CATEGORY_CREATED = "CATEGORY_CREATED"
     CATEGORY_CHANGED = "CATEGORY_CHANGED"
     CATEGORY_DELETED = "CATEGORY_DELETED"
@@ -79,7 +90,22 @@ class Event:
     actor: str
     subject_id: UUID | None
     request_id: str | None
+    actor_id: UUID | None
+    """Of the person or the API key that acted."""
+    address: str | None
+    """From where it was done, and with which program: of what people and programs outside do."""
+    user_agent: str | None
     payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What came of going through a tenant's sealed events: how many are as they were sealed, the digest of the last of
+    these in hexadecimal digits, and what is wrong with the next one; None where all hold."""
+
+    events: int
+    digest: str
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

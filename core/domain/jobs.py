@@ -23,6 +23,7 @@ class Stream(StrEnum):
     EVALUATE = "evaluations:run"
     WEBHOOK = "webhooks:receive"
     SYNC = "connections:sync"
+    MAIL = "mail:send"
 
 
 class JobStatus(StrEnum):

@@ -10,6 +10,8 @@ from types import MappingProxyType
 class Permission(StrEnum):
     TENANT_READ = "tenant:read"
     TENANT_WRITE = "tenant:write"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     CATEGORIES_READ = "categories:read"

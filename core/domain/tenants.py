@@ -73,6 +73,8 @@ class Membership:
     tenant_id: UUID
     user_id: UUID
     role: Role
+    granted_by: str | None = None
+    """The issuer whose groups made them a member, and may unmake them; None: a person's invitation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,17 @@ class Actor:
     api_key_id: UUID | None = None
     source_agent: str = DEFAULT_SOURCE_AGENT
     request_id: str | None = None
+    address: str | None = None
+    """From where they call: an IP address."""
+    user_agent: str | None = None
+    role: Role | None = None
+    """A person's, in this tenant; None for programs."""
     idempotency: Idempotency | None = None
+
+    @property
+    def id(self) -> UUID | None:
+        """Of the person or the API key."""
+        return self.user_id or self.api_key_id
 
     def require(self, permission: Permission) -> None:
         if permission not in self.permissions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from core.domain.events import Event, EventFilter
+from core.domain.events import Event, EventFilter, Verification
 from core.domain.tenants import Actor
 from ports.storage import UnitOfWork
 from ports.system import SystemStorage
@@ -22,3 +22,8 @@ def list_tenant_events(
 ) -> Sequence[Event]:
     """The same of any tenant, for the operator."""
     return system.events(where, tenant_id=tenant_id, after=after, limit=limit)
+
+
+def verify_events(tenant_id: UUID, *, system: SystemStorage) -> Verification:
+    """Whether the tenant's sealed events are what was sealed, for the operator."""
+    return system.verify_events(tenant_id)

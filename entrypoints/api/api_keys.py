@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
 from entrypoints.api.responses import dumps, fields_of, part
 from entrypoints.api.schemas.base import WholeListSchema, page_of
-from entrypoints.api.schemas.tenants import ApiKeySchema, IssuedKeySchema, NewApiKeySchema
+from entrypoints.api.schemas.tenants import ApiKeySchema, IssuedKeySchema, KeyRotationSchema, NewApiKeySchema
 from entrypoints.api.state import actor, container
 
 blp = Blueprint("api-keys", "Keys of programs that speak for the tenant.", "/api-keys")
@@ -38,6 +39,17 @@ def create_api_key(body: dict[str, Any]) -> dict[str, Any]:
     issued = container().create_api_key(
         posting(), name=body["name"], scopes=frozenset(body["scopes"]), expires_at=body["expires_at"]
     )
+    g.kept = dumps(IssuedKeySchema().dump(_issued(issued.key, None)))
+    return _issued(issued.key, issued.secret)
+
+
+@blp.route("/<uuid:key_id>/rotate", "POST")
+@needs(Permission.KEYS_WRITE)
+@blp.body(KeyRotationSchema)
+@blp.answer(201, IssuedKeySchema)
+def rotate_api_key(body: dict[str, Any], key_id: UUID) -> dict[str, Any]:
+    """Issues a key with the same name and scopes; the former one serves on for a while. The secret is shown once."""
+    issued = container().rotate_api_key(posting(), key_id, overlap=timedelta(seconds=body["overlap_seconds"]))
     g.kept = dumps(IssuedKeySchema().dump(_issued(issued.key, None)))
     return _issued(issued.key, issued.secret)
 

@@ -11,6 +11,7 @@ import flask_smorest  # type: ignore[import-untyped]
 import structlog
 from flask import Flask, Request, Response, g, request
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from entrypoints.api import (
     api_keys,
@@ -28,7 +29,9 @@ from entrypoints.api import (
     idempotency,
     imports,
     jobs,
+    limits,
     llm,
+    members,
     metrics,
     oauth,
     records,
@@ -45,6 +48,7 @@ from entrypoints.api import (
 from entrypoints.api.responses import OrjsonProvider, apply_etag
 from entrypoints.api.schemas.problems import ProblemSchema
 from entrypoints.api.state import EXTENSION, container
+from entrypoints.console import pages
 
 if TYPE_CHECKING:
     from entrypoints.container import Container
@@ -54,6 +58,7 @@ VERSION = "1"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _RESOURCES = (
     tenants,
+    members,
     api_keys,
     categories,
     connections,
@@ -73,6 +78,19 @@ _RESOURCES = (
     webhooks,
     oauth,
 )
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # not none: then browsers would not say either where a form of ours comes from
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""Of every answer: nobody frames it, guesses its type, or learns from where somebody came."""
 log = structlog.get_logger("sortation.api")
 
 
@@ -100,7 +118,7 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
 def create_app(services: Container) -> Flask:
     """The application over a container. Raises `RuntimeError` when a view says not who may call it."""
     settings = services.settings()
-    app = Flask("sortation", static_folder=None)
+    app = Flask("sortation", static_folder=None, static_url_path="/assets")
     app.config |= {
         "MAX_CONTENT_LENGTH": settings.max_upload_bytes,
         "PROVIDE_AUTOMATIC_OPTIONS": False,
@@ -109,14 +127,16 @@ def create_app(services: Container) -> Flask:
         "OPENAPI_VERSION": "3.1.0",
     }
     app.json = OrjsonProvider(app)
+    if settings.proxies:
+        trusted = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=trusted)  # type: ignore[method-assign]
     app.extensions[EXTENSION] = services
     app.extensions["sortation.touched"] = {}
     app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
     app.extensions["sortation.polls"] = events.poll_slots(settings.api_threads)
     app.extensions[refusals.EXTENSION] = refusals.Refusals()
     app.extensions[waiting.EXTENSION] = waiting.Waiting(settings.api_threads)
-    for step in (_begin, auth.authorise, blueprint.check_query):
-        app.before_request(step)
+    app.before_request(_begin)
     app.after_request(_end)
     errors.register(app)
     api = _Api(app)
@@ -124,7 +144,11 @@ def create_app(services: Container) -> Flask:
         api.register_blueprint(resource.blp, url_prefix=f"{PREFIX}{resource.blp.url_prefix}")
     app.add_url_rule("/api/events", "events", app.view_functions["events.list_events"])
     health.register(app)
+    pages.register(app)
     docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
+    limits.register(app, settings)  # first of all, so that guessing costs no query
+    for step in (auth.authorise, blueprint.check_query):
+        app.before_request(step)
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:
         FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]
@@ -147,7 +171,14 @@ def _end(response: Response) -> Response:
     idempotency.save_answer(response)
     response = apply_etag(response)
     response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in SECURITY.items():
+        response.headers.setdefault(name, value)
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    else:
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    if container().settings().public_url.startswith("https://"):
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     response.headers.setdefault("Cache-Control", "no-store")
     seconds = time.perf_counter() - g.started
     route = request.url_rule.rule if request.url_rule else "unmatched"

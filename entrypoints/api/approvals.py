@@ -14,6 +14,7 @@ from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.cursors import read_cursor, read_group_cursor, read_time_cursor, write_cursor
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, page, tagged
 from entrypoints.api.schemas.approvals import (
     AnswerSchema,
@@ -66,6 +67,7 @@ def list_groups(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/groups/<string:group_key>", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.APPROVALS_DECIDE)
 @blp.body(AnswerSchema)
 @blp.answer(200, GroupDecidedSchema)
@@ -99,6 +101,7 @@ def withdraw(approval_id: UUID) -> Record:
 
 
 @blp.route("/bulk", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.APPROVALS_DECIDE)
 @blp.body(AnswersSchema)
 @blp.answer(200, RecordPageSchema)

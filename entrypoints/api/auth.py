@@ -6,7 +6,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,10 +16,13 @@ from flask import Flask, current_app, g, request
 from core.domain.permissions import Permission
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
+from core.usecases.shared.signing_in import Caller
+from entrypoints.api.limits import count_person
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
 TOUCH_SECONDS = 60
+MAX_USER_AGENT = 300
 _MOST_TOUCHED = 10_000
 _AGENT = re.compile(r"[a-z0-9_.-]{1,64}")
 log = structlog.get_logger("sortation.api")
@@ -28,9 +31,10 @@ log = structlog.get_logger("sortation.api")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """What a view demands. Without a permission any key of a tenant will do; `operator` says that the operator's key
-    opens it."""
+    opens it. `console` is a page, which looks at sessions instead (`entrypoints.console.guard`)."""
 
     public: bool = False
+    console: bool = False
     permission: Permission | None = None
     operator: bool = False
 
@@ -47,6 +51,19 @@ def needs(permission: Permission | None = None, *, operator: bool = False) -> Ca
 def public(view: View) -> View:
     view.access = Access(public=True)  # type: ignore[attr-defined]
     return view
+
+
+def page(view: View) -> View:
+    """A page of the console: neither API keys nor the operator's key open it, and sessions open nothing else. Query
+    parameters that it does not know are none of its business: people come from anywhere."""
+    view.foreign_query = True  # type: ignore[attr-defined]
+    view.access = Access(console=True)  # type: ignore[attr-defined]
+    return view
+
+
+def is_page() -> bool:
+    """Whether the request is for a page of the console."""
+    return request.endpoint is not None and access_of(current_app, request.endpoint).console
 
 
 def access_of(app: Flask, endpoint: str) -> Access:
@@ -68,7 +85,7 @@ def authorise() -> None:
     if request.endpoint is None:
         return
     access = access_of(current_app, request.endpoint)
-    if access.public:
+    if access.public or access.console:
         return
     token = _bearer()
     if hmac.compare_digest(token.encode(), container().settings().operator_key.encode()):
@@ -76,23 +93,49 @@ def authorise() -> None:
             raise Forbidden("the operator's key opens the operator's routes only: use an API key of a tenant")
         g.operator = True
         return
-    key = container().authenticate(token)
+    actor = _person(token) if token.count(".") == 2 else _program(token)
     if access.permission is Permission.OPERATOR:
         raise NotFound
-    actor = Actor(
+    structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id))
+    g.tenant_id = str(actor.tenant_id)
+    if access.permission is not None:
+        actor.require(access.permission)
+    g.actor = actor
+    if actor.api_key_id is not None:
+        _touch(actor, actor.api_key_id)
+
+
+def caller() -> Caller:
+    """From where the request comes."""
+    agent = request.headers.get("User-Agent", "")[:MAX_USER_AGENT]
+    return Caller(address=request.remote_addr or "", user_agent=agent, request_id=g.request_id)
+
+
+def _program(token: str) -> Actor:
+    key, here = container().authenticate(token), caller()
+    return Actor(
         tenant_id=key.tenant_id,
         name=f"key {key.name}",
         permissions=key.scopes,
         api_key_id=key.id,
         source_agent=_source_agent(),
-        request_id=g.request_id,
+        request_id=here.request_id,
+        address=here.address,
+        user_agent=here.user_agent,
     )
-    structlog.contextvars.bind_contextvars(tenant_id=str(key.tenant_id))
-    g.tenant_id = str(key.tenant_id)
-    if access.permission is not None:
-        actor.require(access.permission)
-    g.actor = actor
-    _touch(actor, key.id)
+
+
+def _person(token: str) -> Actor:
+    """Whose bearer token an identity provider made, in the tenant that they name."""
+    named = request.headers.get("X-Tenant-Id")
+    try:
+        tenant_id = None if named is None else UUID(named)
+    except ValueError:
+        raise Invalid("X-Tenant-Id is a tenant's id") from None
+    actor = container().authenticate_token(token, tenant_id, caller())
+    if actor.user_id is not None:
+        count_person(actor.user_id)
+    return replace(actor, source_agent=_source_agent())
 
 
 def _bearer() -> str:

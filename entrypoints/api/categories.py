@@ -11,6 +11,7 @@ from core.errors import Invalid
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, part, versioned
 from entrypoints.api.schemas.base import WholeListSchema, page_of
 from entrypoints.api.schemas.catalog import (
@@ -65,6 +66,7 @@ def change_category(changes: dict[str, Any], category_id: UUID) -> dict[str, Any
 
 
 @blp.route("/<uuid:category_id>/merge", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.CATEGORIES_WRITE)
 @blp.body(MergeSchema)
 @blp.answer(200, MergedSchema)

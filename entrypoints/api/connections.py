@@ -18,6 +18,7 @@ from core.usecases.sources import Checked
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, page, part, polled, versioned
 from entrypoints.api.schemas.base import WholeListSchema, everything, page_of
 from entrypoints.api.schemas.connections import (
@@ -71,6 +72,7 @@ def create_connection(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, s
 
 
 @blp.route("/connections/check", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.body(CheckConfigurationSchema)
 @blp.answer(200, CheckedSchema)
@@ -114,6 +116,7 @@ def delete_connection(connection_id: UUID) -> None:
 
 
 @blp.route("/connections/<uuid:connection_id>/check", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.answer(200, CheckedSchema)
 def check_connection(connection_id: UUID) -> Checked:
@@ -133,6 +136,7 @@ def list_streams(connection_id: UUID) -> dict[str, Any]:
 
 
 @blp.route("/connections/<uuid:connection_id>/sync", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
 @blp.query(SyncSchema)
 @blp.answer(202, JobSchema)

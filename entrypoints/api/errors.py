@@ -7,13 +7,16 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
 from core.errors import IdempotencyReplay, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
+from entrypoints.api.auth import is_page
 from entrypoints.api.waiting import Busy
 
+PROBLEM_PAGE = "sortation.problem_page"
+"""The application's extension that writes a problem as a page of the console: (status, title, what to do)."""
 RETRY_AFTER = 2
 """Seconds, where the error itself names none."""
 _CODES = {
@@ -23,6 +26,7 @@ _CODES = {
     413: "payload_too_large",
     415: "unsupported_media_type",
     422: "invalid",
+    429: "rate_limited",
 }
 log = structlog.get_logger("sortation.api")
 
@@ -50,7 +54,10 @@ def problem(
     errors: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """`errors` maps fields, and places in lists, to what is wrong with them."""
+    """`errors` maps fields, and places in lists, to what is wrong with them. Who asked for a page gets a page."""
+    if is_page():
+        page: Response = current_app.extensions[PROBLEM_PAGE](status, title, detail)
+        return page
     body = {
         "type": f"urn:sortation:problem:{code}",
         "title": title,

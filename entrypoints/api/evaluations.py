@@ -10,6 +10,7 @@ from core.domain.permissions import Permission
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import page, polled
 from entrypoints.api.schemas.base import page_of
 from entrypoints.api.schemas.evaluations import EvaluationSchema, EvaluationsQuerySchema, NewEvaluationSchema
@@ -19,6 +20,7 @@ blp = Blueprint("evaluations", "What would be decided alone, tried on what peopl
 
 
 @blp.route("", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @blp.body(NewEvaluationSchema)
 @blp.answer(202, EvaluationSchema)

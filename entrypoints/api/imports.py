@@ -12,6 +12,7 @@ from core.domain.permissions import Permission
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import json_response, page, polled
 from entrypoints.api.schemas.base import page_of
 from entrypoints.api.schemas.imports import (
@@ -30,6 +31,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 @blp.route("", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
 @blp.query(ImportQuerySchema)
 @blp.also(200, DryRunSchema, description="The answer to `dry_run`.")
@@ -85,6 +87,7 @@ def get_import(import_id: UUID) -> Import:
 
 
 @blp.route("/<uuid:import_id>/undo", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
 @blp.answer(200, UndoneSchema)
 def undo_import(import_id: UUID) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from core.domain.permissions import Permission
 from core.usecases.llm_spending import LlmMeans
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.responses import fields_of
 from entrypoints.api.schemas.llm import LlmPlanQuerySchema, LlmPlanSchema, LlmUsageQuerySchema, LlmUsageSchema
@@ -28,6 +29,7 @@ def get_usage(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/plan", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.TENANT_READ)
 @blp.body(LlmPlanQuerySchema)
 @blp.answer(200, LlmPlanSchema)

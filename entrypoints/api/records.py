@@ -19,6 +19,7 @@ from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.errors import MalformedJson
 from entrypoints.api.idempotency import posting
 from entrypoints.api.imports import accepted
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import if_match, json_response, page, plain_rows, tagged
 from entrypoints.api.schemas.imports import ImportSchema
 from entrypoints.api.schemas.records import (
@@ -73,6 +74,7 @@ def list_records(query: dict[str, Any]) -> Response:
 
 
 @blp.route("", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
 @blp.query(RecordsInQuerySchema)
 @blp.answer(202, ImportSchema)

@@ -17,6 +17,7 @@ from core.domain.categories import paths
 from core.domain.permissions import Permission
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.responses import dumps, plain_rows
 from entrypoints.api.schemas.records import ExportQuerySchema
@@ -48,6 +49,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 
 @blp.route("")
+@limited(Kind.COSTLY)
 @needs(Permission.RECORDS_READ)
 @blp.query(ExportQuerySchema)
 @blp.answer(200, description="The records, as CSV or as a JSON object a line.", content_type="text/csv")

@@ -17,6 +17,7 @@ from core.errors import Invalid
 from core.usecases.rule_preview import Preview
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.schemas.base import page_of
 from entrypoints.api.schemas.rules import (
@@ -36,6 +37,7 @@ _SAMPLED = ("id", "text", "counterparty", "amount", "currency")
 
 
 @blp.route("/test", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_READ)
 @blp.body(RuleTestSchema)
 @blp.answer(200, RuleTestResultSchema)
@@ -50,6 +52,7 @@ def test_rule(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/preview", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_READ)
 @blp.body(RulePreviewSchema)
 @blp.answer(200, RulePreviewResultSchema)

@@ -14,6 +14,7 @@ from core.usecases.proposals import LEARNED_PRIORITY
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, page, tagged, versioned
 from entrypoints.api.rule_previews import written_preview
 from entrypoints.api.rules import written_rule
@@ -46,6 +47,7 @@ def list_proposals(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @blp.answer(202, JobSchema)
 def start_learning() -> tuple[Job, dict[str, str]]:

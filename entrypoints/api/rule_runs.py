@@ -10,6 +10,7 @@ from core.domain.rule_runs import RuleRun
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.responses import page, polled
 from entrypoints.api.schemas.base import AfterSchema, page_of
@@ -20,6 +21,7 @@ blp = Blueprint("rule_runs", "Rules applied afterwards: recorded, and undoable."
 
 
 @blp.route("", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @blp.body(NewRunSchema)
 @blp.answer(202, RunSchema)
@@ -61,6 +63,7 @@ def list_changes(query: dict[str, Any], run_id: UUID) -> dict[str, Any]:
 
 
 @blp.route("/<uuid:run_id>/undo", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @blp.answer(202, RunSchema)
 def undo_run(run_id: UUID) -> RuleRun:

@@ -14,11 +14,10 @@ from core.errors import Invalid
 from entrypoints.api import idempotency
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
-from entrypoints.api.responses import if_match, page, part, tagged
-from entrypoints.api.schemas.base import AfterSchema, WholeListSchema, page_of
+from entrypoints.api.responses import if_match, page, tagged
+from entrypoints.api.schemas.base import AfterSchema, page_of
 from entrypoints.api.schemas.tenants import (
     IssuedTenantSchema,
-    MemberSchema,
     MeSchema,
     NewTenantSchema,
     TenantChangeSchema,
@@ -71,17 +70,6 @@ def change_own_tenant(changes: dict[str, Any]) -> Tenant:
     )
     tagged(tenant.version)
     return tenant
-
-
-@blp.route("/tenant/members")
-@needs(Permission.TENANT_READ)
-@blp.query(WholeListSchema)
-@blp.answer(200, page_of(MemberSchema))
-def list_members(query: dict[str, Any]) -> dict[str, Any]:
-    """The people of the caller's tenant, by e-mail address."""
-    members = container().list_members(actor())
-    rows = [{"user_id": u.id, "email": u.email, "name": u.name, "role": m.role.value} for u, m in members]
-    return part(rows, query, "user_id")
 
 
 @blp.route("/tenants")

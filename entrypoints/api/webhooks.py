@@ -14,6 +14,7 @@ from core.errors import Transient, WebhookRefused
 from entrypoints.api import refusals
 from entrypoints.api.auth import needs, public
 from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.metrics import of_app
 from entrypoints.api.responses import fields_of, json_response, page
 from entrypoints.api.schemas.base import page_of
@@ -27,6 +28,7 @@ log = structlog.get_logger("sortation.api")
 
 
 @blp.route("/webhooks/<uuid:connection_id>", "POST")
+@limited(Kind.WEBHOOK)
 @public
 @blp.answer(202, TakenSchema)
 @blp.documented(

@@ -16,7 +16,21 @@ from typing import Annotated
 import typer
 
 from core.errors import SortationError
-from entrypoints.cli import classify, evaluation, files, jobs, plugins, secrets, services, stopping, up, vectors
+from entrypoints.cli import (
+    classify,
+    evaluation,
+    events,
+    files,
+    jobs,
+    people,
+    plugins,
+    secrets,
+    services,
+    stopping,
+    tenants,
+    up,
+    vectors,
+)
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -42,9 +56,12 @@ app.command(epilog=files.EXAMPLES)(files.parse)
 app.command(epilog=evaluation.EVALUATE_EXAMPLES)(evaluation.evaluate)
 app.command(epilog=evaluation.REPLAY_EXAMPLES)(evaluation.replay)
 app.command(epilog=up.EXAMPLES)(up.up)
+app.add_typer(events.app, name="events")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(people.app, name="people")
 app.add_typer(plugins.app, name="plugin")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(tenants.app, name="tenants")
 app.command(epilog=vectors.EXAMPLES)(vectors.vectors)
 app.command(epilog=services.MIGRATE_EXAMPLES)(services.migrate)
 app.command(epilog=services.API_EXAMPLES)(services.api)

@@ -63,6 +63,7 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.EVALUATE: container.run_evaluation,
         Stream.WEBHOOK: container.read_webhook,
         Stream.SYNC: container.sync_connection,
+        Stream.MAIL: container.send_mail,
     }
 
 

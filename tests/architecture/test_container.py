@@ -16,6 +16,7 @@ SETTINGS = load_settings(
         "SORTATION_DATABASE_URL": "postgresql://owner@127.0.0.1:1/sortation",
         "SORTATION_BROKER_URL": "redis://127.0.0.1:1/0",
         "SORTATION_LLM_API_KEY": "some-key",
+        "SORTATION_SMTP_URL": "smtp://127.0.0.1:1",
     }
 )
 NAMES = sorted(Container.providers)

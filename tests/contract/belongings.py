@@ -25,6 +25,7 @@ from tests.contract.storage import (
     a_proposal,
     a_rule,
     a_run,
+    a_session,
     a_sign_in,
     an_answer,
     an_arrival,
@@ -32,6 +33,7 @@ from tests.contract.storage import (
     an_evaluation,
     an_example,
     an_import,
+    an_invitation,
     asked,
     some_tokens,
     vector,
@@ -72,7 +74,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     rule, example, another, key, person, proposal, run, evaluation, delivery = storage.ids.batch(9)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
-        tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
+        member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
+        tx.invitations.add(an_invitation(person, actor))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.oauth.put(some_tokens(connection))
@@ -107,6 +110,9 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         pass
     job = storage.job(actor)
     storage.job(actor, Stream.SYNC, payload={"connection_id": str(connection), "import_id": str(imported)})
+    storage.people.put_password(member.id, "hash", START)
+    storage.people.add_identity("https://id.example", f"{member.id} {key_id}", member.id, START)
+    storage.people.add_session(a_session(key, member.id, actor, START, key_id.encode()))
     storage.system.seal()
     storage.system.announce_plugins(ProcessRole.API, Inventory(offers={"connector:csv": "1.0"}))
     return Belongings(

@@ -12,10 +12,14 @@ from psycopg import sql
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.memory.clock import CountingIds, FixedClock
+from adapters.memory.people import MemoryPeople
+from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
 from adapters.memory.system import MemorySystem
 from adapters.memory.unit_of_work import MemoryUnitOfWork
 from adapters.postgres.engine import create
+from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
@@ -33,7 +37,13 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 def memory_storage() -> Storage:
     clock = FixedClock()
     store = MemoryStore(clock, CountingIds())
-    return Storage(uow=MemoryUnitOfWork(store), system=MemorySystem(store), now=clock.now)
+    return Storage(
+        uow=MemoryUnitOfWork(store),
+        system=MemorySystem(store),
+        people=MemoryPeople(store),
+        privacy=MemoryPrivacy(store),
+        now=clock.now,
+    )
 
 
 @pytest.fixture
@@ -54,7 +64,13 @@ def kept_storage(
         app, system = create(urls.app, pool_size=5), create(urls.system, pool_size=2)
         listening = PostgresSystem(system, SystemIds())
         yield (
-            Storage(uow=PostgresUnitOfWork(app, SystemIds()), system=listening, now=lambda: datetime.now(UTC)),
+            Storage(
+                uow=PostgresUnitOfWork(app, SystemIds()),
+                system=listening,
+                people=PostgresPeople(system),
+                privacy=PostgresPrivacy(app, system),
+                now=lambda: datetime.now(UTC),
+            ),
             superuser,
         )
         listening.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,8 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.oauth import OAuthTokens, SignIn
+from core.domain.people import LOCAL, Invitation, InvitationStatus, Session
+from core.domain.permissions import Role
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
@@ -33,6 +35,8 @@ from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
 from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
 from ports.learning_storage import StoredEnsemble
+from ports.people import PeopleStorage
+from ports.privacy import PrivacyStorage
 from ports.storage import Stored, Transaction, UnitOfWork
 from ports.system import SystemStorage
 
@@ -41,6 +45,8 @@ from ports.system import SystemStorage
 class Storage:
     uow: UnitOfWork
     system: SystemStorage
+    people: PeopleStorage
+    privacy: PrivacyStorage
     now: Callable[[], datetime]
     """The storage's own clock."""
     ids: CountingIds = field(default_factory=CountingIds)
@@ -238,6 +244,34 @@ def some_refused(**fields: Any) -> RefusedDeliveries:
 def some_tokens(connection_id: UUID, **fields: Any) -> OAuthTokens:
     standard: dict[str, Any] = {"sealed": b"\x01\x00sealed\xff", "account": "alice", "expires_at": START}
     return OAuthTokens(connection_id=connection_id, changed_at=START, **{**standard, **fields})
+
+
+def a_session(id: UUID, user_id: UUID, actor: Actor, now: datetime, secret_hash: bytes = b"\x00hash") -> Session:
+    return Session(
+        id=id,
+        secret_hash=secret_hash,
+        user_id=user_id,
+        tenant_id=actor.tenant_id,
+        via=LOCAL,
+        address="192.0.2.7",
+        user_agent="A browser",
+        created_at=now,
+        seen_at=now,
+        expires_at=now + timedelta(hours=12),
+    )
+
+
+def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Invitation:
+    return Invitation(
+        id=id,
+        tenant_id=actor.tenant_id,
+        email=email,
+        role=Role.ADMIN,
+        status=InvitationStatus.OPEN,
+        invited_by="Ada",
+        created_at=START,
+        expires_at=START + timedelta(days=7),
+    )
 
 
 def a_sign_in(actor: Actor, connection_id: UUID, state_hash: bytes = b"\x00hash\xff", **fields: Any) -> SignIn:

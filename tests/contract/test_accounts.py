@@ -64,9 +64,9 @@ def test_people_are_the_same_person_in_every_tenant_by_email(storage: Storage) -
         user = User(id=storage.ids.new(), email=email, name="Reviewer", created_at=START)
         membership = Membership(tenant_id=actor.tenant_id, user_id=user.id, role=Role.REVIEWER)
         with storage.writing(actor) as tx:
-            tx.tenants.add_user(user, membership)
+            tx.members.add(user, membership)
         with storage.reading(actor) as tx:
-            ((found, member),) = tx.tenants.members()
+            ((found, member),) = tx.members.list()
         assert (found.email, member.role, member.tenant_id) == ("reviewer@example.org", Role.REVIEWER, actor.tenant_id)
         assert member.user_id == found.id
         people.append(found)
@@ -79,14 +79,14 @@ def test_nobody_is_a_member_twice_and_members_are_listed_by_email(storage: Stora
     def add(email: str) -> None:
         user = User(id=storage.ids.new(), email=email, name=email, created_at=START)
         with storage.writing(actor) as tx:
-            tx.tenants.add_user(user, Membership(tenant_id=actor.tenant_id, user_id=user.id, role=Role.ADMIN))
+            tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=user.id, role=Role.ADMIN))
 
     add("z@example.org")
     add("a@example.org")
     with pytest.raises(Conflict):
         add("Z@example.org")
     with storage.reading(actor) as tx:
-        assert [user.email for user, _ in tx.tenants.members()] == ["a@example.org", "z@example.org"]
+        assert [user.email for user, _ in tx.members.list()] == ["a@example.org", "z@example.org"]
 
 
 def test_an_api_key_is_found_before_its_tenant_is_known(storage: Storage) -> None:
@@ -139,3 +139,21 @@ def test_the_operator_pages_through_the_tenants(storage: Storage) -> None:
 
 def test_the_storage_is_ready(storage: Storage) -> None:
     assert storage.system.ready()
+
+
+def test_a_key_ends_when_it_is_told_to_and_never_later_than_before(storage: Storage) -> None:
+    actor = storage.tenant()
+    key = a_key(storage.ids.new(), actor, "k1")
+    with storage.writing(actor) as tx:
+        tx.api_keys.add(key)
+        assert tx.api_keys.expire(key.id, START + timedelta(days=2)) == replace(
+            key, expires_at=START + timedelta(days=2)
+        )
+        assert tx.api_keys.expire(key.id, START + timedelta(days=1)).expires_at == START + timedelta(days=1)
+        assert tx.api_keys.expire(key.id, START + timedelta(days=3)).expires_at == START + timedelta(days=1)
+        assert tx.api_keys.get(key.id).expires_at == START + timedelta(days=1)
+        tx.api_keys.revoke(key.id, START)
+        with pytest.raises(Conflict):
+            tx.api_keys.expire(key.id, START)
+        with pytest.raises(NotFound):
+            tx.api_keys.expire(storage.ids.new(), START)

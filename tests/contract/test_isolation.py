@@ -39,7 +39,9 @@ from tests.contract.storage import (
 )
 
 EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
-    "members": lambda tx, their: tx.tenants.members(),
+    "members": lambda tx, their: tx.members.list(),
+    "owners": lambda tx, their: tx.members.owners(),
+    "invitations": lambda tx, their: tx.invitations.list(),
     "api_keys": lambda tx, their: tx.api_keys.list(),
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),

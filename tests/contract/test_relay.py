@@ -238,3 +238,17 @@ def test_inventories_that_were_announced_lately_are_told_once_each(storage: Stor
     assert sorted(one.digest for one in lately) == sorted((first.digest, second.digest))
     assert storage.system.inventories(Role.WORKER, seconds=60) == [first]
     assert storage.system.inventories(Role.API, seconds=-1) == []
+
+
+def test_what_was_sealed_is_verified(storage: Storage) -> None:
+    actor, other = storage.tenant(), storage.tenant()
+    assert storage.system.verify_events(actor.tenant_id).events == 0
+    for _ in range(3):
+        with storage.writing(actor) as tx:
+            tx.events.append([NewEvent(type=EventType.KEY_CREATED, payload={"n": 1}), NewEvent(type=EventType.DELETED)])
+    with storage.writing(other) as tx:
+        tx.events.append([NewEvent(type=EventType.KEY_CREATED)])
+    storage.system.seal()
+    found = storage.system.verify_events(actor.tenant_id)
+    assert (found.events, found.fault) == (6, None)
+    assert storage.system.verify_events(other.tenant_id).events == 1

@@ -16,6 +16,8 @@ from flask.testing import FlaskClient
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.onnx.embedder import OnnxEmbedder
+from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from entrypoints.api.app import create_app
@@ -23,6 +25,7 @@ from entrypoints.container import Container
 from entrypoints.settings import Settings, load_settings
 from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
+from tests.conftest import Engines
 from tests.contract.storage import Storage
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
@@ -35,6 +38,15 @@ from tests.stubs.llm_server import LlmStub
 def local_embedder() -> OnnxEmbedder:
     """One for all containers, which takes longer to load than to use; as those of a service's threads share one."""
     return OnnxEmbedder()
+
+
+_QUICK: dict[str, Any] = {
+    "broker_url": "redis://127.0.0.1:1/0",
+    "learn_delay_seconds": 0.0,
+    "refit_delay_seconds": 0.0,
+    **dict.fromkeys(("rate_limit", "costly_limit", "sign_in_limit", "refused_limit"), "1000000/minute"),
+}
+"""No broker, no waiting, and no limits that a test would reach which is not about them."""
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +81,7 @@ def make_container(
             database_url=database.owner,
             app_database_url=database.app,
             system_database_url=database.system,
-            **{"broker_url": "redis://127.0.0.1:1/0", "learn_delay_seconds": 0.0, "refit_delay_seconds": 0.0} | changed,
+            **_QUICK | changed,
         )
         made.append(Container(settings=settings))
         made[-1].host.override(providers.Callable(host_of, settings))
@@ -88,8 +100,10 @@ def container(make_container: Callable[..., Container]) -> Container:
 
 
 @pytest.fixture
-def storage(uow: PostgresUnitOfWork, system: PostgresSystem) -> Storage:
-    return Storage(uow=uow, system=system, now=lambda: datetime.now(UTC))
+def storage(uow: PostgresUnitOfWork, system: PostgresSystem, engines: Engines) -> Storage:
+    people = PostgresPeople(engines.system)
+    privacy = PostgresPrivacy(engines.app, engines.system)
+    return Storage(uow=uow, system=system, people=people, privacy=privacy, now=lambda: datetime.now(UTC))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from core.domain.conditions import parse_condition
-from core.domain.permissions import Permission
+from core.domain.permissions import Permission, Role
 from core.domain.proposals import Evidence, Proposal, ProposalStatus
-from core.domain.tenants import Actor
+from core.domain.tenants import Actor, Membership, User
 from entrypoints.api import app as app_module
 from entrypoints.api.app import create_app
 from entrypoints.api.auth import access_of
@@ -24,6 +24,7 @@ from tests.integration.api_support import Api, add_rule, new_tenant
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 BODIES: dict[str, Any] = {
+    "change_member": {"role": "viewer"},
     "change_category": {"name": "Other"},
     "change_connection": {"name": "Other"},
     "change_record": {"tags": ["x"]},
@@ -54,7 +55,7 @@ def protected(app: Flask) -> list[tuple[Rule, str]]:
         (rule, method)
         for rule in app.url_map.iter_rules()
         for method in sorted((rule.methods or set()) - {"HEAD"})
-        if not access_of(app, rule.endpoint).public
+        if not (access_of(app, rule.endpoint).public or access_of(app, rule.endpoint).console)
     ]
 
 
@@ -69,6 +70,7 @@ def url_of(rule: Rule, **ids: str) -> str:
 def test_only_these_routes_are_public(app: Flask) -> None:
     public = {r.rule for r in app.url_map.iter_rules() if access_of(app, r.endpoint).public}
     assert public == {
+        "/bootstrap/assets/<path:filename>",
         "/livez",
         "/readyz",
         "/metrics",
@@ -136,6 +138,15 @@ def propose(api: Api, category_id: UUID) -> UUID:
     return proposal.id
 
 
+def member_of(api: Api) -> UUID:
+    """Somebody who is a member of this tenant alone."""
+    user = User(id=api.container.ids().new(), email="only@b.example", name="Only", created_at=datetime.now(UTC))
+    with api.container.uow().begin(api.actor) as tx:
+        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=Role.VIEWER))
+        tx.commit()
+    return user.id
+
+
 def evaluated(api: Api) -> UUID:
     """An evaluation that the tenant asked for."""
     evaluation = an_evaluation(api.container.ids().new(), api.actor)
@@ -149,6 +160,8 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
     category = other.category("food.groceries")
     imported = other.upload()
     ids = {
+        "user_id": str(member_of(other)),
+        "invitation_id": other.post("/invitations", {"email": "b@example.org", "role": "viewer"}, 201)["id"],
         "key_id": other.get("/api-keys")["items"][0]["id"],
         "category_id": category,
         "connection_id": imported["connection_id"],
@@ -174,7 +187,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 39
+    assert tried == 43
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),
@@ -233,6 +246,26 @@ def test_a_revoked_or_expired_key_is_refused_at_once(api: Api) -> None:
     )
     short.key = expiring.secret
     assert short.get("/records", 401)["code"] == "unauthenticated"
+
+
+def test_a_key_is_rotated_while_the_former_one_serves_on(api: Api) -> None:
+    made = api.post("/api-keys", {"name": "robot", "scopes": ["records:read"]}, 201)
+    former = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=made["api_key"])
+    rotated = api.post(f"/api-keys/{made['id']}/rotate", {"overlap_seconds": 3600}, 201)
+    latter = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=rotated["api_key"])
+    assert (rotated["name"], rotated["scopes"], rotated["expires_at"]) == ("robot", ["records:read"], None)
+    assert former.get("/records")["items"] == latter.get("/records")["items"] == []
+    at_once = api.post(f"/api-keys/{rotated['id']}/rotate", {"overlap_seconds": 0}, 201)
+    assert latter.get("/records", 401)["code"] == "unauthenticated"
+    assert api.post(f"/api-keys/{rotated['id']}/rotate", {}, 409)["code"] == "conflict"
+    assert api.post(f"/api-keys/{at_once['id']}/rotate", {"overlap_seconds": -1}, 422)["code"] == "invalid"
+    maker = api.post("/api-keys", {"name": "maker", "scopes": ["keys:write", "keys:read"]}, 201)
+    narrow = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=maker["api_key"])
+    assert narrow.post(f"/api-keys/{at_once['id']}/rotate", {}, 403)["code"] == "forbidden"
+    again = {"Idempotency-Key": "rotate-1"}
+    first = api.post(f"/api-keys/{at_once['id']}/rotate", {}, 201, **again)
+    second = api.post(f"/api-keys/{at_once['id']}/rotate", {}, 201, **again)
+    assert (second["id"], second["api_key"]) == (first["id"], None)
 
 
 def test_nobody_hands_out_more_than_they_have(api: Api) -> None:

@@ -67,7 +67,7 @@ def test_the_own_tenant(api: Api) -> None:
     assert changed.json["time_zone"] == "Europe/Berlin"
     assert api.call("PATCH", "/tenant", change, headers={"If-Match": etag}).status_code == 412
     assert api.call("PATCH", "/tenant", {"time_zone": "Asia/Tokyo"}).json["time_zone"] == "Asia/Tokyo"
-    [member] = api.get("/tenant/members")["items"]
+    [member] = api.get("/members")["items"]
     assert (member["email"], member["role"]) == ("owner@example.com", "owner")
 
 

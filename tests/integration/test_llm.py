@@ -6,11 +6,13 @@ import json
 import socket
 import threading
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from adapters.openai.llm import OpenAiLlm
 from adapters.openai.metering import Prices
+from adapters.secrets.keys import KeyFile
 from core.domain.llm import LlmCategory, LlmExample, LlmRecord, LlmRequest
 from core.errors import LlmRefused, LlmUnavailable
 from tests.stubs.llm_server import MEASURED, STATED, LlmStub
@@ -205,3 +207,19 @@ def test_threads_share_one_model(llm: OpenAiLlm) -> None:
     for thread in threads:
         thread.join()
     assert replies == [llm.classify(REQUEST).answers] * 8
+
+
+def test_a_key_in_a_file_changes_without_a_restart(stub: LlmStub, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-first\n")
+    llm = OpenAiLlm(api_key=KeyFile(file, "sk-first"), base_url=stub.base_url, model="stub-1")
+    llm.classify(REQUEST)
+    (tmp_path / "new").write_text("sk-second")
+    (tmp_path / "new").replace(file)
+    llm.classify(REQUEST)
+    file.unlink()
+    llm.classify(REQUEST)
+    file.write_text("")
+    llm.classify(REQUEST)
+    keys = [sent["headers"]["authorization"].removeprefix("Bearer ") for sent in stub.requests]
+    assert keys == ["sk-first", "sk-second", "sk-second", "sk-second"]

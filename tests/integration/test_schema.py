@@ -21,8 +21,17 @@ from sqlalchemy.exc import ProgrammingError
 from adapters.embedded import APP_ROLE, OWNER_ROLE, SYSTEM_ROLE
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres.engine import create
+from adapters.postgres.people import PostgresPeople
+from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
-from adapters.postgres.tables import GLOBAL_TABLES, SYSTEM_MAY_CHANGE, SYSTEM_MAY_READ, TENANT_TABLES, metadata
+from adapters.postgres.tables import (
+    GLOBAL_TABLES,
+    SYSTEM_MAY_ADD,
+    SYSTEM_MAY_CHANGE,
+    SYSTEM_MAY_READ,
+    TENANT_TABLES,
+    metadata,
+)
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
 from core.domain.tenants import Actor
@@ -50,6 +59,8 @@ def filled(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]]) -
         storage = Storage(
             uow=PostgresUnitOfWork(app, SystemIds()),
             system=PostgresSystem(system, SystemIds()),
+            people=PostgresPeople(system),
+            privacy=PostgresPrivacy(app, system),
             now=lambda: datetime.now(UTC),
         )
         first, second = belongings(storage, key_id="k1"), belongings(storage, key_id="k2")
@@ -159,6 +170,7 @@ def test_the_policies_are_those_of_the_lists(as_superuser: psycopg.Connection[An
     assert of_system == {
         *((name, "SELECT") for name in SYSTEM_MAY_READ),
         *((name, "UPDATE") for name in SYSTEM_MAY_CHANGE),
+        *((name, "INSERT") for name in SYSTEM_MAY_ADD),
     }
 
 
@@ -181,10 +193,13 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "announce_plugins",
         "count_connections",
         "ensure_user",
+        "erase_events",
+        "erase_person",
         "find_api_key",
         "queue_syncs",
         "sweep",
         "sweep_arrivals",
+        "sweep_sessions",
         "take_oauth_state",
         "tenant_of_connection",
     }
@@ -275,6 +290,8 @@ def test_a_pooled_connection_carries_no_tenant_to_its_next_user(database: Databa
     storage = Storage(
         uow=PostgresUnitOfWork(engine, SystemIds()),
         system=PostgresSystem(engine, SystemIds()),
+        people=PostgresPeople(engine),
+        privacy=PostgresPrivacy(engine, engine),
         now=lambda: datetime.now(UTC),
     )
     actor = storage.tenant()

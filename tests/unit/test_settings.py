@@ -231,6 +231,7 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "rules:run",
         "evaluations:run",
         "connections:sync",
+        "mail:send",
         "webhooks:receive",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})

@@ -75,13 +75,6 @@ class TenantChangeSchema(ChangeSchema):
     settings = fields.Nested(TenantSettingsSchema, metadata={"description": "What is left out stays."})
 
 
-class MemberSchema(Schema):
-    user_id = fields.UUID()
-    email = fields.String()
-    name = fields.String()
-    role = fields.String()
-
-
 class OwnTenantSchema(Schema):
     id = fields.UUID()
     name = fields.String()
@@ -126,6 +119,14 @@ class NewApiKeySchema(Schema):
         validate=validate.Length(1),
     )
     expires_at = fields.AwareDateTime(load_default=None, validate=validate.Range(max=_LAST))
+
+
+class KeyRotationSchema(Schema):
+    overlap_seconds = fields.Integer(
+        load_default=86_400,
+        validate=validate.Range(0, 30 * 86_400),
+        metadata={"description": "How long the former key serves on."},
+    )
 
 
 class IssuedTenantSchema(Schema):

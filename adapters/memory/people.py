@@ -1,0 +1,125 @@
+"""People before their tenant is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from adapters.memory.state import MemoryStore
+from core.domain.people import SEEN_EVERY, Belonging, LocalAccount, Session
+from core.domain.tenants import User
+from core.errors import Conflict, NotFound
+
+
+class MemoryPeople:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._accounts = store.accounts
+        self._identities = store.identities
+        self._sessions = store.sessions
+
+    def user(self, user_id: UUID) -> User:
+        with self._store.lock:
+            found = next((user for user in self._store.users.values() if user.id == user_id), None)
+        if found is None:
+            raise NotFound("this person does not exist")
+        return found
+
+    def user_of_email(self, email: str) -> User | None:
+        with self._store.lock:
+            return self._store.users.get(email)
+
+    def belongings(self, user_id: UUID) -> Sequence[Belonging]:
+        with self._store.lock:
+            found = [
+                Belonging(
+                    tenant_id=id,
+                    tenant_name=state.tenants[id].name,
+                    role=membership.role,
+                    granted_by=membership.granted_by,
+                )
+                for id, state in self._store.tenants.items()
+                if (membership := state.memberships.get(user_id)) is not None
+            ]
+        return sorted(found, key=lambda one: (one.tenant_name, one.tenant_id))
+
+    def account(self, email: str) -> LocalAccount | None:
+        with self._store.lock:
+            user = self._store.users.get(email)
+            return None if user is None else self._accounts.get(user.id)
+
+    def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+        user = self.user(user_id)
+        with self._store.lock:
+            self._accounts[user_id] = LocalAccount(
+                user_id=user_id, email=user.email, password_hash=password_hash, failures=0, locked_until=None
+            )
+        self.end_sessions(user_id, now)
+
+    def refresh_password(self, user_id: UUID, password_hash: str) -> None:
+        self._change(user_id, password_hash=password_hash)
+
+    def count_failure(self, user_id: UUID) -> int:
+        with self._store.lock:
+            account = self._accounts.get(user_id)
+            if account is None:
+                return 0
+            self._accounts[user_id] = replace(account, failures=account.failures + 1)
+            return account.failures + 1
+
+    def lock(self, user_id: UUID, until: datetime | None) -> None:
+        self._change(user_id, locked_until=until)
+
+    def forget_failures(self, user_id: UUID) -> None:
+        self._change(user_id, failures=0, locked_until=None)
+
+    def user_of_identity(self, issuer: str, subject: str) -> UUID | None:
+        with self._store.lock:
+            return self._identities.get((issuer, subject))
+
+    def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:  # noqa: ARG002
+        with self._store.lock:
+            if self._identities.setdefault((issuer, subject), user_id) != user_id:
+                raise Conflict("this identity is somebody else's")
+
+    def add_session(self, session: Session) -> None:
+        with self._store.lock:
+            self._sessions[session.id] = session
+
+    def session(self, secret_hash: bytes) -> Session | None:
+        with self._store.lock:
+            return next((one for one in self._sessions.values() if one.secret_hash == secret_hash), None)
+
+    def sessions(self, user_id: UUID) -> Sequence[Session]:
+        now = self._store.clock.now()
+        with self._store.lock:
+            mine = [one for one in self._sessions.values() if one.user_id == user_id and one.ended_at is None]
+        return sorted((one for one in mine if one.expires_at > now), key=lambda one: one.id, reverse=True)
+
+    def touch_session(self, id: UUID, now: datetime) -> None:
+        with self._store.lock:
+            if (session := self._sessions.get(id)) is not None and session.seen_at < now - SEEN_EVERY:
+                self._sessions[id] = replace(session, seen_at=now)
+
+    def enter_tenant(self, id: UUID, tenant_id: UUID) -> None:
+        with self._store.lock:
+            if (session := self._sessions.get(id)) is not None:
+                self._sessions[id] = replace(session, tenant_id=tenant_id)
+
+    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
+        with self._store.lock:
+            ending = [
+                one
+                for one in self._sessions.values()
+                if one.user_id == user_id and one.ended_at is None and only in (None, one.id)
+            ]
+            for session in ending:
+                self._sessions[session.id] = replace(session, ended_at=now)
+        return len(ending)
+
+    def _change(self, user_id: UUID, **fields: object) -> None:
+        with self._store.lock:
+            if (account := self._accounts.get(user_id)) is not None:
+                self._accounts[user_id] = replace(account, **fields)  # type: ignore[arg-type]

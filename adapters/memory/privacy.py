@@ -1,0 +1,63 @@
+"""What is kept of a tenant or a person, given out as a whole or erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import UUID
+
+from adapters.memory.state import MemoryStore, as_json
+
+_ERASED = "erased person"
+
+
+class MemoryPrivacy:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def tenant_rows(self, tenant_id: UUID) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        with self._store.lock:
+            state = self._store.state(tenant_id)
+            kept: Mapping[str, list[Any]] = {
+                "tenants": list(state.tenants.values()),
+                "memberships": list(state.memberships.values()),
+                "categories": list(state.categories.values()),
+                "records": [one.record for one in state.records.values()],
+                "approvals": list(state.approvals.values()),
+            }
+        for kind, things in kept.items():
+            yield from ((kind, as_json(asdict(thing))) for thing in things)
+
+    def person_rows(self, user_id: UUID) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        with self._store.lock:
+            users = [user for user in self._store.users.values() if user.id == user_id]
+            tenants = [state for state in self._store.tenants.values() if user_id in state.memberships]
+            members = [state.memberships[user_id] for state in tenants]
+        yield from (("users", as_json(asdict(user))) for user in users)
+        yield from (("memberships", as_json(asdict(member))) for member in members)
+
+    def erase_tenant(self, tenant_id: UUID) -> None:
+        with self._store.lock:
+            self._store.tenants.pop(tenant_id, None)
+
+    def erase_person(self, user_id: UUID) -> None:
+        with self._store.lock:
+            user = next(user for user in self._store.users.values() if user.id == user_id)
+            names = {user.email, user.name} - {""}
+            for state in self._store.tenants.values():
+                state.memberships.pop(user_id, None)
+                for id, approval in state.approvals.items():
+                    if approval.decided_by in names:
+                        state.approvals[id] = replace(approval, decided_by=_ERASED)
+                for id, batch in state.batches.items():
+                    if batch.actor_id == user_id:
+                        state.batches[id] = replace(batch, actor=_ERASED, address=None, user_agent=None)
+            del self._store.users[user.email]
+            erased = replace(user, email=f"erased-{user_id}@invalid", name="")
+            self._store.users[erased.email] = erased
+            self._store.accounts.pop(user_id, None)
+            for key in [key for key, known in self._store.identities.items() if known == user_id]:
+                del self._store.identities[key]
+            for id in [s.id for s in self._store.sessions.values() if s.user_id == user_id]:
+                del self._store.sessions[id]

@@ -1,0 +1,70 @@
+"""Mail by SMTP, with the standard library."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from urllib.parse import unquote, urlsplit
+
+from core.errors import Invalid, Transient
+from ports.mail import Mail
+
+SECONDS = 20.0
+_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+class SmtpMailer:
+    """`url` is `smtp://`, `smtp+starttls://` or `smtps://`, with `user:password@` where the server asks for them."""
+
+    def __init__(self, url: str, sender: str) -> None:
+        self._url = urlsplit(url)
+        self._sender = sender
+
+    def send(self, mail: Mail) -> None:
+        message = self._written(mail)
+        try:
+            with self._connected() as server:
+                server.send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, reason = next(iter(error.recipients.values()))
+            raise _refused(code, reason) from error
+        except smtplib.SMTPResponseException as error:
+            raise _refused(error.smtp_code, error.smtp_error) from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise Transient(f"the mail server does not answer: {type(error).__name__}") from error
+
+    def _written(self, mail: Mail) -> EmailMessage:
+        message = EmailMessage()
+        try:
+            message["From"], message["To"], message["Subject"] = self._sender, mail.to, mail.subject
+        except ValueError as error:
+            raise Invalid(f"this mail cannot be sent: {error}") from error
+        message["Date"], message["Message-ID"] = formatdate(localtime=False), make_msgid(domain=self._domain())
+        message["Auto-Submitted"] = "auto-generated"  # so that no out-of-office note answers it
+        message.set_content(mail.text)
+        return message
+
+    def _connected(self) -> smtplib.SMTP:
+        host, port = self._url.hostname or "localhost", self._url.port or _PORTS[self._url.scheme]
+        context = ssl.create_default_context()
+        if self._url.scheme == "smtps":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
+        else:
+            server = smtplib.SMTP(host, port, timeout=SECONDS)
+        if self._url.scheme == "smtp+starttls":
+            server.starttls(context=context)
+        if self._url.username:
+            server.login(unquote(self._url.username), unquote(self._url.password or ""))
+        return server
+
+    def _domain(self) -> str:
+        return self._sender.rpartition("@")[2].strip("> ") or "localhost"
+
+
+def _refused(code: int, reason: bytes | str) -> Transient | Invalid:
+    """What the server said: 5xx is for good, all else may pass."""
+    said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+    kind = Invalid if 500 <= code < 600 else Transient
+    return kind(f"the mail server refuses: {code} {said}"[:300])

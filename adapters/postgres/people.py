@@ -1,0 +1,156 @@
+"""People before their tenant is known, with the system's role."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, Executable, RowMapping, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres.people_tables import identities, local_accounts, sessions
+from adapters.postgres.tables import memberships, tenants, users
+from adapters.postgres.unit_of_work import passing_faults
+from core.domain.people import SEEN_EVERY, Belonging, LocalAccount, Session
+from core.domain.permissions import Role
+from core.domain.tenants import User
+from core.errors import Conflict, NotFound
+
+
+class PostgresPeople:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def user(self, user_id: UUID) -> User:
+        row = self._first(select(users).where(users.c.id == user_id))
+        if row is None:
+            raise NotFound("this person does not exist")
+        return to_user(row)
+
+    def user_of_email(self, email: str) -> User | None:
+        row = self._first(select(users).where(users.c.email == email))
+        return None if row is None else to_user(row)
+
+    def belongings(self, user_id: UUID) -> Sequence[Belonging]:
+        query = (
+            select(tenants.c.tenant_id, tenants.c.name, memberships.c.role, memberships.c.granted_by)
+            .join(memberships, memberships.c.tenant_id == tenants.c.tenant_id)
+            .where(memberships.c.user_id == user_id)
+            .order_by(tenants.c.name, tenants.c.tenant_id)
+        )
+        with passing_faults(), self._engine.connect() as connection:
+            return [
+                Belonging(tenant_id=row.tenant_id, tenant_name=row.name, role=Role(row.role), granted_by=row.granted_by)
+                for row in connection.execute(query)
+            ]
+
+    def account(self, email: str) -> LocalAccount | None:
+        query = (
+            select(users.c.email, local_accounts)
+            .join(local_accounts, local_accounts.c.user_id == users.c.id)
+            .where(users.c.email == email)
+        )
+        row = self._first(query)
+        return None if row is None else LocalAccount(**{name: row[name] for name in LocalAccount.__slots__})
+
+    def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+        theirs = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
+        fresh = {"password_hash": password_hash, "failures": 0, "locked_until": None, "changed_at": now}
+        with passing_faults(), self._engine.connect() as connection:
+            connection.execute(
+                insert(local_accounts)
+                .values(user_id=user_id, **fresh)
+                .on_conflict_do_update(index_elements=["user_id"], set_=fresh)
+            )
+            connection.execute(sessions.update().where(theirs).values(ended_at=now))
+            connection.commit()
+
+    def refresh_password(self, user_id: UUID, password_hash: str) -> None:
+        self._change(local_accounts.update().where(_of(user_id)).values(password_hash=password_hash))
+
+    def count_failure(self, user_id: UUID) -> int:
+        counted = (
+            local_accounts.update()
+            .where(_of(user_id))
+            .values(failures=local_accounts.c.failures + 1)
+            .returning(local_accounts.c.failures)
+        )
+        row = self._change(counted)
+        return 0 if row is None else int(row["failures"])
+
+    def lock(self, user_id: UUID, until: datetime | None) -> None:
+        self._change(local_accounts.update().where(_of(user_id)).values(locked_until=until))
+
+    def forget_failures(self, user_id: UUID) -> None:
+        failed = or_(local_accounts.c.failures > 0, local_accounts.c.locked_until.is_not(None))
+        self._change(local_accounts.update().where(_of(user_id), failed).values(failures=0, locked_until=None))
+
+    def user_of_identity(self, issuer: str, subject: str) -> UUID | None:
+        c = identities.c
+        row = self._first(select(c.user_id).where(c.issuer == issuer, c.subject == subject))
+        return None if row is None else row["user_id"]
+
+    def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
+        values = {"issuer": issuer, "subject": subject, "user_id": user_id, "created_at": now}
+        self._change(insert(identities).values(values).on_conflict_do_nothing())
+        if self.user_of_identity(issuer, subject) != user_id:
+            raise Conflict("this identity is somebody else's")
+
+    def add_session(self, session: Session) -> None:
+        self._change(insert(sessions).values({name: getattr(session, name) for name in Session.__slots__}))
+
+    def session(self, secret_hash: bytes) -> Session | None:
+        row = self._first(select(sessions).where(sessions.c.secret_hash == secret_hash))
+        return None if row is None else _to_session(row)
+
+    def sessions(self, user_id: UUID) -> Sequence[Session]:
+        c = sessions.c
+        query = (
+            select(sessions)
+            .where(c.user_id == user_id, c.ended_at.is_(None), c.expires_at > func.now())
+            .order_by(c.id.desc())
+        )
+        with passing_faults(), self._engine.connect() as connection:
+            return [_to_session(row) for row in connection.execute(query).mappings()]
+
+    def touch_session(self, id: UUID, now: datetime) -> None:
+        stale = sessions.c.seen_at < now - SEEN_EVERY
+        self._change(sessions.update().where(sessions.c.id == id, stale).values(seen_at=now))
+
+    def enter_tenant(self, id: UUID, tenant_id: UUID) -> None:
+        self._change(sessions.update().where(sessions.c.id == id).values(tenant_id=tenant_id))
+
+    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
+        ended = sessions.update().where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+        if only is not None:
+            ended = ended.where(sessions.c.id == only)
+        with passing_faults(), self._engine.connect() as connection:
+            count = connection.execute(ended.values(ended_at=now)).rowcount
+            connection.commit()
+        return count
+
+    def _first(self, query: Executable) -> RowMapping | None:
+        with passing_faults(), self._engine.connect() as connection:
+            return connection.execute(query).mappings().first()
+
+    def _change(self, statement: Executable) -> RowMapping | None:
+        """What it returns, if it returns rows."""
+        with passing_faults(), self._engine.connect() as connection:
+            done = connection.execute(statement)
+            row = done.mappings().first() if done.returns_rows else None
+            connection.commit()
+        return row
+
+
+def to_user(row: RowMapping) -> User:
+    return User(**{name: row[name] for name in User.__slots__})
+
+
+def _of(user_id: UUID) -> Any:
+    return local_accounts.c.user_id == user_id
+
+
+def _to_session(row: RowMapping) -> Session:
+    return Session(**{name: row[name] for name in Session.__slots__} | {"secret_hash": bytes(row["secret_hash"])})

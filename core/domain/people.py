@@ -1,0 +1,140 @@
+"""People: how they prove who they are, what holds a guesser up, and what may be made of whom."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from core.domain.permissions import Role
+from core.errors import Forbidden, Invalid
+
+MIN_PASSWORD, MAX_PASSWORD = 12, 128
+"""NIST SP 800-63B asks for 8 at least and 64 at most, and for no rules on what is in it; ASVS 2.1.1 for 12."""
+FREE_FAILURES = 5
+"""Wrong passwords in a row that cost nothing: people mistype."""
+FIRST_LOCK, LONGEST_LOCK = timedelta(minutes=1), timedelta(hours=1)
+"""Each further wrong one locks twice as long: 40 guesses a day at most, and nobody is locked out for good."""
+INVITATION_TIME = timedelta(days=7)
+RESET_TIME = timedelta(hours=1)
+SEEN_EVERY = timedelta(minutes=1)
+"""How exact a session's `seen_at` is: one write a minute, however busy it is."""
+LOCAL = "local"
+"""How a session began that a password opened; others have the issuer's URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAccount:
+    """A person who signs in with a password. `failures` are those since they last did."""
+
+    user_id: UUID
+    email: str
+    password_hash: str = field(repr=False)
+    failures: int
+    locked_until: datetime | None
+
+    def locked(self, now: datetime) -> bool:
+        return self.locked_until is not None and now < self.locked_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belonging:
+    """A tenant that a person is a member of."""
+
+    tenant_id: UUID
+    tenant_name: str
+    role: Role
+    granted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A person at the console, in one of their tenants. `secret_hash` is the SHA-256 of what their browser holds.
+
+    It ends at `expires_at`, and before that when it was not seen for the idle time. `via` is how they proved who they
+    are: `LOCAL`, or the issuer.
+    """
+
+    id: UUID
+    secret_hash: bytes = field(repr=False)
+    user_id: UUID
+    tenant_id: UUID
+    via: str
+    address: str
+    user_agent: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+
+    def live(self, now: datetime, idle: timedelta) -> bool:
+        return self.ended_at is None and now < self.expires_at and now < self.seen_at + idle
+
+
+class InvitationStatus(StrEnum):
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """Somebody was asked to become a member. An open one can be accepted until `expires_at`."""
+
+    id: UUID
+    tenant_id: UUID
+    email: str
+    role: Role
+    status: InvitationStatus
+    invited_by: str
+    created_at: datetime
+    expires_at: datetime
+
+    def acceptable(self, now: datetime) -> bool:
+        return self.status is InvitationStatus.OPEN and now < self.expires_at
+
+
+def lock_after(failures: int, now: datetime) -> datetime | None:
+    """Until when an account is locked after so many wrong passwords in a row."""
+    beyond = failures - FREE_FAILURES
+    if beyond < 0:
+        return None
+    wait: timedelta = min(FIRST_LOCK * 2 ** min(beyond, 10), LONGEST_LOCK)
+    return now + wait
+
+
+def check_password(password: str, email: str) -> str:
+    """Raises `Invalid` for one that is too short or long, or is the person's own address.
+
+    Spaces and every other character count; nothing is cut off.
+    """
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise Invalid(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+    folded, name = password.casefold(), email.casefold()
+    if folded in (name, name.partition("@")[0]) or len(set(folded)) < 5:
+        raise Invalid("this password is too easily guessed: take another")
+    return password
+
+
+def check_email(email: str) -> str:
+    """The address in lower case; raises `Invalid` for what can't be one."""
+    name, at, host = email.strip().lower().rpartition("@")
+    if not name or not at or "." not in host.strip(".") or any(c.isspace() or c in "<>,;" for c in name + host):
+        raise Invalid("this is no e-mail address")
+    if len(email) > 254:
+        raise Invalid("an e-mail address has at most 254 characters")
+    return f"{name}@{host}"
+
+
+def hash_session_secret(secret: str) -> bytes:
+    """SHA-256: the secret is random, so a slow hash would only slow every page."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def check_may_assign(role: Role | None, *roles: Role) -> None:
+    """That somebody of this role (None: a program with an API key) may give and take the others: owners everything,
+    all others nothing that concerns owners. Raises `Forbidden`."""
+    if role is not Role.OWNER and Role.OWNER in roles:
+        raise Forbidden("only an owner makes or unmakes owners")

@@ -1,0 +1,232 @@
+"""People who prove who they are by a provider of OpenID Connect: at the console, and with bearer tokens at the API."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from core.domain.events import EventType, NewEvent
+from core.domain.identity import SIGN_IN_TIME, Claims, IdentityProvider, granted
+from core.domain.oauth import url_safe
+from core.domain.people import Belonging
+from core.domain.permissions import Role
+from core.domain.tenants import Actor, Membership, User, worker_actor
+from core.errors import Conflict, Forbidden, LinkInvalid, Unauthenticated
+from core.usecases.shared.joining import acceptable, join
+from core.usecases.shared.links import INVITATION, read_link, write_link
+from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person
+from ports.clock import Clock, Ids
+from ports.identity import IdentityProviders
+from ports.people import PeopleStorage
+from ports.secrets import SecretBox
+from ports.storage import Transaction, UnitOfWork
+
+_PURPOSE = "oidc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """Where the person is to go, and what their browser keeps until they come back."""
+
+    url: str
+    kept: str
+
+
+def begin_identity_sign_in(
+    key: str,
+    redirect_uri: str,
+    *,
+    to: str = "/",
+    invitation: str = "",
+    identities: IdentityProviders,
+    secrets: SecretBox,
+    clock: Clock,
+    ids: Ids,
+) -> Begun:
+    """Sends a person to the provider; `invitation` is the token of one that they accept by that. Raises `NotFound` or
+    `Transient`."""
+    provider = identities.get(key)
+    state, nonce, verifier = (url_safe(ids.entropy(n)) for n in (32, 32, 48))
+    url = identities.sign_in_url(provider, redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
+    says = {"key": key, "state": state, "nonce": nonce, "verifier": verifier, "redirect_uri": redirect_uri}
+    says |= {"to": to, "invitation": invitation}
+    return Begun(url=url, kept=write_link(_PURPOSE, says, clock.now() + SIGN_IN_TIME, secrets))
+
+
+def finish_identity_sign_in(
+    key: str,
+    kept: str,
+    *,
+    state: str,
+    code: str,
+    caller: Caller,
+    lasts_seconds: float,
+    identities: IdentityProviders,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+    secrets: SecretBox,
+    clock: Clock,
+    ids: Ids,
+) -> tuple[IssuedSession, str]:
+    """A session for who came back, and where they were going. Raises `LinkInvalid` where this browser began no such
+    sign-in, `Unauthenticated` where the provider's word does not hold, `Forbidden` for a member of no tenant."""
+    says = read_link(_PURPOSE, kept, clock.now(), secrets)
+    if says["key"] != key or not hmac.compare_digest(says["state"].encode(), state.encode()):
+        raise LinkInvalid
+    provider = identities.get(key)
+    claims = identities.exchange(
+        provider, code=code, redirect_uri=says["redirect_uri"], nonce=says["nonce"], verifier=says["verifier"]
+    )
+    user = _known(provider, claims, people=people, uow=uow, clock=clock, ids=ids)
+    tenant_id: UUID | None = None
+    if says["invitation"]:
+        user, tenant_id = _accepted(
+            says["invitation"],
+            user,
+            claims,
+            caller,
+            secrets=secrets,
+            people=people,
+            uow=uow,
+            clock=clock,
+            ids=ids,
+        )
+    if user is None:
+        raise Forbidden("nobody here knows you yet: ask for an invitation")
+    lasts = timedelta(seconds=lasts_seconds)
+    issued = let_in(
+        user,
+        provider.issuer,
+        caller,
+        lasts=lasts,
+        tenant_id=tenant_id,
+        uow=uow,
+        people=people,
+        clock=clock,
+        ids=ids,
+    )
+    return issued, says["to"]
+
+
+def authenticate_token(
+    token: str,
+    tenant_id: UUID | None,
+    caller: Caller,
+    *,
+    identities: IdentityProviders,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> Actor:
+    """The person whose bearer token it is, in that tenant, or in their only one. Raises `Unauthenticated` or
+    `Forbidden`."""
+    provider, claims = identities.verify(token)
+    user = _known(provider, claims, people=people, uow=uow, clock=clock, ids=ids)
+    belongings = people.belongings(user.id) if user is not None else ()
+    if user is None or not belongings:
+        raise Forbidden("you are a member of no tenant: ask for an invitation")
+    if tenant_id is None and len(belongings) > 1:
+        raise Forbidden("you are a member of several tenants: name one by the header X-Tenant-Id")
+    here = next((one for one in belongings if tenant_id in (None, one.tenant_id)), None)
+    if here is None:
+        raise Forbidden("you are no member of this tenant")
+    return person(user, here, caller)
+
+
+def _known(
+    provider: IdentityProvider, claims: Claims, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock, ids: Ids
+) -> User | None:
+    """Whose identity it is, after their groups were made memberships; None for somebody new without any."""
+    user_id = people.user_of_identity(claims.issuer, claims.subject)
+    user = people.user(user_id) if user_id is not None else None
+    if user is None and provider.link_by_email and claims.email:
+        user = people.user_of_email(claims.email)
+        if user is not None:
+            _link(claims, user, people, clock)
+    grants = granted(provider, claims)
+    if user is None and grants and claims.email and people.user_of_email(claims.email) is None:
+        user = User(id=ids.new(), email=claims.email, name=claims.name, created_at=clock.now())
+        user = _follow_groups(user, (), grants, provider, uow)
+        _link(claims, user, people, clock)
+        return user
+    if user is None or not provider.groups:
+        return user
+    belongings = people.belongings(user.id)
+    return _follow_groups(user, belongings, grants, provider, uow)
+
+
+def _link(claims: Claims, user: User, people: PeopleStorage, clock: Clock) -> None:
+    try:
+        people.add_identity(claims.issuer, claims.subject, user.id, clock.now())
+    except Conflict:
+        raise Unauthenticated("this identity is somebody else's here") from None
+
+
+def _follow_groups(
+    user: User,
+    belongings: Sequence[Belonging],
+    grants: Mapping[UUID, Role],
+    provider: IdentityProvider,
+    uow: UnitOfWork,
+) -> User:
+    """Makes, changes and unmakes the memberships that are the issuer's to grant; those by invitation stay."""
+    present = {one.tenant_id: one for one in belongings}
+    for tenant_id, role in grants.items():
+        here = present.get(tenant_id)
+        if here is None:
+            membership = Membership(tenant_id=tenant_id, user_id=user.id, role=role, granted_by=provider.issuer)
+            with uow.begin(_issuer(provider, tenant_id)) as tx:
+                user = tx.members.add(user, membership)
+                _tell(tx, EventType.MEMBER_JOINED, user, role)
+        elif here.granted_by == provider.issuer and here.role is not role:
+            with uow.begin(_issuer(provider, tenant_id)) as tx:
+                tx.members.set_role(user.id, role)
+                _tell(tx, EventType.MEMBER_CHANGED, user, role)
+    for one in belongings:
+        if one.granted_by == provider.issuer and one.tenant_id not in grants:
+            with uow.begin(_issuer(provider, one.tenant_id)) as tx:
+                tx.members.remove(user.id)
+                _tell(tx, EventType.MEMBER_REMOVED, user, one.role)
+    return user
+
+
+def _issuer(provider: IdentityProvider, tenant_id: UUID) -> Actor:
+    return Actor(tenant_id=tenant_id, name=provider.title)
+
+
+def _tell(tx: Transaction, type: EventType, user: User, role: Role) -> None:
+    tx.events.append([NewEvent(type=type, subject_id=user.id, payload={"role": role.value})])
+    tx.commit()
+
+
+def _accepted(
+    token: str,
+    user: User | None,
+    claims: Claims,
+    caller: Caller,
+    *,
+    secrets: SecretBox,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> tuple[User, UUID]:
+    """The member that an invitation makes of who came back. Raises `LinkInvalid`, or `Forbidden` where the provider
+    does not say that the address which was invited is theirs."""
+    says = read_link(INVITATION, token, clock.now(), secrets)
+    tenant_id = UUID(says["tenant_id"])
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        invitation = acceptable(tx, UUID(says["invitation_id"]), clock)
+    if invitation.email not in (claims.email, user.email if user is not None else ""):
+        raise Forbidden(f"this invitation is for {invitation.email}: sign in with that address")
+    name = user.name if user is not None else claims.name
+    new = User(id=ids.new(), email=invitation.email, name=name, created_at=clock.now())
+    joining = people.user_of_email(invitation.email) or new
+    joined = join(invitation, joining, caller, uow=uow, clock=clock)
+    if user is None:
+        _link(claims, joined, people, clock)
+    return joined, tenant_id

@@ -1,0 +1,177 @@
+"""Members of a tenant: invited, joining, changed and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from core.domain.events import EventType, NewEvent
+from core.domain.jobs import NewJob, Stream
+from core.domain.people import (
+    INVITATION_TIME,
+    LOCAL,
+    Invitation,
+    InvitationStatus,
+    check_email,
+    check_may_assign,
+    check_password,
+)
+from core.domain.permissions import Role
+from core.domain.tenants import Actor, Membership, User, worker_actor
+from core.errors import Conflict
+from core.usecases.shared.joining import acceptable, join
+from core.usecases.shared.links import INVITATION, invitation_token, read_link
+from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, prove
+from ports.clock import Clock, Ids
+from ports.mail import Mailer
+from ports.passwords import PasswordHasher
+from ports.people import PeopleStorage
+from ports.secrets import SecretBox
+from ports.storage import Transaction, UnitOfWork
+
+
+def list_members(actor: Actor, *, uow: UnitOfWork) -> Sequence[tuple[User, Membership]]:
+    """By e-mail address."""
+    with uow.begin(actor) as tx:
+        return tx.members.list()
+
+
+def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork) -> tuple[User, Membership]:
+    """Gives a member another role. Raises `NotFound`, `Forbidden` where only an owner may, or `Conflict` where the
+    tenant would be left without one."""
+    with uow.begin(actor) as tx:
+        _, before = tx.members.get(user_id, lock=True)
+        check_may_assign(actor.role, before.role, role)
+        if before.role is not role:
+            tx.members.set_role(user_id, role)
+            _keep_an_owner(tx)
+            payload = {"before": before.role.value, "role": role.value}
+            tx.events.append([NewEvent(type=EventType.MEMBER_CHANGED, subject_id=user_id, payload=payload)])
+        member = tx.members.get(user_id)
+        tx.commit()
+    return member
+
+
+def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork) -> None:
+    """Their sessions in this tenant end with their next request. Raises as `change_member`."""
+    with uow.begin(actor) as tx:
+        _, membership = tx.members.get(user_id, lock=True)
+        if user_id != actor.user_id:  # everybody may leave
+            check_may_assign(actor.role, membership.role)
+        tx.members.remove(user_id)
+        _keep_an_owner(tx)
+        payload = {"role": membership.role.value}
+        tx.events.append([NewEvent(type=EventType.MEMBER_REMOVED, subject_id=user_id, payload=payload)])
+        tx.commit()
+
+
+def invite(
+    actor: Actor,
+    email: str,
+    role: Role,
+    *,
+    max_attempts: int,
+    mailer: Mailer | None,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> Invitation:
+    """Asks somebody to become a member; a mail with the link is queued, where there is a mail server. Raises `Invalid`,
+    `Forbidden`, or `Conflict` for a member and where that address has an open invitation."""
+    address, now = check_email(email), clock.now()
+    check_may_assign(actor.role, role)
+    invitation = Invitation(
+        id=ids.new(),
+        tenant_id=actor.tenant_id,
+        email=address,
+        role=role,
+        status=InvitationStatus.OPEN,
+        invited_by=actor.name,
+        created_at=now,
+        expires_at=now + INVITATION_TIME,
+    )
+    with uow.begin(actor) as tx:
+        if any(user.email == address for user, _ in tx.members.list()):
+            raise Conflict("this person is a member already")
+        for other in tx.invitations.list():
+            if other.email == address and not other.acceptable(now):
+                tx.invitations.close(other.id, InvitationStatus.REVOKED)
+        tx.invitations.add(invitation)
+        payload = {"role": role.value}
+        tx.events.append([NewEvent(type=EventType.MEMBER_INVITED, subject_id=invitation.id, payload=payload)])
+        if mailer is not None:
+            mail = {"mail": INVITATION, "invitation_id": str(invitation.id)}
+            tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=mail, max_attempts=max_attempts)])
+        tx.commit()
+    return invitation
+
+
+def list_invitations(actor: Actor, *, uow: UnitOfWork) -> Sequence[Invitation]:
+    """Those that are open, also if nobody can accept them any more."""
+    with uow.begin(actor) as tx:
+        return tx.invitations.list()
+
+
+def revoke_invitation(actor: Actor, invitation_id: UUID, *, uow: UnitOfWork) -> None:
+    """Raises `NotFound`, or `Conflict` unless it is open."""
+    with uow.begin(actor) as tx:
+        tx.invitations.get(invitation_id)
+        tx.invitations.close(invitation_id, InvitationStatus.REVOKED)
+        tx.events.append([NewEvent(type=EventType.INVITATION_REVOKED, subject_id=invitation_id)])
+        tx.commit()
+
+
+def invitation_link(invitation: Invitation, *, secrets: SecretBox) -> str:
+    """The token of the link that accepts it, to be passed on where there is no mail server."""
+    return invitation_token(invitation, secrets)
+
+
+def read_invitation(token: str, *, uow: UnitOfWork, secrets: SecretBox, clock: Clock) -> tuple[Invitation, str]:
+    """The invitation and its tenant's name. Raises `LinkInvalid`."""
+    tenant_id, invitation_id = _named(token, secrets, clock)
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        return acceptable(tx, invitation_id, clock), tx.tenants.get().name
+
+
+def accept_invitation(
+    token: str,
+    password: str,
+    caller: Caller,
+    *,
+    name: str = "",
+    lasts_seconds: float,
+    uow: UnitOfWork,
+    people: PeopleStorage,
+    hasher: PasswordHasher,
+    secrets: SecretBox,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession:
+    """Makes who got the link a member, and begins a session in the tenant. Who has an account proves it by its
+    password; all others set one. Raises `LinkInvalid`, `SignInFailed` or `Invalid`."""
+    invitation, _ = read_invitation(token, uow=uow, secrets=secrets, clock=clock)
+    email, now = invitation.email, clock.now()
+    known = people.account(email) is not None
+    if known:
+        prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+    else:
+        check_password(password, email)
+    user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
+    joined = join(invitation, user, caller, uow=uow, clock=clock)
+    if not known:
+        people.put_password(joined.id, hasher.hash(password), now)
+    lasts = timedelta(seconds=lasts_seconds)
+    return let_in(
+        joined, LOCAL, caller, lasts=lasts, tenant_id=invitation.tenant_id, uow=uow, people=people, clock=clock, ids=ids
+    )
+
+
+def _named(token: str, secrets: SecretBox, clock: Clock) -> tuple[UUID, UUID]:
+    says = read_link(INVITATION, token, clock.now(), secrets)
+    return UUID(says["tenant_id"]), UUID(says["invitation_id"])
+
+
+def _keep_an_owner(tx: Transaction) -> None:
+    if tx.members.owners() == 0:
+        raise Conflict("a tenant keeps at least one owner: make another member one first")

@@ -1,0 +1,95 @@
+"""Passwords: set by who got the link, changed by who knows the present one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from core.domain.events import EventType
+from core.domain.jobs import NewJob, Stream
+from core.domain.people import LOCAL, check_password
+from core.domain.tenants import User, worker_actor
+from core.errors import LinkInvalid, NotFound
+from core.usecases.shared.links import PASSWORD, fingerprint, password_token, read_link
+from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, prove, tell
+from ports.clock import Clock, Ids
+from ports.passwords import PasswordHasher
+from ports.people import PeopleStorage
+from ports.secrets import SecretBox
+from ports.storage import UnitOfWork
+
+
+def ask_for_reset(email: str, *, max_attempts: int, people: PeopleStorage, uow: UnitOfWork, ids: Ids) -> None:
+    """Queues a mail with a link, if somebody has that address and is a member anywhere; says nothing of whether."""
+    user = people.user_of_email(email.strip().lower())
+    here = next(iter(people.belongings(user.id)), None) if user is not None else None
+    if user is None or here is None:
+        return
+    payload = {"mail": PASSWORD, "user_id": str(user.id)}
+    with uow.begin(worker_actor(here.tenant_id)) as tx:
+        tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=payload, max_attempts=max_attempts)])
+        tx.commit()
+
+
+def reset_link(email: str, *, people: PeopleStorage, secrets: SecretBox, clock: Clock) -> str:
+    """The token of a link that sets the password of who has that address, for the operator to pass on. Raises
+    `NotFound`."""
+    user = people.user_of_email(email.strip().lower())
+    if user is None:
+        raise NotFound("nobody has this e-mail address")
+    return password_token(user, people.account(user.email), clock.now(), secrets)
+
+
+def reset_password(
+    token: str,
+    password: str,
+    caller: Caller,
+    *,
+    lasts_seconds: float,
+    people: PeopleStorage,
+    hasher: PasswordHasher,
+    secrets: SecretBox,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession:
+    """Sets the password of who got the link, ends all their sessions, and begins one. Raises `LinkInvalid` or
+    `Invalid`."""
+    user = whose_link(token, people=people, secrets=secrets, clock=clock)
+    people.put_password(user.id, hasher.hash(check_password(password, user.email)), clock.now())
+    tell(EventType.PASSWORD_CHANGED, user, people.belongings(user.id), caller, {"by": "link"}, uow=uow)
+    lasts = timedelta(seconds=lasts_seconds)
+    return let_in(user, LOCAL, caller, lasts=lasts, uow=uow, people=people, clock=clock, ids=ids)
+
+
+def whose_link(token: str, *, people: PeopleStorage, secrets: SecretBox, clock: Clock) -> User:
+    """Raises `LinkInvalid`: also where the password was changed since, so that a link is good once."""
+    says = read_link(PASSWORD, token, clock.now(), secrets)
+    try:
+        user = people.user(UUID(says["user_id"]))
+    except NotFound:
+        raise LinkInvalid from None
+    if says["present"] != fingerprint(people.account(user.email)):
+        raise LinkInvalid
+    return user
+
+
+def change_password(
+    user: User,
+    present: str,
+    password: str,
+    caller: Caller,
+    *,
+    lasts_seconds: float,
+    people: PeopleStorage,
+    hasher: PasswordHasher,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession:
+    """Ends all sessions of the person and begins one. Raises `SignInFailed` where `present` is not their password."""
+    prove(user.email, present, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+    people.put_password(user.id, hasher.hash(check_password(password, user.email)), clock.now())
+    tell(EventType.PASSWORD_CHANGED, user, people.belongings(user.id), caller, {"by": "password"}, uow=uow)
+    lasts = timedelta(seconds=lasts_seconds)
+    return let_in(user, LOCAL, caller, lasts=lasts, uow=uow, people=people, clock=clock, ids=ids)

@@ -1,0 +1,57 @@
+"""What is kept of a tenant or a person: given out as a whole, or erased. The operator's, at their command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from core.domain.permissions import Role
+from core.domain.tenants import User, worker_actor
+from core.errors import Conflict, NotFound
+from ports.people import PeopleStorage
+from ports.privacy import PrivacyStorage
+from ports.storage import UnitOfWork
+
+
+def export_tenant(
+    tenant_id: UUID, *, uow: UnitOfWork, privacy: PrivacyStorage
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(kind, row) of everything that the tenant has. Raises `NotFound`."""
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        tx.tenants.get()
+    return privacy.tenant_rows(tenant_id)
+
+
+def export_person(
+    email: str, *, people: PeopleStorage, privacy: PrivacyStorage
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(kind, row) of everything that names the person. Raises `NotFound`."""
+    return privacy.person_rows(_person(email, people).id)
+
+
+def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: PrivacyStorage) -> None:
+    """Erases the tenant with all that it has; `name` must be its name, so that nobody erases another. Raises `NotFound`
+    or `Conflict`."""
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        if tx.tenants.get().name != name:
+            raise Conflict("this is not the tenant's name: nothing was erased")
+    privacy.erase_tenant(tenant_id)
+
+
+def erase_person(email: str, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage) -> None:
+    """Erases what proves and names the person, in all tenants. Raises `NotFound`, or `Conflict` for the only owner of
+    one."""
+    user = _person(email, people)
+    for one in people.belongings(user.id):
+        with uow.begin(worker_actor(one.tenant_id)) as tx:
+            if one.role is Role.OWNER and tx.members.owners() == 1:
+                raise Conflict(f"they are the only owner of {one.tenant_name}: make another one, or erase the tenant")
+    privacy.erase_person(user.id)
+
+
+def _person(email: str, people: PeopleStorage) -> User:
+    user = people.user_of_email(email.strip().lower())
+    if user is None:
+        raise NotFound("nobody has this e-mail address")
+    return user

@@ -1,0 +1,77 @@
+"""Sessions at the console: begun by a password, used, listed and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from core.domain.events import EventType
+from core.domain.people import LOCAL, Belonging, Session, hash_session_secret
+from core.domain.tenants import Actor, User
+from core.errors import NotFound, Unauthenticated
+from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person, prove, tell
+from ports.clock import Clock, Ids
+from ports.passwords import PasswordHasher
+from ports.people import PeopleStorage
+from ports.storage import UnitOfWork
+
+
+def sign_in(
+    email: str,
+    password: str,
+    caller: Caller,
+    *,
+    lasts_seconds: float,
+    people: PeopleStorage,
+    hasher: PasswordHasher,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession:
+    """A session for whom the password is of. Raises `SignInFailed`, or `Forbidden` for a member of no tenant."""
+    user = prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+    lasts = timedelta(seconds=lasts_seconds)
+    return let_in(user, LOCAL, caller, lasts=lasts, uow=uow, people=people, clock=clock, ids=ids)
+
+
+def open_session(
+    secret: str, caller: Caller, *, idle_seconds: float, people: PeopleStorage, clock: Clock
+) -> tuple[Session, Actor, User, Sequence[Belonging]]:
+    """Whose session it is, as who acts in its tenant, and the tenants that they may go to.
+
+    Raises `Unauthenticated` where it ended, or its person is no member there any more.
+    """
+    session, now = people.session(hash_session_secret(secret)), clock.now()
+    if session is None or not session.live(now, timedelta(seconds=idle_seconds)):
+        raise Unauthenticated("your session has ended: sign in again")
+    belongings = people.belongings(session.user_id)
+    here = next((one for one in belongings if one.tenant_id == session.tenant_id), None)
+    if here is None:
+        raise Unauthenticated("you are no member of this tenant any more: sign in again")
+    people.touch_session(session.id, now)
+    user = people.user(session.user_id)
+    return session, person(user, here, caller), user, belongings
+
+
+def enter_tenant(session: Session, tenant_id: UUID, *, people: PeopleStorage) -> None:
+    """Goes on in another tenant of the person's. Raises `NotFound` for one that is not theirs."""
+    if tenant_id not in {one.tenant_id for one in people.belongings(session.user_id)}:
+        raise NotFound("this tenant does not exist")
+    people.enter_tenant(session.id, tenant_id)
+
+
+def list_sessions(user_id: UUID, *, people: PeopleStorage) -> Sequence[Session]:
+    return people.sessions(user_id)
+
+
+def end_session(
+    actor: Actor, user: User, session_id: UUID | None, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock
+) -> int:
+    """Ends one session of the actor's own, or all of them (None); returns how many."""
+    ended = people.end_sessions(user.id, clock.now(), only=session_id)
+    if ended:
+        here = [one for one in people.belongings(user.id) if one.tenant_id == actor.tenant_id]
+        caller = Caller(address=actor.address or "", user_agent=actor.user_agent or "", request_id=actor.request_id)
+        tell(EventType.SESSION_ENDED, user, here, caller, {"sessions": ended}, uow=uow)
+    return ended

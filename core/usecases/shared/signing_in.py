@@ -1,0 +1,132 @@
+"""A person who proved who they are is let in: a session begins, and their tenant is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from core.domain.events import EventType, NewEvent
+from core.domain.people import LOCAL, Belonging, Session, hash_session_secret, lock_after
+from core.domain.permissions import ROLE_PERMISSIONS
+from core.domain.tenants import Actor, User
+from core.errors import Forbidden, SignInFailed
+from ports.clock import Clock, Ids
+from ports.passwords import PasswordHasher
+from ports.people import PeopleStorage
+from ports.storage import UnitOfWork
+
+_SECRET_BYTES = 32
+_LONGEST_AGENT = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """From where somebody calls who is not known yet."""
+
+    address: str
+    user_agent: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedSession:
+    """A session that began just now, and what the browser is to keep: it is stored nowhere."""
+
+    session: Session
+    secret: str = field(repr=False)
+
+
+def prove(
+    email: str,
+    password: str,
+    caller: Caller,
+    *,
+    people: PeopleStorage,
+    hasher: PasswordHasher,
+    uow: UnitOfWork,
+    clock: Clock,
+) -> User:
+    """Whom the password is of. Raises `SignInFailed`, in the same words and after as long whether nobody has that
+    address, the password is wrong, or the account is locked."""
+    account = people.account(email.strip().lower())
+    right = hasher.verify(account.password_hash if account else None, password)
+    if account is None:
+        raise SignInFailed
+    now, user = clock.now(), people.user(account.user_id)
+    if account.locked(now) or not right:
+        if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
+            people.lock(user.id, lock_after(people.count_failure(user.id), now))
+        tell(EventType.SIGN_IN_FAILED, user, people.belongings(user.id), caller, {"via": LOCAL}, uow=uow)
+        raise SignInFailed
+    people.forget_failures(user.id)
+    if hasher.outdated(account.password_hash):
+        people.refresh_password(user.id, hasher.hash(password))
+    return user
+
+
+def let_in(
+    user: User,
+    via: str,
+    caller: Caller,
+    *,
+    lasts: timedelta,
+    tenant_id: UUID | None = None,
+    uow: UnitOfWork,
+    people: PeopleStorage,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession:
+    """A new session in that tenant, or in the first of theirs. Raises `Forbidden` for a member of none."""
+    belongings = people.belongings(user.id)
+    entered = next((one for one in belongings if one.tenant_id == tenant_id), None) or next(iter(belongings), None)
+    if entered is None:
+        raise Forbidden("you are a member of no tenant: ask for an invitation")
+    now, secret = clock.now(), ids.entropy(_SECRET_BYTES).hex()
+    session = Session(
+        id=ids.new(),
+        secret_hash=hash_session_secret(secret),
+        user_id=user.id,
+        tenant_id=entered.tenant_id,
+        via=via,
+        address=caller.address,
+        user_agent=caller.user_agent[:_LONGEST_AGENT],
+        created_at=now,
+        seen_at=now,
+        expires_at=now + lasts,
+    )
+    people.add_session(session)
+    tell(EventType.SIGNED_IN, user, [entered], caller, {"session_id": session.id, "via": via}, uow=uow)
+    return IssuedSession(session=session, secret=secret)
+
+
+def tell(
+    type: EventType,
+    user: User,
+    belongings: Iterable[Belonging],
+    caller: Caller,
+    payload: Mapping[str, Any],
+    *,
+    uow: UnitOfWork,
+) -> None:
+    """An event about the person in each of these tenants."""
+    for one in belongings:
+        with uow.begin(person(user, one, caller)) as tx:
+            tx.events.append([NewEvent(type=type, subject_id=user.id, payload=payload)])
+            tx.commit()
+
+
+def person(user: User, belonging: Belonging, caller: Caller) -> Actor:
+    """The person in that tenant, with what their role allows."""
+    return Actor(
+        tenant_id=belonging.tenant_id,
+        name=user.name or user.email,
+        permissions=ROLE_PERMISSIONS[belonging.role],
+        user_id=user.id,
+        role=belonging.role,
+        request_id=caller.request_id,
+        address=caller.address,
+        user_agent=caller.user_agent[:_LONGEST_AGENT],
+    )

@@ -1,0 +1,159 @@
+"""How much one caller may ask: by Flask-Limiter, counted in the broker, so that all API processes count together.
+
+Where the broker is away, each process counts for itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import structlog
+from flask import Flask, Response, current_app, request
+from flask_limiter import ApplicationLimit, Limiter
+from limits import parse_many
+from limits.errors import StorageError
+from werkzeug.exceptions import TooManyRequests
+
+from entrypoints.api.state import container
+from entrypoints.settings import Settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+SECONDS = 0.5
+"""How long a request waits for the broker to count it."""
+_UNCOUNTED = frozenset({"livez", "readyz", "scrape", "metrics", "bootstrap.static"})
+_EXTENSION = "sortation.limiter"
+_PREFIX = "sortation"
+log = structlog.get_logger("sortation.api")
+
+
+class Kind(StrEnum):
+    """Views that have a limit of their own, beside that of all requests of a credential."""
+
+    COSTLY = "costly"
+    """Work for many records, by credential."""
+    SIGN_IN = "sign_in"
+    """Whatever proves who somebody is, by address."""
+    WEBHOOK = "webhook"
+    """Deliveries, by connection."""
+
+
+def limited(kind: Kind) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        view.limited = kind  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Counts every request but probes and assets; to be called when all views are there."""
+    limiter = Limiter(
+        credential,
+        storage_uri=storage_uri(settings.broker_url),
+        storage_options=_options(settings.broker_url),
+        strategy="fixed-window",  # one question to the broker; the others need several, or a list of all requests
+        application_limits=[
+            ApplicationLimit(settings.rate_limit, scope="all", exempt_when=_uncounted),
+            ApplicationLimit(settings.refused_limit, address, scope="refused", deduct_when=_refused),
+        ],
+        in_memory_fallback_enabled=True,
+        swallow_errors=True,  # of two requests that find the broker gone at once, one would fail
+        key_prefix=_PREFIX,
+    )
+    limiter.init_app(app)
+    app.extensions[_EXTENSION] = limiter
+
+    @app.after_request
+    def told(response: Response) -> Response:
+        """How much is left of the limit that ends first, and in how many seconds there is all of it again."""
+        if (limit := limiter.current_limit) is not None:
+            try:
+                reset_at, remaining = limit.reset_at, limit.remaining
+            except StorageError as error:
+                log.warning("limit not told", error=repr(error.storage_error))
+                return response
+            seconds = _seconds_until(reset_at)
+            response.headers["RateLimit-Limit"] = str(limit.limit.amount)
+            response.headers["RateLimit-Remaining"] = str(max(0, remaining))
+            response.headers["RateLimit-Reset"] = str(seconds)
+            if response.status_code == 429:
+                response.headers["Retry-After"] = str(seconds)
+        return response
+
+    rules = {
+        Kind.COSTLY: (settings.costly_limit, credential),
+        Kind.SIGN_IN: (settings.sign_in_limit, address),
+        Kind.WEBHOOK: (settings.webhook_limit, _connection),
+    }
+    for endpoint, view in list(app.view_functions.items()):
+        kind = getattr(view, "limited", None)
+        if kind is not None:
+            limit, key = rules[kind]
+            counted: Any = limiter.shared_limit(limit, kind.value, key_func=key)(view)
+            app.view_functions[endpoint] = counted
+
+
+def count_person(user_id: UUID) -> None:
+    """Counts a request of somebody who was let in: whoever has their token renewed, or several sessions, is one.
+    Raises `TooManyRequests`."""
+    limiter = current_app.extensions[_EXTENSION].limiter
+    for limit in parse_many(container().settings().rate_limit):
+        key = (_PREFIX, "person", str(user_id))
+        try:
+            if limiter.hit(limit, *key):
+                continue
+            reset_at = limiter.get_window_stats(limit, *key).reset_time
+        except StorageError as error:
+            log.warning("person not counted", error=repr(error.storage_error))
+            continue
+        raise TooManyRequests(retry_after=_seconds_until(reset_at))
+
+
+def credential() -> str:
+    """Whose request it is: by the bearer token, unread; without one, by the address."""
+    token = request.headers.get("Authorization", "")
+    return hashlib.sha256(token.encode()).hexdigest()[:32] if token else address()
+
+
+def address() -> str:
+    return request.remote_addr or "nowhere"
+
+
+def storage_uri(broker_url: str | None) -> str:
+    """The broker, as `limits` spells it; this process alone, where there is none or of another kind."""
+    if broker_url is None:
+        return "memory://"
+    parts = urlsplit(broker_url)
+    if parts.scheme == "redis+socket":
+        return f"redis+unix:{broker_url.partition(':')[2]}"
+    return broker_url if parts.scheme in ("redis", "rediss") else "memory://"
+
+
+def _seconds_until(instant: float) -> int:
+    return max(1, math.ceil(instant - time.time()))
+
+
+def _options(broker_url: str | None) -> dict[str, Any]:
+    if storage_uri(broker_url) == "memory://":
+        return {}
+    return {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS, "wrap_exceptions": True}
+
+
+def _connection() -> str:
+    return str((request.view_args or {}).get("connection_id", address()))
+
+
+def _uncounted() -> bool:
+    return request.endpoint in _UNCOUNTED
+
+
+def _refused(response: Response) -> bool:
+    """Guesses count, whatever else their sender may do."""
+    return response.status_code == 401

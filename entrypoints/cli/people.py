@@ -1,0 +1,67 @@
+"""`sortation people`: a first way in, and a way back in, for who runs the installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from core.domain.permissions import Role
+from core.domain.tenants import Actor
+from entrypoints.cli.tenants import as_lines, container
+
+EXAMPLES = """Examples:
+
+\b
+  sortation people password ada@example.org                           a link that sets her password, good for an hour
+  sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
+"""
+
+app = typer.Typer(
+    help="Let people in: links to pass on, where no mail server does.",
+    epilog=EXAMPLES,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def password(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Print a link that sets somebody's password, once and within the hour."""
+    services = container()
+    typer.echo(f"{services.settings().public_url}/password/{services.reset_link(email)}")
+
+
+@app.command()
+def invite(
+    email: Annotated[str, typer.Argument(metavar="E-MAIL")],
+    tenant: Annotated[UUID, typer.Option("--tenant", help="The tenant's id.")],
+    role: Annotated[Role, typer.Option("--role", help="What they may do.")] = Role.OWNER,
+) -> None:
+    """Print a link that makes somebody a member of a tenant, within a week."""
+    services = container()
+    operator = Actor(tenant_id=tenant, name="operator", role=Role.OWNER)
+    services.get_tenant(operator)
+    token = services.invitation_link(services.invite(operator, email, role))
+    typer.echo(f"{services.settings().public_url}/invitations/{token}")
+
+
+@app.command()
+def export(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Print everything that names somebody, as JSON lines."""
+    for line in as_lines(container().export_person(email)):
+        typer.echo(line)
+
+
+@app.command()
+def erase(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Erase what proves and names somebody, in all tenants, for good. What they decided stays, as somebody's."""
+    container().erase_person(email)
+    typer.echo("Erased.")

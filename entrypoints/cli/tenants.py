@@ -1,0 +1,90 @@
+"""`sortation tenants`: what is kept of a tenant, given out or erased."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from core.errors import Invalid
+from entrypoints.cli.files import quiet_settings
+from entrypoints.cli.running import connected
+
+if TYPE_CHECKING:
+    from entrypoints.container import Container
+
+EXAMPLES = """Examples:
+
+\b
+  sortation tenants export 0192f0c1-... harbour.zip         everything, a file of JSON lines for each kind of thing
+  sortation tenants erase 0192f0c1-... --name "Harbour Books"
+"""
+
+app = typer.Typer(
+    help="Give out or erase what is kept of a tenant.",
+    epilog=EXAMPLES,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def export(
+    tenant: Annotated[UUID, typer.Argument(metavar="ID")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.zip")],
+) -> None:
+    """Write everything that a tenant has into a ZIP of JSON lines. Secrets are left out."""
+    rows = container().export_tenant(tenant)
+    count = write_zip(file, rows)
+    typer.echo(f"{count} rows are in {file}.")
+
+
+@app.command()
+def erase(
+    tenant: Annotated[UUID, typer.Argument(metavar="ID")],
+    name: Annotated[str, typer.Option("--name", help="The tenant's name, as a proof that you mean it.")],
+) -> None:
+    """Erase a tenant with all that it has, for good: its records, rules, people's places in it, and its log."""
+    container().erase_tenant(tenant, name)
+    typer.echo("Erased.")
+
+
+def write_zip(file: Path, rows: Iterator[tuple[str, Mapping[str, Any]]]) -> int:
+    """A file of JSON lines for each kind, in the order in which they come; returns how many rows."""
+    if file.exists():
+        raise Invalid(f"{file} exists already")
+    from entrypoints.api.responses import dumps
+
+    count = 0
+    with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as archive:
+        for kind, of_kind in groupby(rows, key=lambda row: row[0]):
+            with archive.open(f"{kind}.jsonl", "w", force_zip64=True) as written:
+                for _, row in of_kind:
+                    written.write(dumps(row) + b"\n")
+                    count += 1
+    return count
+
+
+def container() -> Container:
+    from entrypoints.container import Container  # half a second, which other commands can do without
+
+    return Container(settings=connected(quiet_settings()))
+
+
+def as_lines(rows: Iterator[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    from entrypoints.api.responses import dumps
+
+    for kind, row in rows:
+        yield json.dumps({"kind": kind, **json.loads(dumps(row))}, ensure_ascii=False)

@@ -1,0 +1,73 @@
+"""A person's own account: their password, and where they are signed in."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from core.domain.people import LOCAL
+from core.errors import Invalid, SignInFailed
+from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
+from entrypoints.api.state import container
+from entrypoints.console.guard import begin, forget, known, signed_in
+
+blp = Blueprint("account", __name__)
+
+
+@blp.get("/")
+@signed_in
+def home() -> Response:
+    return redirect("/account", 303)
+
+
+@blp.get("/account")
+@signed_in
+def account() -> str:
+    return _page()
+
+
+@blp.post("/account/password")
+@limited(Kind.SIGN_IN)
+@signed_in
+def change_password() -> tuple[str, int] | Response:
+    _, _, user, _ = known()
+    form = request.form
+    try:
+        issued = container().change_password(user, form.get("present", ""), form.get("password", ""), caller())
+    except (Invalid, SignInFailed) as error:
+        return _page(str(error)), error.status
+    return begin(issued, "/account")
+
+
+@blp.post("/account/sessions/<uuid:session_id>")
+@signed_in
+def end_session(session_id: UUID) -> Response:
+    session, actor, user, _ = known()
+    container().end_session(actor, user, session_id)
+    answer = redirect("/account", 303)
+    return forget(answer) if session_id == session.id else answer
+
+
+@blp.post("/account/sessions")
+@signed_in
+def end_all_sessions() -> Response:
+    _, actor, user, _ = known()
+    container().end_session(actor, user, None)
+    return forget(redirect("/sign-in", 303))
+
+
+def _page(error: str = "") -> str:
+    session, actor, user, belongings = known()
+    return render_template(
+        "account.html",
+        user=user,
+        session=session,
+        sessions=container().list_sessions(user.id),
+        belongings=belongings,
+        role=actor.role.value if actor.role else "",
+        has_password=session.via == LOCAL,
+        error=error,
+    )

@@ -1,0 +1,146 @@
+"""Who is at a page: sessions in cookies, and forms that only our own pages can send.
+
+A session's cookie has the prefix `__Host-`: browsers keep it to this host and to https (or the machine itself), and no
+subdomain can set it. A form proves itself by a token that is derived from what the browser's cookie holds, and by its
+origin; neither can be had by another site.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import structlog
+from flask import Response, g, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from core.domain.people import Belonging, Session
+from core.domain.tenants import Actor, User
+from core.errors import Forbidden, Invalid, Unauthenticated
+from core.usecases.shared.signing_in import IssuedSession
+from entrypoints.api.auth import caller, page
+from entrypoints.api.limits import count_person
+from entrypoints.api.state import container
+
+View = TypeVar("View", bound=Callable[..., Any])
+SESSION_COOKIE = "__Host-sortation"
+FORM_COOKIE = "__Host-sortation-form"
+"""What forms are bound to where nobody is signed in yet."""
+_SECRET_BYTES = 32
+
+
+class FormRefused(Forbidden):
+    """This form is too old, or was not sent from one of our pages: open the page again, and send it anew."""
+
+    code = "form_refused"
+
+
+def open_page(view: View) -> View:
+    """A page for everybody."""
+    return page(_guarded(view))
+
+
+def signed_in(view: View) -> View:
+    """A page for who is signed in; others are sent to sign in, and come back."""
+
+    @wraps(view)
+    def for_people(*args: Any, **kwargs: Any) -> Any:
+        try:
+            known()
+        except Unauthenticated:
+            if request.method != "GET":
+                raise
+            return redirect(f"/sign-in?next={quote(request.full_path.rstrip('?'))}", 303)
+        return view(*args, **kwargs)
+
+    return page(_guarded(for_people))  # type: ignore[return-value]
+
+
+def _guarded(view: View) -> View:
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if request.method == "POST":
+            _check_form()
+        return view(*args, **kwargs)
+
+    return guarded  # type: ignore[return-value]
+
+
+def known() -> tuple[Session, Actor, User, list[Belonging]]:
+    """Who is signed in, where, and where they may go. Raises `Unauthenticated`."""
+    if "at_console" not in g:
+        secret = request.cookies.get(SESSION_COOKIE)
+        if not secret:
+            raise Unauthenticated("sign in first")
+        session, actor, user, belongings = container().open_session(secret, caller())
+        count_person(user.id)
+        structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id), user_id=str(user.id))
+        g.tenant_id, g.actor = str(actor.tenant_id), actor
+        g.at_console = session, actor, user, list(belongings)
+    found: tuple[Session, Actor, User, list[Belonging]] = g.at_console
+    return found
+
+
+def begin(issued: IssuedSession, to: str = "/") -> AnyResponse:
+    """Sends who was let in on; a session that the browser had before is none of its any more."""
+    answer = redirect(to, 303)
+    seconds = int(container().settings().session_seconds)
+    answer.set_cookie(SESSION_COOKIE, issued.secret, max_age=seconds, secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
+def forget(answer: AnyResponse) -> AnyResponse:
+    answer.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
+def form_token() -> str:
+    """What a form of this page carries along."""
+    return _token(_bound_to() or _new_form_secret())
+
+
+def own_path(path: str | None) -> str:
+    """Where to go on: a path of ours, never another site."""
+    if not path or not path.startswith("/") or path.startswith(("//", "/\\")) or any(ord(c) < 33 for c in path):
+        return "/"
+    return path
+
+
+def keep_form_secret(response: Response) -> Response:
+    """After each request: the browser keeps what a new form is bound to."""
+    if (secret := g.pop("form_secret", None)) is not None:
+        response.set_cookie(FORM_COOKIE, secret, secure=True, httponly=True, samesite="Strict")
+    return response
+
+
+def _check_form() -> None:
+    """Raises `FormRefused`, or `Invalid` for what no text can hold."""
+    if any("\x00" in value for values in request.form.listvalues() for value in values):
+        raise Invalid("a text has a NUL character")
+    secret = _bound_to()
+    sent = request.form.get("form_token", "")
+    if not secret or not hmac.compare_digest(_token(secret).encode(), sent.encode()):
+        raise FormRefused
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise FormRefused
+
+
+def _bound_to() -> str | None:
+    return request.cookies.get(SESSION_COOKIE) or request.cookies.get(FORM_COOKIE)
+
+
+def _new_form_secret() -> str:
+    if "form_secret" not in g:
+        g.form_secret = secrets.token_hex(_SECRET_BYTES)
+    made: str = g.form_secret
+    return made
+
+
+def _token(secret: str) -> str:
+    return hmac.digest(secret.encode(), b"sortation/form", hashlib.sha256).hex()

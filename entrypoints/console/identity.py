@@ -1,0 +1,60 @@
+"""Signing in by a provider of OpenID Connect."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from core.errors import Forbidden, LinkInvalid, Unauthenticated
+from entrypoints.api.auth import caller
+from entrypoints.api.limits import Kind, limited
+from entrypoints.api.state import container
+from entrypoints.console.guard import begin, open_page, own_path
+
+blp = Blueprint("identity", __name__)
+log = structlog.get_logger("sortation.console")
+KEPT_COOKIE = "__Host-sortation-oidc"
+"""What binds a sign-in to the browser that began it: sealed, and good for some minutes."""
+
+
+@blp.get("/sign-in/<key>")
+@limited(Kind.SIGN_IN)
+@open_page
+def go_to_provider(key: str) -> Response:
+    begun = container().begin_identity_sign_in(
+        key,
+        _callback(key),
+        to=own_path(request.args.get("next")),
+        invitation=request.args.get("invitation", ""),
+    )
+    answer = redirect(begun.url, 303)
+    answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
+@blp.get("/sign-in/<key>/callback")
+@limited(Kind.SIGN_IN)
+@open_page
+def come_back(key: str) -> Response:
+    asked = request.args
+    if asked.get("error"):
+        raise Unauthenticated(f"the provider says: {asked['error']}"[:200])
+    try:
+        issued, to = container().finish_identity_sign_in(
+            key,
+            request.cookies.get(KEPT_COOKIE, ""),
+            state=asked.get("state", ""),
+            code=asked.get("code", ""),
+            caller=caller(),
+        )
+    except (Unauthenticated, Forbidden, LinkInvalid) as error:
+        log.warning("sign-in refused", provider=key, code=error.code, reason=str(error), address=request.remote_addr)
+        raise
+    answer = begin(issued, to)
+    answer.delete_cookie(KEPT_COOKIE, secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
+def _callback(key: str) -> str:
+    return f"{container().settings().public_url}/sign-in/{key}/callback"

@@ -1,0 +1,49 @@
+"""The console's pages, registered with the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, render_template
+from flask_bootstrap import Bootstrap5  # type: ignore[import-untyped]
+from jinja2 import FileSystemLoader
+
+from entrypoints.api.auth import public
+from entrypoints.api.errors import PROBLEM_PAGE
+from entrypoints.console import account, guard, identity, invitations, passwords, signing_in
+
+_HEADINGS = {
+    401: "Sign in",
+    403: "This is not yours to do",
+    404: "There is nothing here",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "Not now",
+}
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def register(app: Flask) -> None:
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.jinja_loader = FileSystemLoader(_TEMPLATES)
+    Bootstrap5(app)
+    assets = app.view_functions["bootstrap.static"]
+
+    @public
+    def bootstrap_asset(filename: str) -> Any:
+        return assets(filename=filename)
+
+    app.view_functions["bootstrap.static"] = bootstrap_asset
+    for pages in (signing_in, identity, passwords, invitations, account):
+        app.register_blueprint(pages.blp)
+    app.after_request(guard.keep_form_secret)
+    app.jinja_env.globals["form_token"] = guard.form_token
+    app.extensions[PROBLEM_PAGE] = problem_page
+
+
+def problem_page(status: int, title: str, said: str) -> Response:
+    """What went wrong, and what to do."""
+    heading = _HEADINGS.get(status, "That did not work")
+    page = render_template("error.html", heading=heading, said=said or title)
+    return Response(page, status, mimetype="text/html")

@@ -1,0 +1,73 @@
+"""People before their tenant is known: accounts, identities at other issuers, and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.people import Belonging, LocalAccount, Session
+from core.domain.tenants import User
+
+
+class PeopleStorage(Protocol):
+    """Each call is a transaction of its own. E-mail addresses are in lower case."""
+
+    def user(self, user_id: UUID) -> User:
+        """Raises `NotFound`."""
+        ...
+
+    def user_of_email(self, email: str) -> User | None: ...
+
+    def belongings(self, user_id: UUID) -> Sequence[Belonging]:
+        """The tenants that they are a member of, by name."""
+        ...
+
+    def account(self, email: str) -> LocalAccount | None:
+        """None for somebody without a password, too."""
+        ...
+
+    def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
+        """A first or another password: failures are forgotten, and all their sessions end."""
+        ...
+
+    def refresh_password(self, user_id: UUID, password_hash: str) -> None:
+        """The same password, hashed as it is done now."""
+        ...
+
+    def count_failure(self, user_id: UUID) -> int:
+        """One more wrong password; how many in a row there were, also of those that come at once."""
+        ...
+
+    def lock(self, user_id: UUID, until: datetime | None) -> None: ...
+
+    def forget_failures(self, user_id: UUID) -> None: ...
+
+    def user_of_identity(self, issuer: str, subject: str) -> UUID | None: ...
+
+    def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
+        """Raises `Conflict` where it is somebody else's."""
+        ...
+
+    def add_session(self, session: Session) -> None: ...
+
+    def session(self, secret_hash: bytes) -> Session | None:
+        """Also one that has ended."""
+        ...
+
+    def sessions(self, user_id: UUID) -> Sequence[Session]:
+        """Those that nobody ended and that have not expired, the latest first."""
+        ...
+
+    def touch_session(self, id: UUID, now: datetime) -> None:
+        """Notes that it was seen, at most once a minute."""
+        ...
+
+    def enter_tenant(self, id: UUID, tenant_id: UUID) -> None:
+        """The session goes on in another tenant."""
+        ...
+
+    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
+        """Ends all sessions of the person, or the one; returns how many. Ended ones keep their time."""
+        ...

@@ -1,0 +1,185 @@
+"""People before their tenant is known: accounts, identities, sessions; and members and invitations of a tenant."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from core.domain.people import InvitationStatus
+from core.domain.permissions import Role
+from core.domain.tenants import Actor, Membership, User
+from core.errors import Conflict, NotFound
+from tests.contract.storage import START, Storage, a_session, an_invitation
+
+ADA, BEN = "ada@example.org", "ben@example.org"
+
+
+def join(storage: Storage, actor: Actor, email: str = ADA, role: Role = Role.REVIEWER) -> UUID:
+    user = User(id=storage.ids.new(), email=email, name=email.partition("@")[0].title(), created_at=START)
+    with storage.writing(actor) as tx:
+        return tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=user.id, role=role)).id
+
+
+def test_people_are_found_by_id_and_by_address_with_the_tenants_that_they_belong_to(storage: Storage) -> None:
+    quay, harbour = storage.tenant("Quay"), storage.tenant("Harbour")
+    ada = join(storage, quay, role=Role.OWNER)
+    assert join(storage, harbour) == ada
+    assert storage.people.user(ada).email == ADA
+    assert storage.people.user_of_email(ADA) == storage.people.user(ada)
+    assert storage.people.user_of_email(BEN) is None
+    with pytest.raises(NotFound):
+        storage.people.user(storage.ids.new())
+    found = [(one.tenant_id, one.tenant_name, one.role) for one in storage.people.belongings(ada)]
+    assert found == [(harbour.tenant_id, "Harbour", Role.REVIEWER), (quay.tenant_id, "Quay", Role.OWNER)]
+    assert storage.people.belongings(storage.ids.new()) == []
+
+
+def test_a_password_is_kept_with_what_went_wrong_since(storage: Storage) -> None:
+    ada = join(storage, storage.tenant())
+    assert storage.people.account(ADA) is None
+    storage.people.put_password(ada, "hash 1", storage.now())
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.user_id, account.email, account.password_hash) == (ada, ADA, "hash 1")
+    assert (account.failures, account.locked_until) == (0, None)
+    assert [storage.people.count_failure(ada) for _ in range(3)] == [1, 2, 3]
+    storage.people.lock(ada, START)
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.failures, account.locked_until) == (3, START)
+    storage.people.refresh_password(ada, "hash 2")
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.password_hash, account.failures) == ("hash 2", 3)
+    storage.people.forget_failures(ada)
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.failures, account.locked_until) == (0, None)
+    storage.people.count_failure(ada)
+    storage.people.put_password(ada, "hash 3", storage.now())
+    assert storage.people.account(ADA) == replace(account, password_hash="hash 3")
+    assert storage.people.count_failure(storage.ids.new()) == 0
+
+
+def test_no_wrong_password_is_lost_however_many_come_at_once(storage: Storage) -> None:
+    ada = join(storage, storage.tenant())
+    storage.people.put_password(ada, "hash", storage.now())
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda _: storage.people.count_failure(ada), range(20)))
+    assert sorted(counts) == list(range(1, 21))
+
+
+def test_an_identity_is_one_persons(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    storage.people.add_identity("https://id.example", "sub-1", ada, START)
+    storage.people.add_identity("https://id.example", "sub-1", ada, START)
+    storage.people.add_identity("https://other.example", "sub-1", ben, START)
+    with pytest.raises(Conflict):
+        storage.people.add_identity("https://id.example", "sub-1", ben, START)
+    assert storage.people.user_of_identity("https://id.example", "sub-1") == ada
+    assert storage.people.user_of_identity("https://other.example", "sub-1") == ben
+    assert storage.people.user_of_identity("https://id.example", "sub-2") is None
+
+
+def test_a_session_is_found_by_its_secret_and_ends_once(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    now = storage.now()
+    first, second, bens = (
+        a_session(storage.ids.new(), user, actor, now, secret)
+        for user, secret in ((ada, b"one"), (ada, b"two"), (ben, b"three"))
+    )
+    for session in (first, second, bens):
+        storage.people.add_session(session)
+    assert storage.people.session(b"one") == first
+    assert storage.people.session(b"four") is None
+    assert storage.people.sessions(ada) == [second, first]
+    assert storage.people.end_sessions(ada, now, only=bens.id) == 0
+    assert storage.people.end_sessions(ada, now, only=first.id) == 1
+    assert storage.people.sessions(ada) == [second]
+    assert storage.people.session(b"one") == replace(first, ended_at=now)
+    assert storage.people.end_sessions(ada, now + timedelta(seconds=1)) == 1
+    assert storage.people.session(b"one") == replace(first, ended_at=now)
+    assert storage.people.sessions(ben) == [bens]
+
+
+def test_a_changed_password_ends_every_session_of_that_person(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    for user, secret in ((ada, b"one"), (ben, b"two")):
+        storage.people.add_session(a_session(storage.ids.new(), user, actor, storage.now(), secret))
+    storage.people.put_password(ada, "hash", storage.now())
+    assert storage.people.sessions(ada) == []
+    assert len(storage.people.sessions(ben)) == 1
+
+
+def test_a_session_is_seen_once_a_minute_and_goes_to_other_tenants(storage: Storage) -> None:
+    actor, other = storage.tenant(), storage.tenant()
+    now = storage.now()
+    session = a_session(storage.ids.new(), join(storage, actor), actor, now)
+    storage.people.add_session(session)
+    storage.people.touch_session(session.id, now + timedelta(seconds=30))
+    assert storage.people.session(session.secret_hash) == session
+    storage.people.touch_session(session.id, now + timedelta(seconds=90))
+    storage.people.enter_tenant(session.id, other.tenant_id)
+    seen = replace(session, seen_at=now + timedelta(seconds=90), tenant_id=other.tenant_id)
+    assert storage.people.session(session.secret_hash) == seen
+
+
+def test_expired_sessions_are_not_listed_and_swept(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada = join(storage, actor)
+    old = a_session(storage.ids.new(), ada, actor, storage.now() - timedelta(days=40), b"old")
+    new = a_session(storage.ids.new(), ada, actor, storage.now(), b"new")
+    for session in (old, new):
+        storage.people.add_session(session)
+    assert storage.people.sessions(ada) == [new]
+    month = 30 * 86_400.0
+    assert storage.system.sweep(payload_seconds=month, job_seconds=month, key_seconds=month) == 1
+    assert storage.people.session(b"old") is None
+    assert storage.people.session(b"new") == new
+
+
+def test_members_are_changed_and_removed(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = join(storage, actor, role=Role.OWNER), join(storage, actor, BEN)
+    with storage.writing(actor) as tx:
+        assert tx.members.owners() == 1
+        tx.members.set_role(ben, Role.OWNER)
+        assert tx.members.owners() == 2
+        assert tx.members.get(ben, lock=True)[1].role is Role.OWNER
+        tx.members.remove(ada)
+    with storage.reading(actor) as tx:
+        assert [user.id for user, _ in tx.members.list()] == [ben]
+        for change in (lambda: tx.members.set_role(ada, Role.ADMIN), lambda: tx.members.remove(ada)):
+            with pytest.raises(NotFound):
+                change()
+        with pytest.raises(NotFound):
+            tx.members.get(ada)
+    assert storage.people.belongings(ada) == []
+
+
+def test_an_address_has_one_open_invitation_and_it_closes_once(storage: Storage) -> None:
+    actor = storage.tenant()
+    first, second = (an_invitation(storage.ids.new(), actor) for _ in range(2))
+    with storage.writing(actor) as tx:
+        tx.invitations.add(first)
+    with storage.reading(actor) as tx, pytest.raises(Conflict):
+        tx.invitations.add(second)
+    with storage.writing(actor) as tx:
+        assert tx.invitations.list() == [first]
+        assert tx.invitations.get(first.id, lock=True) == first
+        tx.invitations.close(first.id, InvitationStatus.REVOKED)
+        tx.invitations.add(second)
+    with storage.reading(actor) as tx:
+        assert tx.invitations.list() == [second]
+        assert tx.invitations.get(first.id) == replace(first, status=InvitationStatus.REVOKED)
+        with pytest.raises(Conflict):
+            tx.invitations.close(first.id, InvitationStatus.ACCEPTED)
+        with pytest.raises(NotFound):
+            tx.invitations.get(storage.ids.new())

@@ -1,0 +1,306 @@
+"""Who may call what: every route with every kind of credential, each with the expected answer.
+
+The rows stand here again, beside what the views declare, so that whoever changes one has to mean it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from core.domain.identity import providers_from
+from core.domain.permissions import GRANTABLE, Role
+from core.domain.tenants import Membership, User
+from entrypoints.api.app import create_app
+from entrypoints.container import Container
+from tests.integration.api_support import Api, new_tenant
+from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
+from tests.stubs.issuer import CLIENT_ID, IssuerStub
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+ROUTES = {
+    "GET /": "page",
+    "GET /account": "page",
+    "POST /account/password": "page",
+    "POST /account/sessions": "page",
+    "POST /account/sessions/<uuid:session_id>": "page",
+    "GET /api/docs": "public",
+    "GET /api/docs/assets/<name>": "public",
+    "GET /api/docs/start.js": "public",
+    "GET /api/events": "events:read or operator",
+    "GET /api/openapi.json": "public",
+    "GET /api/v1/api-keys": "keys:read",
+    "POST /api/v1/api-keys": "keys:write",
+    "DELETE /api/v1/api-keys/<uuid:key_id>": "keys:write",
+    "POST /api/v1/api-keys/<uuid:key_id>/rotate": "keys:write",
+    "GET /api/v1/approvals": "approvals:read",
+    "POST /api/v1/approvals/<uuid:approval_id>": "approvals:decide",
+    "POST /api/v1/approvals/<uuid:approval_id>/withdraw": "approvals:decide",
+    "POST /api/v1/approvals/bulk": "approvals:decide",
+    "GET /api/v1/approvals/groups": "approvals:read",
+    "POST /api/v1/approvals/groups/<string:group_key>": "approvals:decide",
+    "GET /api/v1/categories": "categories:read",
+    "POST /api/v1/categories": "categories:write",
+    "DELETE /api/v1/categories/<uuid:category_id>": "categories:write",
+    "GET /api/v1/categories/<uuid:category_id>": "categories:read",
+    "PATCH /api/v1/categories/<uuid:category_id>": "categories:write",
+    "POST /api/v1/categories/<uuid:category_id>/merge": "categories:write",
+    "GET /api/v1/connections": "connections:read",
+    "POST /api/v1/connections": "connections:write",
+    "DELETE /api/v1/connections/<uuid:connection_id>": "connections:write",
+    "GET /api/v1/connections/<uuid:connection_id>": "connections:read",
+    "PATCH /api/v1/connections/<uuid:connection_id>": "connections:write",
+    "POST /api/v1/connections/<uuid:connection_id>/check": "connections:write",
+    "GET /api/v1/connections/<uuid:connection_id>/deliveries": "connections:read",
+    "POST /api/v1/connections/<uuid:connection_id>/disable": "connections:write",
+    "GET /api/v1/connections/<uuid:connection_id>/health": "connections:read",
+    "GET /api/v1/connections/<uuid:connection_id>/log": "connections:read",
+    "POST /api/v1/connections/<uuid:connection_id>/oauth/start": "connections:write",
+    "POST /api/v1/connections/<uuid:connection_id>/resume": "connections:write",
+    "GET /api/v1/connections/<uuid:connection_id>/streams": "connections:read",
+    "POST /api/v1/connections/<uuid:connection_id>/sync": "connections:write",
+    "POST /api/v1/connections/check": "connections:write",
+    "GET /api/v1/connectors": "connections:read",
+    "GET /api/v1/dashboard/promise": "tenant:read",
+    "POST /api/v1/dashboard/promise/<string:stage>/reset": "tenant:write",
+    "GET /api/v1/evaluations": "tenant:read",
+    "POST /api/v1/evaluations": "rules:write",
+    "GET /api/v1/evaluations/<uuid:evaluation_id>": "tenant:read",
+    "GET /api/v1/events": "events:read or operator",
+    "GET /api/v1/imports": "records:read",
+    "POST /api/v1/imports": "records:write",
+    "GET /api/v1/imports/<uuid:import_id>": "records:read",
+    "POST /api/v1/imports/<uuid:import_id>/undo": "records:write",
+    "GET /api/v1/invitations": "members:read",
+    "POST /api/v1/invitations": "members:write",
+    "DELETE /api/v1/invitations/<uuid:invitation_id>": "members:write",
+    "GET /api/v1/jobs": "jobs:read",
+    "GET /api/v1/jobs/<uuid:job_id>": "jobs:read",
+    "POST /api/v1/jobs/<uuid:job_id>/replay": "jobs:replay",
+    "GET /api/v1/jobs/dead": "jobs:read",
+    "POST /api/v1/jobs/replay": "jobs:replay",
+    "POST /api/v1/llm/plan": "tenant:read",
+    "GET /api/v1/llm/usage": "tenant:read",
+    "GET /api/v1/me": "anybody",
+    "GET /api/v1/members": "members:read",
+    "DELETE /api/v1/members/<uuid:user_id>": "members:write",
+    "PATCH /api/v1/members/<uuid:user_id>": "members:write",
+    "GET /api/v1/oauth/callback": "public",
+    "GET /api/v1/records": "records:read",
+    "POST /api/v1/records": "records:write",
+    "DELETE /api/v1/records/<uuid:record_id>": "records:write",
+    "GET /api/v1/records/<uuid:record_id>": "records:read",
+    "PATCH /api/v1/records/<uuid:record_id>": "records:write",
+    "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
+    "GET /api/v1/records/export": "records:read",
+    "GET /api/v1/rules": "rules:read",
+    "POST /api/v1/rules": "rules:write",
+    "DELETE /api/v1/rules/<uuid:rule_id>": "rules:write",
+    "GET /api/v1/rules/<uuid:rule_id>": "rules:read",
+    "PATCH /api/v1/rules/<uuid:rule_id>": "rules:write",
+    "GET /api/v1/rules/conflicts": "rules:read",
+    "POST /api/v1/rules/order": "rules:write",
+    "POST /api/v1/rules/preview": "rules:read",
+    "GET /api/v1/rules/proposals": "rules:read",
+    "POST /api/v1/rules/proposals": "rules:write",
+    "GET /api/v1/rules/proposals/<uuid:proposal_id>": "rules:read",
+    "POST /api/v1/rules/proposals/<uuid:proposal_id>/accept": "rules:write",
+    "POST /api/v1/rules/proposals/<uuid:proposal_id>/reject": "rules:write",
+    "GET /api/v1/rules/runs": "rules:read",
+    "POST /api/v1/rules/runs": "rules:write",
+    "GET /api/v1/rules/runs/<uuid:run_id>": "rules:read",
+    "GET /api/v1/rules/runs/<uuid:run_id>/changes": "rules:read",
+    "POST /api/v1/rules/runs/<uuid:run_id>/undo": "rules:write",
+    "GET /api/v1/rules/schema": "rules:read",
+    "POST /api/v1/rules/test": "rules:read",
+    "GET /api/v1/tenant": "tenant:read",
+    "PATCH /api/v1/tenant": "tenant:write",
+    "GET /api/v1/tenants": "operator",
+    "POST /api/v1/tenants": "operator",
+    "GET /api/v1/tenants/<uuid:tenant_id>": "operator",
+    "POST /api/v1/webhooks/<uuid:connection_id>": "public",
+    "GET /bootstrap/assets/<path:filename>": "public",
+    "POST /enter/<uuid:tenant_id>": "page",
+    "GET /invitations/<token>": "page",
+    "POST /invitations/<token>": "page",
+    "GET /livez": "public",
+    "GET /metrics": "public",
+    "GET /password": "page",
+    "POST /password": "page",
+    "GET /password/<token>": "page",
+    "POST /password/<token>": "page",
+    "GET /readyz": "public",
+    "GET /sign-in": "page",
+    "POST /sign-in": "page",
+    "GET /sign-in/<key>": "page",
+    "GET /sign-in/<key>/callback": "page",
+    "POST /sign-out": "page",
+}
+"""What each route asks for: a permission (`or operator`: the operator's key opens it as well), `anybody` of a tenant,
+`operator`, `page` (a session, or none), `public`."""
+READS = {
+    "tenant:read",
+    "members:read",
+    "categories:read",
+    "connections:read",
+    "records:read",
+    "rules:read",
+    "approvals:read",
+    "events:read",
+    "jobs:read",
+}
+ROLES = {
+    Role.VIEWER: READS,
+    Role.REVIEWER: READS | {"approvals:decide", "records:write"},
+    Role.ADMIN: READS
+    | {"approvals:decide", "records:write", "members:write", "keys:read", "keys:write", "categories:write"}
+    | {"connections:write", "rules:write", "jobs:replay"},
+}
+ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write"}
+ALSO = {
+    "POST /api/v1/rules/preview": "records:read",
+    "POST /api/v1/llm/plan": "records:read",
+    "GET /api/v1/rules/proposals/<uuid:proposal_id>": "records:read",
+    "GET /api/v1/rules/runs/<uuid:run_id>/changes": "records:read",
+}
+"""What some ask for besides, since they count records."""
+API = {route: asks for route, asks in ROUTES.items() if asks not in ("page", "public")}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[IssuerStub]:
+    with IssuerStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def api(make_container: Callable[..., Container], issuer: IssuerStub) -> Api:
+    written = {"key": "acme", "issuer": issuer.url, "client_id": CLIENT_ID, "audiences": [CLIENT_ID]}
+    container = make_container(
+        embeddings="off", public_url=ORIGIN, oidc_providers=tuple(providers_from([written])), rule_proposals="off"
+    )
+    return new_tenant(container, create_app(container).test_client())
+
+
+def status(api: Api, route: str, token: str | None) -> int:
+    """What the route answers to an empty request about nothing that there is."""
+    method, rule = route.split(" ", 1)
+    url = "/".join(
+        NOBODY if part.startswith("<uuid:") else "x" if part.startswith("<") else part for part in rule.split("/")
+    )
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    body: dict[str, Any] = {} if method == "GET" else {"json": {}}
+    return api.client.open(url, method=method, headers=headers, **body).status_code
+
+
+def allowed(code: int) -> bool:
+    return code not in (401, 403)
+
+
+def test_every_route_has_its_row(api: Api) -> None:
+    app: Flask = api.client.application
+    there = {
+        f"{method} {rule.rule}" for rule in app.url_map.iter_rules() for method in (rule.methods or set()) - {"HEAD"}
+    }
+    assert there == ROUTES.keys()
+
+
+def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: IssuerStub) -> None:
+    container, now = api.container, api.container.clock().now()
+    everything = frozenset(permission.value for permission in GRANTABLE)
+    revoked = container.create_api_key(api.actor, name="revoked", scopes=everything)
+    container.revoke_api_key(api.actor, revoked.key.id)
+    expired = container.create_api_key(api.actor, name="expired", scopes=everything)
+    with container.uow().begin(api.actor) as tx:
+        tx.api_keys.expire(expired.key.id, now)
+        tx.commit()
+    issuer.claims |= {"sub": "owner", "email": OWNER}
+    tokens = {
+        "none": None,
+        "made up": "sort_live_" + "x" * 51,
+        "cut short": api.key[:-1],
+        "of another": api.key[:-8] + "00000000",
+        "revoked": revoked.secret,
+        "expired": expired.secret,
+        "expired token": issuer.token(exp=int(time.time()) - 120),
+        "token of another issuer": issuer.token(iss="https://other.example"),
+        "token for another": issuer.token(audience="another"),
+        "unsigned token": issuer.token(key="", alg="none"),
+    }
+    for case, token in tokens.items():
+        for route in API:
+            assert status(api, route, token) == 401, (case, route)
+    assert len(tokens) * len(API) == 10 * 89
+
+
+def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
+    cases = 0
+    for scope in sorted(permission.value for permission in GRANTABLE):
+        key = api.container.create_api_key(api.actor, name="narrow", scopes=frozenset({scope}))
+        for route, asks in API.items():
+            needed, code = asks.removesuffix(" or operator"), status(api, route, key.secret)
+            cases += 1
+            if needed == "operator":
+                assert code == 404, (route, scope)
+            else:
+                opened = needed in (scope, "anybody") and route not in ALSO
+                assert allowed(code) == opened, (route, scope, code)
+    assert cases == 19 * 89
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_opens_its_routes_and_no_others(api: Api, issuer: IssuerStub, role: Role) -> None:
+    user = User(
+        id=api.container.ids().new(), email="ada@example.org", name="Ada", created_at=api.container.clock().now()
+    )
+    with api.container.uow().begin(api.actor) as tx:
+        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
+        tx.commit()
+    issuer.claims |= {"sub": f"ada {role}", "email": "ada@example.org"}
+    token = issuer.token()
+    for route, asks in API.items():
+        needed = asks.removesuffix(" or operator")
+        code = status(api, route, token)
+        if needed == "operator":
+            assert code == 404, route
+        else:
+            assert allowed(code) == (needed == "anybody" or needed in ROLES[role]), (route, code)
+
+
+def test_the_operators_key_opens_the_operators_routes_alone(api: Api) -> None:
+    for route, asks in API.items():
+        code = status(api, route, api.container.settings().operator_key)
+        assert allowed(code) == asks.endswith("operator"), (route, code)
+
+
+def test_a_session_opens_pages_alone_and_no_other_credential_does(api: Api) -> None:
+    user = api.container.list_members(api.actor)[0][0]
+    api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
+    browser = Browser(api.client.application)
+    browser.sign_in()
+    for route in API:
+        method, rule = route.split(" ", 1)
+        url = "/".join(NOBODY if part.startswith("<") else part for part in rule.split("/"))
+        assert browser.client.open(url, method=method, base_url=ORIGIN).status_code == 401, route
+    pages = [route for route, asks in ROUTES.items() if asks == "page"]
+    for route in pages:
+        code = status(api, route, api.key)
+        opened = route.split(" ", 1)[1] in ("/sign-in", "/password")
+        assert code in ((200, 303, 403, 404, 422) if opened else (303, 403, 404, 422)), (route, code)
+
+
+def test_public_routes_ask_for_nothing(api: Api) -> None:
+    expected = {
+        "GET /api/docs/assets/<name>": 404,
+        "GET /bootstrap/assets/<path:filename>": 404,
+        "GET /api/v1/oauth/callback": 422,
+        "POST /api/v1/webhooks/<uuid:connection_id>": 401,  # whose address is not right, as its signature
+        "GET /readyz": 200,
+    }
+    for route, asks in ROUTES.items():
+        if asks == "public":
+            assert status(api, route, None) == expected.get(route, 200), route

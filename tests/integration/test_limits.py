@@ -1,0 +1,165 @@
+"""How much one caller may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from adapters.embedded.valkey import EmbeddedValkey
+from entrypoints.api.app import create_app
+from entrypoints.api.limits import Kind, storage_uri
+from entrypoints.container import Container
+from tests.integration.api_support import Api, new_tenant
+from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
+
+
+def made(make_container: Callable[..., Container], **settings: object) -> Api:
+    container = make_container(embeddings="off", public_url=ORIGIN, **settings)
+    return new_tenant(container, create_app(container).test_client())
+
+
+def refused(answer: TestResponse) -> bool:
+    if answer.status_code != 429:
+        return False
+    assert int(answer.headers["Retry-After"]) > 0
+    return True
+
+
+def test_each_credential_has_its_own_share_and_is_told_of_it(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, rate_limit="5/minute")
+    other = new_tenant(api.container, api.client, "Other")
+    answers = [api.call("GET", "/me") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers[:5]] == ["4", "3", "2", "1", "0"]
+    assert answers[0].headers["RateLimit-Limit"] == "5"
+    assert 0 < int(answers[0].headers["RateLimit-Reset"]) <= 61
+    assert "Retry-After" not in answers[0].headers
+    assert answers[5].json["code"] == "rate_limited"
+    assert answers[5].mimetype == "application/problem+json"
+    assert refused(answers[5])
+    assert other.call("GET", "/me").status_code == 200
+    for probe in ("/livez", "/readyz", "/metrics"):
+        assert all(api.client.get(probe).status_code == 200 for _ in range(8)), "probes are not counted"
+
+
+def test_guesses_of_one_address_end_before_they_cost_a_query(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, refused_limit="3/minute")
+    guess = {"Authorization": "Bearer sort_live_" + "x" * 51}
+    assert [api.client.get("/api/v1/me", headers=guess).status_code for _ in range(5)] == [401, 401, 401, 429, 429]
+    assert api.call("GET", "/me").status_code == 429, "whoever shares the address waits, too"
+    away = api.client.get("/api/v1/me", headers=guess, environ_base={"REMOTE_ADDR": "192.0.2.9"})
+    assert away.status_code == 401
+
+
+def test_what_is_costly_has_a_limit_beside_the_other(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, costly_limit="2/minute")
+    body = {"rules": []}
+    assert [refused(api.call("POST", "/rules/preview", body)) for _ in range(3)] == [False, False, True]
+    assert refused(api.call("GET", "/records/export")), "all that is costly counts together"
+    assert api.call("GET", "/records").status_code == 200
+
+
+def test_sign_in_is_limited_by_address_whatever_is_guessed(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, sign_in_limit="3/minute")
+    app = api.client.application
+    codes = [Browser(app).sign_in(email=f"guess{n}@example.com").status_code for n in range(4)]
+    assert codes == [401, 401, 401, 429]
+    blocked = Browser(app).sign_in(PASSWORD, OWNER)
+    assert (blocked.status_code, "Too many attempts" in blocked.text) == (429, True)
+    assert Browser(app).open("/sign-in").status_code == 200
+
+
+def test_deliveries_are_limited_by_connection(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, webhook_limit="2/minute")
+    here, there = "/webhooks/00000000-0000-7000-8000-000000000001", "/webhooks/00000000-0000-7000-8000-000000000002"
+    assert [api.client.post(f"/api/v1{here}").status_code for _ in range(3)] == [401, 401, 429]
+    assert api.client.post(f"/api/v1{there}").status_code == 401
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[str]:
+    server = EmbeddedValkey(tmp_path)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def test_processes_count_together(make_container: Callable[..., Container], valkey: str) -> None:
+    settings = {"rate_limit": "5/minute", "broker_url": valkey}
+    api = made(make_container, **settings)
+    second = create_app(make_container(embeddings="off", **settings)).test_client()
+    key = {"Authorization": f"Bearer {api.key}"}
+    codes = [client.get("/api/v1/me", headers=key).status_code for _ in range(4) for client in (api.client, second)]
+    assert codes == [200] * 5 + [429] * 3
+
+
+def test_without_a_broker_each_process_counts_for_itself(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, rate_limit="2/minute", broker_url="redis://127.0.0.1:1/0")
+    assert [api.call("GET", "/me").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_broker_that_goes_away_fails_no_request(make_container: Callable[..., Container], tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path)
+    api = made(make_container, broker_url=server.start())
+    key = {"Authorization": f"Bearer {api.key}"}
+    api.client.application.before_request(server.stop)  # counted by then, and not told yet how much is left
+    assert api.client.get("/api/v1/me", headers=key).status_code == 200
+
+    def ask(_: int) -> int:
+        return api.client.application.test_client().get("/api/v1/me", headers=key).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(32))) == {200}
+
+
+def test_a_person_is_one_whatever_sessions_they_have(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, rate_limit="8/minute", sign_in_limit="100/minute")
+    user = api.container.list_members(api.actor)[0][0]
+    api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
+    codes = []
+    for number in range(4):
+        away = {"REMOTE_ADDR": f"192.0.2.{number}"}
+        browser = Browser(api.client.application)
+        browser.client.environ_base = {**browser.client.environ_base, **away}
+        browser.sign_in(PASSWORD, OWNER)
+        codes += [browser.open("/account").status_code for _ in range(3)]
+    assert (codes[:6], codes[-3:]) == ([200] * 6, [429] * 3)
+
+
+@pytest.mark.parametrize(
+    ("broker", "uri"),
+    [
+        (None, "memory://"),
+        ("redis://:pw@valkey:6379/1", "redis://:pw@valkey:6379/1"),
+        ("rediss://valkey/0", "rediss://valkey/0"),
+        ("redis+socket:///run/valkey.sock", "redis+unix:///run/valkey.sock"),
+        ("sentinel://a:1", "memory://"),
+    ],
+)
+def test_the_broker_is_where_it_is_counted(broker: str | None, uri: str) -> None:
+    assert storage_uri(broker) == uri
+
+
+def test_whatever_proves_who_somebody_is_has_the_limit_of_sign_in(make_container: Callable[..., Container]) -> None:
+    app: Flask = create_app(make_container(embeddings="off"))
+    limited = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD"}
+        if getattr(app.view_functions[rule.endpoint], "limited", None) is Kind.SIGN_IN
+    }
+    assert limited == {
+        "POST /sign-in",
+        "GET /sign-in/<key>",
+        "GET /sign-in/<key>/callback",
+        "POST /password",
+        "POST /password/<token>",
+        "POST /invitations/<token>",
+        "POST /account/password",
+    }
