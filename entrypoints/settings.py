@@ -130,6 +130,8 @@ class Settings:
     """Who else may say who people are."""
     local_accounts: Literal["on", "off"]
     """Whether people may sign in with a password."""
+    second_factor: Literal["offered", "required"]
+    """Whether people who sign in with a password must have a second factor, too."""
     session_seconds: float
     """How long a session lasts at most."""
     session_idle_seconds: float
@@ -245,6 +247,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             mail_from=env.str("MAIL_FROM", "sortation@localhost"),
             oidc_providers=_oidc_providers(env.str("OIDC_PROVIDERS", "[]")),
             local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),
+            second_factor=_choice(env, "SECOND_FACTOR", "offered", "required"),
             session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=_positive),
             session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=_positive),
             http_allow=_names(env.list("HTTP_ALLOW", [], validate=_policy) or ()),

@@ -9,12 +9,14 @@ import typer
 
 from core.domain.permissions import Role
 from core.domain.tenants import Actor
+from core.usecases.shared.signing_in import Caller
 from entrypoints.cli.tenants import as_lines, container
 
 EXAMPLES = """Examples:
 
 \b
   sortation people password ada@example.org                           a link that sets her password, good for an hour
+  sortation people second-factor ada@example.org --remove             her password alone lets her in again
   sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
 """
 
@@ -51,6 +53,21 @@ def invite(
     services.get_tenant(operator)
     token = services.invitation_link(services.invite(operator, email, role))
     typer.echo(f"{services.settings().public_url}/invitations/{token}")
+
+
+@app.command("second-factor")
+def second_factor(
+    email: Annotated[str, typer.Argument(metavar="E-MAIL")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it: be sure of who asks you to.")] = False,
+) -> None:
+    """Say whether somebody has a second factor; remove it for who lost it with all recovery codes."""
+    services = container()
+    if remove:
+        services.drop_second_factor(email, Caller(address="", user_agent="sortation people"))
+        typer.echo("Removed: their password alone lets them in now.")
+        return
+    account = services.people().account(email.strip().lower())
+    typer.echo("on" if account and account.second_factor else "off")
 
 
 @app.command()

@@ -40,7 +40,7 @@ def rotate() -> None:
 
     rotation = Container(settings=connected(quiet_settings())).rotate_secrets()
     number = rotation.resealed
-    typer.echo(f"The secrets of {number} {'connection' if number == 1 else 'connections'} are sealed anew.")
+    typer.echo(f"{number} {'secret was' if number == 1 else 'secrets were'} sealed anew.")
     if rotation.unreadable:
         named = ", ".join(map(str, rotation.unreadable[:NAMED])) + (" ..." if len(rotation.unreadable) > NAMED else "")
         raise SecretUnreadable(

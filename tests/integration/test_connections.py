@@ -359,11 +359,11 @@ def test_the_command_seals_anew_and_names_what_it_can_not_open(
     capsys.readouterr()
     assert main(["secrets", "rotate"]) == 2
     out, err = capsys.readouterr()
-    assert out == "The secrets of 1 connection are sealed anew.\n"
+    assert out == "1 secret was sealed anew.\n"
     assert err.count("\n") == 1
     assert lost["id"] in err
     assert main(["secrets", "rotate"]) == 2
-    assert capsys.readouterr().out == "The secrets of 0 connections are sealed anew.\n"
+    assert capsys.readouterr().out == "0 secrets were sealed anew.\n"
 
 
 def test_a_file_connection_reads_with_its_secrets(

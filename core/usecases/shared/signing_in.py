@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.people import LOCAL, Belonging, Session, hash_session_secret, lock_after
+from core.domain.people import LOCAL, Belonging, LocalAccount, Session, hash_session_secret, lock_after
 from core.domain.permissions import ROLE_PERMISSIONS
 from core.domain.tenants import Actor, User
 from core.errors import Forbidden, SignInFailed
+from core.usecases.shared.links import half_way_token
 from ports.clock import Clock, Ids
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
+from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 _SECRET_BYTES = 32
@@ -39,6 +41,13 @@ class IssuedSession:
     secret: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfWay:
+    """Who knew the password and has a second factor to prove still; the browser keeps `token` until then."""
+
+    token: str = field(repr=False)
+
+
 def prove(
     email: str,
     password: str,
@@ -55,16 +64,56 @@ def prove(
     right = hasher.verify(account.password_hash if account else None, password)
     if account is None:
         raise SignInFailed
-    now, user = clock.now(), people.user(account.user_id)
+    now = clock.now()
     if account.locked(now) or not right:
-        if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
-            people.lock(user.id, lock_after(people.count_failure(user.id), now))
-        tell(EventType.SIGN_IN_FAILED, user, people.belongings(user.id), caller, {"via": LOCAL}, uow=uow)
+        count_wrong(account, caller, {"via": LOCAL}, people=people, uow=uow, now=now)
         raise SignInFailed
-    people.forget_failures(user.id)
+    if account.second_factor is None:  # else the failures are forgotten when that is proved, too
+        people.forget_failures(account.user_id)
     if hasher.outdated(account.password_hash):
-        people.refresh_password(user.id, hasher.hash(password))
-    return user
+        people.refresh_password(account.user_id, hasher.hash(password))
+    return people.user(account.user_id)
+
+
+def admit(
+    user: User,
+    caller: Caller,
+    *,
+    lasts: timedelta,
+    tenant_id: UUID | None = None,
+    uow: UnitOfWork,
+    people: PeopleStorage,
+    secrets: SecretBox,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession | HalfWay:
+    """Lets in who proved the password, or asks for the second factor, if they have one. Raises as `let_in`."""
+    account = people.account(user.email)
+    if account is not None and account.second_factor is not None:
+        return HalfWay(token=half_way_token(user, account, tenant_id, clock.now(), secrets))
+    return let_in(user, LOCAL, caller, lasts=lasts, tenant_id=tenant_id, uow=uow, people=people, clock=clock, ids=ids)
+
+
+def count_wrong(
+    account: LocalAccount,
+    caller: Caller,
+    payload: Mapping[str, Any],
+    *,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+    now: datetime,
+) -> None:
+    """One more wrong password or code: told, and the account locked after too many. Guesses while it is locked are
+    refused anyway, and count for nothing."""
+    user = people.user(account.user_id)
+    if not account.locked(now):
+        people.lock(user.id, lock_after(people.count_failure(user.id), now))
+    tell(EventType.SIGN_IN_FAILED, user, people.belongings(user.id), caller, payload, uow=uow)
+
+
+def factor_context(user_id: UUID) -> str:
+    """What the sealed key of a second factor is bound to."""
+    return f"second factor/{user_id}"
 
 
 def let_in(
