@@ -191,7 +191,7 @@ def _show_demo(settings: Settings, url: str, statement: Path | None) -> None:
     typer.echo(
         f"  API       {url}/api/v1\n"
         f"  Docs      {url}/api/docs\n"
-        f"  Console   {url}/sign-in (a way in: sortation people password {demo.TENANT['owner_email']})\n"
+        f"  Console   {url}/sign-in (a way in: sortation people password {demo.OWNER})\n"
         f"  Demo key  {key}\n\n"
         f"  Try       {demo.curl(url, key)}\n"
     )
