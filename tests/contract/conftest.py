@@ -25,6 +25,7 @@ from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
 from tests.contract.storage import Storage
+from tests.scoping import watch
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -62,6 +63,7 @@ def kept_storage(
     with fresh_database() as urls, psycopg.connect(urls.superuser, autocommit=True) as superuser:
         superuser.execute("SET session_replication_role = replica")  # references are not checked while emptying
         app, system = create(urls.app, pool_size=5), create(urls.system, pool_size=2)
+        faults = watch(app)
         listening = PostgresSystem(system, SystemIds())
         yield (
             Storage(
@@ -76,3 +78,4 @@ def kept_storage(
         listening.close()
         app.dispose()
         system.dispose()
+    assert not faults, faults[0]
