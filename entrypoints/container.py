@@ -49,6 +49,7 @@ from core.usecases import (
     records,
     refit,
     relay,
+    retention,
     review,
     rule_preview,
     rule_runs,
@@ -530,6 +531,15 @@ class Container(containers.DeclarativeContainer):
         job_days=settings.provided.job_retention_days,
         system=system,
     )
+    expire_records = providers.Callable(
+        retention.expire_records,
+        refit_delay=settings.provided.refit_delay_seconds,
+        system=system,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    forget_callers = providers.Callable(retention.forget_callers, system=system)
     tend_vectors = providers.Callable(vectors.tend_vectors, homes=vector_homes)
     list_vector_homes = providers.Callable(vectors.list_vector_homes, homes=vector_homes)
     seal_events = providers.Callable(relay.seal_events, system=system)

@@ -112,6 +112,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
     "claim": lambda tx, their: tx.jobs.claim(their.job, their.key, 60),
     "events": lambda tx, their: tx.events.list(EventFilter(), after=0, limit=9),
+    "expire": lambda tx, their: tx.records.expire(date(2100, 1, 1), after=None, limit=9),
     "undo_import": lambda tx, their: sum(tx.records.undo_import(their.imported)),
 }
 
