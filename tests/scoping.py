@@ -28,6 +28,7 @@ _MENTION = re.compile(
     r"HAVING\b|UNION\b|VALUES\b|RETURNING\b|INNER\b|FULL\b|RIGHT\b|SELECT\b|DEFAULT\b|TABLESAMPLE\b|FROM\b)[a-z_]\w*))?",
     re.IGNORECASE,
 )
+_GIVEN = re.compile(r"\btenant_id\s*(?:=|IN)\s*\(*(?:%|\$|CAST\()", re.IGNORECASE)
 _CLAUSE = re.compile(r"\b(?:SELECT|FROM|WHERE|ON|SET|BY|RETURNING|VALUES|INTO|USING|ARRAY)\b", re.IGNORECASE)
 _BARE = re.compile(r"(?<![.\w])tenant_id\s*=\s*(?:%|\$|:|CAST\()", re.IGNORECASE)
 
@@ -89,8 +90,8 @@ def _words(query: Any, connection: Any) -> str:
 def unscoped_tables(statement: str) -> tuple[str, ...]:
     """The tenants' tables in a statement of which it does not say by `tenant_id` whose rows it means.
 
-    A mention is scoped where its name (or alias) is compared by `tenant_id`; what is compared without a name counts for
-    one mention.
+    A mention is scoped where its name (or alias) is compared by `tenant_id`, and the statement is given one; what is
+    compared without a name counts for one mention.
     """
     plain = " ".join(_NOISE.sub("''", statement).split())
     bare, unscoped = len(_BARE.findall(plain)), []
@@ -100,7 +101,9 @@ def unscoped_tables(statement: str) -> tuple[str, ...]:
         if mention["how"] == "," and not _lists_tables(plain[: mention.start()]):
             continue  # a column of that name
         name = re.escape(mention["alias"] or mention["table"])
-        if re.search(rf"\b{name}\.tenant_id\s*=|=\s*{name}\.tenant_id\b", plain, re.IGNORECASE):
+        if _GIVEN.search(plain) and re.search(
+            rf"\b{name}\.tenant_id\s*=|=\s*{name}\.tenant_id\b", plain, re.IGNORECASE
+        ):
             continue
         if bare:
             bare -= 1

@@ -171,3 +171,18 @@ BEGIN
     DELETE FROM local_accounts WHERE user_id = person;
     UPDATE users SET email = 'erased-' || person || '@invalid', name = '' WHERE id = person;
 END $$;
+
+-- What lifts row-level security in a tenant's name does so in its own transactions alone.
+CREATE OR REPLACE FUNCTION erase_events(of_tenant uuid, most integer) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH doomed AS (
+        SELECT id FROM event_batches
+        WHERE tenant_id = of_tenant AND of_tenant = nullif(current_setting('app.tenant_id', true), '')::uuid
+        LIMIT most
+    ), told AS (
+        DELETE FROM events e USING doomed WHERE e.tenant_id = of_tenant AND e.batch_id = doomed.id RETURNING 1
+    ), gone AS (
+        DELETE FROM event_batches b USING doomed WHERE b.tenant_id = of_tenant AND b.id = doomed.id RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$;
