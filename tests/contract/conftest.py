@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -54,6 +55,16 @@ def postgres_storage(kept_storage: tuple[Storage, psycopg.Connection]) -> Storag
     for table in metadata.tables:
         superuser.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
     return storage
+
+
+@pytest.fixture
+def unguarded_storage(kept_storage: tuple[Storage, psycopg.Connection], postgres_storage: Storage) -> Iterator[Storage]:
+    """The same, asked by a superuser, whom no policy holds: what stays apart does so by what repositories ask for."""
+    known = kept_storage[1].info
+    url = f"postgresql://{known.user}@/{known.dbname}?host={known.host}&port={known.port}"
+    engine = create(url, pool_size=2)
+    yield replace(postgres_storage, uow=PostgresUnitOfWork(engine, SystemIds()))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

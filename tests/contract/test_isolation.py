@@ -38,6 +38,14 @@ from tests.contract.storage import (
     vector,
 )
 
+
+@pytest.fixture(params=["memory", "postgres", "unguarded"])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """Also without row-level security, which would hide what a repository forgets to say."""
+    made: Storage = request.getfixturevalue(f"{request.param}_storage")
+    return made
+
+
 EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "members": lambda tx, their: tx.members.list(),
     "owners": lambda tx, their: tx.members.owners(),
