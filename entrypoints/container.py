@@ -23,6 +23,7 @@ from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
+from adapters.system.later import Background
 from core.domain.inventories import inventory_of
 from core.usecases import (
     accounts,
@@ -57,6 +58,7 @@ from core.usecases import (
     secret_keys,
     sessions,
     sources,
+    support,
     sync,
     vectors,
     webhooks,
@@ -78,6 +80,7 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
+    later = providers.Singleton(Background)
     app_engine = providers.Singleton(
         engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
     )
@@ -166,6 +169,7 @@ class Container(containers.DeclarativeContainer):
         uow=uow,
         clock=clock,
         ids=ids,
+        later=later,
     )
     open_session = providers.Callable(
         sessions.open_session, idle_seconds=settings.provided.session_idle_seconds, people=people, clock=clock
@@ -186,13 +190,18 @@ class Container(containers.DeclarativeContainer):
     authenticate_token = providers.Callable(
         identity.authenticate_token, identities=identities, people=people, uow=uow, clock=clock, ids=ids
     )
-    enter_tenant = providers.Callable(sessions.enter_tenant, people=people)
+    enter_tenant = providers.Callable(sessions.enter_tenant, people=people, uow=uow)
     list_sessions = providers.Callable(sessions.list_sessions, people=people)
     end_session = providers.Callable(sessions.end_session, people=people, uow=uow, clock=clock)
     ask_for_reset = providers.Callable(
-        passwords.ask_for_reset, max_attempts=settings.provided.job_max_attempts, people=people, uow=uow, ids=ids
+        passwords.ask_for_reset,
+        max_attempts=settings.provided.job_max_attempts,
+        people=people,
+        uow=uow,
+        ids=ids,
+        later=later,
     )
-    reset_link = providers.Callable(passwords.reset_link, people=people, secrets=secrets, clock=clock)
+    reset_link = providers.Callable(passwords.reset_link, people=people, uow=uow, secrets=secrets, clock=clock)
     whose_link = providers.Callable(passwords.whose_link, people=people, secrets=secrets, clock=clock)
     reset_password = providers.Callable(
         passwords.reset_password,
@@ -214,7 +223,7 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
     )
     export_tenant = providers.Callable(privacy_usecases.export_tenant, uow=uow, privacy=privacy)
-    export_person = providers.Callable(privacy_usecases.export_person, people=people, privacy=privacy)
+    export_person = providers.Callable(privacy_usecases.export_person, people=people, uow=uow, privacy=privacy)
     erase_tenant = providers.Callable(privacy_usecases.erase_tenant, uow=uow, privacy=privacy)
     erase_person = providers.Callable(privacy_usecases.erase_person, people=people, uow=uow, privacy=privacy)
     send_mail = providers.Callable(
@@ -226,6 +235,7 @@ class Container(containers.DeclarativeContainer):
         secrets=secrets,
         clock=clock,
     )
+    enter_as_operator = providers.Callable(support.enter_as_operator, uow=uow, clock=clock, ids=ids)
     change_tenant = providers.Callable(accounts.change_tenant, uow=uow)
     create_api_key = providers.Callable(accounts.create_api_key, uow=uow, clock=clock, ids=ids)
     rotate_api_key = providers.Callable(accounts.rotate_api_key, uow=uow, clock=clock, ids=ids)

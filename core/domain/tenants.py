@@ -14,6 +14,8 @@ from core.domain.permissions import GRANTABLE, Permission, Role
 from core.errors import Forbidden, Invalid
 
 DEFAULT_SOURCE_AGENT = "balance"
+OPERATOR = "operator"
+"""What the log calls who runs the installation."""
 STAGES = ("rules", "similarity", "llm")
 """Those that may decide without a person."""
 MAX_CAP = Decimal(10) ** 9

@@ -22,7 +22,7 @@ from core.domain.tenants import Actor, Membership, User, worker_actor
 from core.errors import Conflict
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
-from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, prove
+from core.usecases.shared.signing_in import Caller, IssuedSession, at_once, let_in, prove
 from ports.clock import Clock, Ids
 from ports.mail import Mailer
 from ports.passwords import PasswordHasher
@@ -154,7 +154,7 @@ def accept_invitation(
     email, now = invitation.email, clock.now()
     known = people.account(email) is not None
     if known:
-        prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+        prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
     else:
         check_password(password, email)
     user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)

@@ -20,6 +20,7 @@ from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from core.usecases.shared.signing_in import at_once
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.settings import Settings, load_settings
@@ -86,6 +87,7 @@ def make_container(
             **_QUICK | changed,
         )
         made.append(Container(settings=settings))
+        made[-1].later.override(providers.Object(at_once))
         made[-1].host.override(providers.Callable(host_of, settings))
         faults.extend(watch(engine) for engine in (made[-1].app_engine(), made[-1].renewal_engine()))
         return made[-1]

@@ -14,10 +14,13 @@ import pytest
 from adapters.postgres.tables import TENANT_TABLES
 from core.errors import Conflict, Invalid, NotFound
 from entrypoints.api.app import create_app
+from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.tenants import as_lines, write_zip
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
+
+OPERATOR = at_command_line("a test")
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def api(make_container: Callable[..., Container]) -> Api:
 
 def test_a_tenant_is_given_out_as_lines_without_its_secrets(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "harbour.zip"
-    count = write_zip(file, api.container.export_tenant(api.tenant_id))
+    count = write_zip(file, api.container.export_tenant(api.tenant_id, OPERATOR))
     with zipfile.ZipFile(file) as archive:
         found = {name: archive.read(name).decode().splitlines() for name in archive.namelist()}
     assert sum(map(len, found.values())) == count
@@ -40,9 +43,9 @@ def test_a_tenant_is_given_out_as_lines_without_its_secrets(api: Api, tmp_path: 
     assert "events.jsonl" in found
     assert "secret_hash" not in str(found)
     with pytest.raises(Invalid, match="exists already"):
-        write_zip(file, api.container.export_tenant(api.tenant_id))
+        write_zip(file, api.container.export_tenant(api.tenant_id, OPERATOR))
     with pytest.raises(NotFound):
-        api.container.export_tenant(api.container.ids().new())
+        api.container.export_tenant(api.container.ids().new(), OPERATOR)
 
 
 def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.Connection[Any]) -> None:
@@ -65,9 +68,9 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     browser = Browser(api.client.application)
     browser.send(made["url"].removeprefix(ORIGIN), {"name": "Ada Lovelace", "password": PASSWORD})
     user_id = next(m["user_id"] for m in api.get("/members")["items"] if m["email"] == "ada@example.org")
-    told = list(as_lines(api.container.export_person("Ada@Example.org")))
+    told = list(as_lines(api.container.export_person("Ada@Example.org", OPERATOR)))
     assert {json.loads(line)["kind"] for line in told} == {"users", "memberships", "sessions", "event_batches"}
-    api.container.erase_person("ada@example.org")
+    api.container.erase_person("ada@example.org", OPERATOR)
     assert browser.open("/account").status_code == 303
     dump = [
         str(superuser.execute(f"SELECT to_jsonb(t) FROM {table} t").fetchall())  # type: ignore[arg-type]  # noqa: S608
@@ -79,9 +82,9 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     api.container.seal_events()
     assert api.container.verify_events(api.tenant_id).fault is None
     with pytest.raises(NotFound):
-        api.container.erase_person("ada@example.org")
+        api.container.erase_person("ada@example.org", OPERATOR)
 
 
 def test_the_only_owner_of_a_tenant_is_not_erased_from_under_it(api: Api) -> None:
     with pytest.raises(Conflict, match="only owner of Harbour Books"):
-        api.container.erase_person(OWNER)
+        api.container.erase_person(OWNER, OPERATOR)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.people import LOCAL, Belonging, Session, hash_session_secret, lock_after
+from core.domain.people import LOCAL, Belonging, LocalAccount, Session, hash_session_secret, lock_after
 from core.domain.permissions import ROLE_PERMISSIONS
-from core.domain.tenants import Actor, User
+from core.domain.tenants import OPERATOR, Actor, User
 from core.errors import Forbidden, SignInFailed
 from ports.clock import Clock, Ids
+from ports.later import Later
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
 from ports.storage import UnitOfWork
@@ -48,23 +50,42 @@ def prove(
     hasher: PasswordHasher,
     uow: UnitOfWork,
     clock: Clock,
+    later: Later,
 ) -> User:
     """Whom the password is of. Raises `SignInFailed`, in the same words and after as long whether nobody has that
-    address, the password is wrong, or the account is locked."""
-    account = people.account(email.strip().lower())
+    address, the password is wrong, or the account is locked: what is to be noted then is left for later, since only of
+    somebody there is anything to note."""
+    account, now = people.account(email.strip().lower()), clock.now()
     right = hasher.verify(account.password_hash if account else None, password)
-    if account is None:
+    if account is None or account.locked(now) or not right:
+        if account is not None:
+            later(partial(_note_failure, account, caller, now, people=people, uow=uow))
         raise SignInFailed
-    now, user = clock.now(), people.user(account.user_id)
-    if account.locked(now) or not right:
-        if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
-            people.lock(user.id, lock_after(people.count_failure(user.id), now))
-        tell(EventType.SIGN_IN_FAILED, user, people.belongings(user.id), caller, {"via": LOCAL}, uow=uow)
-        raise SignInFailed
+    user = people.user(account.user_id)
     people.forget_failures(user.id)
     if hasher.outdated(account.password_hash):
         people.refresh_password(user.id, hasher.hash(password))
     return user
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """For who is known by more than the password that they give: they learn nothing by how long it takes."""
+    work()
+
+
+def _note_failure(
+    account: LocalAccount, caller: Caller, now: datetime, *, people: PeopleStorage, uow: UnitOfWork
+) -> None:
+    failures, until = 0, None
+    if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
+        failures = people.count_failure(account.user_id)
+        until = lock_after(failures, now)
+        people.lock(account.user_id, until)
+    user, belongings = people.user(account.user_id), people.belongings(account.user_id)
+    tell(EventType.SIGN_IN_FAILED, user, belongings, caller, {"via": LOCAL}, uow=uow)
+    if until is not None:
+        payload = {"failures": failures, "until": until.isoformat(timespec="seconds")}
+        tell(EventType.ACCOUNT_LOCKED, user, belongings, caller, payload, uow=uow)
 
 
 def let_in(
@@ -128,5 +149,25 @@ def person(user: User, belonging: Belonging, caller: Caller) -> Actor:
         role=belonging.role,
         request_id=caller.request_id,
         address=caller.address,
+        user_agent=caller.user_agent[:_LONGEST_AGENT],
+    )
+
+
+def operator(tenant_id: UUID, caller: Caller) -> Actor:
+    """Who runs the installation, at work in a tenant. It carries no permission: what needs one asks for a key."""
+    return _from_outside(OPERATOR, tenant_id, caller)
+
+
+def unknown(tenant_id: UUID, caller: Caller) -> Actor:
+    """Somebody who did not say who they are."""
+    return _from_outside("somebody", tenant_id, caller)
+
+
+def _from_outside(name: str, tenant_id: UUID, caller: Caller) -> Actor:
+    return Actor(
+        tenant_id=tenant_id,
+        name=name,
+        request_id=caller.request_id,
+        address=caller.address or None,
         user_agent=caller.user_agent[:_LONGEST_AGENT],
     )

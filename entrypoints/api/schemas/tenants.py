@@ -115,6 +115,7 @@ class ApiKeySchema(Schema):
     expires_at = fields.DateTime(allow_none=True)
     revoked_at = fields.DateTime(allow_none=True)
     last_used_at = fields.DateTime(allow_none=True)
+    operators = fields.Boolean(metadata={"description": "Whether the operator of the installation acts by it."})
 
 
 class IssuedKeySchema(ApiKeySchema):
