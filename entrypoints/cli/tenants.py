@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
+import structlog
 import typer
 
 from core.domain.permissions import Role
@@ -22,6 +23,7 @@ from entrypoints.cli.running import connected
 if TYPE_CHECKING:
     from entrypoints.container import Container
 
+log = structlog.get_logger()
 EXAMPLES = """Examples:
 
 \b
@@ -63,6 +65,8 @@ def erase(
 ) -> None:
     """Erase a tenant with all that it has, for good: its records, rules, people's places in it, and its log."""
     container().erase_tenant(tenant, name)
+    # Its own log went with it.
+    log.warning("tenant erased", tenant_id=str(tenant), by=at_command_line("tenants erase").user_agent)
     typer.echo("Erased.")
 
 
