@@ -24,6 +24,7 @@ from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
+from adapters.system.later import Background
 from core.domain.inventories import inventory_of
 from core.usecases import (
     accounts,
@@ -50,6 +51,7 @@ from core.usecases import (
     records,
     refit,
     relay,
+    retention,
     review,
     rule_preview,
     rule_runs,
@@ -58,6 +60,7 @@ from core.usecases import (
     secret_keys,
     sessions,
     sources,
+    support,
     sync,
     vectors,
     webhooks,
@@ -79,6 +82,7 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
+    later = providers.Singleton(Background)
     app_engine = providers.Singleton(
         engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
     )
@@ -169,6 +173,7 @@ class Container(containers.DeclarativeContainer):
         uow=uow,
         clock=clock,
         ids=ids,
+        later=later,
     )
     prove_second_factor = providers.Callable(
         second_factor.prove_second_factor,
@@ -216,13 +221,18 @@ class Container(containers.DeclarativeContainer):
     authenticate_token = providers.Callable(
         identity.authenticate_token, identities=identities, people=people, uow=uow, clock=clock, ids=ids
     )
-    enter_tenant = providers.Callable(sessions.enter_tenant, people=people)
+    enter_tenant = providers.Callable(sessions.enter_tenant, people=people, uow=uow)
     list_sessions = providers.Callable(sessions.list_sessions, people=people)
     end_session = providers.Callable(sessions.end_session, people=people, uow=uow, clock=clock)
     ask_for_reset = providers.Callable(
-        passwords.ask_for_reset, max_attempts=settings.provided.job_max_attempts, people=people, uow=uow, ids=ids
+        passwords.ask_for_reset,
+        max_attempts=settings.provided.job_max_attempts,
+        people=people,
+        uow=uow,
+        ids=ids,
+        later=later,
     )
-    reset_link = providers.Callable(passwords.reset_link, people=people, secrets=secrets, clock=clock)
+    reset_link = providers.Callable(passwords.reset_link, people=people, uow=uow, secrets=secrets, clock=clock)
     whose_link = providers.Callable(passwords.whose_link, people=people, secrets=secrets, clock=clock)
     reset_password = providers.Callable(
         passwords.reset_password,
@@ -244,7 +254,7 @@ class Container(containers.DeclarativeContainer):
         ids=ids,
     )
     export_tenant = providers.Callable(privacy_usecases.export_tenant, uow=uow, privacy=privacy)
-    export_person = providers.Callable(privacy_usecases.export_person, people=people, privacy=privacy)
+    export_person = providers.Callable(privacy_usecases.export_person, people=people, uow=uow, privacy=privacy)
     erase_tenant = providers.Callable(privacy_usecases.erase_tenant, uow=uow, privacy=privacy)
     erase_person = providers.Callable(privacy_usecases.erase_person, people=people, uow=uow, privacy=privacy)
     send_mail = providers.Callable(
@@ -256,6 +266,7 @@ class Container(containers.DeclarativeContainer):
         secrets=secrets,
         clock=clock,
     )
+    enter_as_operator = providers.Callable(support.enter_as_operator, uow=uow, clock=clock, ids=ids)
     change_tenant = providers.Callable(accounts.change_tenant, uow=uow)
     create_api_key = providers.Callable(accounts.create_api_key, uow=uow, clock=clock, ids=ids)
     rotate_api_key = providers.Callable(accounts.rotate_api_key, uow=uow, clock=clock, ids=ids)
@@ -563,6 +574,15 @@ class Container(containers.DeclarativeContainer):
         job_days=settings.provided.job_retention_days,
         system=system,
     )
+    expire_records = providers.Callable(
+        retention.expire_records,
+        refit_delay=settings.provided.refit_delay_seconds,
+        system=system,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    forget_callers = providers.Callable(retention.forget_callers, system=system)
     tend_vectors = providers.Callable(vectors.tend_vectors, homes=vector_homes)
     list_vector_homes = providers.Callable(vectors.list_vector_homes, homes=vector_homes)
     seal_events = providers.Callable(relay.seal_events, system=system)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 class PrivacyStorage(Protocol):
     def tenant_rows(self, tenant_id: UUID) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """(kind, row) of everything that the tenant has, kind by kind, as JSON; secrets and what is only derived from
-        the rest are left out. Lazily, as one snapshot."""
+        """(kind, row) of everything that the tenant has, kind by kind, as JSON, with the people who are its members,
+        and files as base64; secrets and what is only derived from the rest are left out. Lazily, as one snapshot."""
         ...
 
     def person_rows(self, user_id: UUID) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -226,6 +226,11 @@ class Records(Protocol):
         a `DELETED` event."""
         ...
 
+    def expire(self, before: date, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Removes, as `delete` does but without telling it, the next `limit` records by rising id, above `after`, that
+        occurred before that day; returns their ids, rising."""
+        ...
+
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         """Removes the records that the import added, with what hangs on them and a `DELETED` event each, but for those
         that a person decided since; returns (removed, kept). No tombstones: the same file may come again."""

@@ -66,8 +66,15 @@ class SystemStorage(Protocol):
         ...
 
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
-        """Drops payloads of imports and of webhooks that ended so long ago, sign-ins that nobody finished, jobs that
-        are done and sessions that are over, and idempotency keys; returns how many rows went. Dead jobs stay."""
+        """Drops payloads of imports and of webhooks that ended so long ago (or as long as their tenant keeps them, if
+        that is shorter), sign-ins that nobody finished, jobs that are done and sessions that are over, and idempotency
+        keys; returns how many rows went. Dead jobs stay."""
+        ...
+
+    def forget_callers(self, limit: int) -> int:
+        """Forgets who acted, from where and with which program, in events that are older than their tenant keeps that:
+        of so many transactions at most. Returns of how many. What was done stays told, and the chain of digests
+        whole."""
         ...
 
     def wait(self, seconds: float) -> None:

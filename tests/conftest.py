@@ -27,6 +27,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
+from tests.scoping import watch
 
 # How long an example takes, or is in the making, tells of the machine and what else it does. What must be fast has a
 # test of its own.
@@ -123,9 +124,11 @@ def database(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]])
 @pytest.fixture
 def engines(database: DatabaseUrls) -> Iterator[Engines]:
     made = Engines(app=create(database.app, pool_size=5), system=create(database.system, pool_size=2))
+    faults = watch(made.app)
     yield made
     made.app.dispose()
     made.system.dispose()
+    assert not faults, faults[0]
 
 
 @pytest.fixture

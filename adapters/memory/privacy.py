@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ class MemoryPrivacy:
         with self._store.lock:
             state = self._store.state(tenant_id)
             kept: Mapping[str, list[Any]] = {
+                "users": [user for user in state.users.values() if user.id in state.memberships],
                 "tenants": list(state.tenants.values()),
                 "memberships": list(state.memberships.values()),
                 "categories": list(state.categories.values()),
@@ -34,8 +36,11 @@ class MemoryPrivacy:
             users = [user for user in self._store.users.values() if user.id == user_id]
             tenants = [state for state in self._store.tenants.values() if user_id in state.memberships]
             members = [state.memberships[user_id] for state in tenants]
+            names = {name for user in users for name in (user.email, user.name)}
+            answers = [a for state in tenants for a in state.approvals.values() if a.decided_by in names]
         yield from (("users", as_json(asdict(user))) for user in users)
         yield from (("memberships", as_json(asdict(member))) for member in members)
+        yield from (("approvals", as_json(asdict(answer))) for answer in answers)
 
     def erase_tenant(self, tenant_id: UUID) -> None:
         with self._store.lock:
@@ -50,6 +55,9 @@ class MemoryPrivacy:
                 for id, approval in state.approvals.items():
                     if approval.decided_by in names:
                         state.approvals[id] = replace(approval, decided_by=_ERASED)
+                for id, record in state.records.items():
+                    trace = _without(names, record.record.reasoning_trace)
+                    state.records[id] = replace(record, record=replace(record.record, reasoning_trace=trace))
                 for id, batch in state.batches.items():
                     if batch.actor_id == user_id:
                         state.batches[id] = replace(batch, actor=_ERASED, address=None, user_agent=None)
@@ -61,3 +69,13 @@ class MemoryPrivacy:
                 del self._store.identities[key]
             for id in [s.id for s in self._store.sessions.values() if s.user_id == user_id]:
                 del self._store.sessions[id]
+
+
+def _without(names: Iterable[str], trace: Any) -> Any:
+    """A record's trace in which somebody else decided what these people did."""
+    written = json.dumps(trace)
+    for name in names:
+        quoted = json.dumps(name)[1:-1]
+        written = written.replace(f'"person:{quoted}"', f'"person:{_ERASED}"')
+        written = written.replace(f" by {quoted} at ", f" by {_ERASED} at ")
+    return json.loads(written)

@@ -161,12 +161,16 @@ class MemoryRecords:
             )
 
     def delete(self, id: UUID, version: int | None) -> None:
-        record = self.get(id)
-        check_version(record.version, version)
-        for external_id in (record.external_id, self._records[id].former_external_id):
-            if external_id is not None:
-                self._state.tombstones[record.connection_id, record.account, external_id] = self._at.now
+        check_version(self.get(id).version, version)
+        self._bury(id)
         self._remove(id, {})
+
+    def expire(self, before: date, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        old = sorted(id for id, kept in self._records.items() if kept.day < before and (after is None or id > after))
+        for id in old[:limit]:
+            self._bury(id)
+            self._remove(id, None)
+        return old[:limit]
 
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         imported = [kept.record for kept in self._records.values() if kept.record.import_id == import_id]
@@ -303,7 +307,14 @@ class MemoryRecords:
         day = self._at.now.astimezone(ZoneInfo(self._at.time_zone)).date()
         self._state.counts[day, stage, status] = self._state.counts.get((day, stage, status), 0) + 1
 
-    def _remove(self, id: UUID, about: Mapping[str, Any]) -> None:
+    def _bury(self, id: UUID) -> None:
+        kept = self._records[id]
+        for external_id in (kept.record.external_id, kept.former_external_id):
+            if external_id is not None:
+                self._state.tombstones[kept.record.connection_id, kept.record.account, external_id] = self._at.now
+
+    def _remove(self, id: UUID, about: Mapping[str, Any] | None) -> None:
+        """With what hangs on it, and an event unless `about` is None."""
         del self._records[id]
         for approval in [a for a in self._state.approvals.values() if a.record_id == id]:
             del self._state.approvals[approval.id]
@@ -312,7 +323,8 @@ class MemoryRecords:
         self._state.arrivals.pop(id, None)
         for key in [key for key in self._state.changes if key[1] == id]:
             del self._state.changes[key]
-        self._at.tell(NewEvent(type=EventType.DELETED, subject_id=id, payload=about))
+        if about is not None:
+            self._at.tell(NewEvent(type=EventType.DELETED, subject_id=id, payload=about))
 
 
 def _without_superseded(drafts: Sequence[StagedDraft]) -> Sequence[StagedDraft]:

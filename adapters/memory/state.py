@@ -89,6 +89,8 @@ class EventBatch:
     created_at: datetime
     events: tuple[NewEvent, ...]
     last_seq: int | None = None
+    erased: bool = False
+    """Whether who acted was taken out of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from core.domain.oauth import SignIn
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
 from ports.system import StreamStats
 
+DAY = 86_400.0
+
 
 class MemorySystem:
     def __init__(self, store: MemoryStore) -> None:
@@ -161,24 +163,44 @@ class MemorySystem:
             over = [s.id for s in sessions.values() if _before(s.ended_at or s.expires_at, now, job_seconds)]
             gone += len([sessions.pop(id) for id in over])
             for state in self._store.tenants.values():
-                ended = (i for i in state.imports.values() if _before(i.finished_at, now, payload_seconds))
+                kept = _kept_seconds(state, payload_seconds)
+                ended = (i for i in state.imports.values() if _before(i.finished_at, now, kept))
                 gone += sum(state.payloads.pop(i.id, None) is not None for i in ended)
                 stale = [key for key, sign_in in state.sign_ins.items() if sign_in.expires_at < now]
                 gone += len([state.sign_ins.pop(key) for key in stale])
-                read = (d for d in state.deliveries.values() if _before(d.finished_at, now, payload_seconds))
+                read = (d for d in state.deliveries.values() if _before(d.finished_at, now, kept))
                 gone += sum(state.messages.pop(d.id, None) is not None for d in read)
-                old_jobs = [
-                    kept.job.id
-                    for kept in state.jobs.values()
-                    if kept.job.status is JobStatus.DONE and _before(kept.job.finished_at, now, job_seconds)
-                ]
-                old_keys = [key for key, kept in state.responses.items() if _before(kept.created_at, now, key_seconds)]
+                jobs = [one.job for one in state.jobs.values() if one.job.status is JobStatus.DONE]
+                old_jobs = [job.id for job in jobs if _before(job.finished_at, now, job_seconds)]
+                old_keys = [key for key, one in state.responses.items() if _before(one.created_at, now, key_seconds)]
                 for id in old_jobs:
                     del state.jobs[id]
                 for key in old_keys:
                     del state.responses[key]
                 gone += len(old_jobs) + len(old_keys)
         return gone
+
+    def forget_callers(self, limit: int) -> int:
+        with self._store.lock:
+            told = [
+                (state, id, batch)
+                for state in self._store.tenants.values()
+                for tenant in state.tenants.values()
+                if (days := tenant.settings.log_retention_days) is not None
+                for id, batch in state.batches.items()
+                if batch.last_seq is not None and (batch.actor_id is not None or batch.user_agent is not None)
+                if not batch.erased and _before(batch.created_at, self._store.clock.now(), days * DAY)
+            ][:limit]
+            for state, id, batch in told:
+                by_program = batch.actor_id is None or batch.actor_id in state.api_keys
+                state.batches[id] = replace(
+                    batch,
+                    actor=batch.actor if by_program else "somebody",
+                    address=None,
+                    user_agent=None,
+                    erased=True,
+                )
+        return len(told)
 
     def wait(self, seconds: float) -> None:
         with self._store.lock:
@@ -280,6 +302,12 @@ def _sync_job(connection: Connection, id: UUID, import_id: UUID, max_attempts: i
         started_at=None,
         finished_at=None,
     )
+
+
+def _kept_seconds(state: TenantState, at_most: float) -> float:
+    """How long payloads of the tenant are kept."""
+    days = [tenant.settings.payload_retention_days for tenant in state.tenants.values()]
+    return min([at_most, *(kept * DAY for kept in days if kept is not None)])
 
 
 def _before(at: datetime | None, now: datetime, seconds: float) -> bool:

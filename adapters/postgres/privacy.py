@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, LargeBinary, Table, func, select, text
+from sqlalchemy import Column, ColumnElement, Connection, Engine, LargeBinary, Table, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from adapters.postgres.people_tables import identities, sessions
@@ -23,7 +23,12 @@ _DERIVED = frozenset(
     {"embeddings", "example_vectors", "example_vectors_shared", "ensembles", "idempotency_keys", "jobs"}
 )
 """What is made of the rest, or says nothing of the tenant."""
+_BYTES_OF_THEIRS = frozenset({("import_chunks", "data"), ("webhook_deliveries", "body")})
+"""What came in, as it came. All other bytes are secrets, digests or learned arrays, which are not given out."""
 _LOG = frozenset({"events", "event_batches"})
+
+
+_NAMED = text("SELECT kind, told FROM rows_that_name(:person) ORDER BY kind")
 
 
 class PostgresPrivacy:
@@ -37,6 +42,8 @@ class PostgresPrivacy:
         with passing_faults(), self._app.connect() as connection:
             connection = connection.execution_options(isolation_level="REPEATABLE READ", yield_per=1_000)
             set_tenant(connection, worker_actor(tenant_id))
+            members = select(memberships.c.user_id).where(memberships.c.tenant_id == tenant_id)
+            yield from _rows(connection, users, users.c.id.in_(members))
             for table in metadata.sorted_tables:
                 if table.name in TENANT_TABLES and table.name not in _DERIVED:
                     yield from _rows(connection, table, table.c.tenant_id == tenant_id)
@@ -49,6 +56,8 @@ class PostgresPrivacy:
             yield from _rows(connection, identities, identities.c.user_id == user_id)
             yield from _rows(connection, sessions, sessions.c.user_id == user_id)
             yield from _rows(connection, event_batches, event_batches.c.actor_id == user_id)
+            for row in connection.execute(_NAMED, {"person": user_id}):
+                yield row.kind, row.told
 
     def erase_tenant(self, tenant_id: UUID) -> None:
         for _ in range(_ROUNDS):
@@ -61,6 +70,8 @@ class PostgresPrivacy:
 
     def erase_person(self, user_id: UUID) -> None:
         with passing_faults(), self._system.connect() as connection:
+            while connection.execute(select(func.erase_traces(user_id, _AT_ONCE))).scalar_one():
+                connection.commit()
             connection.execute(select(func.erase_person(user_id)))
             connection.commit()
 
@@ -89,14 +100,23 @@ class PostgresPrivacy:
 def _deletion(table: Table) -> Any:
     key = ", ".join(column.name for column in table.primary_key.columns)
     return text(
-        f"DELETE FROM {table.name} WHERE ({key}) IN"  # noqa: S608 - of names in our tables
+        f"DELETE FROM {table.name} WHERE tenant_id = :tenant AND ({key}) IN"  # noqa: S608 - of names in our tables
         f" (SELECT {key} FROM {table.name} WHERE tenant_id = :tenant LIMIT :most)"
     )
 
 
 def _rows(connection: Connection, table: Table, where: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Bytes are secrets, digests or learned arrays: none is given out."""
-    told = [column for column in table.columns if not isinstance(column.type, LargeBinary)]
+    told = [_told(table, column) for column in table.columns if _is_told(table, column)]
     query = select(*told).where(where).order_by(*table.primary_key.columns)
     for row in connection.execute(query).mappings():
         yield table.name, {str(name): value for name, value in row.items()}
+
+
+def _is_told(table: Table, column: Column[Any]) -> bool:
+    return not isinstance(column.type, LargeBinary) or (table.name, column.name) in _BYTES_OF_THEIRS
+
+
+def _told(table: Table, column: Column[Any]) -> ColumnElement[Any]:
+    if (table.name, column.name) in _BYTES_OF_THEIRS:
+        return func.encode(column, "base64").label(column.name)
+    return column

@@ -238,5 +238,24 @@ UNDO_IMPORT = text("""
     )
     SELECT count(*) FROM removed
 """)
+EXPIRING = text("""
+    SELECT id FROM records
+    WHERE tenant_id = :tenant AND occurred_on < :before AND (CAST(:after AS uuid) IS NULL OR id > :after)
+    ORDER BY id LIMIT :limit
+""")
+
+EXPIRE = text("""
+    WITH gone AS (
+        DELETE FROM records WHERE tenant_id = :tenant AND id = ANY(:ids) AND occurred_on < :before
+        RETURNING id, connection_id, account, external_id, former_external_id
+    ), left_behind AS (
+        INSERT INTO record_tombstones (tenant_id, connection_id, account, external_id, deleted_at)
+        SELECT DISTINCT CAST(:tenant AS uuid), connection_id, account, known_as, now()
+        FROM gone CROSS JOIN unnest(ARRAY[external_id, former_external_id]) AS known_as
+        WHERE known_as IS NOT NULL
+        ON CONFLICT DO NOTHING
+    )
+    SELECT id FROM gone ORDER BY id
+""")
 # By itself, as it then sees what a refit told while the records were waited for.
 FORGET_ARRIVALS = text("DELETE FROM arrivals WHERE tenant_id = :tenant AND record_id = ANY(:ids)")

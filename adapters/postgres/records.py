@@ -234,6 +234,14 @@ class PostgresRecords:
         )
         self._events.append([NewEvent(type=EventType.DELETED, subject_id=id)])
 
+    def expire(self, before: date, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        of_tenant = {"tenant": self._tenant_id, "before": before}
+        ids = self._connection.execute(sql.EXPIRING, of_tenant | {"after": after, "limit": limit}).scalars().all()
+        self._connection.execute(run_sql.LOCK_APPROVALS_OF, {"tenant": self._tenant_id, "ids": ids})
+        gone = self._connection.execute(sql.EXPIRE, of_tenant | {"ids": ids}).scalars().all()
+        self._connection.execute(sql.FORGET_ARRIVALS, {"tenant": self._tenant_id, "ids": gone})
+        return gone
+
     def undo_import(self, import_id: UUID) -> tuple[int, int]:
         of_import = {"tenant": self._tenant_id, "import": import_id}
         self._connection.execute(sql.LOCK_APPROVALS_OF_IMPORT, of_import)

@@ -173,6 +173,12 @@ class PostgresSystem:
             connection.commit()
         return gone
 
+    def forget_callers(self, limit: int) -> int:
+        with passing_faults(), self._engine.connect() as connection:
+            forgotten: int = connection.execute(select(func.forget_callers(limit))).scalar_one()
+            connection.commit()
+        return forgotten
+
     def wait(self, seconds: float) -> None:
         try:
             if self._listener is None:

@@ -101,6 +101,7 @@ api_keys = Table(
     a_time("expires_at", null=True),
     a_time("revoked_at", null=True),
     a_time("last_used_at", null=True),
+    Column("operators", Boolean, nullable=False, server_default=text("false")),
     of_tenant(),
 )
 

@@ -63,6 +63,12 @@ event_batches = Table(
     Index("event_batches_sealed", "tenant_id", "last_seq", unique=True),
     Index("event_batches_of_actor", "actor_id", postgresql_where=text("actor_id IS NOT NULL")),
     Index("event_batches_unsealed", "tenant_id", "id", postgresql_where=text("last_seq IS NULL")),
+    Index(
+        "event_batches_of_somebody",
+        "tenant_id",
+        "created_at",
+        postgresql_where=text("head IS NOT NULL AND NOT erased AND (actor_id IS NOT NULL OR user_agent IS NOT NULL)"),
+    ),
 )
 
 events = Table(

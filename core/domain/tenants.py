@@ -14,10 +14,13 @@ from core.domain.permissions import GRANTABLE, Permission, Role
 from core.errors import Forbidden, Invalid
 
 DEFAULT_SOURCE_AGENT = "balance"
+OPERATOR = "operator"
+"""What the log calls who runs the installation."""
 STAGES = ("rules", "similarity", "llm")
 """Those that may decide without a person."""
 MAX_CAP = Decimal(10) ** 9
 CAP_DECIMALS = 8
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,10 @@ class TenantSettings:
     of the promise. `alone` are the stages that may decide without a person. `spot_check_share` is the random share of
     what was decided alone that goes to a person all the same. `llm_monthly_cap` is what the LLM may cost in a calendar
     month (UTC), in US dollars; None is no cap.
+
+    How many days something is kept: `payload_retention_days` what came in, as it came (or less, where the operator
+    keeps it shorter), `record_retention_days` records, from the day on when they occurred, `log_retention_days` in the
+    log, who acted and from where. None is for ever, of payloads as long as the operator keeps them.
     """
 
     default_currency: str = "EUR"
@@ -40,6 +47,9 @@ class TenantSettings:
     alone: tuple[str, ...] = STAGES
     spot_check_share: float = 0.02
     llm_monthly_cap: Decimal | None = None
+    payload_retention_days: int | None = None
+    record_retention_days: int | None = None
+    log_retention_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +143,10 @@ def check_settings(settings: TenantSettings) -> TenantSettings:
             raise Invalid(f"{name} lies between 0 and 1")
     if unknown := set(settings.alone) - set(STAGES):
         raise Invalid(f"alone names stages: {min(unknown)!r} is none of {', '.join(STAGES)}")
+    for name in ("payload_retention_days", "record_retention_days", "log_retention_days"):
+        days = getattr(settings, name)
+        if days is not None and not 1 <= days <= MOST_DAYS:
+            raise Invalid(f"{name} lies between 1 and {MOST_DAYS}")
     if len(settings.default_currency) != 3 or not settings.default_currency.isupper():
         raise Invalid("default_currency is an ISO 4217 code such as EUR")
     return replace(settings, llm_monthly_cap=_check_cap(settings.llm_monthly_cap))
@@ -163,6 +177,8 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    operators: bool = False
+    """Whether the operator acts by it: then that is who the log names."""
 
     def usable(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from core.domain import api_keys
 from core.domain.categories import Category
 from core.domain.defaults import default_categories, starter_rules
 from core.domain.events import EventType, NewEvent
-from core.domain.permissions import GRANTABLE, Permission, Role
+from core.domain.permissions import GRANTABLE, Role
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import (
     Actor,
@@ -26,6 +26,8 @@ from core.domain.tenants import (
     check_tenant,
 )
 from core.errors import Conflict, Invalid, Unauthenticated
+from core.usecases.shared.keys import IssuedKey, issue_key
+from core.usecases.shared.signing_in import Caller, operator
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
@@ -35,25 +37,18 @@ STARTER_PRIORITY = 1_000
 """Added to the priorities within the pack, so that a tenant's own rules (100 by default) are asked first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedKey:
-    """A new key and its written form, which is shown once and kept nowhere."""
-
-    key: ApiKey
-    secret: str = field(repr=False)
-
-
 def authenticate(bearer: str, *, system: SystemStorage, clock: Clock) -> ApiKey:
-    """The usable key that a bearer token names; raises `Unauthenticated`.
+    """The usable key that a bearer token names; raises `Unauthenticated`, whose `details["whose"]` are ids for the log.
 
     A token that is no key of ours costs no query, a wrong secret one, and none a slow hash.
     """
     key_id, secret = api_keys.read_key(bearer)
     key = system.find_api_key(key_id)
+    whose = {} if key is None else {"tenant_id": str(key.tenant_id), "api_key_id": str(key.id)}
     if key is None or not hmac.compare_digest(api_keys.hash_secret(secret), key.secret_hash):
-        raise Unauthenticated
+        raise Unauthenticated(whose=whose)
     if not key.usable(clock.now()):
-        raise Unauthenticated("this API key has expired or was revoked")
+        raise Unauthenticated("this API key has expired or was revoked", whose=whose)
     return key
 
 
@@ -73,7 +68,7 @@ def create_tenant(
     owner_email: str | None = None,
     owner_name: str = "",
     defaults: bool = True,
-    request_id: str | None = None,
+    caller: Caller | None = None,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -94,14 +89,13 @@ def create_tenant(
         created_at=now,
         version=1,
     )
-    operator = Actor(tenant_id=tenant.id, name="operator", request_id=request_id)
-    with uow.begin(operator) as tx:
+    with uow.begin(operator(tenant.id, caller or Caller(address="", user_agent=""))) as tx:
         tx.tenants.add(tenant)
         if owner_email:
             user = User(id=ids.new(), email=owner_email.strip().lower(), name=owner_name, created_at=now)
             tx.members.add(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
         keys = _add_defaults(tx, tenant, now, ids) if defaults else 0
-        issued = _issue(tx, tenant.id, "first key", GRANTABLE, None, now, ids)
+        issued = issue_key(tx, tenant.id, "first key", GRANTABLE, None, now, ids)
         tx.events.append([NewEvent(type=EventType.TENANT_CREATED, subject_id=tenant.id, payload={"categories": keys})])
         tx.commit()
     return tenant, issued
@@ -181,9 +175,19 @@ def change_tenant(
         )
         check_tenant(changed.name, changed.time_zone)
         tx.tenants.update(changed)
-        tx.events.append([NewEvent(type=EventType.TENANT_CHANGED, subject_id=tenant.id)])
+        payload = {"changed": _changes(tenant, changed)}
+        tx.events.append([NewEvent(type=EventType.TENANT_CHANGED, subject_id=tenant.id, payload=payload)])
         tx.commit()
     return get_tenant(actor, uow=uow)
+
+
+def _changes(before: Tenant, now: Tenant) -> list[str]:
+    """What of a tenant was changed, by name."""
+    settings = (f.name for f in fields(TenantSettings))
+    return [
+        *(name for name in ("name", "time_zone") if getattr(before, name) != getattr(now, name)),
+        *(name for name in settings if getattr(before.settings, name) != getattr(now.settings, name)),
+    ]
 
 
 def create_api_key(
@@ -209,35 +213,9 @@ def create_api_key(
     if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
         raise Invalid("expires_at is an instant with a time zone, in the future")
     with uow.begin(actor) as tx:
-        issued = _issue(tx, actor.tenant_id, name.strip(), granted, expires_at, now, ids)
+        issued = issue_key(tx, actor.tenant_id, name.strip(), granted, expires_at, now, ids)
         tx.commit()
     return issued
-
-
-def _issue(
-    tx: Transaction,
-    tenant_id: UUID,
-    name: str,
-    scopes: frozenset[Permission],
-    expires_at: datetime | None,
-    now: datetime,
-    ids: Ids,
-) -> IssuedKey:
-    key_id, secret = api_keys.make_key(ids.entropy(api_keys.ENTROPY_BYTES))
-    key = ApiKey(
-        id=ids.new(),
-        tenant_id=tenant_id,
-        key_id=key_id,
-        name=name,
-        secret_hash=api_keys.hash_secret(secret),
-        scopes=scopes,
-        created_at=now,
-        expires_at=expires_at,
-    )
-    tx.api_keys.add(key)
-    payload = {"scopes": sorted(s.value for s in scopes)}
-    tx.events.append([NewEvent(type=EventType.KEY_CREATED, subject_id=key.id, payload=payload)])
-    return IssuedKey(key=key, secret=api_keys.write_key(key_id, secret))
 
 
 def rotate_api_key(
@@ -253,9 +231,11 @@ def rotate_api_key(
             actor.require(scope)
         if not former.usable(now):
             raise Conflict("this API key has expired or was revoked: make another one")
+        if former.operators:
+            raise Conflict("the operator acts by this API key: it ends when it was said to")
         ends = former.expires_at
         tx.api_keys.expire(key_id, now + overlap)
-        issued = _issue(tx, actor.tenant_id, former.name, former.scopes, ends, now, ids)
+        issued = issue_key(tx, actor.tenant_id, former.name, former.scopes, ends, now, ids)
         payload = {"key_id": issued.key.id, "overlap_seconds": overlap.total_seconds()}
         tx.events.append([NewEvent(type=EventType.KEY_ROTATED, subject_id=key_id, payload=payload)])
         tx.commit()

@@ -39,7 +39,8 @@ def delete_connection(
             raise Conflict("a sync of this connection is under way")
         tokens = tx.oauth.get(connection_id)
         tx.connections.delete(connection_id, version)
-        tx.events.append([NewEvent(type=EventType.CONNECTION_DELETED, subject_id=connection_id)])
+        payload = {"secrets": list(connection.secrets)}
+        tx.events.append([NewEvent(type=EventType.CONNECTION_DELETED, subject_id=connection_id, payload=payload)])
         tx.commit()
     give_back_all(connection, tokens, host=host, secrets=secrets, provider=provider)
 
@@ -81,7 +82,7 @@ def disable_connection(
         # Told by an event of its own, instead of that of any pause.
         told = {"code": DISABLED, "message": f"by {actor.name}", "action": DISABLED_ACTION}
         note_health(tx, disabled, Health.PAUSED, **told, clock=clock, ids=ids)
-        payload = {"was": connection.health.value}
+        payload = {"was": connection.health.value, "secrets": list(connection.secrets)}
         tx.events.append([NewEvent(type=EventType.CONNECTION_DISABLED, subject_id=connection_id, payload=payload)])
         tx.commit()
     give_back_all(connection, tokens, host=host, secrets=secrets, provider=provider)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.categories import MAX_NAME
-from core.domain.connections import Connection, Totals, check_schedule, check_streams
+from core.domain.connections import Connection, Totals, check_schedule, check_streams, split_secrets
 from core.domain.events import EventType, NewEvent
 from core.domain.health import SIGN_IN_ACTION, Health, HealthEntry, LogLine
 from core.domain.oauth import OAuthTokens
@@ -85,7 +85,7 @@ def create_connection(
     connection = configured(new, manifest, given, secrets)
     with uow.begin(actor) as tx:
         tx.connections.add(connection)
-        payload = {"connector": connector}
+        payload = {"connector": connector, "secrets": list(connection.secrets)}
         tx.events.append([NewEvent(type=EventType.CONNECTION_CREATED, subject_id=connection.id, payload=payload)])
         tx.commit()
     return connection
@@ -111,6 +111,8 @@ def change_connection(
     Raises `NotFound`, `VersionMismatch`, `Invalid`, `Conflict`, and `PluginUnavailable` (config or schedule)."""
     tokens: OAuthTokens | None = None
     """Those that were dropped."""
+    entered: Sequence[str] = ()
+    """The secrets that were entered or removed, by name."""
     with uow.begin(actor) as tx:
         connection = tx.connections.get(connection_id, lock=True)
         if version is not None and connection.version != version:
@@ -121,6 +123,7 @@ def change_connection(
             changed = replace(changed, streams=check_streams(None if streams is None else tuple(streams)))
         if "config" in changes:
             manifest = manifest_of(connection.connector, host)
+            entered = sorted(split_secrets(changes["config"], manifest.secret_fields())[1])
             whole, elsewhere = merged_config(connection, manifest, changes["config"], host, secrets)
             changed = configured(changed, manifest, whole, secrets)
             if connection.disabled_at is None:
@@ -143,7 +146,7 @@ def change_connection(
             note_health(tx, changed, connection.health, **told, clock=clock, ids=ids)
         elif changed.health is not connection.health:
             note_health(tx, changed, connection.health, code="changed", clock=clock, ids=ids)
-        payload = {"changed": sorted(changes)}
+        payload = {"changed": sorted(changes), "secrets": entered}
         tx.events.append([NewEvent(type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload=payload)])
         tx.commit()
     give_back_all(connection, tokens, host=host, secrets=secrets, provider=provider)

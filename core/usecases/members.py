@@ -21,7 +21,7 @@ from core.errors import Conflict
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
 from core.usecases.shared.new_password import hash_new
-from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, prove
+from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, at_once, prove
 from ports.clock import Clock, Ids
 from ports.mail import Mailer
 from ports.passwords import PasswordHasher
@@ -153,7 +153,7 @@ def accept_invitation(
     email, now = invitation.email, clock.now()
     known = people.account(email) is not None
     if known:
-        prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+        prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
     hashed = "" if known else hash_new(password, email, name, hasher)
     user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
     joined = join(invitation, user, caller, uow=uow, clock=clock)

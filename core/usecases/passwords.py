@@ -3,42 +3,76 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
-from core.domain.events import EventType
+from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
 from core.domain.people import LOCAL
-from core.domain.tenants import User, worker_actor
+from core.domain.tenants import Actor, User, worker_actor
 from core.errors import LinkInvalid, NotFound
 from core.usecases.shared.links import PASSWORD, fingerprint, password_token, read_link
 from core.usecases.shared.new_password import hash_new
-from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, let_in, prove, tell
+from core.usecases.shared.signing_in import (
+    Caller,
+    HalfWay,
+    IssuedSession,
+    admit,
+    at_once,
+    let_in,
+    operator,
+    prove,
+    tell,
+    unknown,
+)
 from ports.clock import Clock, Ids
+from ports.later import Later
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
 from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 
-def ask_for_reset(email: str, *, max_attempts: int, people: PeopleStorage, uow: UnitOfWork, ids: Ids) -> None:
-    """Queues a mail with a link, if somebody has that address and is a member anywhere; says nothing of whether."""
-    user = people.user_of_email(email.strip().lower())
-    here = next(iter(people.belongings(user.id)), None) if user is not None else None
-    if user is None or here is None:
+def ask_for_reset(
+    email: str, caller: Caller, *, max_attempts: int, people: PeopleStorage, uow: UnitOfWork, ids: Ids, later: Later
+) -> None:
+    """Queues a mail with a link, if somebody has that address and is a member anywhere; says nothing of whether, nor by
+    how long it takes."""
+    later(partial(_queue_reset, email.strip().lower(), caller, max_attempts, people=people, uow=uow, ids=ids))
+
+
+def _queue_reset(
+    email: str, caller: Caller, max_attempts: int, *, people: PeopleStorage, uow: UnitOfWork, ids: Ids
+) -> None:
+    user = people.user_of_email(email)
+    belongings = people.belongings(user.id) if user is not None else ()
+    if user is None or not belongings:
         return
     payload = {"mail": PASSWORD, "user_id": str(user.id)}
-    with uow.begin(worker_actor(here.tenant_id)) as tx:
+    with uow.begin(worker_actor(belongings[0].tenant_id)) as tx:
         tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=payload, max_attempts=max_attempts)])
         tx.commit()
+    for one in belongings:
+        _tell_of_link(unknown(one.tenant_id, caller), user, uow)
 
 
-def reset_link(email: str, *, people: PeopleStorage, secrets: SecretBox, clock: Clock) -> str:
-    """The token of a link that sets the password of who has that address, for the operator to pass on. Raises
-    `NotFound`."""
+def reset_link(
+    email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, secrets: SecretBox, clock: Clock
+) -> str:
+    """The token of a link that sets the password of who has that address, for the operator to pass on; their tenants
+    are told. Raises `NotFound`."""
     user = people.user_of_email(email.strip().lower())
     if user is None:
         raise NotFound("nobody has this e-mail address")
+    for one in people.belongings(user.id):
+        _tell_of_link(operator(one.tenant_id, caller), user, uow)
     return password_token(user, people.account(user.email), clock.now(), secrets)
+
+
+def _tell_of_link(actor: Actor, user: User, uow: UnitOfWork) -> None:
+    with uow.begin(actor) as tx:
+        tx.events.append([NewEvent(type=EventType.PASSWORD_LINK_MADE, subject_id=user.id)])
+        tx.commit()
 
 
 def reset_password(
@@ -89,7 +123,7 @@ def change_password(
     ids: Ids,
 ) -> IssuedSession:
     """Ends all sessions of the person and begins one. Raises `SignInFailed` where `present` is not their password."""
-    prove(user.email, present, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+    prove(user.email, present, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
     people.put_password(user.id, hash_new(password, user.email, user.name, hasher), clock.now())
     tell(EventType.PASSWORD_CHANGED, user, people.belongings(user.id), caller, {"by": "password"}, uow=uow)
     lasts = timedelta(seconds=lasts_seconds)

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from core.domain.events import EventType, NewEvent
+from core.domain.people import Belonging
 from core.domain.permissions import Role
 from core.domain.tenants import User, worker_actor
 from core.errors import Conflict, NotFound
+from core.usecases.shared.signing_in import Caller, operator
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
 from ports.storage import UnitOfWork
 
 
 def export_tenant(
-    tenant_id: UUID, *, uow: UnitOfWork, privacy: PrivacyStorage
+    tenant_id: UUID, caller: Caller, *, uow: UnitOfWork, privacy: PrivacyStorage
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(kind, row) of everything that the tenant has. Raises `NotFound`."""
-    with uow.begin(worker_actor(tenant_id)) as tx:
+    """(kind, row) of everything that the tenant has, which is told first. Raises `NotFound`."""
+    with uow.begin(operator(tenant_id, caller)) as tx:
         tx.tenants.get()
+        tx.events.append([NewEvent(type=EventType.EXPORTED, subject_id=tenant_id, payload={"what": "tenant"})])
+        tx.commit()
     return privacy.tenant_rows(tenant_id)
 
 
 def export_person(
-    email: str, *, people: PeopleStorage, privacy: PrivacyStorage
+    email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(kind, row) of everything that names the person. Raises `NotFound`."""
-    return privacy.person_rows(_person(email, people).id)
+    """(kind, row) of everything that names the person; their tenants are told first. Raises `NotFound`."""
+    user = _person(email, people)
+    told = NewEvent(type=EventType.EXPORTED, subject_id=user.id, payload={"what": "person"})
+    _tell(told, people.belongings(user.id), caller, uow)
+    return privacy.person_rows(user.id)
 
 
 def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: PrivacyStorage) -> None:
@@ -39,15 +47,26 @@ def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: Privac
     privacy.erase_tenant(tenant_id)
 
 
-def erase_person(email: str, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage) -> None:
-    """Erases what proves and names the person, in all tenants. Raises `NotFound`, or `Conflict` for the only owner of
-    one."""
+def erase_person(
+    email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage
+) -> None:
+    """Erases what proves and names the person, in all tenants, which are told by their id. Raises `NotFound`, or
+    `Conflict` for the only owner of one."""
     user = _person(email, people)
-    for one in people.belongings(user.id):
+    belongings = people.belongings(user.id)
+    for one in belongings:
         with uow.begin(worker_actor(one.tenant_id)) as tx:
             if one.role is Role.OWNER and tx.members.owners() == 1:
                 raise Conflict(f"they are the only owner of {one.tenant_name}: make another one, or erase the tenant")
     privacy.erase_person(user.id)
+    _tell(NewEvent(type=EventType.PERSON_ERASED, subject_id=user.id), belongings, caller, uow)
+
+
+def _tell(event: NewEvent, belongings: Iterable[Belonging], caller: Caller, uow: UnitOfWork) -> None:
+    for one in belongings:
+        with uow.begin(operator(one.tenant_id, caller)) as tx:
+            tx.events.append([event])
+            tx.commit()
 
 
 def _person(email: str, people: PeopleStorage) -> User:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
 
 from core.domain.category_changes import with_living_categories
+from core.domain.events import EventType, NewEvent
 from core.domain.records import Record
 from core.domain.tenants import Actor
 from core.usecases.shared.present import present_filter
 from ports.storage import RecordFilter, UnitOfWork
 
 EXPORT_PAGE = 2_000
+_NAMES_SOMEBODY = ("text", "account")
 
 
 def list_records(
@@ -29,7 +31,21 @@ def list_records(
 
 
 def export_records(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """All matching records, page by page, each page in a transaction of its own."""
+    """All matching records, page by page, each page in a transaction of its own. It is told before the first one goes
+    out: by which filters (of what may name somebody, only that there is one), and how many records there are then."""
+    with uow.begin(actor) as tx:
+        filters = {
+            f.name: True if f.name in _NAMES_SOMEBODY else getattr(where, f.name)
+            for f in fields(where)
+            if getattr(where, f.name) not in (None, ())
+        }
+        told = {"what": "records", "records": tx.records.count(present_filter(tx, where)), "filters": filters}
+        tx.events.append([NewEvent(type=EventType.EXPORTED, payload=told)])
+        tx.commit()
+    return _pages(actor, where, uow)
+
+
+def _pages(actor: Actor, where: RecordFilter, uow: UnitOfWork) -> Iterator[Sequence[Mapping[str, Any]]]:
     after: UUID | None = None
     while page := list_records(actor, where, uow=uow, after=after, limit=EXPORT_PAGE):
         yield page

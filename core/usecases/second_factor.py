@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from core.domain.events import EventType
+from core.domain.events import EventType, NewEvent
 from core.domain.people import (
     ENROLMENT_TIME,
     LOCAL,
@@ -21,7 +21,17 @@ from core.domain.people import (
 from core.domain.tenants import User
 from core.errors import CodeWrong, Conflict, LinkInvalid, NotFound
 from core.usecases.shared.links import ENROLMENT, HALF_WAY, fingerprint, read_link, write_link
-from core.usecases.shared.signing_in import Caller, IssuedSession, count_wrong, factor_context, let_in, prove, tell
+from core.usecases.shared.signing_in import (
+    Caller,
+    IssuedSession,
+    at_once,
+    count_wrong,
+    factor_context,
+    let_in,
+    operator,
+    prove,
+    tell,
+)
 from ports.clock import Clock, Ids
 from ports.one_time_codes import OneTimeCodes
 from ports.passwords import PasswordHasher
@@ -76,7 +86,7 @@ def add_second_factor(
     says = read_link(ENROLMENT, token, clock.now(), secrets)
     if says["user_id"] != str(user.id):
         raise LinkInvalid
-    prove(user.email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+    prove(user.email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
     account = people.account(user.email)
     if account is None or account.second_factor is not None:
         raise Conflict("you have a second factor already: remove it first")
@@ -145,14 +155,19 @@ def remove_second_factor(
     if account is None or account.second_factor is None:
         raise NotFound("you have no second factor")
     _take(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
-    _remove(user, caller, "code", people=people, uow=uow)
+    people.remove_second_factor(user.id)
+    tell(EventType.SECOND_FACTOR_REMOVED, user, people.belongings(user.id), caller, {}, uow=uow)
 
 
 def drop_second_factor(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork) -> None:
     """By the operator, for who lost it with all recovery codes and was recognised otherwise. Raises `NotFound`."""
     user = people.user_of_email(email.strip().lower())
-    if user is None or not _remove(user, caller, "operator", people=people, uow=uow):
+    if user is None or not people.remove_second_factor(user.id):
         raise NotFound("nobody has this e-mail address and a second factor")
+    for one in people.belongings(user.id):
+        with uow.begin(operator(one.tenant_id, caller)) as tx:
+            tx.events.append([NewEvent(type=EventType.SECOND_FACTOR_REMOVED, subject_id=user.id)])
+            tx.commit()
 
 
 def _take(
@@ -178,12 +193,5 @@ def _take(
                 payload = {"left": len(account.recovery) - 1}
                 tell(EventType.RECOVERY_CODE_USED, user, people.belongings(user.id), caller, payload, uow=uow)
             return
-    count_wrong(account, caller, {"via": "second factor"}, people=people, uow=uow, now=now)
+    count_wrong(account, caller, "second factor", now, people=people, uow=uow)
     raise CodeWrong
-
-
-def _remove(user: User, caller: Caller, by: str, *, people: PeopleStorage, uow: UnitOfWork) -> bool:
-    removed = people.remove_second_factor(user.id)
-    if removed:
-        tell(EventType.SECOND_FACTOR_REMOVED, user, people.belongings(user.id), caller, {"by": by}, uow=uow)
-    return removed

@@ -12,6 +12,7 @@ from core.domain.tenants import Actor, User
 from core.errors import NotFound, Unauthenticated
 from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, person, prove, tell
 from ports.clock import Clock, Ids
+from ports.later import Later
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
 from ports.secrets import SecretBox
@@ -30,10 +31,11 @@ def sign_in(
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
+    later: Later,
 ) -> IssuedSession | HalfWay:
     """A session for whom the password is of, or half of the way to it. Raises `SignInFailed`, or `Forbidden` for
     a member of no tenant."""
-    user = prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock)
+    user = prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=later)
     lasts = timedelta(seconds=lasts_seconds)
     return admit(user, caller, lasts=lasts, uow=uow, people=people, secrets=secrets, clock=clock, ids=ids)
 
@@ -57,11 +59,15 @@ def open_session(
     return session, person(user, here, caller), user, belongings
 
 
-def enter_tenant(session: Session, tenant_id: UUID, *, people: PeopleStorage) -> None:
-    """Goes on in another tenant of the person's. Raises `NotFound` for one that is not theirs."""
-    if tenant_id not in {one.tenant_id for one in people.belongings(session.user_id)}:
+def enter_tenant(session: Session, tenant_id: UUID, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork) -> None:
+    """Goes on in another tenant of the person's, which is told as of a sign-in. Raises `NotFound` for one that is not
+    theirs."""
+    there = [one for one in people.belongings(session.user_id) if one.tenant_id == tenant_id]
+    if not there:
         raise NotFound("this tenant does not exist")
     people.enter_tenant(session.id, tenant_id)
+    payload = {"session_id": session.id, "via": session.via}
+    tell(EventType.SIGNED_IN, people.user(session.user_id), there, caller, payload, uow=uow)
 
 
 def list_sessions(user_id: UUID, *, people: PeopleStorage) -> Sequence[Session]:

@@ -14,7 +14,7 @@ import structlog
 from flask import Flask, current_app, g, request
 
 from core.domain.permissions import Permission
-from core.domain.tenants import DEFAULT_SOURCE_AGENT, Actor
+from core.domain.tenants import DEFAULT_SOURCE_AGENT, OPERATOR, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
 from core.usecases.shared.signing_in import Caller
 from entrypoints.api.limits import count_person
@@ -93,7 +93,11 @@ def authorise() -> None:
             raise Forbidden("the operator's key opens the operator's routes only: use an API key of a tenant")
         g.operator = True
         return
-    actor = _person(token) if token.count(".") == 2 else _program(token)
+    try:
+        actor = _person(token) if token.count(".") == 2 else _program(token)
+    except (Unauthenticated, Forbidden) as error:
+        log.warning("credential refused", reason=str(error), address=caller().address, **error.details.get("whose", {}))
+        raise
     if access.permission is Permission.OPERATOR:
         raise NotFound
     structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id))
@@ -115,7 +119,7 @@ def _program(token: str) -> Actor:
     key, here = container().authenticate(token), caller()
     return Actor(
         tenant_id=key.tenant_id,
-        name=f"key {key.name}",
+        name=OPERATOR if key.operators else f"key {key.name}",
         permissions=key.scopes,
         api_key_id=key.id,
         source_agent=_source_agent(),

@@ -85,6 +85,7 @@ def register(app: Flask, settings: Settings) -> None:
             response.headers["RateLimit-Reset"] = str(seconds)
             if response.status_code == 429:
                 response.headers["Retry-After"] = str(seconds)
+                log.warning("limit reached", limit=str(limit.limit), address=address(), endpoint=request.endpoint)
         return response
 
     rules = {

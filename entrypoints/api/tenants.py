@@ -12,7 +12,7 @@ from core.domain.permissions import Permission
 from core.domain.tenants import Actor, Tenant, TenantSettings
 from core.errors import Invalid
 from entrypoints.api import idempotency
-from entrypoints.api.auth import needs
+from entrypoints.api.auth import caller, needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.responses import if_match, page, tagged
 from entrypoints.api.schemas.base import AfterSchema, page_of
@@ -33,13 +33,13 @@ blp = Blueprint("tenants", "The caller and their tenant; all tenants, for the op
 @blp.answer(200, MeSchema)
 def me() -> dict[str, Any]:
     """Who the key speaks for, and what it may do."""
-    caller = actor()
+    here = actor()
     return {
-        "tenant": container().get_tenant(caller),
-        "name": caller.name,
-        "api_key_id": caller.api_key_id,
-        "scopes": sorted(caller.permissions),
-        "source_agent": caller.source_agent,
+        "tenant": container().get_tenant(here),
+        "name": here.name,
+        "api_key_id": here.api_key_id,
+        "scopes": sorted(here.permissions),
+        "source_agent": here.source_agent,
     }
 
 
@@ -91,7 +91,7 @@ def create_tenant(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
     if idempotency.key() is not None:
         raise Invalid("Idempotency-Key is kept by tenant: there is none yet, so it can't be honoured here")
     settings = TenantSettings(**_settings(body.pop("settings", {})))
-    tenant, issued = container().create_tenant(**body, settings=settings, request_id=g.request_id)
+    tenant, issued = container().create_tenant(**body, settings=settings, caller=caller())
     tagged(tenant.version)
     answer = {"tenant": tenant, "key": issued.key, "api_key": issued.secret}
     return answer, {"Location": f"/api/v1/tenants/{tenant.id}"}

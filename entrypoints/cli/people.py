@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from core.domain.permissions import Role
-from core.domain.tenants import Actor
-from core.usecases.shared.signing_in import Caller
+from core.usecases.shared.signing_in import operator
+from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.tenants import as_lines, container
 
 EXAMPLES = """Examples:
@@ -38,7 +39,8 @@ def root(context: typer.Context) -> None:
 def password(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
     """Print a link that sets somebody's password, once and within the hour."""
     services = container()
-    typer.echo(f"{services.settings().public_url}/password/{services.reset_link(email)}")
+    token = services.reset_link(email, at_command_line("people password"))
+    typer.echo(f"{services.settings().public_url}/password/{token}")
 
 
 @app.command()
@@ -49,9 +51,9 @@ def invite(
 ) -> None:
     """Print a link that makes somebody a member of a tenant, within a week."""
     services = container()
-    operator = Actor(tenant_id=tenant, name="operator", role=Role.OWNER)
-    services.get_tenant(operator)
-    token = services.invitation_link(services.invite(operator, email, role))
+    inviting = replace(operator(tenant, at_command_line("people invite")), role=Role.OWNER)
+    services.get_tenant(inviting)
+    token = services.invitation_link(services.invite(inviting, email, role))
     typer.echo(f"{services.settings().public_url}/invitations/{token}")
 
 
@@ -63,7 +65,7 @@ def second_factor(
     """Say whether somebody has a second factor; remove it for who lost it with all recovery codes."""
     services = container()
     if remove:
-        services.drop_second_factor(email, Caller(address="", user_agent="sortation people"))
+        services.drop_second_factor(email, at_command_line("people second-factor"))
         typer.echo("Removed: their password alone lets them in now.")
         return
     account = services.people().account(email.strip().lower())
@@ -73,12 +75,12 @@ def second_factor(
 @app.command()
 def export(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
     """Print everything that names somebody, as JSON lines."""
-    for line in as_lines(container().export_person(email)):
+    for line in as_lines(container().export_person(email, at_command_line("people export"))):
         typer.echo(line)
 
 
 @app.command()
 def erase(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
     """Erase what proves and names somebody, in all tenants, for good. What they decided stays, as somebody's."""
-    container().erase_person(email)
+    container().erase_person(email, at_command_line("people erase"))
     typer.echo("Erased.")

@@ -1,4 +1,4 @@
-"""`sortation tenants`: what is kept of a tenant, given out or erased."""
+"""`sortation tenants`: the operator in a tenant, and what is kept of it, given out or erased."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
+import structlog
 import typer
 
+from core.domain.permissions import Role
 from core.errors import Invalid
+from core.usecases.support import MOST_MINUTES
 from entrypoints.cli.files import quiet_settings
+from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.running import connected
 
 if TYPE_CHECKING:
     from entrypoints.container import Container
 
+log = structlog.get_logger()
 EXAMPLES = """Examples:
 
 \b
   sortation tenants export 0192f0c1-... harbour.zip         everything, a file of JSON lines for each kind of thing
   sortation tenants erase 0192f0c1-... --name "Harbour Books"
+  sortation tenants enter 0192f0c1-... --minutes 15 --reason "Ticket 4711: imports fail"
+                                                            a key to look around with, which the tenant sees
 """
 
 app = typer.Typer(
-    help="Give out or erase what is kept of a tenant.",
+    help="Enter a tenant, or give out or erase what is kept of it.",
     epilog=EXAMPLES,
     no_args_is_help=False,
     rich_markup_mode=None,
@@ -46,7 +53,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE.zip")],
 ) -> None:
     """Write everything that a tenant has into a ZIP of JSON lines. Secrets are left out."""
-    rows = container().export_tenant(tenant)
+    rows = container().export_tenant(tenant, at_command_line("tenants export"))
     count = write_zip(file, rows)
     typer.echo(f"{count} rows are in {file}.")
 
@@ -58,7 +65,22 @@ def erase(
 ) -> None:
     """Erase a tenant with all that it has, for good: its records, rules, people's places in it, and its log."""
     container().erase_tenant(tenant, name)
+    # Its own log went with it.
+    log.warning("tenant erased", tenant_id=str(tenant), by=at_command_line("tenants erase").user_agent)
     typer.echo("Erased.")
+
+
+@app.command()
+def enter(
+    tenant: Annotated[UUID, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option("--reason", help="Why: the tenant reads it.")],
+    role: Annotated[Role, typer.Option("--role", help="What you may do, but for keys and members.")] = Role.VIEWER,
+    minutes: Annotated[int, typer.Option("--minutes", help=f"For how long, at most {MOST_MINUTES}.")] = 15,
+) -> None:
+    """Print an API key of a tenant, to help there. The tenant sees it, may revoke it, and reads what was done by it."""
+    here = at_command_line("tenants enter")
+    issued = container().enter_as_operator(tenant, role, here, minutes=minutes, reason=reason)
+    typer.echo(issued.secret)
 
 
 def write_zip(file: Path, rows: Iterator[tuple[str, Mapping[str, Any]]]) -> int:

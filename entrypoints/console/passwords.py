@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Thread
-
-import structlog
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
@@ -13,10 +10,8 @@ from entrypoints.api.auth import caller
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, open_page
-from entrypoints.container import Container
 
 blp = Blueprint("passwords", __name__)
-log = structlog.get_logger("sortation.console")
 
 
 @blp.get("/password")
@@ -32,7 +27,7 @@ def forgotten_page() -> str:
 def forgotten() -> str:
     """Says the same, as soon, whether or not somebody has that address."""
     _check_served()
-    Thread(target=_ask, args=(container(), request.form.get("email", "")), name="reset", daemon=True).start()
+    container().ask_for_reset(request.form.get("email", ""), caller())
     return render_template("forgotten.html", sent=True)
 
 
@@ -59,10 +54,3 @@ def set_password(token: str) -> tuple[str, int] | Response:
 def _check_served() -> None:
     if container().settings().local_accounts == "off" or container().mailer() is None:
         raise NotFound
-
-
-def _ask(services: Container, email: str) -> None:
-    try:
-        services.ask_for_reset(email)
-    except Exception:
-        log.exception("a link for a password could not be queued")

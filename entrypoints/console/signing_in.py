@@ -53,7 +53,7 @@ def sign_out() -> Response:
 @blp.post("/enter/<uuid:tenant_id>")
 @signed_in
 def enter_tenant(tenant_id: UUID) -> Response:
-    container().enter_tenant(known()[0], tenant_id)
+    container().enter_tenant(known()[0], tenant_id, caller())
     return redirect("/", 303)
 
 

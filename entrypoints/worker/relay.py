@@ -1,4 +1,5 @@
-"""The relay process: publish, seal, reap, until told to stop; and beside that, tend where vectors live."""
+"""The relay process: publish, seal, reap, until told to stop; and beside that, tend where vectors live, and remove what
+tenants no longer want to be kept."""
 
 from __future__ import annotations
 
@@ -21,12 +22,15 @@ MODELS_SECONDS = 60.0
 """How often it looks whether another model is to take over."""
 TEND_SECONDS = 600.0
 """How often it looks whose vectors live in the wrong place."""
+EXPIRE_SECONDS = 3_600.0
+"""How often it looks what tenants no longer want to be kept."""
 
 
 def run_relay(container: Container, stop: Event) -> None:
     """Returns when `stop` is set. A database or broker that is away is waited for."""
-    # Beside the rest, since an index takes minutes; whatever is cut off at the end is carried on by the next.
+    # Beside the rest, since an index or very many records take minutes; what is cut off is carried on by the next.
     Thread(target=_tend, args=(container, stop), name="vectors", daemon=True).start()
+    Thread(target=_expire, args=(container, stop), name="retention", daemon=True).start()
     reap_every = min(container.settings().lease_seconds, container.settings().republish_after_seconds) / 3
     next_reap = next_sweep = next_models = 0.0
     while not stop.is_set():
@@ -68,6 +72,18 @@ def _tend(container: Container, stop: Event) -> None:
         except Exception:
             log.exception("vectors could not be tended")
         stop.wait(TEND_SECONDS)
+
+
+def _expire(container: Container, stop: Event) -> None:
+    while not stop.is_set():
+        try:
+            records, callers = container.expire_records(), container.forget_callers()
+            log.info("expired", records=records, callers=callers)
+        except Transient as error:
+            log.warning("retention waits", error=str(error))
+        except Exception:
+            log.exception("what was to go could not be removed")
+        stop.wait(EXPIRE_SECONDS)
 
 
 def _turn(container: Container, *, reap: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -25,6 +26,7 @@ from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
 from tests.contract.storage import Storage
+from tests.scoping import watch
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -55,6 +57,16 @@ def postgres_storage(kept_storage: tuple[Storage, psycopg.Connection]) -> Storag
     return storage
 
 
+@pytest.fixture
+def unguarded_storage(kept_storage: tuple[Storage, psycopg.Connection], postgres_storage: Storage) -> Iterator[Storage]:
+    """The same, asked by a superuser, whom no policy holds: what stays apart does so by what repositories ask for."""
+    known = kept_storage[1].info
+    url = f"postgresql://{known.user}@/{known.dbname}?host={known.host}&port={known.port}"
+    engine = create(url, pool_size=2)
+    yield replace(postgres_storage, uow=PostgresUnitOfWork(engine, SystemIds()))
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def kept_storage(
     fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]],
@@ -62,6 +74,7 @@ def kept_storage(
     with fresh_database() as urls, psycopg.connect(urls.superuser, autocommit=True) as superuser:
         superuser.execute("SET session_replication_role = replica")  # references are not checked while emptying
         app, system = create(urls.app, pool_size=5), create(urls.system, pool_size=2)
+        faults = watch(app)
         listening = PostgresSystem(system, SystemIds())
         yield (
             Storage(
@@ -76,3 +89,4 @@ def kept_storage(
         listening.close()
         app.dispose()
         system.dispose()
+    assert not faults, faults[0]

@@ -20,6 +20,7 @@ from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from core.usecases.shared.signing_in import at_once
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.settings import Settings, load_settings
@@ -31,6 +32,7 @@ from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
 from tests.integration.rule_support import SHOPS, bring
 from tests.integration.sync_support import Shop, TestHost
+from tests.scoping import watch
 from tests.stubs.llm_server import LlmStub
 
 
@@ -74,6 +76,7 @@ def make_container(
     """Containers on the test's database; keyword arguments are settings."""
     monkeypatch.setattr("entrypoints.chosen.OnnxEmbedder", lambda: local_embedder)
     made: list[Container] = []
+    faults: list[list[str]] = []
 
     def make(**changed: Any) -> Container:
         settings = replace(
@@ -84,7 +87,9 @@ def make_container(
             **_QUICK | changed,
         )
         made.append(Container(settings=settings))
+        made[-1].later.override(providers.Object(at_once))
         made[-1].host.override(providers.Callable(host_of, settings))
+        faults.extend(watch(engine) for engine in (made[-1].app_engine(), made[-1].renewal_engine()))
         return made[-1]
 
     yield make
@@ -92,6 +97,7 @@ def make_container(
         container.app_engine().dispose()
         container.system_engine().dispose()
         container.renewal_engine().dispose()
+    assert not any(faults), faults
 
 
 @pytest.fixture

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
-from adapters.postgres.tables import TENANT_TABLES
+from adapters.postgres.tables import GLOBAL_TABLES, TENANT_TABLES
+from core.domain.approvals import Answer, Verdict
+from core.domain.permissions import GRANTABLE, Role
+from core.domain.proposals import ProposalStatus
+from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid, NotFound
 from entrypoints.api.app import create_app
+from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.tenants import as_lines, write_zip
 from entrypoints.container import Container
-from tests.integration.api_support import Api, new_tenant
+from ports.storage import RecordFilter
+from tests.contract.belongings import belongings
+from tests.contract.storage import Storage, a_message, a_proposal, a_sign_in, an_evaluation
+from tests.integration.api_support import HEADER, Api, add_rule, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
+
+OPERATOR = at_command_line("a test")
+NAME = 'Ada "the Countess" Lovelace-Ünal'
+KNOWN_OF_A_PERSON = {
+    "approvals",
+    "connection_health",
+    "evaluations",
+    "event_batches",
+    "invitations",
+    "local_accounts",
+    "memberships",
+    "oauth_states",
+    "records",
+    "rule_proposals",
+    "rule_runs",
+    "sessions",
+    "users",
+}
+NOT_GIVEN_OUT = {
+    "embeddings": "made of texts that are given out",
+    "example_vectors": "the same",
+    "example_vectors_shared": "the same",
+    "ensembles": "learned from records and answers that are given out",
+    "idempotency_keys": "how requests were answered, for two days",
+    "jobs": "work, not what it is about",
+}
 
 
 @pytest.fixture
@@ -30,7 +67,7 @@ def api(make_container: Callable[..., Container]) -> Api:
 
 def test_a_tenant_is_given_out_as_lines_without_its_secrets(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "harbour.zip"
-    count = write_zip(file, api.container.export_tenant(api.tenant_id))
+    count = write_zip(file, api.container.export_tenant(api.tenant_id, OPERATOR))
     with zipfile.ZipFile(file) as archive:
         found = {name: archive.read(name).decode().splitlines() for name in archive.namelist()}
     assert sum(map(len, found.values())) == count
@@ -40,9 +77,9 @@ def test_a_tenant_is_given_out_as_lines_without_its_secrets(api: Api, tmp_path: 
     assert "events.jsonl" in found
     assert "secret_hash" not in str(found)
     with pytest.raises(Invalid, match="exists already"):
-        write_zip(file, api.container.export_tenant(api.tenant_id))
+        write_zip(file, api.container.export_tenant(api.tenant_id, OPERATOR))
     with pytest.raises(NotFound):
-        api.container.export_tenant(api.container.ids().new())
+        api.container.export_tenant(api.container.ids().new(), OPERATOR)
 
 
 def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.Connection[Any]) -> None:
@@ -63,25 +100,94 @@ def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.
 def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: psycopg.Connection[Any]) -> None:
     made = api.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
     browser = Browser(api.client.application)
-    browser.send(made["url"].removeprefix(ORIGIN), {"name": "Ada Lovelace", "password": PASSWORD})
+    browser.send(made["url"].removeprefix(ORIGIN), {"name": NAME, "password": PASSWORD})
     user_id = next(m["user_id"] for m in api.get("/members")["items"] if m["email"] == "ada@example.org")
-    told = list(as_lines(api.container.export_person("Ada@Example.org")))
-    assert {json.loads(line)["kind"] for line in told} == {"users", "memberships", "sessions", "event_batches"}
-    api.container.erase_person("ada@example.org")
+    do_one_of_everything(api, Actor(tenant_id=api.tenant_id, name=NAME, user_id=UUID(user_id), permissions=GRANTABLE))
+    lines = [json.loads(line) for line in as_lines(api.container.export_person("Ada@Example.org", OPERATOR))]
+    assert {line["kind"] for line in lines} == KNOWN_OF_A_PERSON
+    assert "password_hash" not in str(lines)
+    named = {table for table, rows in dumped(superuser).items() if "Countess" in rows}
+    assert named >= {"records", "rule_run_changes", "connection_health", "approvals"}
+    api.container.erase_person("ada@example.org", OPERATOR)
     assert browser.open("/account").status_code == 303
-    dump = [
-        str(superuser.execute(f"SELECT to_jsonb(t) FROM {table} t").fetchall())  # type: ignore[arg-type]  # noqa: S608
-        for table in (*TENANT_TABLES, "users", "local_accounts", "identities", "sessions")
-    ]
-    for word in ("ada@example.org", "Ada Lovelace"):
-        assert not any(word in rows for rows in dump), word
-    assert any(user_id in rows for rows in dump), "what they did stays, as somebody's"
+    dump = dumped(superuser)
+    for word in ("ada@example.org", "Countess", "Lovelace"):
+        assert [table for table, rows in dump.items() if word in rows] == [], word
+    assert any(user_id in rows for rows in dump.values()), "what they did stays, as somebody's"
+    settled = next(r for r in api.get("/records")["items"] if r["status"] == "overridden")
+    reason = api.get(f"/records/{settled['id']}")["reasoning_trace"]["reason"]
+    assert reason.startswith("human: override by erased person at ")
     api.container.seal_events()
     assert api.container.verify_events(api.tenant_id).fault is None
     with pytest.raises(NotFound):
-        api.container.erase_person("ada@example.org")
+        api.container.erase_person("ada@example.org", OPERATOR)
+
+
+def do_one_of_everything(api: Api, ada: Actor) -> None:
+    """Whatever notes the name of who did it."""
+    services, category = api.container, UUID(api.category("food.groceries"))
+    api.upload(HEADER + "2026-03-03;Zyxw unheard of;-3.50;EUR\n")
+    for item in services.list_queue(ada, after=None, limit=9):
+        answer = Answer(approval_id=item.approval.id, verdict=Verdict.OVERRIDE, category_id=category)
+        services.decide_approvals(ada, [answer])
+        if "Zyxw" in item.record.text:
+            services.withdraw_record(ada, item.record.id, version=None)
+    add_rule(api, str(category), "Zyxw")
+    services.start_run(ada, rule_ids=None, where=RecordFilter())
+    api.drain()
+    services.invite(ada, "ben@example.org", Role.VIEWER)
+    connection = services.list_connections(ada)[0]
+    services.disable_connection(ada, connection.id)
+    services.resume_connection(ada, connection.id)
+    with services.uow().begin(ada) as tx:
+        tx.evaluations.add(an_evaluation(services.ids().new(), ada, requested_by=ada.name))
+        tx.oauth.begin(a_sign_in(ada, connection.id, started_by=ada.name))
+        proposal = a_proposal(services.ids().new(), ada, category)
+        tx.proposals.replace_open([proposal])
+        tx.proposals.decide(replace(proposal, status=ProposalStatus.REJECTED, decided_by=ada.name))
+        tx.commit()
+
+
+def dumped(superuser: psycopg.Connection[Any]) -> dict[str, str]:
+    """Every table as text."""
+    tables = (*TENANT_TABLES, *GLOBAL_TABLES)
+    rows = {t: superuser.execute(f"SELECT to_jsonb(t)::text FROM {t} t").fetchall() for t in tables}  # type: ignore[arg-type]  # noqa: S608
+    return {table: "\n".join(row[0] for row in of_table) for table, of_table in rows.items()}
+
+
+def test_the_export_and_the_erasure_of_a_tenant_are_whole(storage: Storage, superuser: psycopg.Connection[Any]) -> None:
+    mine, theirs = belongings(storage, key_id="k1"), belongings(storage, key_id="k2")
+    tenant_id, other_id = mine.actor.tenant_id, theirs.actor.tenant_id
+    with_tenant = superuser.execute(
+        "SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace"
+    )
+    assert {row[0] for row in with_tenant} == {*TENANT_TABLES, "sessions"}
+    given = list(storage.privacy.tenant_rows(tenant_id))
+    assert {kind for kind, _ in given} == {*TENANT_TABLES, "users"} - NOT_GIVEN_OUT.keys()
+    assert str(other_id) not in str(given)
+    chunk = next(row for kind, row in given if kind == "import_chunks")
+    assert base64.b64decode(chunk["data"]) == b"payload"
+    message = next(row for kind, row in given if kind == "webhook_deliveries")
+    assert base64.b64decode(message["body"]) == a_message().body
+    for kind, row in given:
+        assert not any(isinstance(value, bytes | memoryview) for value in row.values()), kind
+        assert not {"sealed", "secret_hash", "password_hash", "state_hash"} & row.keys(), kind
+
+    def left(of: UUID) -> dict[str, int]:
+        counts = {}
+        for table in TENANT_TABLES:
+            query = f"SELECT count(*) FROM {table} WHERE tenant_id = %s"  # noqa: S608 - of our tables
+            (counts[table],) = superuser.execute(query, [of]).fetchone() or (0,)  # type: ignore[arg-type]
+        return counts
+
+    before = left(other_id)
+    assert all(left(tenant_id).values()), "there was one of everything, sealed secrets and learned arrays too"
+    storage.privacy.erase_tenant(tenant_id)
+    assert not any(left(tenant_id).values())
+    assert left(other_id) == before
 
 
 def test_the_only_owner_of_a_tenant_is_not_erased_from_under_it(api: Api) -> None:
     with pytest.raises(Conflict, match="only owner of Harbour Books"):
-        api.container.erase_person(OWNER)
+        api.container.erase_person(OWNER, OPERATOR)

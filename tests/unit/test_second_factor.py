@@ -138,7 +138,7 @@ def test_half_of_the_way_ends_with_time_and_with_the_password(house: House) -> N
 
 def test_neither_a_link_for_the_password_nor_an_invitation_leads_around_it(house: House) -> None:
     phone, _ = enrol(house, house.member())
-    token = house.call(passwords.reset_link, ADA)
+    token = house.call(passwords.reset_link, ADA, CALLER)
     found = house.call(passwords.reset_password, token, OTHER, CALLER)
     assert isinstance(found, HalfWay)
     finish(house, found.token, phone.code())

@@ -25,7 +25,7 @@ from core.domain.tenants import Actor, Membership, User
 from core.errors import Conflict, Forbidden, Invalid, LinkInvalid, NotFound, SignInFailed, Unauthenticated
 from core.usecases import mail, members, passwords, sessions
 from core.usecases.shared.links import write_link
-from core.usecases.shared.signing_in import Caller, IssuedSession
+from core.usecases.shared.signing_in import Caller, IssuedSession, at_once
 from ports.mail import Mail
 from tests.contract.storage import Storage
 
@@ -99,6 +99,7 @@ class House:
             "clock": self.clock,
             "ids": self.storage.ids,
             "lasts_seconds": 12 * 3600.0,
+            "later": at_once,
         }
 
     def call(self, usecase: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -261,10 +262,10 @@ def test_people_go_to_their_other_tenants_and_no_others(house: House) -> None:
     foreign = house.storage.tenant("Foreign Books")
     issued = house.sign_in()
     assert house.at(issued).tenant_id == here.tenant_id
-    sessions.enter_tenant(issued.session, elsewhere.tenant_id, people=house.storage.people)
+    house.call(sessions.enter_tenant, issued.session, elsewhere.tenant_id, CALLER)
     assert (house.at(issued).tenant_id, house.at(issued).role) == (elsewhere.tenant_id, Role.VIEWER)
     with pytest.raises(NotFound):
-        sessions.enter_tenant(issued.session, foreign.tenant_id, people=house.storage.people)
+        house.call(sessions.enter_tenant, issued.session, foreign.tenant_id, CALLER)
 
 
 def test_a_changed_password_ends_all_other_sessions(house: House) -> None:
@@ -287,10 +288,10 @@ def test_a_changed_password_ends_all_other_sessions(house: House) -> None:
 def test_a_forgotten_password_is_set_by_the_link_once_and_in_time(house: House) -> None:
     ada = house.member(password=None)
     ask = {"max_attempts": 3}
-    house.call(passwords.ask_for_reset, "nobody@example.org", **ask)
+    house.call(passwords.ask_for_reset, "nobody@example.org", CALLER, **ask)
     house.send()
     assert house.outbox.sent == []
-    house.call(passwords.ask_for_reset, "ADA@example.org", **ask)
+    house.call(passwords.ask_for_reset, "ADA@example.org", CALLER, **ask)
     house.send()
     assert house.outbox.sent[0].to == ADA
     token = house.outbox.token
@@ -299,7 +300,7 @@ def test_a_forgotten_password_is_set_by_the_link_once_and_in_time(house: House) 
     house.sign_in()
     with pytest.raises(LinkInvalid):
         house.call(passwords.reset_password, token, OTHER, CALLER)
-    late = passwords.reset_link(ADA, people=house.storage.people, secrets=house.secrets, clock=house.clock)
+    late = house.call(passwords.reset_link, ADA, CALLER)
     house.clock.advance(timedelta(hours=1))
     with pytest.raises(LinkInvalid):
         house.call(passwords.reset_password, late, OTHER, CALLER)

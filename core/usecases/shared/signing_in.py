@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.people import LOCAL, Belonging, LocalAccount, Session, hash_session_secret, lock_after
 from core.domain.permissions import ROLE_PERMISSIONS
-from core.domain.tenants import Actor, User
+from core.domain.tenants import OPERATOR, Actor, User
 from core.errors import Forbidden, SignInFailed
 from core.usecases.shared.links import half_way_token
 from ports.clock import Clock, Ids
+from ports.later import Later
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
 from ports.secrets import SecretBox
@@ -57,16 +59,16 @@ def prove(
     hasher: PasswordHasher,
     uow: UnitOfWork,
     clock: Clock,
+    later: Later,
 ) -> User:
     """Whom the password is of. Raises `SignInFailed`, in the same words and after as long whether nobody has that
-    address, the password is wrong, or the account is locked."""
-    account = people.account(email.strip().lower())
+    address, the password is wrong, or the account is locked: what is to be noted then is left for later, since only of
+    somebody there is anything to note."""
+    account, now = people.account(email.strip().lower()), clock.now()
     right = hasher.verify(account.password_hash if account else None, password)
-    if account is None:
-        raise SignInFailed
-    now = clock.now()
-    if account.locked(now) or not right:
-        count_wrong(account, caller, {"via": LOCAL}, people=people, uow=uow, now=now)
+    if account is None or account.locked(now) or not right:
+        if account is not None:
+            later(partial(count_wrong, account, caller, LOCAL, now, people=people, uow=uow))
         raise SignInFailed
     if account.second_factor is None:  # else the failures are forgotten when that is proved, too
         people.forget_failures(account.user_id)
@@ -94,26 +96,30 @@ def admit(
     return let_in(user, LOCAL, caller, lasts=lasts, tenant_id=tenant_id, uow=uow, people=people, clock=clock, ids=ids)
 
 
-def count_wrong(
-    account: LocalAccount,
-    caller: Caller,
-    payload: Mapping[str, Any],
-    *,
-    people: PeopleStorage,
-    uow: UnitOfWork,
-    now: datetime,
-) -> None:
-    """One more wrong password or code: told, and the account locked after too many. Guesses while it is locked are
-    refused anyway, and count for nothing."""
-    user = people.user(account.user_id)
-    if not account.locked(now):
-        people.lock(user.id, lock_after(people.count_failure(user.id), now))
-    tell(EventType.SIGN_IN_FAILED, user, people.belongings(user.id), caller, payload, uow=uow)
-
-
 def factor_context(user_id: UUID) -> str:
     """What the sealed key of a second factor is bound to."""
     return f"second factor/{user_id}"
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """For who is known by more than the password that they give: they learn nothing by how long it takes."""
+    work()
+
+
+def count_wrong(
+    account: LocalAccount, caller: Caller, via: str, now: datetime, *, people: PeopleStorage, uow: UnitOfWork
+) -> None:
+    """One more wrong password or code: told, and the account locked after too many."""
+    failures, until = 0, None
+    if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
+        failures = people.count_failure(account.user_id)
+        until = lock_after(failures, now)
+        people.lock(account.user_id, until)
+    user, belongings = people.user(account.user_id), people.belongings(account.user_id)
+    tell(EventType.SIGN_IN_FAILED, user, belongings, caller, {"via": via}, uow=uow)
+    if until is not None:
+        payload = {"failures": failures, "until": until.isoformat(timespec="seconds")}
+        tell(EventType.ACCOUNT_LOCKED, user, belongings, caller, payload, uow=uow)
 
 
 def let_in(
@@ -177,5 +183,25 @@ def person(user: User, belonging: Belonging, caller: Caller) -> Actor:
         role=belonging.role,
         request_id=caller.request_id,
         address=caller.address,
+        user_agent=caller.user_agent[:_LONGEST_AGENT],
+    )
+
+
+def operator(tenant_id: UUID, caller: Caller) -> Actor:
+    """Who runs the installation, at work in a tenant. It carries no permission: what needs one asks for a key."""
+    return _from_outside(OPERATOR, tenant_id, caller)
+
+
+def unknown(tenant_id: UUID, caller: Caller) -> Actor:
+    """Somebody who did not say who they are."""
+    return _from_outside("somebody", tenant_id, caller)
+
+
+def _from_outside(name: str, tenant_id: UUID, caller: Caller) -> Actor:
+    return Actor(
+        tenant_id=tenant_id,
+        name=name,
+        request_id=caller.request_id,
+        address=caller.address or None,
         user_agent=caller.user_agent[:_LONGEST_AGENT],
     )

@@ -6,13 +6,22 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
-from core.domain.tenants import STAGES
+from core.domain.tenants import MOST_DAYS, STAGES
 from entrypoints.api.schemas.base import ChangeSchema
 
 _SHARE = validate.Range(0, 1)
 _NAME = validate.Length(1, 200)
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 """What the storage and every time zone can still hold."""
+
+
+def _days(what: str) -> fields.Integer:
+    return fields.Integer(
+        strict=True,
+        validate=validate.Range(1, MOST_DAYS),
+        allow_none=True,
+        metadata={"type": ["integer", "null"], "description": f"For how many days {what}."},
+    )
 
 
 class TenantSettingsSchema(Schema):
@@ -50,6 +59,9 @@ class TenantSettingsSchema(Schema):
             "description": "What the LLM may cost in a calendar month (UTC), in US dollars; null is no cap.",
         },
     )
+    payload_retention_days = _days("what came in is kept, as it came; at most as long as the operator keeps it")
+    record_retention_days = _days("records are kept, from the day on when they occurred; null is for ever")
+    log_retention_days = _days("the log tells who acted and from where; null is for ever")
 
 
 class TenantSchema(Schema):
@@ -103,6 +115,7 @@ class ApiKeySchema(Schema):
     expires_at = fields.DateTime(allow_none=True)
     revoked_at = fields.DateTime(allow_none=True)
     last_used_at = fields.DateTime(allow_none=True)
+    operators = fields.Boolean(metadata={"description": "Whether the operator of the installation acts by it."})
 
 
 class IssuedKeySchema(ApiKeySchema):

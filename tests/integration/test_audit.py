@@ -1,0 +1,172 @@
+"""The log of what matters to who answers for a tenant: with who, from where, with which program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from core.domain.permissions import GRANTABLE, Role
+from core.errors import Invalid, NotFound
+from entrypoints.api.app import create_app
+from entrypoints.cli.operating import at_command_line
+from entrypoints.container import Container
+from tests.integration.api_support import Api, new_tenant
+from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
+
+OPERATOR = at_command_line("a test")
+
+
+@pytest.fixture
+def api(make_container: Callable[..., Container]) -> Api:
+    container = make_container(embeddings="off", public_url=ORIGIN)
+    return new_tenant(container, create_app(container).test_client(), "Harbour Books")
+
+
+def told(api: Api, *types: str) -> list[dict[str, Any]]:
+    api.container.seal_events()
+    query = "&".join(f"type={type}" for type in types)
+    found: list[dict[str, Any]] = api.get(f"/events?limit=500&{query}")["items"]
+    return found
+
+
+def test_an_export_is_told_with_what_went_out_and_no_personal_filter(api: Api) -> None:
+    api.upload()
+    everything = api.call("GET", "/records/export?format=ndjson", headers={"User-Agent": "a tool/1.0"})
+    assert len(everything.text.splitlines()) == 2
+    api.call("GET", "/records/export?format=csv&text=Ada+Lovelace&since=2026-01-01&status=approved")
+    whole, part = told(api, "EXPORTED")
+    assert whole["payload"] == {"what": "records", "records": 2, "filters": {}}
+    assert (whole["actor"], whole["address"], whole["user_agent"]) == ("key first key", "127.0.0.1", "a tool/1.0")
+    assert part["payload"]["filters"] == {"text": True, "since": "2026-01-01", "statuses": ["approved"]}
+    assert "Ada" not in str(part)
+
+
+def test_what_the_operator_does_in_a_tenant_is_told_there(api: Api) -> None:
+    services = api.container
+    list(services.export_tenant(api.tenant_id, OPERATOR))
+    list(services.export_person(OWNER, OPERATOR))
+    services.reset_link(OWNER, OPERATOR)
+    found = told(api, "EXPORTED", "PASSWORD_LINK_MADE")
+    assert [(e["type"], e["payload"]) for e in found] == [
+        ("EXPORTED", {"what": "tenant"}),
+        ("EXPORTED", {"what": "person"}),
+        ("PASSWORD_LINK_MADE", {}),
+    ]
+    for one in found:
+        assert (one["actor"], one["address"], one["actor_id"]) == ("operator", None, None)
+        assert one["user_agent"].startswith("sortation a test (")
+
+
+def test_a_person_who_was_erased_is_told_by_their_id(api: Api) -> None:
+    made = api.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
+    Browser(api.client.application).send(made["url"].removeprefix(ORIGIN), {"name": "Ada", "password": PASSWORD})
+    user_id = next(m["user_id"] for m in api.get("/members")["items"] if m["email"] == "ada@example.org")
+    api.container.erase_person("ada@example.org", OPERATOR)
+    (erased,) = told(api, "PERSON_ERASED")
+    assert (erased["subject_id"], erased["actor"]) == (user_id, "operator")
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_operator_enters_for_minutes_seen_and_revocable(api: Api, role: Role) -> None:
+    api.upload()
+    issued = api.container.enter_as_operator(
+        api.tenant_id, role, OPERATOR, minutes=15, reason="Ticket 4711:\n imports fail"
+    )
+    inside = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=issued.secret)
+    me = inside.get("/me")
+    assert me["name"] == "operator"
+    assert not {"keys:write", "members:write"} & set(me["scopes"]), "nothing by which to stay"
+    assert inside.call("POST", "/api-keys", {"name": "x", "scopes": ["records:read"]}).status_code == 403
+    assert inside.call("PATCH", "/tenant", {"name": "Mine"}).status_code == (200 if role is Role.OWNER else 403)
+    listed = next(key for key in api.get("/api-keys")["items"] if key["id"] == str(issued.key.id))
+    assert (listed["name"], listed["operators"]) == ("operator: Ticket 4711: imports fail", True)
+    assert listed["expires_at"] is not None
+    assert api.call("POST", f"/api-keys/{listed['id']}/rotate", {}).status_code == 409
+    inside.call("GET", "/records/export?format=csv")
+    (entered,) = told(api, "OPERATOR_ENTERED")
+    assert entered["payload"] == {"role": role.value, "minutes": 15, "reason": "Ticket 4711: imports fail"}
+    assert (entered["actor"], entered["subject_id"]) == ("operator", listed["id"])
+    (exported,) = told(api, "EXPORTED")
+    assert (exported["actor"], exported["actor_id"], exported["address"]) == ("operator", listed["id"], "127.0.0.1")
+    assert api.call("DELETE", f"/api-keys/{listed['id']}").status_code == 200
+    inside.get("/me", 401)
+
+
+def test_the_operator_enters_for_a_reason_and_not_for_long(api: Api) -> None:
+    for minutes, reason in ((0, "x"), (481, "x"), (15, " "), (15, "x" * 201)):
+        with pytest.raises(Invalid):
+            api.container.enter_as_operator(api.tenant_id, Role.VIEWER, OPERATOR, minutes=minutes, reason=reason)
+    with pytest.raises(NotFound):
+        api.container.enter_as_operator(api.container.ids().new(), Role.VIEWER, OPERATOR, minutes=1, reason="x")
+
+
+def test_secrets_that_change_are_told_by_name_and_never_by_value(make_shop_api: Callable[..., Api]) -> None:
+    api = make_shop_api()
+    config = {"api_key": "canary-one"}
+    made = api.post("/connections", {"connector": "shop", "name": "Shop", "config": config}, 201)
+    path = f"/connections/{made['id']}"
+    assert api.call("PATCH", path, {"name": "Other"}).status_code == 200
+    assert api.call("PATCH", path, {"config": {"api_key": "canary-two"}}).status_code == 200
+    assert api.call("POST", f"{path}/disable").status_code == 200
+    found = told(api, "CONNECTION_CREATED", "CONNECTION_CHANGED", "CONNECTION_DISABLED")
+    assert [e["payload"]["secrets"] for e in found] == [["api_key"], [], ["api_key"], ["api_key"]]
+    assert found[2]["payload"]["changed"] == ["config"]
+    assert "canary" not in str(found)
+
+
+def test_changed_settings_are_told_by_name(api: Api) -> None:
+    assert (
+        api.call("PATCH", "/tenant", {"settings": {"record_retention_days": 365, "promise": 0.95}}).status_code == 200
+    )
+    assert api.call("PATCH", "/tenant", {"name": "Quay Books", "settings": {"promise": 0.9}}).status_code == 200
+    assert [e["payload"] for e in told(api, "TENANT_CHANGED")] == [
+        {"changed": ["record_retention_days"]},
+        {"changed": ["name", "promise"]},
+    ]
+
+
+def test_guesses_and_what_they_lead_to_are_told(api: Api) -> None:
+    user = api.container.people().user_of_email(OWNER)
+    assert user is not None
+    api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
+    browser = Browser(api.client.application)
+    for _ in range(6):
+        browser.sign_in("wrong horse battery")
+    found = told(api, "SIGN_IN_FAILED", "ACCOUNT_LOCKED", "SIGNED_IN")
+    assert [e["type"] for e in found] == ["SIGN_IN_FAILED"] * 5 + ["ACCOUNT_LOCKED", "SIGN_IN_FAILED"]
+    locked = next(e for e in found if e["type"] == "ACCOUNT_LOCKED")
+    assert locked["payload"]["failures"] == 5
+    assert (locked["subject_id"], locked["address"]) == (str(user.id), "127.0.0.1")
+
+
+def test_refused_keys_and_reached_limits_are_logged_without_the_key(make_container: Callable[..., Container]) -> None:
+    container = make_container(embeddings="off", refused_limit="1/minute")
+    api = new_tenant(container, create_app(container).test_client())
+    issued = container.create_api_key(api.actor, name="old", scopes=frozenset(s.value for s in GRANTABLE))
+    container.revoke_api_key(api.actor, issued.key.id)
+    dead = Api(client=api.client, container=container, tenant_id=api.tenant_id, key=issued.secret)
+    with capture_logs() as logged:
+        dead.get("/me", 401)
+        dead.get("/me", 429)
+    refused = next(line for line in logged if line["event"] == "credential refused")
+    assert (refused["tenant_id"], refused["api_key_id"]) == (str(api.tenant_id), str(issued.key.id))
+    assert (refused["address"], refused["log_level"]) == ("127.0.0.1", "warning")
+    reached = next(line for line in logged if line["event"] == "limit reached")
+    assert (reached["address"], reached["endpoint"]) == ("127.0.0.1", "tenants.me")
+    assert issued.secret not in str(logged)
+
+
+def test_going_to_another_tenant_is_a_sign_in_there(api: Api) -> None:
+    other = new_tenant(api.container, api.client, "Quay Books")
+    user = api.container.people().user_of_email(OWNER)
+    assert user is not None
+    api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
+    browser = Browser(api.client.application)
+    browser.sign_in()
+    browser.send("/account", {}, f"/enter/{other.tenant_id}")
+    (here,), (there,) = told(api, "SIGNED_IN"), told(other, "SIGNED_IN")
+    assert here["payload"] == there["payload"]
+    assert (there["actor"], there["address"]) == (OWNER, "127.0.0.1")
