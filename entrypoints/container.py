@@ -316,7 +316,9 @@ class Container(containers.DeclarativeContainer):
     start_sync = providers.Callable(
         sources.start_sync, max_attempts=settings.provided.job_max_attempts, uow=uow, host=host, ids=ids
     )
-    rotate_secrets = providers.Callable(secret_keys.rotate_secrets, uow=uow, system=system, secrets=secrets)
+    rotate_secrets = providers.Callable(
+        secret_keys.rotate_secrets, uow=uow, system=system, secrets=secrets, clock=clock
+    )
 
     receive_import = providers.Callable(
         imports.receive_import,
