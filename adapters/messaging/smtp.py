@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
@@ -16,10 +17,11 @@ _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 class SmtpMailer:
-    """`url` is `smtp://`, `smtp+starttls://` or `smtps://`, with `user:password@` where the server asks for them."""
+    """`url` is `smtp://`, `smtp+starttls://` or `smtps://`, with `user:password@` where the server asks for them; or it
+    says which that is now: passwords change."""
 
-    def __init__(self, url: str, sender: str) -> None:
-        self._url = urlsplit(url)
+    def __init__(self, url: str | Callable[[], str], sender: str) -> None:
+        self._url = url if callable(url) else lambda: url
         self._sender = sender
 
     def send(self, mail: Mail) -> None:
@@ -47,16 +49,20 @@ class SmtpMailer:
         return message
 
     def _connected(self) -> smtplib.SMTP:
-        host, port = self._url.hostname or "localhost", self._url.port or _PORTS[self._url.scheme]
+        try:
+            url = urlsplit(self._url())
+            host, port = url.hostname or "localhost", url.port or _PORTS[url.scheme]
+        except (ValueError, KeyError):
+            raise Transient("the URL of the mail server is none") from None
         context = ssl.create_default_context()
-        if self._url.scheme == "smtps":
+        if url.scheme == "smtps":
             server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
         else:
             server = smtplib.SMTP(host, port, timeout=SECONDS)
-        if self._url.scheme == "smtp+starttls":
+        if url.scheme == "smtp+starttls":
             server.starttls(context=context)
-        if self._url.username:
-            server.login(unquote(self._url.username), unquote(self._url.password or ""))
+        if url.username:
+            server.login(unquote(url.username), unquote(url.password or ""))
         return server
 
     def _domain(self) -> str:
