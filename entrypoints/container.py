@@ -265,6 +265,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    rotate_webhook_secret = providers.Callable(
+        connections.rotate_webhook_secret, uow=uow, host=host, secrets=secrets, clock=clock
+    )
     delete_connection = providers.Callable(
         connection_ends.delete_connection, uow=uow, host=host, secrets=secrets, provider=oauth_provider
     )

@@ -63,6 +63,7 @@ ROUTES = {
     "POST /api/v1/connections/<uuid:connection_id>/resume": "connections:write",
     "GET /api/v1/connections/<uuid:connection_id>/streams": "connections:read",
     "POST /api/v1/connections/<uuid:connection_id>/sync": "connections:write",
+    "POST /api/v1/connections/<uuid:connection_id>/webhook-secret": "connections:write",
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
