@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
+from core.domain.health import blacken, secret_words
 from core.errors import Invalid, Transient
 from ports.mail import Mail
 
@@ -31,9 +32,9 @@ class SmtpMailer:
                 server.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             code, reason = next(iter(error.recipients.values()))
-            raise _refused(code, reason) from error
+            raise self._refused(code, reason) from None
         except smtplib.SMTPResponseException as error:
-            raise _refused(error.smtp_code, error.smtp_error) from error
+            raise self._refused(error.smtp_code, error.smtp_error) from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server does not answer: {type(error).__name__}") from error
 
@@ -65,12 +66,14 @@ class SmtpMailer:
             server.login(unquote(url.username), unquote(url.password or ""))
         return server
 
+    def _refused(self, code: int, reason: bytes | str) -> Transient | Invalid:
+        """What the server said: 5xx is for good, all else may pass. It may say what it was told to let us in."""
+        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+        url = urlsplit(self._url())
+        user, password = unquote(url.username or ""), unquote(url.password or "")
+        words = secret_words({"password": [password, f"\0{user}\0{password}"]}) if password else ()
+        kind = Invalid if 500 <= code < 600 else Transient
+        return kind(f"the mail server refuses: {code} {blacken(said, words)}"[:300])
+
     def _domain(self) -> str:
         return self._sender.rpartition("@")[2].strip("> ") or "localhost"
-
-
-def _refused(code: int, reason: bytes | str) -> Transient | Invalid:
-    """What the server said: 5xx is for good, all else may pass."""
-    said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
-    kind = Invalid if 500 <= code < 600 else Transient
-    return kind(f"the mail server refuses: {code} {said}"[:300])

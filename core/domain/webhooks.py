@@ -30,7 +30,8 @@ UNSIGNED_FIELD = "accept_unsigned"
 REPLAY_WINDOW = timedelta(minutes=5)
 MAX_EVENT_ID = 200
 _MAX_SIGNATURES = 20
-_UNKEPT_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_SIGNATURES = frozenset({"webhook-signature", "stripe-signature", "x-hub-signature", "x-hub-signature-256"})
+_UNKEPT_HEADERS = _SIGNATURES | {"authorization", "cookie", "proxy-authorization"}
 
 
 class DeliveryStatus(StrEnum):
@@ -155,9 +156,11 @@ def check_secret_form(webhook: Webhook | None, config: Mapping[str, Any]) -> Non
         )
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of the headers is kept for the plugin: nothing that lets anybody in."""
-    return {name: value for name, value in headers.items() if name not in _UNKEPT_HEADERS}
+def kept_headers(webhook: Webhook, headers: Mapping[str, str]) -> dict[str, str]:
+    """What of the headers is kept for the plugin: nothing that lets anybody in, as a signature does whoever sends the
+    delivery again."""
+    unkept = _UNKEPT_HEADERS | {webhook.signature_header.lower()}
+    return {name: value for name, value in headers.items() if name not in unkept}
 
 
 def _check_standard(secrets: Sequence[str], id: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:

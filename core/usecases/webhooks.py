@@ -100,7 +100,9 @@ def receive_webhook(
         except SecretUnreadable:
             raise Transient("deliveries cannot be taken at the moment") from None
         event_id = verify(manifest.webhook, config, headers, body, now)
-        message = WebhookMessage(id=event_id, body=body, headers=kept_headers(headers), received_at=now)
+        message = WebhookMessage(
+            id=event_id, body=body, headers=kept_headers(manifest.webhook, headers), received_at=now
+        )
         new = WebhookDelivery(
             id=ids.new(),
             tenant_id=tenant_id,

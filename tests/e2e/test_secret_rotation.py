@@ -31,8 +31,8 @@ from tests.stack import COMMAND, ROOT
 from tests.stubs.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
 from tests.stubs.source_server import Reply, Request, SourceServer
 
-pytestmark = pytest.mark.slow
-KEYS = [f"canary-secret-key-number-{n}-of-the-installation" for n in range(5)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+KEYS = [f"canary-secret-key-number-{n}-of-the-installation" for n in range(4)]
 SOURCE_KEY = "canary-key-of-a-source"
 WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'canary-webhook-secret-01').decode()}"
 IDLE = 120
