@@ -21,13 +21,13 @@ from dependency_injector import providers
 from adapters.oauth.provider import AuthlibProvider
 from core.domain.health import Health
 from core.domain.oauth import Grant, OAuthClient
-from core.domain.plugins import Auth, AuthKind, ConnectorManifest
+from core.domain.plugins import Auth, AuthKind, ConnectorManifest, StreamCheck
 from core.errors import ConfigInvalid, LinkInvalid, ReauthRequired, Transient
 from core.usecases.shared.secrets import whole_config
 from entrypoints.api.app import create_app
 from entrypoints.chosen import token_transport_of
 from entrypoints.container import RENEWALS, Container
-from ports.connectors import Connector, HttpClient
+from ports.connectors import Connector, Context, HttpClient
 from tests.integration.api_support import Api, new_tenant
 from tests.stubs.host import TestHost
 from tests.stubs.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
@@ -497,6 +497,34 @@ def test_links_open_while_the_former_key_is_there(make_container: Callable[..., 
 
 def replace_container(api: Api, container: Container) -> Api:
     return Api(client=api.client, container=container, tenant_id=api.tenant_id, key=api.key)
+
+
+class Talks(Connector):
+    """Tells what its source answers."""
+
+    def check(self, ctx: Context) -> list[StreamCheck]:
+        said = ctx.http.request("GET", f"{ctx.config['base_url']}/echo").content.decode()
+        ctx.log.error("it says %s", said)
+        raise ConfigInvalid(said)
+
+
+def test_a_token_that_a_source_sends_back_is_masked_as_other_secrets_are(
+    api: Api, provider: OAuthServer, bank: ScriptedServer
+) -> None:
+    connection = connect(api, provider)
+    sign_in(api, provider, connection)
+    basic = api.container.get_connection(api.actor, UUID(connection))
+    bank.script("GET", "/echo", lambda asked: Answer(content=f"you are {asked.headers['authorization']}".encode()))
+    manifest = replace(BANK, pulls=True, auth=replace(AUTH, token_url=f"{provider.url}/token"))
+    api.container.host.override(providers.Object(TestHost((manifest, Talks()))))
+    moved = replace(basic, config={**basic.config, "base_url": bank.url})
+    with api.container.uow().begin(api.actor) as tx:
+        tx.connections.update(moved)
+        tx.commit()
+    told = api.post(f"/connections/{connection}/check")
+    assert told["reason"] == "you are Bearer •••", told
+    (line,) = api.get(f"/connections/{connection}/log")["items"]
+    assert line["text"] == "it says you are Bearer •••"
 
 
 def test_what_cannot_be_signed_in_for_is_refused_in_words(api: Api, provider: OAuthServer) -> None:
