@@ -307,6 +307,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    rotate_webhook_secret = providers.Callable(
+        connections.rotate_webhook_secret, uow=uow, host=host, secrets=secrets, clock=clock
+    )
     delete_connection = providers.Callable(
         connection_ends.delete_connection, uow=uow, host=host, secrets=secrets, provider=oauth_provider
     )
@@ -359,7 +362,7 @@ class Container(containers.DeclarativeContainer):
         sources.start_sync, max_attempts=settings.provided.job_max_attempts, uow=uow, host=host, ids=ids
     )
     rotate_secrets = providers.Callable(
-        secret_keys.rotate_secrets, uow=uow, system=system, people=people, secrets=secrets
+        secret_keys.rotate_secrets, uow=uow, system=system, people=people, secrets=secrets, clock=clock
     )
 
     receive_import = providers.Callable(
