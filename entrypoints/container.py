@@ -78,15 +78,24 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
     app_engine = providers.Singleton(
-        engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
+        engine.create,
+        settings.provided.app_database_url,
+        pool_size=settings.provided.api_threads,
+        statement_seconds=settings.provided.statement_seconds,
     )
-    system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
+    system_engine = providers.Singleton(
+        engine.create,
+        settings.provided.system_database_url,
+        pool_size=SYSTEM_POOL,
+        statement_seconds=settings.provided.statement_seconds,
+    )
     renewal_engine = providers.Singleton(
         engine.create,
         settings.provided.app_database_url,
         pool_size=RENEWALS,
         overflow=0,
         patience=RENEWAL_SECONDS,
+        statement_seconds=settings.provided.statement_seconds,
     )
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
     renewals = providers.Singleton(PostgresUnitOfWork, renewal_engine, ids)

@@ -288,6 +288,15 @@ def _headers(places: Mapping[str, str], port: int) -> dict[str, str]:
     }
 
 
+def test_a_redirect_to_what_is_no_name_is_the_sources_fault(world: World) -> None:
+    world.answers = lambda: ["8.8.8.8"]
+    for host in ("%00xn--lcalhost-03a", "xn--lcalhost-03a%", "xn--\u00ad", "a" * 300):
+        place = f"//{host}:{world.port}/".encode().decode("latin-1")
+        world.outside.script("GET", "/", Answer(status=301, headers={"Location": place}))
+        assert not world.ask("https://first.example/")
+    world.check()
+
+
 def test_proxies_of_the_environment_are_not_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """They would connect to what nobody judged."""
     world.answers = lambda: ["8.8.8.8"]
