@@ -20,7 +20,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fmt verify lock sbom audit clean
+.PHONY: help run test lint bench fmt verify scan lock sbom audit clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ test: lint ## lint, types, import order, and all tests but the long ones (ARGS="
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line
-	$(BIN)/pytest -m slow -n 2 --dist worksteal -q tests/unit tests/kit tests/integration $(ARGS)
+	$(BIN)/pytest -m slow -n 2 --dist worksteal -q tests/architecture tests/unit tests/kit tests/integration $(ARGS)
 	$(BIN)/pytest -m slow -q tests/e2e $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import order
@@ -40,6 +40,9 @@ lint: $(STAMP) ## ruff, mypy --strict, import order
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+scan: $(STAMP) ## what bandit and detect-secrets find in what is committed (also part of verify)
+	$(BIN)/pytest -m slow -q tests/architecture/test_scans.py $(ARGS)
 
 bench: $(STAMP) ## speed, each beside a peer or the naive way (ARGS="--json")
 	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[bench]'

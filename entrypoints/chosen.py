@@ -23,6 +23,8 @@ from ports.trials import Trials
 from ports.vector_homes import VectorHomes
 
 TOKEN_SECONDS = 30.0
+IDENTITY_LIMITS = Limits(connect=5.0, read=5.0, total=10.0, answer_bytes=1 << 20)
+"""People wait for providers of identities, and their answers are small."""
 
 
 def embedder_of(settings: Settings) -> Embedder | None:
@@ -110,5 +112,6 @@ def mailer_of(settings: Settings) -> Mailer | None:
 def identities_of(settings: Settings) -> OidcProviders:
     """The operator named the issuers, so these may be anywhere; what they name in turn obeys the policy."""
     named = (urlsplit(provider.issuer).hostname or "" for provider in settings.oidc_providers)
-    transport = GuardedTransport(parse_policy([*settings.http_allow, *named]))
+    policy = parse_policy([*settings.http_allow, *named])
+    transport = GuardedTransport(policy, limits=IDENTITY_LIMITS)
     return OidcProviders(settings.oidc_providers, transport)

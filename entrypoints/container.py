@@ -84,15 +84,24 @@ class Container(containers.DeclarativeContainer):
     ids = providers.Singleton(SystemIds)
     later = providers.Singleton(Background)
     app_engine = providers.Singleton(
-        engine.create, settings.provided.app_database_url, pool_size=settings.provided.api_threads
+        engine.create,
+        settings.provided.app_database_url,
+        pool_size=settings.provided.api_threads,
+        statement_seconds=settings.provided.statement_seconds,
     )
-    system_engine = providers.Singleton(engine.create, settings.provided.system_database_url, pool_size=SYSTEM_POOL)
+    system_engine = providers.Singleton(
+        engine.create,
+        settings.provided.system_database_url,
+        pool_size=SYSTEM_POOL,
+        statement_seconds=settings.provided.statement_seconds,
+    )
     renewal_engine = providers.Singleton(
         engine.create,
         settings.provided.app_database_url,
         pool_size=RENEWALS,
         overflow=0,
         patience=RENEWAL_SECONDS,
+        statement_seconds=settings.provided.statement_seconds,
     )
     uow = providers.Singleton(PostgresUnitOfWork, app_engine, ids)
     renewals = providers.Singleton(PostgresUnitOfWork, renewal_engine, ids)

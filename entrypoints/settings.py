@@ -108,6 +108,8 @@ class Settings:
     """How many of its syncs."""
     max_upload_bytes: int
     max_webhook_bytes: int
+    statement_seconds: float
+    """How long one statement may run in the database, or wait for a lock."""
     public_url: str
     """Where people and sources reach the API from outside, without a slash at its end."""
     rate_limit: str
@@ -237,6 +239,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             tenant_sync_share=env.int("TENANT_SYNC_SHARE", max(sync_concurrency // 2, 1), validate=_at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
+            statement_seconds=env.float("STATEMENT_SECONDS", 300.0, validate=_positive),
             public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
             rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=_limit),
             costly_limit=env.str("COSTLY_LIMIT", "120/minute", validate=_limit),

@@ -11,6 +11,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any, BinaryIO
 
+from core.domain.nesting import MAX_NESTING, too_deep
 from plugins.statements import shortened
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 
@@ -68,6 +69,8 @@ def draft_of(given: Any, default_currency: str) -> Draft:
     """
     if not isinstance(given, dict):
         raise ValueError("not a JSON object")
+    if too_deep(given):
+        raise ValueError(f"nested deeper than {MAX_NESTING} objects and lists")
     unknown = sorted(given.keys() - _FIELDS)
     if unknown:
         raise ValueError(f"unknown fields: {', '.join(unknown)}")
@@ -143,6 +146,8 @@ def parsed(text: bytes) -> Any:
         found = decoded(text)
         if may_spell_unstorable(text):
             check_characters(found)
+    except RecursionError:
+        return ValueError("nested too deeply")
     except ValueError as error:
         return error
     return found

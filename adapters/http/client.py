@@ -29,6 +29,7 @@ _TRIES = 3
 _PAUSES = 10
 """How often the source is waited for at its own word, whatever that adds up to."""
 _FIRST_PAUSE = timedelta(seconds=0.5)
+_NO_ADDRESS = "the source redirects to what is no address"
 _HOST_SETS = frozenset({"host", "content-length", "transfer-encoding", "connection", "proxy-authorization", "te"})
 _HARMLESS = frozenset({"accept", "accept-language", "user-agent", "if-none-match", "if-modified-since", "range"})
 """What goes along to another host than the one that was asked; any other header may hold a secret."""
@@ -148,7 +149,10 @@ class ConnectionHttp:
             for name, value in request.headers.items()
             if name.lower() not in dropped and (not elsewhere or name.lower() in _HARMLESS)
         }
-        return httpx2.Request(method, target, headers=kept, content=content or None)
+        try:
+            return httpx2.Request(method, target, headers=kept, content=content or None)
+        except (httpx2.InvalidURL, UnicodeError, ValueError):  # as for a host that is no name
+            raise ConfigInvalid(_NO_ADDRESS) from None
 
     def _try_again(self, request: httpx2.Request, error: Exception, waiting: _Waiting) -> None:
         """Waits for the next try after no answer came; raises `Transient` when there is none to be made."""
@@ -252,7 +256,7 @@ def _joined(base: httpx2.URL, place: str) -> httpx2.URL:
     try:
         return base.join(place)
     except (httpx2.InvalidURL, UnicodeError, ValueError):
-        raise ConfigInvalid("the source redirects to what is no address") from None
+        raise ConfigInvalid(_NO_ADDRESS) from None
 
 
 def _origin(url: httpx2.URL) -> tuple[str, bytes, int | None]:

@@ -165,5 +165,5 @@ def _told(ask: Callable[[], T], secrets: tuple[str, ...]) -> T:
         status = error.response.status_code
         passing = status >= 500 or status == 429
         raise (Transient if passing else ConfigInvalid)(f"the source's provider answers {status}") from None
-    except (ValueError, httpx2.InvalidURL):
+    except (ValueError, RecursionError, httpx2.InvalidURL):
         raise Transient("the source's provider sends what is no answer") from None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
@@ -18,6 +20,10 @@ METADATA_SECONDS = 3_600.0
 """How long metadata and keys are taken for the present ones."""
 ANEW_SECONDS = 60.0
 """How often keys are fetched at most for a key that is not known: whoever makes one up must not make us ask."""
+PAUSE_SECONDS = 5.0
+"""How long an issuer that did not answer is not asked again: who comes meanwhile would wait for it in vain."""
+TURN_SECONDS = 2.0
+"""How long a request waits for what another one is fetching: an issuer that hangs must not hold all threads."""
 _WELL_KNOWN = "/.well-known/openid-configuration"
 _MAX_KEYS = 100
 log = structlog.get_logger("sortation.identity")
@@ -33,27 +39,41 @@ class Issuer:
         self._lock = threading.Lock()
         self._metadata: Mapping[str, Any] = {}
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._metadata_at = self._keys_at = float("-inf")
+        self._metadata_at = self._keys_at = self._asked_at = self._failed_at = float("-inf")
 
     def endpoint(self, name: str) -> str:
         """An address that it publishes: `authorization_endpoint`, ... Raises `Transient`."""
-        with self._lock:
-            found = self._published().get(name)
-        if not isinstance(found, str):
-            raise Transient(f"{self._url} publishes no {name}")
-        return found
+        if self._clock() - self._metadata_at <= METADATA_SECONDS:
+            return self._address(name)
+        with self._turn(TURN_SECONDS):
+            return self._address(name)
 
     def key(self, kid: str | None) -> jwt.PyJWK:
         """The key of that name; the only one, for None. Raises `Unauthenticated` where it has none, `Transient` where
         it does not answer and no keys are known."""
-        with self._lock:
-            age = self._clock() - self._keys_at
-            if age > METADATA_SECONDS or (self._find(kid) is None and age > ANEW_SECONDS):
-                self._fetch_keys()
-            found = self._find(kid)
-        if found is None:
+        if self._is_due(kid):
+            known = self._find(kid) is not None
+            with suppress(Transient) if known else nullcontext(), self._turn(0 if known else TURN_SECONDS):
+                if self._is_due(kid):  # others may have asked while we waited
+                    self._fetch_keys()
+        if (found := self._find(kid)) is None:
             raise Unauthenticated("the token is signed with a key that its issuer has not")
         return found
+
+    def _is_due(self, kid: str | None) -> bool:
+        now = self._clock()
+        wanted = now - self._keys_at > METADATA_SECONDS or self._find(kid) is None
+        return wanted and now - self._asked_at > ANEW_SECONDS
+
+    @contextmanager
+    def _turn(self, seconds: float) -> Iterator[None]:
+        """One asks at a time. Raises `Transient` where that takes longer than `seconds`."""
+        if not self._lock.acquire(timeout=seconds):
+            raise Transient(f"{self._url} is being asked, and does not answer")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _find(self, kid: str | None) -> jwt.PyJWK | None:
         if kid is None:
@@ -64,21 +84,25 @@ class Issuer:
         if self._clock() - self._metadata_at > METADATA_SECONDS:
             metadata = self._get(self._url.rstrip("/") + _WELL_KNOWN)
             if metadata.get("issuer") != self._url:
-                raise Transient(f"{self._url} says that it is another issuer")
+                raise self._failed("says that it is another issuer")
             self._metadata, self._metadata_at = metadata, self._clock()
         return self._metadata
 
+    def _address(self, name: str) -> str:
+        """Published, and no less private than the issuer itself: whoever reads along http:// could write keys."""
+        address = self._published().get(name)
+        if not isinstance(address, str) or not address.startswith(("https://", f"{urlsplit(self._url).scheme}://")):
+            raise Transient(f"{self._url} publishes no {name}")
+        return address
+
     def _fetch_keys(self) -> None:
         try:
-            uri = self._published().get("jwks_uri")
-            if not isinstance(uri, str):
-                raise Transient(f"{self._url} publishes no jwks_uri")
-            written = self._get(uri).get("keys")
+            written = self._get(self._address("jwks_uri")).get("keys")
         except Transient as error:
             if not self._keys:
                 raise
             log.warning("keys not fetched, those that are known serve on", issuer=self._url, error=str(error))
-            self._keys_at = max(self._keys_at, self._clock() - METADATA_SECONDS)
+            self._asked_at = self._clock()
             return
         keys = {}
         for one in (written if isinstance(written, list) else [])[:_MAX_KEYS]:
@@ -87,16 +111,23 @@ class Issuer:
                     keys[str(one.get("kid", ""))] = jwt.PyJWK(dict(one))
                 except (jwt.PyJWTError, ValueError, TypeError):
                     continue  # of a kind that we don't know
-        self._keys, self._keys_at = keys, self._clock()
+        self._keys = keys
+        self._keys_at = self._asked_at = self._clock()
 
     def _get(self, url: str) -> Mapping[str, Any]:
+        if (left := self._failed_at + PAUSE_SECONDS - self._clock()) > 0:
+            raise Transient(f"{self._url} does not answer", retry_after=left)
         try:
             answer = self._transport.handle_request(httpx2.Request("GET", url, headers={"accept": "application/json"}))
             content = answer.json() if answer.status_code == 200 else None
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, SortationError) as error:
-            raise Transient(f"{self._url} does not answer") from error
-        except (ValueError, httpx2.InvalidURL):
+            raise self._failed("does not answer") from error
+        except (ValueError, RecursionError, httpx2.InvalidURL):
             content = None
         if not isinstance(content, Mapping):
-            raise Transient(f"{self._url} answers {answer.status_code} and no JSON object")
+            raise self._failed("answers no JSON object")
         return content
+
+    def _failed(self, what: str) -> Transient:
+        self._failed_at = self._clock()
+        return Transient(f"{self._url} {what}", retry_after=PAUSE_SECONDS)

@@ -14,7 +14,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 
 from adapters.oidc.issuer import Issuer
 from core.domain.identity import Claims, IdentityProvider, claims_from
-from core.errors import Invalid, NotFound, Transient, Unauthenticated
+from core.errors import ConfigInvalid, Invalid, NotFound, Transient, Unauthenticated
 
 LEEWAY_SECONDS = 60
 """How far clocks may differ."""
@@ -71,7 +71,9 @@ class OidcProviders:
             raise Unauthenticated(f"{provider.title} refuses this sign-in: {told}") from None
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.HTTPError):
             raise Transient(f"{provider.title} does not answer") from None
-        except ValueError:
+        except ConfigInvalid as error:  # an address that is not allowed, or an answer that is too large
+            raise Transient(f"{provider.title} cannot be asked: {error}") from None
+        except (ValueError, RecursionError):
             raise Transient(f"{provider.title} sends what is no answer") from None
         claims = self._verified(provider, answer.get("id_token"), audience=[provider.client_id])
         if len(_audiences(claims)) > 1 and claims.get("azp") != provider.client_id:

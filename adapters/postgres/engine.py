@@ -44,9 +44,24 @@ def _storable(value: Any) -> Any:
             return value
 
 
-def create(url: str, *, pool_size: int, overflow: int = 4, patience: float = 30) -> Engine:
+IDLE_SECONDS = 600
+"""How long a transaction may do nothing in the database, as while a worker computes: who does so for longer hangs,
+or is gone without a word."""
+
+
+def create(
+    url: str, *, pool_size: int, overflow: int = 4, patience: float = 30, statement_seconds: float | None = None
+) -> Engine:
     """An engine over psycopg 3, which has up to `pool_size` and `overflow` connections: who finds none free waits so
-    many seconds for one. A connection that broke, as after a restart of the server, is replaced unseen."""
+    many seconds for one. A connection that broke, as after a restart of the server, is replaced unseen.
+
+    With `statement_seconds` no statement takes longer, with its waiting for locks, and no transaction idles for
+    `IDLE_SECONDS`.
+    """
+    options = "-c timezone=UTC"
+    if statement_seconds is not None:
+        options += f" -c statement_timeout={max(1, round(statement_seconds * 1_000))}"
+        options += f" -c idle_in_transaction_session_timeout={IDLE_SECONDS * 1_000}"
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
@@ -55,7 +70,7 @@ def create(url: str, *, pool_size: int, overflow: int = 4, patience: float = 30)
         pool_timeout=patience,
         json_serializer=dumps,
         json_deserializer=orjson.loads,
-        connect_args={"options": "-c timezone=UTC", "application_name": "sortation"},
+        connect_args={"options": options, "application_name": "sortation"},
     )
     event.listen(engine, "connect", adapt)
     return engine

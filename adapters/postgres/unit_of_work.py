@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg.errors import ProgramLimitExceeded
+from psycopg.errors import ProgramLimitExceeded, QueryCanceled
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
@@ -153,6 +153,8 @@ def passing_faults() -> Iterator[None]:
     except (OperationalError, psycopg.OperationalError) as error:
         if isinstance(error, OperationalError) and isinstance(error.orig, ProgramLimitExceeded):
             raise  # not the server's state but the data: a key that is too long for an index
+        if isinstance(error, QueryCanceled) or isinstance(getattr(error, "orig", None), QueryCanceled):
+            raise Transient("the database took too long over this") from error
         raise Transient("the database does not answer") from error
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -13,6 +13,8 @@ from core.domain.conditions import Condition, specificity
 from core.domain.records import clean_text, normalise
 from core.errors import RuleInvalid
 
+MAX_RULES = 10_000
+"""Of a tenant."""
 MAX_NAME = 200
 MAX_TAGS = 20
 MAX_TAG = 64

@@ -18,7 +18,7 @@ from core.errors import AlreadyDecided, VersionMismatch
 from core.usecases.shared.effects import chain_of
 from core.usecases.shared.history import TenantHistory
 from core.usecases.shared.present import known_categories
-from core.usecases.shared.rule_drafts import changed_rule, check_servable
+from core.usecases.shared.rule_drafts import changed_rule, check_room, check_servable
 from core.usecases.shared.weighing import ask_to_confirm
 from ports.clock import Clock, Ids
 from ports.matching import RuleMatcher
@@ -135,9 +135,11 @@ def accept_proposal(
         tenant = tx.tenants.get()
         rule = changed_rule(proposed, edits, tenant=tenant, resolve=known_categories(tx), text=text)
         check_servable(rule, edits.get("when"), matcher, text)
+        present = tx.rules.list()
+        check_room(len(present), 1)
         if not confirm and (rule.when, rule.then) != (proposed.when, proposed.then):
             chain = chain_of(tx, actor, uow, matcher)
-            ask_to_confirm([rule], tx.rules.list(), tx=tx, chain=chain)
+            ask_to_confirm([rule], present, tx=tx, chain=chain)
         tx.rules.add([rule])
         accepted = replace(
             proposal, status=ProposalStatus.ACCEPTED, rule_id=rule.id, decided_by=actor.name, decided_at=now

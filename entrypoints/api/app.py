@@ -17,6 +17,7 @@ from entrypoints.api import (
     approvals,
     auth,
     blueprint,
+    bodies,
     categories,
     connections,
     dashboard,
@@ -130,6 +131,7 @@ def create_app(services: Container) -> Flask:
     if settings.proxies:
         trusted = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted, x_proto=trusted, x_host=trusted)  # type: ignore[method-assign]
+    app.wsgi_app = bodies.WholeBodies(app.wsgi_app, threads=settings.api_threads)  # type: ignore[method-assign]
     app.extensions[EXTENSION] = services
     app.extensions["sortation.touched"] = {}
     app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
@@ -147,7 +149,7 @@ def create_app(services: Container) -> Flask:
     pages.register(app)
     docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
     limits.register(app, settings)  # first of all, so that guessing costs no query
-    for step in (auth.authorise, blueprint.check_query):
+    for step in (blueprint.check_coding, auth.authorise, blueprint.check_query):
         app.before_request(step)
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:

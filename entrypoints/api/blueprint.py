@@ -13,11 +13,13 @@ from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
 
+from core.domain.nesting import MAX_NESTING, too_deep
 from core.errors import Invalid
 from entrypoints.api.errors import MalformedJson
 from entrypoints.api.state import small_body
 
 View = TypeVar("View", bound=Callable[..., Any])
+MAX_PARAMETERS = 100
 
 
 class Parser(FlaskParser):
@@ -31,6 +33,8 @@ class Parser(FlaskParser):
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise MalformedJson(f"the body is not JSON: {error}") from None
+        if body.count(b"[") + body.count(b"{") > MAX_NESTING and too_deep(value):
+            raise Invalid(f"the body is nested deeper than {MAX_NESTING} objects and lists")
         if b"\\u0000" in body:
             _refuse_nul(value)
         return value
@@ -103,10 +107,19 @@ def query_of(schema: type[Schema]) -> dict[str, bool]:
     return {field.data_key or name: isinstance(field, fields.List) for name, field in schema().fields.items()}
 
 
+def check_coding() -> None:
+    """Before each request: nothing is unpacked here, so that nothing small becomes large."""
+    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
+
+
 def check_query() -> None:
-    """Before each request: refuses parameters that the route doesn't know, and ones given twice; raises `Invalid`."""
+    """Before each request: refuses parameters that the route doesn't know, ones given twice, and very many; raises
+    `Invalid`."""
     if not request.args or request.endpoint is None:
         return
+    if sum(len(values) for _, values in request.args.lists()) > MAX_PARAMETERS:
+        raise Invalid(f"the query has more than {MAX_PARAMETERS} parameters")
     view = current_app.view_functions[request.endpoint]
     if getattr(view, "foreign_query", False):
         return

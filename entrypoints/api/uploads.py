@@ -17,6 +17,7 @@ from typing import IO
 from flask import request
 
 from core.errors import Invalid
+from entrypoints.api.bodies import check_end_is_told
 
 SPOOL_BYTES = 4 << 20
 _PIECE = 1 << 16
@@ -45,7 +46,7 @@ class Upload:
 def received(filename: str) -> Iterator[Upload]:
     """The upload of this request: its one multipart field `file`, or its raw body, which is then called `filename`.
 
-    Raises `Invalid`, and ends the request with 413 when it is too large.
+    Raises `Invalid`, and ends the request with 413 when it is too large, 411 when nothing tells where it ends.
     """
     if request.mimetype == "multipart/form-data":
         given = [*request.files.items(multi=True), *request.form.items(multi=True)]
@@ -55,6 +56,7 @@ def received(filename: str) -> Iterator[Upload]:
             )
         yield _upload(file.stream, file.filename or filename)
         return
+    check_end_is_told(request.content_length, request.mimetype)
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
         while piece := request.stream.read(_PIECE):
             spool.write(piece)

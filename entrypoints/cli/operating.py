@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import socket
+import platform
 
 from core.usecases.shared.signing_in import Caller
 
@@ -14,4 +14,4 @@ def at_command_line(command: str) -> Caller:
         user = getpass.getuser()
     except (KeyError, OSError):  # an id that the machine has no name for, as in containers
         user = "unknown"
-    return Caller(address="", user_agent=f"sortation {command} ({user}@{socket.gethostname()})")
+    return Caller(address="", user_agent=f"sortation {command} ({user}@{platform.node()})")

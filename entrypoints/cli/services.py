@@ -37,6 +37,9 @@ RELAY_EXAMPLES = """Examples:
 \b
   sortation relay
 """
+HEADER_SECONDS = 30
+"""How long a request's line and headers may take, and a connection may be idle before them."""
+HEADER_BYTES = 1 << 16
 WORKER_KILL_SECONDS = 8
 """How long requests may take to end when the API is told to stop: below the grace that `up` gives it."""
 
@@ -53,7 +56,8 @@ def migrate() -> None:
 def api() -> None:
     """Serve the HTTP API on SORTATION_HOST:SORTATION_PORT (127.0.0.1:8080 unless set)."""
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
     from entrypoints.observability import set_up_logging
@@ -69,6 +73,9 @@ def api() -> None:
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
+        # Not HTTP/2 as well: while the server does not know which it is, a connection has no time limit.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1_000, max_buffer_size=HEADER_BYTES),
         factory=True,
         workers=1,
         blocking_threads=settings.api_threads,

@@ -25,7 +25,7 @@ from core.errors import Forbidden, Invalid, Unauthenticated
 from core.usecases.shared.signing_in import HalfWay, IssuedSession
 from entrypoints.api.auth import caller, page
 from entrypoints.api.limits import count_person
-from entrypoints.api.state import container
+from entrypoints.api.state import container, small_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 SESSION_COOKIE = "__Host-sortation"
@@ -35,6 +35,7 @@ FORM_COOKIE = "__Host-sortation-form"
 """What forms are bound to where nobody is signed in yet."""
 _SECRET_BYTES = 32
 _WITHOUT_SECOND_FACTOR = ("/account/second-factor", "/sign-out")
+MAX_FORM_BYTES = 1 << 18
 
 
 class FormRefused(Forbidden):
@@ -139,7 +140,8 @@ def keep_form_secret(response: Response) -> Response:
 
 
 def _check_form() -> None:
-    """Raises `FormRefused`, or `Invalid` for what no text can hold."""
+    """Raises `FormRefused`, or `Invalid` for what no text can hold; ends the request with 413 when it is too large."""
+    small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
     if any("\x00" in value for values in request.form.listvalues() for value in values):
         raise Invalid("a text has a NUL character")
     secret = _bound_to()

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from ftplib import error_perm
+from ftplib import error_perm  # nosec B402 - an error: fsspec speaks FTP, where the operator allows it
 from time import time
 from typing import Any, BinaryIO, NoReturn, cast
 

@@ -65,7 +65,8 @@ def test_bodies_that_cannot_be_read(api: Api) -> None:
 
 
 def test_a_large_body_without_a_length_is_cut_off(api: Api) -> None:
-    pieces = iter([b"a;b\n" * (1 << 14)] * 40)
+    begin = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    pieces = iter([begin, *[b"a;b\n" * (1 << 14)] * 40])
 
     class Chunked(io.RawIOBase):
         def readable(self) -> bool:
@@ -77,7 +78,9 @@ def test_a_large_body_without_a_length_is_cut_off(api: Api) -> None:
             return len(piece)
 
     environ = {"wsgi.input": Chunked(), "wsgi.input_terminated": True}
-    answer = api.call("POST", "/imports", environ_overrides=environ)
+    check(api.call("POST", "/imports", environ_overrides=environ), 411, "length_required")
+    multipart = "multipart/form-data; boundary=b"
+    answer = api.call("POST", "/imports", environ_overrides=environ, content_type=multipart)
     check(answer, 413, "payload_too_large")
 
 

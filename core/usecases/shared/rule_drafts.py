@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.conditions import Condition, parse_condition
-from core.domain.rules import MAX_PRIORITY, Rule, RuleStage, check_name, parse_action
+from core.domain.rules import MAX_PRIORITY, MAX_RULES, Rule, RuleStage, check_name, parse_action
 from core.domain.tenants import Tenant
-from core.errors import Invalid, RuleInvalid
+from core.errors import Conflict, Invalid, RuleInvalid
 from ports.matching import RuleMatcher
 from ports.rule_text import RuleTextParser
 
@@ -89,6 +89,12 @@ def _anew(rule: Rule, tenant: Tenant) -> Rule:
         corrected=0,
         evidence_from=tenant.rules_version + 1,
     )
+
+
+def check_room(present: int, more: int) -> None:
+    """Raises `Conflict` where a tenant would have too many."""
+    if present + more > MAX_RULES:
+        raise Conflict(f"a tenant has at most {MAX_RULES} rules: delete some, or put values into one rule by `in`")
 
 
 def condition(written: Any, text: RuleTextParser) -> Condition:
