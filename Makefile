@@ -55,9 +55,10 @@ sbom: $(STAMP) ## build/sbom.json: what the image is made of, as CycloneDX
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements.lock
 
+# Strictly: what cannot be looked up would count as free of them.
 audit: $(STAMP) ## known vulnerabilities of what the lock names (asks PyPI)
 	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 fmt: $(STAMP) ## format, and mend what ruff can
 	$(BIN)/ruff check --fix-only .
