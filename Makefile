@@ -56,7 +56,7 @@ sbom: $(RELEASE) ## build/sbom.json: what the image is made of, as CycloneDX
 	$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements.lock
 
 audit: $(RELEASE) ## known vulnerabilities of what the lock names (asks PyPI)
-	$(RELEASE)/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+	$(RELEASE)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 fmt: $(STAMP) ## format, and mend what ruff can
 	$(BIN)/ruff check --fix-only .

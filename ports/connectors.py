@@ -42,7 +42,10 @@ class HttpResponse:
 
     def json(self) -> Any:
         """Raises `ValueError` where the content is no JSON."""
-        return json.loads(self.content)
+        try:
+            return json.loads(self.content)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 class HttpClient(Protocol):

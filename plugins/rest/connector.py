@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from core.domain.nesting import MAX_NESTING, too_deep
 from plugins.json_lines import check_characters, decoded, may_spell_unstorable
 from plugins.rest.declaration import Stream, streams_of
 from plugins.rest.pages import At
@@ -155,6 +156,8 @@ def _page(ctx: Context, stream: Stream, place: Place, *, lenient: bool = False) 
             body = decoded(answer.content)
         except ValueError as error:
             raise SchemaChanged(f"{stream.name}: the source's answer is {error}") from error
+        if too_deep(body):
+            raise SchemaChanged(f"{stream.name}: the source's answer is nested deeper than {MAX_NESTING}")
     items = _items(stream, body)
     return Page(
         items=items,

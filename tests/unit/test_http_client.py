@@ -22,6 +22,7 @@ from adapters.http.redaction import Redactor
 from adapters.http.transport import GuardedTransport, Limits
 from core.domain.plugins import Auth, AuthKind, RateLimit
 from core.errors import ConfigInvalid, PermissionDenied, RateLimited, ReauthRequired, SortationError, Transient
+from ports.connectors import HttpResponse
 from tests.stubs.scripted_http import Answer, Asked, ScriptedServer
 
 SECRET = "canary/secret+of a=source"
@@ -412,6 +413,12 @@ def test_a_slow_source_is_not_waited_for_longer_than_agreed(
     with pytest.raises(Transient, match="did not answer in time"):
         clients(limits=Limits(read=0.2, total=0.5)).request("POST", f"{server.url}/")
     assert datetime.now(UTC) - started < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"<html>", b"[" * 100_000])
+def test_an_answer_that_is_no_json_says_so(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        HttpResponse(status=200, headers={}, content=content).json()
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(server: ScriptedServer, clients: Clients) -> None:

@@ -34,7 +34,7 @@ from tests.unit.hostile_urls import DISGUISED, FRIEND, urls
 PARTNER, PARTNER_ADDRESS = FRIEND, "127.0.0.9"
 """Allowed by name, and inside: at an address where nothing else is."""
 OUTSIDE = ("8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1")
-LONG = pytest.param(5_000, marks=pytest.mark.slow)
+LONG = pytest.param(3_000, marks=pytest.mark.slow)
 CONNECT = socket.socket.connect
 
 

@@ -286,6 +286,8 @@ def test_a_cursor_of_another_question_is_refused(source: SourceServer) -> None:
         (Reply(body=b"<html>Maintenance</html>"), SchemaChanged),
         (Reply(body={"items": []}), SchemaChanged),
         (Reply(body=b"\xff"), SchemaChanged),
+        (Reply(body=b'{"data": [], "more": ' + b"[" * 100 + b"]" * 100 + b"}"), SchemaChanged),
+        (Reply(body=b"[" * 100_000), SchemaChanged),
     ],
 )
 def test_what_the_source_says_is_told_by_its_kind(source: SourceServer, reply: Reply, error: type[Exception]) -> None:
