@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A changed pyproject.toml is another stamp, so the environment follows it.
 STAMP := $(VENV)/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
+# What a release is made with stands apart from what it is tested with: its tools bring along what slows others down.
+RELEASE := build/release
+RELEASE_TOOLS := 'cyclonedx-bom>=7.5,<8' 'pip-audit>=2.10,<3' 'uv>=0.9'
 ARGS ?=
 # Benchmarks of a file that somebody has, not of data that they make.
 OF_FILES := benchmarks/ablation.py benchmarks/active_order.py benchmarks/kept_promise.py benchmarks/rule_learning.py benchmarks/statements.py
@@ -42,19 +45,15 @@ bench: $(STAMP) ## speed, each beside a peer or the naive way (ARGS="--json")
 	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[bench]'
 	@for file in $(filter-out $(OF_FILES),$(wildcard benchmarks/[a-z]*.py)); do name=$${file##*/}; $(BIN)/python -m "benchmarks.$${name%.py}" $(ARGS) || exit; done
 
-lock: $(STAMP) ## requirements.lock: the versions and hashes of all that the image installs
-	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
-	$(BIN)/uv pip compile pyproject.toml --extra sftp --universal --python-version 3.11 --generate-hashes --no-annotate \
+lock: $(RELEASE) ## requirements.lock: the versions and hashes of all that the image installs
+	$(RELEASE)/bin/uv pip compile pyproject.toml --extra sftp --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
-sbom: $(STAMP) ## build/sbom.json: what the image is made of, as CycloneDX
-	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
-	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements.lock
+sbom: $(RELEASE) ## build/sbom.json: what the image is made of, as CycloneDX
+	$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements.lock
 
-audit: $(STAMP) ## known vulnerabilities of what the lock names (asks PyPI)
-	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[release]'
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+audit: $(RELEASE) ## known vulnerabilities of what the lock names (asks PyPI)
+	$(RELEASE)/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 fmt: $(STAMP) ## format, and mend what ruff can
 	$(BIN)/ruff check --fix-only .
@@ -63,6 +62,10 @@ fmt: $(STAMP) ## format, and mend what ruff can
 clean: ## remove what was built and installed; never the data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RELEASE):
+	@"$(PYTHON)" -m venv $@
+	@$@/bin/python -m pip install --quiet $(RELEASE_TOOLS) || { rm -rf $@; exit 1; }
 
 $(STAMP):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -37,6 +37,12 @@ class SignInFailed(Unauthenticated):
     code = "sign_in_failed"
 
 
+class CodeWrong(Unauthenticated):
+    """This code is wrong, was used already, or the account is locked for some minutes."""
+
+    code = "code_wrong"
+
+
 class LinkInvalid(Invalid):
     """This link was used already, is too old, or is not one of ours."""
 

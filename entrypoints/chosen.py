@@ -102,7 +102,9 @@ def model_of(llm: Llm | None) -> str | None:
 
 
 def mailer_of(settings: Settings) -> Mailer | None:
-    return None if settings.smtp_url is None else SmtpMailer(settings.smtp_url, settings.mail_from)
+    if settings.smtp_url is None:
+        return None
+    return SmtpMailer(_key(settings.smtp_url, settings.smtp_url_file), settings.mail_from)
 
 
 def identities_of(settings: Settings) -> OidcProviders:

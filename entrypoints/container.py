@@ -21,6 +21,7 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.ranking.coverage import CoverageRanker
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
+from adapters.secrets.one_time_codes import PyotpCodes
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
 from adapters.system.later import Background
@@ -55,6 +56,7 @@ from core.usecases import (
     rule_preview,
     rule_runs,
     rules,
+    second_factor,
     secret_keys,
     sessions,
     sources,
@@ -109,6 +111,7 @@ class Container(containers.DeclarativeContainer):
         AesSecretBox, settings.provided.secret_key, former=settings.provided.former_secret_keys
     )
     hasher = providers.Singleton(Argon2Hasher)
+    codes = providers.Singleton(PyotpCodes)
     mailer = providers.Singleton(chosen.mailer_of, settings)
     transport = providers.Singleton(chosen.transport_of, settings)
     identities = providers.Singleton(chosen.identities_of, settings)
@@ -166,11 +169,39 @@ class Container(containers.DeclarativeContainer):
         lasts_seconds=settings.provided.session_seconds,
         people=people,
         hasher=hasher,
+        secrets=secrets,
         uow=uow,
         clock=clock,
         ids=ids,
         later=later,
     )
+    prove_second_factor = providers.Callable(
+        second_factor.prove_second_factor,
+        lasts_seconds=settings.provided.session_seconds,
+        codes=codes,
+        people=people,
+        secrets=secrets,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    begin_second_factor = providers.Callable(
+        second_factor.begin_second_factor, codes=codes, secrets=secrets, clock=clock, ids=ids
+    )
+    add_second_factor = providers.Callable(
+        second_factor.add_second_factor,
+        codes=codes,
+        people=people,
+        hasher=hasher,
+        secrets=secrets,
+        uow=uow,
+        clock=clock,
+        ids=ids,
+    )
+    remove_second_factor = providers.Callable(
+        second_factor.remove_second_factor, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock
+    )
+    drop_second_factor = providers.Callable(second_factor.drop_second_factor, people=people, uow=uow)
     open_session = providers.Callable(
         sessions.open_session, idle_seconds=settings.provided.session_idle_seconds, people=people, clock=clock
     )
@@ -276,6 +307,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
+    rotate_webhook_secret = providers.Callable(
+        connections.rotate_webhook_secret, uow=uow, host=host, secrets=secrets, clock=clock
+    )
     delete_connection = providers.Callable(
         connection_ends.delete_connection, uow=uow, host=host, secrets=secrets, provider=oauth_provider
     )
@@ -327,7 +361,9 @@ class Container(containers.DeclarativeContainer):
     start_sync = providers.Callable(
         sources.start_sync, max_attempts=settings.provided.job_max_attempts, uow=uow, host=host, ids=ids
     )
-    rotate_secrets = providers.Callable(secret_keys.rotate_secrets, uow=uow, system=system, secrets=secrets)
+    rotate_secrets = providers.Callable(
+        secret_keys.rotate_secrets, uow=uow, system=system, people=people, secrets=secrets, clock=clock
+    )
 
     receive_import = providers.Callable(
         imports.receive_import,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from opentelemetry import context, propagate, trace
 
+from core.domain.health import MASK, secret_words
 from entrypoints.settings import Settings
 
 
@@ -40,6 +44,7 @@ def set_up_logging(settings: Settings) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 renderer,
+                _blackening(settings),
             ],
         )
     )
@@ -48,6 +53,29 @@ def set_up_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for name in ("httpcore2", "httpx2"):  # their debug lines hold headers, their others whole addresses
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _blackening(settings: Settings) -> structlog.typing.Processor:
+    """Masks the installation's own secrets in a line that is about to be written. None should be there; but a library's
+    exception may say what a server sent back."""
+    words = secret_words({"settings": list(_secrets_of(settings))})
+    pattern = re.compile("|".join(map(re.escape, words)))
+
+    def blacken(_: object, __: str, line: Any) -> Any:
+        return pattern.sub(MASK, line)
+
+    return blacken
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    urls = (settings.database_url, settings.app_database_url, settings.system_database_url)
+    for url in (*urls, settings.broker_url, settings.smtp_url):
+        if url and (password := urlsplit(url).password):
+            yield password
+            yield unquote(password)
+    yield from (settings.secret_key, *settings.former_secret_keys, settings.operator_key)
+    yield from (provider.client_secret for provider in settings.oidc_providers)
+    yield from filter(None, (settings.llm_api_key, settings.embeddings_api_key))
 
 
 def set_up_tracing(settings: Settings, service: str) -> None:

@@ -125,11 +125,14 @@ class Settings:
     believed."""
     smtp_url: str | None = field(repr=False)
     """`None`: no mail is sent, and links are shown to who invites."""
+    smtp_url_file: Path | None
     mail_from: str
     oidc_providers: tuple[IdentityProvider, ...] = field(repr=False)
     """Who else may say who people are."""
     local_accounts: Literal["on", "off"]
     """Whether people may sign in with a password."""
+    second_factor: Literal["offered", "required"]
+    """Whether people who sign in with a password must have a second factor, too."""
     session_seconds: float
     """How long a session lasts at most."""
     session_idle_seconds: float
@@ -147,7 +150,7 @@ class Settings:
     llm_api_key: str | None = field(repr=False)
     """`None`: the LLM stage is off."""
     llm_api_key_file: Path | None
-    """Where the key comes from, if it is to be read anew when it changes."""
+    """Where the key comes from, if it is to be read anew when it changes; as the other files here."""
     llm_base_url: str | None
     """`None`: the provider's own."""
     llm_model: str
@@ -242,9 +245,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             webhook_limit=env.str("WEBHOOK_LIMIT", "12000/minute", validate=_limit),
             proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
             smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
+            smtp_url_file=env.path("SMTP_URL_FILE", None),
             mail_from=env.str("MAIL_FROM", "sortation@localhost"),
             oidc_providers=_oidc_providers(env.str("OIDC_PROVIDERS", "[]")),
             local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),
+            second_factor=_choice(env, "SECOND_FACTOR", "offered", "required"),
             session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=_positive),
             session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=_positive),
             http_allow=_names(env.list("HTTP_ALLOW", [], validate=_policy) or ()),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.connections import Connection, StreamCursor, Totals
+from core.domain.connections import Connection, SealedValue, StreamCursor, Totals
 from core.domain.health import HealthEntry, LogLine
 
 
@@ -43,12 +43,18 @@ class Connections(Protocol):
         """What came in by it since each of these."""
         ...
 
-    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
-        """Those whose secrets are sealed and begin otherwise, by rising id above `after`."""
+
+class Sealed(Protocol):
+    """All that the tenant's connections keep sealed, wherever it stands."""
+
+    def otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[SealedValue]:
+        """What does not begin with `prefix`, of the next `limit` connections above `after` that have such; by rising
+        connection."""
         ...
 
-    def reseal(self, id: UUID, before: bytes, after: bytes) -> bool:
-        """Writes what is sealed if it still is `before`; its version stays. Returns whether it was."""
+    def reseal(self, anew: Sequence[tuple[SealedValue, bytes]]) -> int:
+        """Writes each in place of the value if that still is what it was: what somebody changed meanwhile stays.
+        Versions stay, too. Returns how many were written."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
@@ -77,10 +77,17 @@ class NoHttp:
 
 class HttpClients(Protocol):
     def of(
-        self, actor: Actor, connection: Connection, manifest: ConnectorManifest, config: Mapping[str, Any]
+        self,
+        actor: Actor,
+        connection: Connection,
+        manifest: ConnectorManifest,
+        config: Mapping[str, Any],
+        *,
+        learned: Callable[[str], None] | None = None,
     ) -> HttpClient:
         """The client that a connection's `ctx.http` is; `config` is its configuration with its secrets. The connection
-        may be one that is not stored yet."""
+        may be one that is not stored yet. `learned` is told each token that requests will carry: a secret that the
+        configuration does not have."""
         ...
 
 
@@ -89,7 +96,13 @@ class NoHttpClients:
     """Where nothing is sent."""
 
     def of(
-        self, actor: Actor, connection: Connection, manifest: ConnectorManifest, config: Mapping[str, Any]
+        self,
+        actor: Actor,
+        connection: Connection,
+        manifest: ConnectorManifest,
+        config: Mapping[str, Any],
+        *,
+        learned: Callable[[str], None] | None = None,
     ) -> HttpClient:
         return NoHttp()
 

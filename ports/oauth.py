@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -51,12 +50,4 @@ class OAuthStorage(Protocol):
 
     def begin(self, sign_in: SignIn) -> None:
         """Raises `Invalid` for an unknown connection."""
-        ...
-
-    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[OAuthTokens]:
-        """Tokens that do not begin with `prefix` as they are sealed, by rising connection."""
-        ...
-
-    def reseal(self, connection_id: UUID, before: bytes, after: bytes) -> bool:
-        """Whether the tokens were still `before`."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -10,6 +11,10 @@ class PasswordHasher(Protocol):
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether it is the password. Takes as long for None, when nobody has that account, and is False then."""
+        ...
+
+    def guessable(self, password: str, known: Sequence[str]) -> bool:
+        """Whether a guesser finds it soon who knows what people take, and these words about them."""
         ...
 
     def outdated(self, password_hash: str) -> bool:

@@ -44,6 +44,32 @@ class PeopleStorage(Protocol):
 
     def forget_failures(self, user_id: UUID) -> None: ...
 
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones."""
+        ...
+
+    def remove_second_factor(self, user_id: UUID) -> bool:
+        """False where they had none."""
+        ...
+
+    def use_step(self, user_id: UUID, step: int) -> bool:
+        """Notes that the code of that time step was used; False where it was already, or a later one."""
+        ...
+
+    def use_recovery(self, user_id: UUID, code_hash: bytes) -> bool:
+        """Takes the code from those that they have; False where it is none of them."""
+        ...
+
+    def factors_sealed_otherwise(
+        self, prefix: bytes, *, after: UUID | None, limit: int
+    ) -> Sequence[tuple[UUID, bytes]]:
+        """Whose key is not sealed with the present one, by their id."""
+        ...
+
+    def reseal_factor(self, user_id: UUID, former: bytes, fresh: bytes) -> bool:
+        """False where it is not the former one any more."""
+        ...
+
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None: ...
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:

@@ -25,7 +25,7 @@ from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Tenant
 from ports.category_storage import Categories
-from ports.connection_storage import Connections, Syncs
+from ports.connection_storage import Connections, Sealed, Syncs
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
@@ -318,6 +318,8 @@ class Transaction(Protocol):
     def syncs(self) -> Syncs: ...
     @property
     def oauth(self) -> OAuthStorage: ...
+    @property
+    def sealed(self) -> Sealed: ...
     @property
     def imports(self) -> Imports: ...
     @property

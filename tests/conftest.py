@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -48,6 +48,22 @@ _CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
 """What a server need not do whose data may be lost."""
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only as the folder of a temporary directory
 _ENOUGH_BYTES = 2 * 1024**3
+
+
+CANARY = "canary"
+"""Is part of the secrets that tests make up, and of nothing else."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test is no good one whose secrets were printed or logged, by whomever, while it ran."""
+    report = yield
+    if report.when == "teardown" and report.passed:
+        for name, content in report.sections:
+            if (at := content.find(CANARY)) >= 0:
+                report.outcome = "failed"
+                report.longrepr = f"{item.nodeid}: a secret shows in {name}: {content[max(at - 200, 0) : at + 100]!r}"
+    return report
 
 
 @pytest.fixture(autouse=True)

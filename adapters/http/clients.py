@@ -43,10 +43,19 @@ class GuardedClients:
         self._jitter = jitter
 
     def of(
-        self, actor: Actor, connection: Connection, manifest: ConnectorManifest, config: Mapping[str, Any]
+        self,
+        actor: Actor,
+        connection: Connection,
+        manifest: ConnectorManifest,
+        config: Mapping[str, Any],
+        *,
+        learned: Callable[[str], None] | None = None,
     ) -> HttpClient:
         def token(rejected: str | None = None) -> str:
-            return self._tokens(actor, connection, manifest, config, rejected=rejected)
+            given = self._tokens(actor, connection, manifest, config, rejected=rejected)
+            if learned is not None:
+                learned(given)
+            return given
 
         return ConnectionHttp(
             self._transport,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import unquote
 
 import httpx2
+
+from core.domain.health import secret_words
 
 HIDDEN = "***"
 _MIN_SECRET = 4
@@ -19,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Redactor:
-    """Blackens known secrets in texts, also where they are encoded as in a URL or JSON."""
+    """Blackens known secrets in texts, also where they are encoded as in a URL, JSON or Base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._hidden: set[str] = set()
@@ -28,7 +29,7 @@ class Redactor:
 
     def hide(self, secret: str) -> None:
         if len(secret) >= _MIN_SECRET:
-            self._hidden |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+            self._hidden.update(secret_words({"": secret}))
 
     def clean(self, text: str) -> str:
         for secret in sorted(self._hidden, key=len, reverse=True):

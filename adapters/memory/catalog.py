@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import BinaryIO
 from uuid import UUID
 
-from adapters.memory.state import Workspace, as_json, check_version, one, page
+from adapters.memory.state import Workspace, as_json, check_version, one
 from core.domain.connections import HAS_RECORDS, Connection, Import, ImportStatus, Totals
 from core.domain.webhooks import WebhookDelivery
 from core.errors import Conflict, Invalid, NotFound
@@ -72,17 +72,6 @@ class MemoryConnections:
         ]
         arrived += [(one.received_at, one) for one in self._state.deliveries.values() if one.connection_id == id]
         return [_totals([one for at, one in arrived if at >= begin]) for begin in since]
-
-    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
-        sealed = [c for c in page(self._connections, after) if c.sealed is not None]
-        return [c for c in sealed if not (c.sealed or b"").startswith(prefix)][:limit]
-
-    def reseal(self, id: UUID, before: bytes, after: bytes) -> bool:
-        connection = self._connections.get(id)
-        if connection is None or connection.sealed != before:
-            return False
-        self._connections[id] = replace(connection, sealed=after)
-        return True
 
     def delete(self, id: UUID, version: int | None) -> None:
         check_version(self.get(id).version, version)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from adapters.memory.state import Workspace
@@ -34,17 +32,6 @@ class MemoryOAuth:
     def begin(self, sign_in: SignIn) -> None:
         self._check(sign_in.connection_id)
         self._state.sign_ins[sign_in.state_hash] = sign_in
-
-    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[OAuthTokens]:
-        ids = (id for id in sorted(self._tokens) if after is None or id > after)
-        return [self._tokens[id] for id in ids if not self._tokens[id].sealed.startswith(prefix)][:limit]
-
-    def reseal(self, connection_id: UUID, before: bytes, after: bytes) -> bool:
-        tokens = self._tokens.get(connection_id)
-        if tokens is None or tokens.sealed != before:
-            return False
-        self._tokens[connection_id] = replace(tokens, sealed=after)
-        return True
 
     def _check(self, connection_id: UUID) -> None:
         if connection_id not in self._state.connections:

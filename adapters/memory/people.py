@@ -53,8 +53,15 @@ class MemoryPeople:
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
         user = self.user(user_id)
         with self._store.lock:
+            present = self._accounts.get(user_id)
             self._accounts[user_id] = LocalAccount(
-                user_id=user_id, email=user.email, password_hash=password_hash, failures=0, locked_until=None
+                user_id=user_id,
+                email=user.email,
+                password_hash=password_hash,
+                failures=0,
+                locked_until=None,
+                second_factor=present.second_factor if present else None,
+                recovery=present.recovery if present else (),
             )
         self.end_sessions(user_id, now)
 
@@ -74,6 +81,51 @@ class MemoryPeople:
 
     def forget_failures(self, user_id: UUID) -> None:
         self._change(user_id, failures=0, locked_until=None)
+
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+        with self._store.lock:
+            self._change(user_id, second_factor=sealed, recovery=tuple(recovery))
+            self._store.last_steps.pop(user_id, None)
+
+    def remove_second_factor(self, user_id: UUID) -> bool:
+        with self._store.lock:
+            account = self._accounts.get(user_id)
+            if account is None or account.second_factor is None:
+                return False
+            self._change(user_id, second_factor=None, recovery=())
+            self._store.last_steps.pop(user_id, None)
+        return True
+
+    def use_step(self, user_id: UUID, step: int) -> bool:
+        with self._store.lock:
+            if user_id not in self._accounts or step <= self._store.last_steps.get(user_id, 0):
+                return False
+            self._store.last_steps[user_id] = step
+        return True
+
+    def use_recovery(self, user_id: UUID, code_hash: bytes) -> bool:
+        with self._store.lock:
+            account = self._accounts.get(user_id)
+            if account is None or code_hash not in account.recovery:
+                return False
+            self._change(user_id, recovery=tuple(one for one in account.recovery if one != code_hash))
+        return True
+
+    def factors_sealed_otherwise(
+        self, prefix: bytes, *, after: UUID | None, limit: int
+    ) -> Sequence[tuple[UUID, bytes]]:
+        with self._store.lock:
+            sealed = sorted((id, one.second_factor) for id, one in self._accounts.items() if one.second_factor)
+        found = [(id, value) for id, value in sealed if not value.startswith(prefix) and (after is None or id > after)]
+        return found[:limit]
+
+    def reseal_factor(self, user_id: UUID, former: bytes, fresh: bytes) -> bool:
+        with self._store.lock:
+            account = self._accounts.get(user_id)
+            if account is None or account.second_factor != former:
+                return False
+            self._change(user_id, second_factor=fresh)
+        return True
 
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None:
         with self._store.lock:

@@ -26,6 +26,10 @@ class MemorySecretBox:
     def prefix(self) -> bytes:
         return self._names[0]
 
+    @property
+    def key_name(self) -> str:
+        return self.prefix.hex()
+
     def seal(self, plain: bytes, bound_to: str) -> bytes:
         sealed = self.prefix + len(self._vault.kept).to_bytes(8, "big")
         self._vault.kept[sealed] = (bound_to, plain)
@@ -36,3 +40,6 @@ class MemorySecretBox:
         if sealed[:8] not in self._names or sealed not in self._vault.kept or bound != bound_to:
             raise SecretUnreadable
         return plain
+
+    def reseal(self, sealed: bytes, bound_to: str) -> bytes:
+        return self.seal(self.open(sealed, bound_to), bound_to)

@@ -195,6 +195,7 @@ class MemoryStore:
         self.users: dict[str, User] = {}
         self.accounts: dict[UUID, LocalAccount] = {}
         """By user, as `users` are by e-mail address."""
+        self.last_steps: dict[UUID, int] = {}
         self.identities: dict[tuple[str, str], UUID] = {}
         self.sessions: dict[UUID, Session] = {}
         self.inventories: dict[tuple[Role, str], tuple[Inventory, datetime]] = {}

@@ -19,6 +19,7 @@ from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
+from adapters.memory.sealed_values import MemorySealed
 from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
 from adapters.memory.syncs import MemorySyncs
 from adapters.memory.webhooks import MemoryWebhookDeliveries
@@ -42,6 +43,7 @@ class MemoryTransaction:
         self.connections = MemoryConnections(at)
         self.syncs = MemorySyncs(at)
         self.oauth = MemoryOAuth(at)
+        self.sealed = MemorySealed(at)
         self.imports = MemoryImports(at)
         self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)

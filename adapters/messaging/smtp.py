@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
+from core.domain.health import blacken, secret_words
 from core.errors import Invalid, Transient
 from ports.mail import Mail
 
@@ -16,10 +18,11 @@ _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 class SmtpMailer:
-    """`url` is `smtp://`, `smtp+starttls://` or `smtps://`, with `user:password@` where the server asks for them."""
+    """`url` is `smtp://`, `smtp+starttls://` or `smtps://`, with `user:password@` where the server asks for them; or it
+    says which that is now: passwords change."""
 
-    def __init__(self, url: str, sender: str) -> None:
-        self._url = urlsplit(url)
+    def __init__(self, url: str | Callable[[], str], sender: str) -> None:
+        self._url = url if callable(url) else lambda: url
         self._sender = sender
 
     def send(self, mail: Mail) -> None:
@@ -29,9 +32,9 @@ class SmtpMailer:
                 server.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             code, reason = next(iter(error.recipients.values()))
-            raise _refused(code, reason) from error
+            raise self._refused(code, reason) from None
         except smtplib.SMTPResponseException as error:
-            raise _refused(error.smtp_code, error.smtp_error) from error
+            raise self._refused(error.smtp_code, error.smtp_error) from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server does not answer: {type(error).__name__}") from error
 
@@ -47,24 +50,30 @@ class SmtpMailer:
         return message
 
     def _connected(self) -> smtplib.SMTP:
-        host, port = self._url.hostname or "localhost", self._url.port or _PORTS[self._url.scheme]
+        try:
+            url = urlsplit(self._url())
+            host, port = url.hostname or "localhost", url.port or _PORTS[url.scheme]
+        except (ValueError, KeyError):
+            raise Transient("the URL of the mail server is none") from None
         context = ssl.create_default_context()
-        if self._url.scheme == "smtps":
+        if url.scheme == "smtps":
             server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
         else:
             server = smtplib.SMTP(host, port, timeout=SECONDS)
-        if self._url.scheme == "smtp+starttls":
+        if url.scheme == "smtp+starttls":
             server.starttls(context=context)
-        if self._url.username:
-            server.login(unquote(self._url.username), unquote(self._url.password or ""))
+        if url.username:
+            server.login(unquote(url.username), unquote(url.password or ""))
         return server
+
+    def _refused(self, code: int, reason: bytes | str) -> Transient | Invalid:
+        """What the server said: 5xx is for good, all else may pass. It may say what it was told to let us in."""
+        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+        url = urlsplit(self._url())
+        user, password = unquote(url.username or ""), unquote(url.password or "")
+        words = secret_words({"password": [password, f"\0{user}\0{password}"]}) if password else ()
+        kind = Invalid if 500 <= code < 600 else Transient
+        return kind(f"the mail server refuses: {code} {blacken(said, words)}"[:300])
 
     def _domain(self) -> str:
         return self._sender.rpartition("@")[2].strip("> ") or "localhost"
-
-
-def _refused(code: int, reason: bytes | str) -> Transient | Invalid:
-    """What the server said: 5xx is for good, all else may pass."""
-    said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
-    kind = Invalid if 500 <= code < 600 else Transient
-    return kind(f"the mail server refuses: {code} {said}"[:300])

@@ -10,6 +10,7 @@ import httpx2
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 
+from core.domain.health import blacken, secret_words
 from core.domain.oauth import Grant, OAuthClient, subject_of
 from core.errors import ConfigInvalid, ReauthRequired, Transient
 
@@ -103,7 +104,8 @@ class AuthlibProvider:
                     raise
             return self._with_session(client, "client_secret_post", ask, redirect_uri)
 
-        return _told(tried, (*secrets, client.client_secret))
+        basic = f"{client.client_id}:{client.client_secret}"
+        return _told(tried, (*secrets, client.client_secret, basic))
 
     def _with_session(
         self, client: OAuthClient, method: str, ask: Callable[[OAuth2Client], T], redirect_uri: str | None = None
@@ -150,8 +152,7 @@ def _told(ask: Callable[[], T], secrets: tuple[str, ...]) -> T:
         return ask()
     except OAuthError as error:
         told = f"{error.error}: {error.description}" if error.description else str(error.error)
-        for secret in filter(None, secrets):
-            told = told.replace(secret, "***")
+        told = blacken(told, secret_words({"": [secret for secret in secrets if secret]}))
         told = " ".join(told.split())[:_MAX_TOLD]
         if error.error == "invalid_grant":
             raise ReauthRequired(f"the source's provider says {told}: connect it again") from None

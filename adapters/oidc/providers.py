@@ -19,6 +19,17 @@ from core.errors import Invalid, NotFound, Transient, Unauthenticated
 LEEWAY_SECONDS = 60
 """How far clocks may differ."""
 _REQUIRED = ["iss", "sub", "exp", "iat"]
+_ERRORS = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
+)
 _NOT_OURS = "this token was not made for us"
 
 
@@ -56,7 +67,8 @@ class OidcProviders:
                 address, grant_type="authorization_code", code=code, code_verifier=verifier
             )
         except OAuthError as error:
-            raise Unauthenticated(f"{provider.title} refuses this sign-in: {error.error}"[:200]) from None
+            told = error.error if error.error in _ERRORS else "an error of its own"  # whose text may echo secrets
+            raise Unauthenticated(f"{provider.title} refuses this sign-in: {told}") from None
         except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.HTTPError):
             raise Transient(f"{provider.title} does not answer") from None
         except ValueError:

@@ -78,7 +78,7 @@ class OpenAiEmbedder:
         except openai.APIConnectionError as error:
             raise EmbeddingsUnavailable("The embeddings' server cannot be reached.") from error
         except openai.APIStatusError as error:
-            raise self._status_error(error) from error
+            raise self._status_error(error) from None  # which may echo the key
         except (openai.APIError, json.JSONDecodeError) as error:
             raise EmbeddingsUnavailable("The embeddings' server sent what is no valid response.") from error
         # With another content type, or fields left out, the SDK passes on what came.

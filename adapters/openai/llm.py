@@ -71,7 +71,7 @@ def call_llm(
     except openai.APIConnectionError as error:
         raise LlmUnavailable("The language model cannot be reached.", read=_connected(error)) from error
     except openai.APIStatusError as error:
-        raise _status_error(client.api_key, error, options) from error
+        raise _status_error(client.api_key, error, options) from None  # which may echo the key
     except (openai.APIError, json.JSONDecodeError) as error:
         raise LlmUnavailable("The language model's server sent what is no valid response.", read=True) from error
     # With another content type, or fields left out, the SDK passes on what came.

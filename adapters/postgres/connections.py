@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import RowMapping, and_, func, select, union_all
+from sqlalchemy import RowMapping, func, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
@@ -90,18 +90,6 @@ class PostgresConnections:
         ]
         row = self._connection.execute(select(*columns)).mappings().one()
         return [Totals(**{name: int(row[f"{name}_{n}"]) for name in ("imports", *_COUNTS)}) for n in range(len(since))]
-
-    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[Connection]:
-        sealed_with = func.substring(connections.c.sealed, 1, len(prefix))
-        query = select(connections).where(connections.c.tenant_id == self._tenant_id, sealed_with != prefix)
-        if after is not None:
-            query = query.where(connections.c.id > after)
-        rows = self._connection.execute(query.order_by(connections.c.id).limit(limit)).mappings()
-        return [_to_connection(row) for row in rows]
-
-    def reseal(self, id: UUID, before: bytes, after: bytes) -> bool:
-        where = and_(at(connections, self._tenant_id, id), connections.c.sealed == before)
-        return self._connection.execute(connections.update().where(where).values(sealed=after)).rowcount > 0
 
     def delete(self, id: UUID, version: int | None) -> None:
         with conflicts(used=HAS_RECORDS):

@@ -90,7 +90,7 @@ def _ensure_login(connection: Connection, role: str, url: str) -> None:
             continue
         statement = sql.SQL("CREATE ROLE {}").format(sql.Identifier(name))
         if name == user:
-            statement += sql.SQL(" LOGIN PASSWORD {}").format(sql.Literal(parsed.password))
+            statement += sql.SQL(" LOGIN PASSWORD {}").format(_verifier(connection, user, parsed))
         _run(connection, statement)
     member = connection.execute(text("SELECT pg_has_role(:user, :role, 'member')"), {"user": user, "role": role})
     if not member.scalar():
@@ -102,9 +102,18 @@ def _ensure_password(connection: Connection, user: str, url: URL) -> None:
     are derived from; where that is not ours to do, its administrator does."""
     if url.password is None or _lets_in(url):
         return
-    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(url.password))
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), _verifier(connection, user, url))
     with suppress(ProgrammingError), connection.begin_nested():
         _run(connection, statement)
+
+
+def _verifier(connection: Connection, user: str, url: URL) -> sql.Literal:
+    """What the server keeps of the password: sent instead of it, since statements may be logged there."""
+    if url.password is None:
+        return sql.Literal(None)
+    pgconn = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]
+    encrypted: bytes = pgconn.encrypt_password(url.password.encode(), user.encode(), b"scram-sha-256")
+    return sql.Literal(encrypted.decode())
 
 
 def _lets_in(url: URL) -> bool:

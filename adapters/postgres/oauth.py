@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy import Connection, RowMapping, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.guards import conflicts
@@ -50,22 +49,6 @@ class PostgresOAuth:
         values = {name: getattr(sign_in, name) for name in SignIn.__slots__}
         with conflicts(unknown="this connection does not exist"):
             self._connection.execute(insert(oauth_states).values(values))
-
-    def sealed_otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[OAuthTokens]:
-        sealed_with = func.substring(oauth_tokens.c.sealed, 1, len(prefix))
-        query = select(*_COLUMNS).where(oauth_tokens.c.tenant_id == self._tenant_id, sealed_with != prefix)
-        if after is not None:
-            query = query.where(oauth_tokens.c.connection_id > after)
-        rows = self._connection.execute(query.order_by(oauth_tokens.c.connection_id).limit(limit)).mappings()
-        return [_to_tokens(row) for row in rows]
-
-    def reseal(self, connection_id: UUID, before: bytes, after: bytes) -> bool:
-        changed = oauth_tokens.update().where(
-            oauth_tokens.c.tenant_id == self._tenant_id,
-            oauth_tokens.c.connection_id == connection_id,
-            oauth_tokens.c.sealed == before,
-        )
-        return self._connection.execute(changed.values(sealed=after)).rowcount > 0
 
 
 def to_sign_in(row: RowMapping) -> SignIn:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Executable, RowMapping, func, or_, select
+from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.people_tables import identities, local_accounts, sessions
@@ -53,7 +53,7 @@ class PostgresPeople:
             .where(users.c.email == email)
         )
         row = self._first(query)
-        return None if row is None else LocalAccount(**{name: row[name] for name in LocalAccount.__slots__})
+        return None if row is None else _to_account(row)
 
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
         theirs = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
@@ -86,6 +86,48 @@ class PostgresPeople:
     def forget_failures(self, user_id: UUID) -> None:
         failed = or_(local_accounts.c.failures > 0, local_accounts.c.locked_until.is_not(None))
         self._change(local_accounts.update().where(_of(user_id), failed).values(failures=0, locked_until=None))
+
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+        values = {"second_factor": sealed, "recovery": list(recovery), "last_step": 0}
+        self._change(local_accounts.update().where(_of(user_id)).values(values))
+
+    def remove_second_factor(self, user_id: UUID) -> bool:
+        c = local_accounts.c
+        without: dict[str, Any] = {"second_factor": None, "recovery": [], "last_step": 0}
+        removed = local_accounts.update().where(_of(user_id), c.second_factor.is_not(None)).values(without)
+        return self._change(removed.returning(c.user_id)) is not None
+
+    def use_step(self, user_id: UUID, step: int) -> bool:
+        c = local_accounts.c
+        used = local_accounts.update().where(_of(user_id), c.last_step < step).values(last_step=step)
+        return self._change(used.returning(c.user_id)) is not None
+
+    def use_recovery(self, user_id: UUID, code_hash: bytes) -> bool:
+        c, code = local_accounts.c, literal(code_hash, LargeBinary)
+        used = (
+            local_accounts.update()
+            .where(_of(user_id), code == any_(c.recovery))
+            .values(recovery=func.array_remove(c.recovery, code))
+        )
+        return self._change(used.returning(c.user_id)) is not None
+
+    def factors_sealed_otherwise(
+        self, prefix: bytes, *, after: UUID | None, limit: int
+    ) -> Sequence[tuple[UUID, bytes]]:
+        c = local_accounts.c
+        query = select(c.user_id, c.second_factor).where(
+            c.second_factor.is_not(None), func.substr(c.second_factor, 1, len(prefix)) != prefix
+        )
+        if after is not None:
+            query = query.where(c.user_id > after)
+        with passing_faults(), self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(c.user_id).limit(limit))
+            return [(row.user_id, bytes(row.second_factor)) for row in rows]
+
+    def reseal_factor(self, user_id: UUID, former: bytes, fresh: bytes) -> bool:
+        c = local_accounts.c
+        resealed = local_accounts.update().where(_of(user_id), c.second_factor == former).values(second_factor=fresh)
+        return self._change(resealed.returning(c.user_id)) is not None
 
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None:
         c = identities.c
@@ -146,6 +188,19 @@ class PostgresPeople:
 
 def to_user(row: RowMapping) -> User:
     return User(**{name: row[name] for name in User.__slots__})
+
+
+def _to_account(row: RowMapping) -> LocalAccount:
+    sealed = row["second_factor"]
+    return LocalAccount(
+        user_id=row["user_id"],
+        email=row["email"],
+        password_hash=row["password_hash"],
+        failures=row["failures"],
+        locked_until=row["locked_until"],
+        second_factor=None if sealed is None else bytes(sealed),
+        recovery=tuple(map(bytes, row["recovery"])),
+    )
 
 
 def _of(user_id: UUID) -> Any:

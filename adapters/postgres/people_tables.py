@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, text
+from sqlalchemy import ARRAY, BigInteger, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, text
 
 from adapters.postgres.columns import a_text, a_time, a_uuid, metadata, of_tenant
 
@@ -14,6 +14,9 @@ local_accounts = Table(
     Column("failures", Integer, nullable=False),
     a_time("locked_until", null=True),
     a_time("changed_at"),
+    Column("second_factor", LargeBinary, nullable=True),
+    Column("last_step", BigInteger, nullable=False, server_default=text("0")),
+    Column("recovery", ARRAY(LargeBinary), nullable=False, server_default=text("'{}'")),
     ForeignKeyConstraint(["user_id"], ["users.id"]),
 )
 

@@ -30,6 +30,7 @@ from adapters.postgres.rule_learning import PostgresProposals
 from adapters.postgres.rule_memo import RuleMemo
 from adapters.postgres.rule_runs import PostgresRuleRuns
 from adapters.postgres.rules import PostgresRules
+from adapters.postgres.sealed_values import PostgresSealed
 from adapters.postgres.syncs import PostgresSyncs
 from adapters.postgres.tables import idempotency_keys
 from adapters.postgres.webhooks import PostgresWebhookDeliveries
@@ -51,6 +52,7 @@ class PostgresTransaction:
         self.connections = PostgresConnections(connection, tenant_id)
         self.syncs = PostgresSyncs(connection, tenant_id)
         self.oauth = PostgresOAuth(connection, tenant_id)
+        self.sealed = PostgresSealed(connection, tenant_id)
         self.imports = PostgresImports(connection, tenant_id)
         self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)

@@ -1,4 +1,4 @@
-"""Keys of providers, which change while the service runs."""
+"""Keys of providers, and URLs with passwords, which change while the service runs."""
 
 from __future__ import annotations
 

@@ -83,7 +83,24 @@ class Totals:
     refused: int
 
 
-def secrets_context(tenant_id: UUID, connection_id: UUID, purpose: str = "config") -> str:
+class SealedPurpose(StrEnum):
+    """What a sealed value of a connection is for."""
+
+    CONFIG = "config"
+    """The secret fields of its configuration."""
+    TOKENS = "oauth"
+    SIGN_IN = "oauth-sign-in"
+    """The verifier of one that is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedValue:
+    purpose: SealedPurpose
+    connection_id: UUID
+    sealed: bytes = field(repr=False)
+
+
+def secrets_context(tenant_id: UUID, connection_id: UUID, purpose: SealedPurpose = SealedPurpose.CONFIG) -> str:
     """What a sealed value of a connection is bound to: sealed for one place, it opens in no other."""
     return f"{tenant_id}/{connection_id}/{purpose}"
 

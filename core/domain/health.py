@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -169,14 +169,20 @@ def secret_words(secrets: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(words, key=lambda word: (-len(word), word)))
 
 
-def blacken(text: str, words: tuple[str, ...]) -> str:
+def learn_secret(words: list[str], secret: str) -> None:
+    """Makes one more secret word of them, in all its forms; others may read them meanwhile."""
+    if secret not in words:
+        words[:] = sorted({*words, *secret_words({"": secret})}, key=lambda word: (-len(word), word))
+
+
+def blacken(text: str, words: Sequence[str]) -> str:
     """The text with every one of the secret words masked."""
-    for word in words:
+    for word in tuple(words):
         text = text.replace(word, MASK)
     return text
 
 
-def first_line(text: str, words: tuple[str, ...] = ()) -> str:
+def first_line(text: str, words: Sequence[str] = ()) -> str:
     """The first line of a message, without secrets, fit to be stored."""
     line = next((line for line in blacken(text, words).splitlines() if line.strip()), "")
     return storable(line)[:MAX_MESSAGE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,19 +22,31 @@ INVITATION_TIME = timedelta(days=7)
 RESET_TIME = timedelta(hours=1)
 SEEN_EVERY = timedelta(minutes=1)
 """How exact a session's `seen_at` is: one write a minute, however busy it is."""
+SECOND_STEP_TIME = timedelta(minutes=5)
+"""How long somebody has for the second factor after the first."""
+ENROLMENT_TIME = timedelta(minutes=15)
+RECOVERY_CODES = 8
+RECOVERY_BYTES = 15
+"""120 random bits, so that a digest of them need not be slow (ASVS 6.5.2 asks for 112)."""
 LOCAL = "local"
 """How a session began that a password opened; others have the issuer's URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAccount:
-    """A person who signs in with a password. `failures` are those since they last did."""
+    """A person who signs in with a password. `failures` are those since they last did.
+
+    `second_factor` is the sealed key of their one-time codes, None without; `recovery` are the digests of the codes
+    that stand in for one, each once.
+    """
 
     user_id: UUID
     email: str
     password_hash: str = field(repr=False)
     failures: int
     locked_until: datetime | None
+    second_factor: bytes | None = field(default=None, repr=False)
+    recovery: tuple[bytes, ...] = field(default=(), repr=False)
 
     def locked(self, now: datetime) -> bool:
         return self.locked_until is not None and now < self.locked_until
@@ -131,6 +144,17 @@ def check_email(email: str) -> str:
 def hash_session_secret(secret: str) -> bytes:
     """SHA-256: the secret is random, so a slow hash would only slow every page."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def recovery_code(random: bytes) -> str:
+    """As it is shown: `K3QX-...`, six groups of four."""
+    text = base64.b32encode(random).decode().rstrip("=")
+    return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def hash_recovery_code(code: str) -> bytes:
+    """Of a code as somebody types it: with or without hyphens and spaces, in small letters or large ones."""
+    return hashlib.sha256("".join(c for c in code.upper() if c.isalnum()).encode()).digest()
 
 
 def check_may_assign(role: Role | None, *roles: Role) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -22,12 +22,16 @@ from core.errors import Invalid, WebhookRefused
 
 SECRET_FIELD = "webhook_secret"  # noqa: S105 - a name
 """The field of a configuration with the secret, or a list of those that may sign."""
+MAX_OVERLAP = timedelta(days=30)
+"""How long a former secret serves on at most."""
+MAX_FORMER = 5
 UNSIGNED_FIELD = "accept_unsigned"
 """The field that must be true where nothing is signed."""
 REPLAY_WINDOW = timedelta(minutes=5)
 MAX_EVENT_ID = 200
 _MAX_SIGNATURES = 20
-_UNKEPT_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_SIGNATURES = frozenset({"webhook-signature", "stripe-signature", "x-hub-signature", "x-hub-signature-256"})
+_UNKEPT_HEADERS = _SIGNATURES | {"authorization", "cookie", "proxy-authorization"}
 
 
 class DeliveryStatus(StrEnum):
@@ -54,6 +58,14 @@ class WebhookDelivery:
     failure: str | None
     received_at: datetime
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerSecret:
+    """What the source may sign with until then, beside the present secret."""
+
+    secret: str = field(repr=False)
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +130,21 @@ def webhook_secrets(config: Mapping[str, Any]) -> Sequence[str]:
     return [secret.strip() for secret in several if isinstance(secret, str) and secret.strip()]
 
 
+def superseded(
+    present: Sequence[str], former: Sequence[FormerSecret], new: str, overlap: timedelta, now: datetime
+) -> tuple[FormerSecret, ...]:
+    """The former secrets when `new` takes the place of `present`: these serve on for `overlap`, those of before as long
+    as they were to. Without an overlap all of them end at once, as after a leak. Raises `Invalid`."""
+    if not timedelta() <= overlap <= MAX_OVERLAP:
+        raise Invalid(f"overlap_seconds lies between 0 and {MAX_OVERLAP.total_seconds():.0f}")
+    if not overlap:
+        return ()
+    ending = [FormerSecret(secret=secret, until=now + overlap) for secret in present]
+    known = {one.secret for one in ending} | {new}
+    still = [one for one in former if one.secret not in known and now < one.until]
+    return tuple(one for one in (*ending, *still) if one.secret != new)[:MAX_FORMER]
+
+
 def check_secret_form(webhook: Webhook | None, config: Mapping[str, Any]) -> None:
     """Raises `Invalid` for a secret that signs nothing by the scheme: every delivery would be refused."""
     if webhook is None or webhook.scheme is not WebhookScheme.STANDARD:
@@ -129,9 +156,11 @@ def check_secret_form(webhook: Webhook | None, config: Mapping[str, Any]) -> Non
         )
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of the headers is kept for the plugin: nothing that lets anybody in."""
-    return {name: value for name, value in headers.items() if name not in _UNKEPT_HEADERS}
+def kept_headers(webhook: Webhook, headers: Mapping[str, str]) -> dict[str, str]:
+    """What of the headers is kept for the plugin: nothing that lets anybody in, as a signature does whoever sends the
+    delivery again."""
+    unkept = _UNKEPT_HEADERS | {webhook.signature_header.lower()}
+    return {name: value for name, value in headers.items() if name not in unkept}
 
 
 def _check_standard(secrets: Sequence[str], id: str, headers: Mapping[str, str], body: bytes, now: datetime) -> None:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from core.domain.categories import MAX_NAME
-from core.domain.connections import Connection, Totals, check_schedule, check_streams, split_secrets
+from core.domain.connections import (
+    Connection,
+    Totals,
+    check_enabled,
+    check_schedule,
+    check_streams,
+    split_secrets,
+)
 from core.domain.events import EventType, NewEvent
 from core.domain.health import SIGN_IN_ACTION, Health, HealthEntry, LogLine
 from core.domain.oauth import OAuthTokens
 from core.domain.plugins import AuthKind, ConnectorManifest
 from core.domain.records import clean_text
 from core.domain.tenants import Actor
-from core.domain.webhooks import RefusedDeliveries
-from core.errors import Invalid, ReauthRequired, VersionMismatch
+from core.domain.webhooks import SECRET_FIELD, RefusedDeliveries, superseded, webhook_secrets
+from core.errors import Conflict, Invalid, ReauthRequired, VersionMismatch
 from core.usecases.shared.configuring import configured, given_config, manifest_of, merged_config
 from core.usecases.shared.connection_health import note_health
 from core.usecases.shared.oauth import give_back_all
+from core.usecases.shared.secrets import former_webhook_secrets, open_secrets, seal_secrets
 from ports.clock import Clock, Ids
 from ports.connectors import PluginHost
 from ports.oauth import OAuthProvider
@@ -151,6 +159,43 @@ def change_connection(
         tx.commit()
     give_back_all(connection, tokens, host=host, secrets=secrets, provider=provider)
     return replace(changed, version=connection.version + 1)
+
+
+def rotate_webhook_secret(
+    actor: Actor,
+    connection_id: UUID,
+    secret: str,
+    *,
+    overlap: timedelta,
+    uow: UnitOfWork,
+    host: PluginHost,
+    secrets: SecretBox,
+    clock: Clock,
+) -> tuple[Connection, datetime | None]:
+    """Another secret for its webhook; the former one serves on for `overlap`, so that nothing is refused while the
+    source is told. Returns when that ends, too; None: there is none. Raises `NotFound`, `Invalid`, `PluginUnavailable`,
+    `SecretUnreadable`, or `Conflict` for a connection without such a secret."""
+    now = clock.now()
+    with uow.begin(actor) as tx:
+        connection = tx.connections.get(connection_id, lock=True)
+        check_enabled(connection)
+        manifest = manifest_of(connection.connector, host)
+        if manifest.webhook is None or SECRET_FIELD not in manifest.secret_fields():
+            raise Conflict("connections of this connector have no secret that webhooks are signed with")
+        opened = open_secrets(connection, secrets)
+        former = superseded(webhook_secrets(opened), former_webhook_secrets(connection, secrets), secret, overlap, now)
+        anew = {**opened, SECRET_FIELD: secret}
+        given_config(manifest, {**connection.config, **anew}, host)
+        changed = replace(
+            connection,
+            sealed=seal_secrets(anew, connection.tenant_id, connection.id, secrets, former),
+            secrets=tuple(sorted(anew)),
+        )
+        tx.connections.update(changed)
+        payload = {"changed": [SECRET_FIELD], "overlap_seconds": overlap.total_seconds()}
+        tx.events.append([NewEvent(type=EventType.CONNECTION_CHANGED, subject_id=connection_id, payload=payload)])
+        tx.commit()
+    return replace(changed, version=connection.version + 1), max((one.until for one in former), default=None)
 
 
 def connection_health(

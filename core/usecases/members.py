@@ -10,19 +10,18 @@ from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
 from core.domain.people import (
     INVITATION_TIME,
-    LOCAL,
     Invitation,
     InvitationStatus,
     check_email,
     check_may_assign,
-    check_password,
 )
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, worker_actor
 from core.errors import Conflict
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
-from core.usecases.shared.signing_in import Caller, IssuedSession, at_once, let_in, prove
+from core.usecases.shared.new_password import hash_new
+from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, at_once, prove
 from ports.clock import Clock, Ids
 from ports.mail import Mailer
 from ports.passwords import PasswordHasher
@@ -147,7 +146,7 @@ def accept_invitation(
     secrets: SecretBox,
     clock: Clock,
     ids: Ids,
-) -> IssuedSession:
+) -> IssuedSession | HalfWay:
     """Makes who got the link a member, and begins a session in the tenant. Who has an account proves it by its
     password; all others set one. Raises `LinkInvalid`, `SignInFailed` or `Invalid`."""
     invitation, _ = read_invitation(token, uow=uow, secrets=secrets, clock=clock)
@@ -155,15 +154,22 @@ def accept_invitation(
     known = people.account(email) is not None
     if known:
         prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
-    else:
-        check_password(password, email)
+    hashed = "" if known else hash_new(password, email, name, hasher)
     user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
     joined = join(invitation, user, caller, uow=uow, clock=clock)
     if not known:
-        people.put_password(joined.id, hasher.hash(password), now)
+        people.put_password(joined.id, hashed, now)
     lasts = timedelta(seconds=lasts_seconds)
-    return let_in(
-        joined, LOCAL, caller, lasts=lasts, tenant_id=invitation.tenant_id, uow=uow, people=people, clock=clock, ids=ids
+    return admit(
+        joined,
+        caller,
+        lasts=lasts,
+        tenant_id=invitation.tenant_id,
+        uow=uow,
+        people=people,
+        secrets=secrets,
+        clock=clock,
+        ids=ids,
     )
 
 

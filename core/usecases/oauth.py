@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.domain.connections import Connection, check_enabled, leads_elsewhere, secrets_context
+from core.domain.connections import Connection, SealedPurpose, check_enabled, leads_elsewhere, secrets_context
 from core.domain.events import EventType, NewEvent
 from core.domain.health import Health
 from core.domain.oauth import CALLBACK, SIGN_IN_TIME, Grant, OAuthClient, SignIn, hash_state, oauth_client, url_safe
@@ -25,8 +25,6 @@ from ports.oauth import OAuthProvider
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
-
-_PURPOSE = "oauth-sign-in"
 
 
 def start_sign_in(
@@ -51,7 +49,9 @@ def start_sign_in(
             state_hash=hash_state(state),
             tenant_id=actor.tenant_id,
             connection_id=connection_id,
-            sealed=secrets.seal(verifier.encode(), secrets_context(actor.tenant_id, connection_id, _PURPOSE)),
+            sealed=secrets.seal(
+                verifier.encode(), secrets_context(actor.tenant_id, connection_id, SealedPurpose.SIGN_IN)
+            ),
             redirect_uri=public_url + CALLBACK,
             started_by=actor.name,
             expires_at=clock.now() + SIGN_IN_TIME,
@@ -93,7 +93,7 @@ def finish_sign_in(
     with uow.begin(actor) as tx:
         begun = tx.connections.get(connection_id)
         client, auth = _client(begun, host, secrets)
-    verifier = secrets.open(sign_in.sealed, secrets_context(tenant_id, connection_id, _PURPOSE)).decode()
+    verifier = secrets.open(sign_in.sealed, secrets_context(tenant_id, connection_id, SealedPurpose.SIGN_IN)).decode()
     grant = provider.exchange(client, code=code, verifier=verifier, redirect_uri=sign_in.redirect_uri)
     account = provider.account(client, grant.access_token) or grant.account
     with renewals.begin(actor) as tx:

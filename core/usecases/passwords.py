@@ -8,13 +8,16 @@ from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
-from core.domain.people import LOCAL, check_password
+from core.domain.people import LOCAL
 from core.domain.tenants import Actor, User, worker_actor
 from core.errors import LinkInvalid, NotFound
 from core.usecases.shared.links import PASSWORD, fingerprint, password_token, read_link
+from core.usecases.shared.new_password import hash_new
 from core.usecases.shared.signing_in import (
     Caller,
+    HalfWay,
     IssuedSession,
+    admit,
     at_once,
     let_in,
     operator,
@@ -84,14 +87,14 @@ def reset_password(
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
-) -> IssuedSession:
-    """Sets the password of who got the link, ends all their sessions, and begins one. Raises `LinkInvalid` or
-    `Invalid`."""
+) -> IssuedSession | HalfWay:
+    """Sets the password of who got the link, ends all their sessions, and begins one; a second factor is asked for
+    still. Raises `LinkInvalid` or `Invalid`."""
     user = whose_link(token, people=people, secrets=secrets, clock=clock)
-    people.put_password(user.id, hasher.hash(check_password(password, user.email)), clock.now())
+    people.put_password(user.id, hash_new(password, user.email, user.name, hasher), clock.now())
     tell(EventType.PASSWORD_CHANGED, user, people.belongings(user.id), caller, {"by": "link"}, uow=uow)
     lasts = timedelta(seconds=lasts_seconds)
-    return let_in(user, LOCAL, caller, lasts=lasts, uow=uow, people=people, clock=clock, ids=ids)
+    return admit(user, caller, lasts=lasts, uow=uow, people=people, secrets=secrets, clock=clock, ids=ids)
 
 
 def whose_link(token: str, *, people: PeopleStorage, secrets: SecretBox, clock: Clock) -> User:
@@ -121,7 +124,7 @@ def change_password(
 ) -> IssuedSession:
     """Ends all sessions of the person and begins one. Raises `SignInFailed` where `present` is not their password."""
     prove(user.email, present, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
-    people.put_password(user.id, hasher.hash(check_password(password, user.email)), clock.now())
+    people.put_password(user.id, hash_new(password, user.email, user.name, hasher), clock.now())
     tell(EventType.PASSWORD_CHANGED, user, people.belongings(user.id), caller, {"by": "password"}, uow=uow)
     lasts = timedelta(seconds=lasts_seconds)
     return let_in(user, LOCAL, caller, lasts=lasts, uow=uow, people=people, clock=clock, ids=ids)

@@ -7,14 +7,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.domain.events import EventType
-from core.domain.people import LOCAL, Belonging, Session, hash_session_secret
+from core.domain.people import Belonging, Session, hash_session_secret
 from core.domain.tenants import Actor, User
 from core.errors import NotFound, Unauthenticated
-from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person, prove, tell
+from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, person, prove, tell
 from ports.clock import Clock, Ids
 from ports.later import Later
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
+from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 
@@ -26,15 +27,17 @@ def sign_in(
     lasts_seconds: float,
     people: PeopleStorage,
     hasher: PasswordHasher,
+    secrets: SecretBox,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
     later: Later,
-) -> IssuedSession:
-    """A session for whom the password is of. Raises `SignInFailed`, or `Forbidden` for a member of no tenant."""
+) -> IssuedSession | HalfWay:
+    """A session for whom the password is of, or half of the way to it. Raises `SignInFailed`, or `Forbidden` for
+    a member of no tenant."""
     user = prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=later)
     lasts = timedelta(seconds=lasts_seconds)
-    return let_in(user, LOCAL, caller, lasts=lasts, uow=uow, people=people, clock=clock, ids=ids)
+    return admit(user, caller, lasts=lasts, uow=uow, people=people, secrets=secrets, clock=clock, ids=ids)
 
 
 def open_session(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -119,7 +119,8 @@ def list_streams(
 
         def discover() -> Sequence[StreamInfo]:
             with source.asked():
-                return [_known(stream, StreamInfo) for stream in source.connector.discover(source.context)]
+                found = [_known(stream, StreamInfo) for stream in source.connector.discover(source.context)]
+                return [replace(one, title=blacken(one.title, source.words)) for one in found]
 
         try:
             return source.within(seconds, discover)

@@ -39,7 +39,7 @@ from core.errors import (
     WebhookRefused,
 )
 from core.usecases.shared.connection_health import note_failed_delivery, note_good_delivery
-from core.usecases.shared.secrets import whole_config
+from core.usecases.shared.secrets import verifying_config
 from core.usecases.shared.source import Source, SourceTrouble, open_source
 from core.usecases.shared.storing import TOLD_REFUSALS, Delivery, Progress, checked_drafts, store_batch
 from ports.clock import Clock, Ids
@@ -96,11 +96,13 @@ def receive_webhook(
         connection, manifest = _receiver(tx, connection_id, host)
         assert manifest.webhook is not None  # noqa: S101 - narrows the type
         try:
-            config = whole_config(connection, secrets)
+            config = verifying_config(connection, secrets, now)
         except SecretUnreadable:
             raise Transient("deliveries cannot be taken at the moment") from None
         event_id = verify(manifest.webhook, config, headers, body, now)
-        message = WebhookMessage(id=event_id, body=body, headers=kept_headers(headers), received_at=now)
+        message = WebhookMessage(
+            id=event_id, body=body, headers=kept_headers(manifest.webhook, headers), received_at=now
+        )
         new = WebhookDelivery(
             id=ids.new(),
             tenant_id=tenant_id,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import flask_smorest  # type: ignore[import-untyped]
 import structlog
 from flask import Flask, Request, Response, g, request
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from entrypoints.api import (
@@ -41,6 +40,7 @@ from entrypoints.api import (
     rule_proposals,
     rule_runs,
     rules,
+    spans,
     tenants,
     waiting,
     webhooks,
@@ -151,7 +151,7 @@ def create_app(services: Container) -> Flask:
         app.before_request(step)
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:
-        FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]
+        spans.instrument(app)
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,8 @@ from entrypoints.api.schemas.connections import (
     NewConnectionSchema,
     StreamsSchema,
     SyncSchema,
+    WebhookSecretChangedSchema,
+    WebhookSecretSchema,
 )
 from entrypoints.api.schemas.jobs import JobSchema
 from entrypoints.api.state import actor, container
@@ -104,6 +107,19 @@ def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str,
         connection = container().change_connection(actor(), connection_id, changes, version=if_match())
     versioned(connection.version)
     return _shown(connection)
+
+
+@blp.route("/connections/<uuid:connection_id>/webhook-secret", "POST")
+@needs(Permission.CONNECTIONS_WRITE)
+@blp.body(WebhookSecretSchema)
+@blp.answer(200, WebhookSecretChangedSchema)
+def rotate_webhook_secret(body: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
+    """Sets another secret that the connection's webhook is signed with; the former one serves on for a while, so that
+    no delivery is refused until the source has the new one."""
+    overlap = timedelta(seconds=body["overlap_seconds"])
+    connection, until = container().rotate_webhook_secret(posting(), connection_id, body["secret"], overlap=overlap)
+    versioned(connection.version)
+    return _shown(connection) | {"former_until": until}
 
 
 @blp.route("/connections/<uuid:connection_id>", "DELETE")

@@ -27,8 +27,10 @@ from entrypoints.cli import stopping
 from entrypoints.cli.files import new_table
 
 # A few records of history are no evidence for a promise: the demo fixes from where on similarity and an LLM decide.
+OWNER = "demo@example.com"
 TENANT = {
     "name": "Demo",
+    "owner_email": OWNER,
     "time_zone": "Europe/Berlin",
     "settings": {"trusted_packs": ["bank"], "similarity_threshold": 0.9, "llm_threshold": 0.85},
 }

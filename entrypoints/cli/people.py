@@ -17,6 +17,7 @@ EXAMPLES = """Examples:
 
 \b
   sortation people password ada@example.org                           a link that sets her password, good for an hour
+  sortation people second-factor ada@example.org --remove             her password alone lets her in again
   sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
 """
 
@@ -54,6 +55,21 @@ def invite(
     services.get_tenant(inviting)
     token = services.invitation_link(services.invite(inviting, email, role))
     typer.echo(f"{services.settings().public_url}/invitations/{token}")
+
+
+@app.command("second-factor")
+def second_factor(
+    email: Annotated[str, typer.Argument(metavar="E-MAIL")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it: be sure of who asks you to.")] = False,
+) -> None:
+    """Say whether somebody has a second factor; remove it for who lost it with all recovery codes."""
+    services = container()
+    if remove:
+        services.drop_second_factor(email, at_command_line("people second-factor"))
+        typer.echo("Removed: their password alone lets them in now.")
+        return
+    account = services.people().account(email.strip().lower())
+    typer.echo("on" if account and account.second_factor else "off")
 
 
 @app.command()

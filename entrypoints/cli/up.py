@@ -76,7 +76,7 @@ def up(
                 if settings.profile == "dev" if with_demo is None else with_demo:
                     _show_demo(settings, url, statement)
                 else:
-                    typer.echo(f"\n  API   {url}/api/v1\n  Docs  {url}/api/docs\n")
+                    typer.echo(f"\n  API      {url}/api/v1\n  Docs     {url}/api/docs\n  Console  {url}/sign-in\n")
                 serving = True
                 typer.echo("Serving until Ctrl-C.")
                 while True:
@@ -191,6 +191,7 @@ def _show_demo(settings: Settings, url: str, statement: Path | None) -> None:
     typer.echo(
         f"  API       {url}/api/v1\n"
         f"  Docs      {url}/api/docs\n"
+        f"  Console   {url}/sign-in (a way in: sortation people password {demo.OWNER})\n"
         f"  Demo key  {key}\n\n"
         f"  Try       {demo.curl(url, key)}\n"
     )

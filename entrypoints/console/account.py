@@ -61,6 +61,7 @@ def end_all_sessions() -> Response:
 
 def _page(error: str = "") -> str:
     session, actor, user, belongings = known()
+    account = container().people().account(user.email)
     return render_template(
         "account.html",
         user=user,
@@ -69,5 +70,6 @@ def _page(error: str = "") -> str:
         belongings=belongings,
         role=actor.role.value if actor.role else "",
         has_password=session.via == LOCAL,
+        recovery_codes=len(account.recovery) if account and account.second_factor else None,
         error=error,
     )

@@ -19,19 +19,22 @@ import structlog
 from flask import Response, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from core.domain.people import Belonging, Session
+from core.domain.people import LOCAL, SECOND_STEP_TIME, Belonging, Session
 from core.domain.tenants import Actor, User
 from core.errors import Forbidden, Invalid, Unauthenticated
-from core.usecases.shared.signing_in import IssuedSession
+from core.usecases.shared.signing_in import HalfWay, IssuedSession
 from entrypoints.api.auth import caller, page
 from entrypoints.api.limits import count_person
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
 SESSION_COOKIE = "__Host-sortation"
+HALF_WAY_COOKIE = "__Host-sortation-half-way"
+"""That somebody knew the password and has the second factor to prove still: sealed, and good for some minutes."""
 FORM_COOKIE = "__Host-sortation-form"
 """What forms are bound to where nobody is signed in yet."""
 _SECRET_BYTES = 32
+_WITHOUT_SECOND_FACTOR = ("/account/second-factor", "/sign-out")
 
 
 class FormRefused(Forbidden):
@@ -56,6 +59,8 @@ def signed_in(view: View) -> View:
             if request.method != "GET":
                 raise
             return redirect(f"/sign-in?next={quote(request.full_path.rstrip('?'))}", 303)
+        if _lacks_second_factor() and request.path not in _WITHOUT_SECOND_FACTOR:
+            return redirect("/account/second-factor", 303)
         return view(*args, **kwargs)
 
     return page(_guarded(for_people))  # type: ignore[return-value]
@@ -86,8 +91,23 @@ def known() -> tuple[Session, Actor, User, list[Belonging]]:
     return found
 
 
-def begin(issued: IssuedSession, to: str = "/") -> AnyResponse:
-    """Sends who was let in on; a session that the browser had before is none of its any more."""
+def _lacks_second_factor() -> bool:
+    """Whether the operator asks for one, and this session began by a password alone."""
+    if container().settings().second_factor != "required":
+        return False
+    session, _, user, _ = known()
+    account = container().people().account(user.email)
+    return session.via == LOCAL and (account is None or account.second_factor is None)
+
+
+def begin(issued: IssuedSession | HalfWay, to: str = "/") -> AnyResponse:
+    """Sends who was let in on, and who has a second factor to where it is asked for; a session that the browser had
+    before is none of its any more."""
+    if isinstance(issued, HalfWay):
+        answer = redirect(f"/second-factor?next={quote(to)}", 303)
+        lasts = int(SECOND_STEP_TIME.total_seconds())
+        answer.set_cookie(HALF_WAY_COOKIE, issued.token, max_age=lasts, secure=True, httponly=True, samesite="Strict")
+        return answer
     answer = redirect(to, 303)
     seconds = int(container().settings().session_seconds)
     answer.set_cookie(SESSION_COOKIE, issued.secret, max_age=seconds, secure=True, httponly=True, samesite="Lax")

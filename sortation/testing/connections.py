@@ -237,7 +237,7 @@ class ConnectorSuite(Suite):
         """What the host does with a delivery: the connector sees it once it is verified. Raises `WebhookRefused`."""
         id = verify(self.webhook, ctx.config, headers, body, at)
         return connector.parse_webhook(
-            ctx, WebhookMessage(id=id, body=body, headers=kept_headers(headers), received_at=at)
+            ctx, WebhookMessage(id=id, body=body, headers=kept_headers(self.webhook, headers), received_at=at)
         )
 
     @property

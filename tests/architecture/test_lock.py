@@ -38,4 +38,6 @@ def test_the_image_installs_the_lock_and_runs_as_nobody_special() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "--require-hashes --requirement requirements.lock" in dockerfile
     assert re.search(r"^USER sortation$", dockerfile, re.MULTILINE)
-    assert "read_only: true" in (ROOT / "compose.yaml").read_text()
+    compose = (ROOT / "compose.yaml").read_text()
+    for hardening in ("read_only: true", "cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]'):
+        assert hardening in compose

@@ -15,7 +15,7 @@ from adapters.memory.clock import START, CountingIds
 from core.domain.approvals import Approval, ApprovalReason, Example
 from core.domain.categories import Category
 from core.domain.conditions import parse_condition
-from core.domain.connections import Connection, Import, ImportStatus
+from core.domain.connections import Connection, Import, ImportStatus, SealedPurpose, SealedValue
 from core.domain.decisions import Decision, Stage
 from core.domain.evaluations import Evaluation, EvaluationStatus
 from core.domain.events import Event, EventFilter
@@ -272,6 +272,10 @@ def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Inv
         created_at=START,
         expires_at=START + timedelta(days=7),
     )
+
+
+def a_sealed(connection_id: UUID, sealed: bytes, purpose: SealedPurpose = SealedPurpose.CONFIG) -> SealedValue:
+    return SealedValue(purpose=purpose, connection_id=connection_id, sealed=sealed)
 
 
 def a_sign_in(actor: Actor, connection_id: UUID, state_hash: bytes = b"\x00hash\xff", **fields: Any) -> SignIn:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from core.errors import Invalid
-from ports.storage import Transaction
 from tests.contract.storage import START, Storage, a_sign_in, some_tokens
 
 
@@ -86,25 +84,8 @@ def test_both_go_with_their_connection(storage: Storage) -> None:
     assert storage.system.take_sign_in(a_sign_in(actor, connection).state_hash) is None
 
 
-def test_what_another_key_sealed_is_found_and_sealed_anew(storage: Storage) -> None:
-    actor = storage.tenant()
-    ids = sorted(storage.connection(actor, name) for name in "abc")
-    with storage.writing(actor) as tx:
-        for id, sealed in zip(ids, (b"new-1", b"old-2", b"old-3"), strict=True):
-            tx.oauth.put(some_tokens(id, sealed=sealed))
-        assert _ids(tx, b"new", None) == ids[1:]
-        assert _ids(tx, b"new", ids[1]) == ids[2:]
-        assert tx.oauth.reseal(ids[1], b"old-2", b"new-2")
-        assert not tx.oauth.reseal(ids[2], b"changed meanwhile", b"new-3")
-        assert _ids(tx, b"new", None) == ids[2:]
-
-
 def test_tokens_last_while_they_are_good_for_a_minute(storage: Storage) -> None:
     id = storage.ids.new()
     assert some_tokens(id, expires_at=None).lasting(START)
     assert some_tokens(id, expires_at=START + timedelta(seconds=61)).lasting(START)
     assert not some_tokens(id, expires_at=START + timedelta(seconds=60)).lasting(START)
-
-
-def _ids(tx: Transaction, prefix: bytes, after: Any) -> list[Any]:
-    return [tokens.connection_id for tokens in tx.oauth.sealed_otherwise(prefix, after=after, limit=9)]

@@ -73,6 +73,46 @@ def test_no_wrong_password_is_lost_however_many_come_at_once(storage: Storage) -
     assert sorted(counts) == list(range(1, 21))
 
 
+def test_a_second_factor_is_kept_with_the_password_and_its_codes_are_good_once(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    for user in (ada, ben):
+        storage.people.put_password(user, "hash", storage.now())
+    assert not storage.people.remove_second_factor(ada)
+    storage.people.put_second_factor(ada, b"1 sealed", [b"one", b"two"])
+    storage.people.put_password(ada, "hash 2", storage.now())
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.second_factor, account.recovery) == (b"1 sealed", (b"one", b"two"))
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: storage.people.use_step(ada, 7), range(4))) == [False] * 3 + [True]
+        assert sorted(pool.map(lambda _: storage.people.use_recovery(ada, b"two"), range(4))) == [False] * 3 + [True]
+    assert [storage.people.use_step(ada, step) for step in (6, 7, 8)] == [False, False, True]
+    assert not storage.people.use_recovery(ben, b"one")
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert account.recovery == (b"one",)
+    assert storage.people.remove_second_factor(ada)
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.second_factor, account.recovery) == (None, ())
+
+
+def test_second_factors_that_a_former_key_sealed_are_found_and_sealed_anew(storage: Storage) -> None:
+    actor = storage.tenant()
+    people = [join(storage, actor, f"p{number}@example.org") for number in range(4)]
+    for number, user in enumerate(people[:3]):
+        storage.people.put_password(user, "hash", storage.now())
+        storage.people.put_second_factor(user, b"1 sealed" if number else b"2 sealed", [])
+    found = storage.people.factors_sealed_otherwise(b"2", after=None, limit=9)
+    assert found == [(people[1], b"1 sealed"), (people[2], b"1 sealed")]
+    assert storage.people.factors_sealed_otherwise(b"2", after=None, limit=1) == found[:1]
+    assert storage.people.factors_sealed_otherwise(b"2", after=people[1], limit=9) == found[1:]
+    assert not storage.people.reseal_factor(people[1], b"another", b"2 lost")
+    assert storage.people.reseal_factor(people[1], b"1 sealed", b"2 fresh")
+    assert storage.people.factors_sealed_otherwise(b"2", after=None, limit=9) == found[1:]
+
+
 def test_an_identity_is_one_persons(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)

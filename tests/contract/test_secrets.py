@@ -14,6 +14,10 @@ from core.errors import SecretUnreadable
 from ports.secrets import SecretBox
 
 MakeBox = Callable[..., SecretBox]
+SEALED_BY_0_4 = bytes.fromhex(
+    "01da3971d6fbbed82d4157e33933e23a00e495c32d52aa89cbb4779d94cbf4259e7e8b2f342ceef538bf39445eac1dd7874c52df500ec82178a1"
+)
+"""By the key "present", for "tenant/connection/config"."""
 
 
 @pytest.fixture(params=["memory", "aes"])
@@ -56,6 +60,23 @@ def test_a_former_key_opens_and_does_not_seal(make_box: MakeBox) -> None:
         make_box("new").open(old, "a")
 
 
+def test_what_is_sealed_anew_says_the_same_and_needs_no_former_key(make_box: MakeBox) -> None:
+    old = make_box("old").seal(b"canary-secret", "a")
+    both = make_box("new", ["old"])
+    anew = both.reseal(old, "a")
+    assert anew.startswith(make_box("new").prefix)
+    assert make_box("new").open(anew, "a") == b"canary-secret"
+    assert make_box("new").open(both.reseal(anew, "a"), "a") == b"canary-secret"
+    for box, bound_to in ((both, "b"), (make_box("new"), "a")):
+        with pytest.raises(SecretUnreadable):
+            box.reseal(old, bound_to)
+
+
+def test_a_key_is_called_by_a_name_that_tells_nothing_of_it(make_box: MakeBox) -> None:
+    assert make_box("new", ["old"]).key_name == make_box("new").key_name != make_box("old").key_name
+    assert bytes.fromhex(make_box().key_name) in make_box().prefix
+
+
 @pytest.mark.parametrize("garbage", [b"", b"\x01", b"plain text", b"\x00" * 64])
 def test_garbage_does_not_open(make_box: MakeBox, garbage: bytes) -> None:
     with pytest.raises(SecretUnreadable):
@@ -71,3 +92,32 @@ def test_a_changed_byte_anywhere_does_not_open(make_box: MakeBox) -> None:
             make_box().open(bytes(changed), "a")
     with pytest.raises(SecretUnreadable):
         make_box().open(sealed[:-1], "a")
+
+
+def test_the_envelope_of_one_value_opens_no_other() -> None:
+    box = AesSecretBox("present")
+    first, second = box.seal(b"first", "a"), box.seal(b"second", "a")
+    wrapped = len(box.prefix) + 60
+    with pytest.raises(SecretUnreadable):
+        box.open(first[:wrapped] + second[wrapped:], "a")
+
+
+def test_another_key_means_another_wrapping_alone() -> None:
+    old = AesSecretBox("old").seal(b"a secret", "a")
+    new = AesSecretBox("new", ["old"]).reseal(old, "a")
+    wrapped = len(AesSecretBox("old").prefix) + 60
+    assert old[wrapped:] == new[wrapped:]
+    assert old[:wrapped] != new[:wrapped]
+
+
+def test_values_that_a_release_before_sealed_open_and_become_envelopes() -> None:
+    box = AesSecretBox("present")
+    assert box.open(SEALED_BY_0_4, "tenant/connection/config") == b"from a release before"
+    anew = box.reseal(SEALED_BY_0_4, "tenant/connection/config")
+    assert not SEALED_BY_0_4.startswith(box.prefix)
+    assert anew.startswith(box.prefix)
+    assert box.open(anew, "tenant/connection/config") == b"from a release before"
+    with pytest.raises(SecretUnreadable):
+        box.open(SEALED_BY_0_4, "tenant/another/config")
+    with pytest.raises(SecretUnreadable):
+        AesSecretBox("another").open(SEALED_BY_0_4, "tenant/connection/config")

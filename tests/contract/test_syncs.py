@@ -117,23 +117,6 @@ def test_noting_health_leaves_the_version_and_what_a_person_set(storage: Storage
         tx.connections.note(replace(before, id=storage.ids.new()))
 
 
-def test_values_sealed_otherwise_are_found_page_by_page_and_sealed_anew(storage: Storage) -> None:
-    actor = storage.tenant()
-    old = [storage.connection(actor, name, sealed=b"old-" + name.encode()) for name in "abc"]
-    storage.connection(actor, "new", sealed=b"new-d")
-    storage.connection(actor, "without")
-    with storage.writing(actor) as tx:
-        first = tx.connections.sealed_otherwise(b"new-", after=None, limit=2)
-        rest = tx.connections.sealed_otherwise(b"new-", after=first[-1].id, limit=2)
-        assert [c.id for c in (*first, *rest)] == old
-        assert tx.connections.reseal(old[0], b"old-a", b"new-a")
-        assert not tx.connections.reseal(old[1], b"another", b"new-b")
-    with storage.reading(actor) as tx:
-        assert tx.connections.get(old[0]).sealed == b"new-a"
-        assert tx.connections.get(old[0]).version == 1
-        assert [c.id for c in tx.connections.sealed_otherwise(b"new-", after=None, limit=9)] == old[1:]
-
-
 def test_a_stream_has_one_cursor_the_last_one(storage: Storage) -> None:
     actor = storage.tenant()
     id, other = storage.connection(actor), storage.connection(actor, "Other")

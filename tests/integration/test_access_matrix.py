@@ -26,6 +26,9 @@ ROUTES = {
     "GET /": "page",
     "GET /account": "page",
     "POST /account/password": "page",
+    "GET /account/second-factor": "page",
+    "POST /account/second-factor": "page",
+    "POST /account/second-factor/remove": "page",
     "POST /account/sessions": "page",
     "POST /account/sessions/<uuid:session_id>": "page",
     "GET /api/docs": "public",
@@ -63,6 +66,7 @@ ROUTES = {
     "POST /api/v1/connections/<uuid:connection_id>/resume": "connections:write",
     "GET /api/v1/connections/<uuid:connection_id>/streams": "connections:read",
     "POST /api/v1/connections/<uuid:connection_id>/sync": "connections:write",
+    "POST /api/v1/connections/<uuid:connection_id>/webhook-secret": "connections:write",
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
@@ -134,6 +138,8 @@ ROUTES = {
     "GET /password/<token>": "page",
     "POST /password/<token>": "page",
     "GET /readyz": "public",
+    "GET /second-factor": "page",
+    "POST /second-factor": "page",
     "GET /sign-in": "page",
     "POST /sign-in": "page",
     "GET /sign-in/<key>": "page",
@@ -234,7 +240,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 89
+    assert len(tokens) * len(API) == 10 * 90
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -249,7 +255,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 19 * 89
+    assert cases == 19 * 90
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -16,6 +16,7 @@ from dependency_injector import providers
 from core.domain.events import EventFilter
 from core.domain.plugins import Batch, StreamCheck
 from core.errors import ConfigInvalid, ReauthRequired, Transient
+from core.usecases.secret_keys import Rotation
 from core.usecases.shared.source import SourceLeft
 from entrypoints.api.app import create_app
 from entrypoints.cli.main import main
@@ -309,7 +310,7 @@ def test_secrets_are_sealed_anew_while_the_service_runs(
     api = Api(client=create_app(new).test_client(), container=new, tenant_id=old.tenant_id, key=old.key)
     assert api.post(f"/connections/{connections[0]['id']}/check")["ok"], "a former key opens"
     assert new.rotate_secrets().resealed == 3
-    assert new.rotate_secrets() == type(new.rotate_secrets())(resealed=0, unreadable=())
+    assert new.rotate_secrets() == Rotation(resealed=0, unreadable=(), links_until=None)
 
     alone = make_container(embeddings="off", secret_key=NEW_KEY)
     alone.host.override(providers.Object(host))
@@ -359,11 +360,15 @@ def test_the_command_seals_anew_and_names_what_it_can_not_open(
     capsys.readouterr()
     assert main(["secrets", "rotate"]) == 2
     out, err = capsys.readouterr()
-    assert out == "The secrets of 1 connection are sealed anew.\n"
+    assert out.startswith("1 value is sealed anew.\n")
+    assert "wait 1 hour for links" in out
     assert err.count("\n") == 1
     assert lost["id"] in err
     assert main(["secrets", "rotate"]) == 2
-    assert capsys.readouterr().out == "The secrets of 0 connections are sealed anew.\n"
+    assert capsys.readouterr().out.startswith("0 values are sealed anew.\n")
+    monkeypatch.delenv("SORTATION_FORMER_SECRET_KEYS")
+    assert main(["secrets", "rotate"]) == 2
+    assert capsys.readouterr().out == "0 values are sealed anew.\n"
 
 
 def test_a_file_connection_reads_with_its_secrets(

@@ -17,7 +17,7 @@ from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 
 ORIGIN = "https://sort.example"
-OWNER, PASSWORD, OTHER = "owner@example.com", "correct horse battery", "staple correct horse"
+OWNER, PASSWORD, OTHER = "owner@example.com", "canary correct horse battery", "canary staple correct horse"
 
 
 class Browser:

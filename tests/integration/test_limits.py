@@ -162,4 +162,7 @@ def test_whatever_proves_who_somebody_is_has_the_limit_of_sign_in(make_container
         "POST /password/<token>",
         "POST /invitations/<token>",
         "POST /account/password",
+        "POST /account/second-factor",
+        "POST /account/second-factor/remove",
+        "POST /second-factor",
     }

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from adapters.messaging.smtp import SmtpMailer
+from adapters.secrets.keys import KeyFile
 from core.errors import Invalid, Transient
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -110,6 +112,23 @@ def test_a_server_that_is_away_or_lets_us_not_in_is_told_without_the_password(ur
     for error in (away, refused):
         assert SECRET not in str(error.value)
         assert "wrong-password" not in str(error.value)
+
+
+def test_a_password_that_changes_is_read_anew(mailbox: Mailbox, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(url.replace(SECRET, "canary-former-password"))
+    mailer = SmtpMailer(KeyFile(file, ""), "sort@example.org")
+    with pytest.raises(Invalid):
+        mailer.send(MAIL)
+    for text in (f"{url}\n", "smtp://[canary"):
+        file.with_suffix(".new").write_text(text)
+        file.with_suffix(".new").replace(file)
+        if text.startswith(url):
+            mailer.send(MAIL)
+    assert len(mailbox.came) == 1
+    with pytest.raises(Transient, match="URL of the mail server") as broken:
+        mailer.send(MAIL)
+    assert "canary" not in str(broken.value)
 
 
 def test_a_server_that_cannot_encrypt_gets_no_password(mailbox: Mailbox, url: str) -> None:

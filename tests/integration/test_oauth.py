@@ -21,13 +21,13 @@ from dependency_injector import providers
 from adapters.oauth.provider import AuthlibProvider
 from core.domain.health import Health
 from core.domain.oauth import Grant, OAuthClient
-from core.domain.plugins import Auth, AuthKind, ConnectorManifest
-from core.errors import ConfigInvalid, ReauthRequired, Transient
+from core.domain.plugins import Auth, AuthKind, ConnectorManifest, StreamCheck
+from core.errors import ConfigInvalid, LinkInvalid, ReauthRequired, Transient
 from core.usecases.shared.secrets import whole_config
 from entrypoints.api.app import create_app
 from entrypoints.chosen import token_transport_of
 from entrypoints.container import RENEWALS, Container
-from ports.connectors import Connector, HttpClient
+from ports.connectors import Connector, Context, HttpClient
 from tests.integration.api_support import Api, new_tenant
 from tests.stubs.host import TestHost
 from tests.stubs.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
@@ -471,15 +471,60 @@ def test_tokens_are_sealed_anew_with_the_key(
     sign_in(api, provider, connection)
     new, old = "another-secret-key-of-this-installation", api.container.settings().secret_key
     rotating = make_container(secret_key=new, former_secret_keys=(old,), http_allow=("127.0.0.1",))
-    assert rotating.rotate_secrets().resealed == 2  # the configuration's and the tokens
+    begun = provider.sign_in(api.post(f"/connections/{connection}/oauth/start")["url"])
+    assert rotating.rotate_secrets().resealed == 3  # the configuration's, the tokens, and the sign-in under way
+    rotating.seal_events()
+    (told,) = api.get("/events?type=SECRETS_ROTATED")["items"]
+    assert told["payload"] == {"key": rotating.secrets().key_name, "values": 3}
     alone = make_container(secret_key=new, http_allow=("127.0.0.1",))
     alone.host.override(providers.Object(api.container.host()))
     later = replace_container(api, alone)
     assert client_of(later, connection).request("GET", f"{bank.url}/").json() == "alice"
+    assert alone.finish_sign_in(begun["state"], code=begun["code"], error=None).id == UUID(connection)
+
+
+def test_links_open_while_the_former_key_is_there(make_container: Callable[..., Container], api: Api) -> None:
+    new, old = "another-secret-key-of-this-installation", api.container.settings().secret_key
+    invited = api.post("/invitations", {"email": "new@example.com", "role": "viewer"}, 201)
+    token = invited["url"].rpartition("/")[2]
+    rotating = make_container(secret_key=new, former_secret_keys=(old,))
+    assert rotating.rotate_secrets().links_until == datetime.fromisoformat(invited["expires_at"])
+    invitation, _ = rotating.read_invitation(token)
+    assert str(invitation.id) == invited["id"]
+    with pytest.raises(LinkInvalid):
+        make_container(secret_key=new).read_invitation(token)
 
 
 def replace_container(api: Api, container: Container) -> Api:
     return Api(client=api.client, container=container, tenant_id=api.tenant_id, key=api.key)
+
+
+class Talks(Connector):
+    """Tells what its source answers."""
+
+    def check(self, ctx: Context) -> list[StreamCheck]:
+        said = ctx.http.request("GET", f"{ctx.config['base_url']}/echo").content.decode()
+        ctx.log.error("it says %s", said)
+        raise ConfigInvalid(said)
+
+
+def test_a_token_that_a_source_sends_back_is_masked_as_other_secrets_are(
+    api: Api, provider: OAuthServer, bank: ScriptedServer
+) -> None:
+    connection = connect(api, provider)
+    sign_in(api, provider, connection)
+    basic = api.container.get_connection(api.actor, UUID(connection))
+    bank.script("GET", "/echo", lambda asked: Answer(content=f"you are {asked.headers['authorization']}".encode()))
+    manifest = replace(BANK, pulls=True, auth=replace(AUTH, token_url=f"{provider.url}/token"))
+    api.container.host.override(providers.Object(TestHost((manifest, Talks()))))
+    moved = replace(basic, config={**basic.config, "base_url": bank.url})
+    with api.container.uow().begin(api.actor) as tx:
+        tx.connections.update(moved)
+        tx.commit()
+    told = api.post(f"/connections/{connection}/check")
+    assert told["reason"] == "you are Bearer •••", told
+    (line,) = api.get(f"/connections/{connection}/log")["items"]
+    assert line["text"] == "it says you are Bearer •••"
 
 
 def test_what_cannot_be_signed_in_for_is_refused_in_words(api: Api, provider: OAuthServer) -> None:

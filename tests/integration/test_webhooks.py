@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +19,7 @@ from dependency_injector import providers
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from werkzeug.test import TestResponse
 
+from adapters.memory.clock import FixedClock
 from core.domain.health import Health
 from core.domain.plugins import Batch, ConnectorManifest, Webhook, WebhookMessage, WebhookScheme
 from core.domain.records import Draft
@@ -32,6 +33,7 @@ from tests.integration.api_support import Api, new_tenant
 from tests.stubs.host import TestHost
 
 SECRET = f"whsec_{base64.b64encode(b'0123456789abcdefghijklmn').decode()}"
+SECOND, THIRD = (f"whsec_{base64.b64encode(name * 4).decode()}" for name in (b"second", b"third-"))
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"webhook_secret": {"type": "string", "writeOnly": True}},
@@ -54,10 +56,12 @@ class Shop(Connector):
 
     def __init__(self) -> None:
         self.messages: list[WebhookMessage] = []
+        self.configs: list[Mapping[str, Any]] = []
         self.fault: Exception | None = None
 
     def parse_webhook(self, ctx: Context, message: WebhookMessage) -> Batch:
         self.messages.append(message)
+        self.configs.append(ctx.config)
         ctx.log.info("read %s", message.id)
         if self.fault is not None:
             raise self.fault
@@ -94,6 +98,13 @@ def api(make_container: Callable[..., Container], host: TestHost) -> Api:
 
 
 @pytest.fixture
+def clock(api: Api) -> FixedClock:
+    fixed = FixedClock(datetime.now(UTC).replace(microsecond=0))
+    api.container.clock.override(providers.Object(fixed))
+    return fixed
+
+
+@pytest.fixture
 def connection(api: Api) -> str:
     return connect(api)
 
@@ -106,7 +117,7 @@ def connect(api: Api, connector: str = "shop") -> str:
 def send(
     api: Api, connection: str, body: bytes, *, id: str = "msg_1", secret: str = SECRET, **headers: str
 ) -> TestResponse:
-    at = datetime.now(UTC)
+    at = api.container.clock().now()
     signed = {
         "webhook-id": id,
         "webhook-timestamp": str(int(at.timestamp())),
@@ -373,3 +384,70 @@ def test_finding_a_connection_takes_an_index(superuser: psycopg.Connection[Any])
     query = "EXPLAIN SELECT tenant_id FROM connections WHERE id = %s"
     plan = "\n".join(row[0] for row in superuser.execute(query, [UUID(NOBODY)]).fetchall())
     assert "connections_by_id" in plan
+
+
+def rotate(api: Api, connection: str, secret: str, status: int = 200, **body: Any) -> Any:
+    return api.post(f"/connections/{connection}/webhook-secret", {"secret": secret, **body}, status)
+
+
+def statuses(api: Api, connection: str, **secrets: str) -> dict[str, int]:
+    """What deliveries that are signed with these are answered with."""
+    return {name: send(api, connection, paid(name), id=name, secret=s).status_code for name, s in secrets.items()}
+
+
+def test_a_former_secret_serves_on_for_a_while(api: Api, connection: str, clock: FixedClock, shop: Shop) -> None:
+    changed = rotate(api, connection, SECOND, overlap_seconds=3600)
+    assert datetime.fromisoformat(changed["former_until"]) == clock.now() + timedelta(hours=1)
+    assert (changed["secrets"], changed["version"]) == (["webhook_secret"], 2)
+    assert SECOND not in json.dumps(changed)
+    assert statuses(api, connection, a=SECRET, b=SECOND, c=THIRD) == {"a": 202, "b": 202, "c": 401}
+    until = rotate(api, connection, THIRD, overlap_seconds=60)["former_until"]
+    assert datetime.fromisoformat(until) == clock.now() + timedelta(hours=1), "the first one ends as it was to"
+    clock.advance(timedelta(seconds=61))
+    assert statuses(api, connection, d=SECRET, e=SECOND, f=THIRD) == {"d": 202, "e": 401, "f": 202}
+    clock.advance(timedelta(hours=1))
+    assert statuses(api, connection, g=SECRET, h=SECOND, i=THIRD) == {"g": 401, "h": 401, "i": 202}
+    api.drain()
+    assert shop.configs == [{"webhook_secret": THIRD}] * 5, "a connector sees the present one alone"
+    told = [e["payload"] for e in api.get("/events?type=CONNECTION_CHANGED")["items"]]
+    assert told == [{"changed": ["webhook_secret"], "overlap_seconds": n} for n in (3600, 60)]
+
+
+def test_without_an_overlap_all_former_secrets_end_at_once(api: Api, connection: str) -> None:
+    rotate(api, connection, SECOND)
+    assert rotate(api, connection, THIRD, overlap_seconds=0)["former_until"] is None
+    assert statuses(api, connection, a=SECRET, b=SECOND, c=THIRD) == {"a": 401, "b": 401, "c": 202}
+
+
+def test_a_former_secret_stays_with_other_changes_and_goes_with_one_that_is_entered(
+    api: Api, connection: str, make_container: Callable[..., Container], host: TestHost
+) -> None:
+    rotate(api, connection, SECOND)
+    patch(api, connection, config={})
+    patch(api, connection, name="Renamed")
+    old = api.container.settings().secret_key
+    make_container(secret_key="another-secret-key-of-this-installation", former_secret_keys=(old,)).rotate_secrets()
+    later = make_container(embeddings="off", secret_key="another-secret-key-of-this-installation")
+    later.host.override(providers.Object(host))
+    api = Api(client=create_app(later).test_client(), container=later, tenant_id=api.tenant_id, key=api.key)
+    assert statuses(api, connection, a=SECRET, b=SECOND) == {"a": 202, "b": 202}
+    rotate(api, connection, SECRET)
+    assert statuses(api, connection, c=SECRET, d=SECOND) == {"c": 202, "d": 202}, "and back again"
+    patch(api, connection, config={"webhook_secret": THIRD})
+    assert statuses(api, connection, e=SECRET, f=SECOND, g=THIRD) == {"e": 401, "f": 401, "g": 202}
+
+
+def test_what_is_no_secret_or_has_none_is_refused(api: Api, connection: str, host: TestHost) -> None:
+    assert "Base64" in rotate(api, connection, "no secret of that form!", 422)["detail"]
+    rotate(api, connection, SECOND, 422, overlap_seconds=31 * 86_400)
+    rotate(api, connect(api, "silent"), SECOND, 409)
+    rotate(api, NOBODY, SECOND, 404)
+    assert statuses(api, connection, a=SECRET, b=SECOND) == {"a": 202, "b": 401}
+    api.post(f"/connections/{connection}/disable")
+    rotate(api, connection, SECOND, 409)
+
+
+def patch(api: Api, connection: str, **changes: Any) -> None:
+    tag = api.call("GET", f"/connections/{connection}").headers["ETag"]
+    answer = api.call("PATCH", f"/connections/{connection}", changes, headers={"If-Match": tag})
+    assert answer.status_code == 200, answer.text

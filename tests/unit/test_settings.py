@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import SettingsError, load_settings
+from entrypoints.settings import FROM_FILE, Settings, SettingsError, load_settings
 
 SECRET = "s" * 40
 OPERATOR = "o" * 40
@@ -185,6 +188,34 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         load_settings({"SORTATION_OPERATOR_KEY_FILE": str(tmp_path / "missing")})
     with pytest.raises(SettingsError, match="both set"):
         load_settings({"SORTATION_SECRET_KEY": SECRET, "SORTATION_SECRET_KEY_FILE": str(file)})
+
+
+SECRETS = {f"SORTATION_{field.name.upper()}" for field in fields(Settings) if not field.repr}
+"""What does not show in the representation."""
+NO_SECRETS = {"public_url", "llm_base_url", "embeddings_base_url"}
+
+
+def test_all_that_is_secret_may_come_from_a_file_and_nothing_else_is_secret() -> None:
+    assert SECRETS == FROM_FILE
+    telling = re.compile(r"key|secret|password|token|credential|url|provider")
+    shown = {field.name for field in fields(Settings) if field.repr and telling.search(field.name)}
+    assert {name for name in shown if not name.endswith("_file")} <= NO_SECRETS
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_a_file_says_what_the_variable_would(tmp_path: Path, name: str) -> None:
+    value = {
+        "SORTATION_BROKER_URL": "redis://:canary@broker.example",
+        "SORTATION_SMTP_URL": "smtps://sortation:canary@mail.example",
+        "SORTATION_OIDC_PROVIDERS": json.dumps([{"key": "k", "issuer": "https://i.example", "client_id": "c"}]),
+    }.get(name, "postgresql://user:canary@db.example/x" if name.endswith("DATABASE_URL") else "canary" * 8)
+    file = tmp_path / "secret"
+    file.write_text(f"{value}\n")
+    field = name.removeprefix("SORTATION_").lower()
+    said = getattr(load_settings({f"{name}_FILE": str(file)}), field)
+    assert said
+    assert said == getattr(load_settings({name: value}), field)
+    assert said != getattr(load_settings({}), field)
 
 
 def test_former_secret_keys_are_a_list_also_from_a_file(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import signature
@@ -17,6 +17,7 @@ from adapters.memory.state import MemoryStore
 from adapters.memory.system import MemorySystem
 from adapters.memory.unit_of_work import MemoryUnitOfWork
 from adapters.secrets.box import AesSecretBox
+from adapters.secrets.one_time_codes import PyotpCodes
 from core.domain.events import EventFilter
 from core.domain.people import hash_session_secret
 from core.domain.permissions import ROLE_PERMISSIONS, Role
@@ -46,6 +47,9 @@ class PlainHasher:
     def verify(self, password_hash: str | None, password: str) -> bool:
         self.verified += 1
         return password_hash is not None and password_hash.partition(":")[2] == password
+
+    def guessable(self, password: str, known: Sequence[str]) -> bool:
+        return password in known
 
     def outdated(self, password_hash: str) -> bool:
         return not password_hash.startswith(self.form)
@@ -90,6 +94,7 @@ class House:
             "uow": self.storage.uow,
             "people": self.storage.people,
             "hasher": self.hasher,
+            "codes": PyotpCodes(),
             "secrets": self.secrets,
             "clock": self.clock,
             "ids": self.storage.ids,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from core.domain.connections import Connection, leads_elsewhere, split_secrets
 from core.domain.health import secret_words
 from core.domain.plugins import ConnectorManifest
-from core.domain.webhooks import check_secret_form
+from core.domain.webhooks import SECRET_FIELD, FormerSecret, check_secret_form
 from core.errors import Invalid, PluginUnavailable, SecretUnreadable
-from core.usecases.shared.secrets import open_secrets, seal_secrets
+from core.usecases.shared.secrets import former_webhook_secrets, open_secrets, seal_secrets
 from core.usecases.shared.source import without_secret_errors
 from ports.connectors import PluginHost
 from ports.secrets import SecretBox
@@ -77,11 +78,16 @@ def check_config(manifest: ConnectorManifest, whole: Mapping[str, Any], host: Pl
 def configured(
     connection: Connection, manifest: ConnectorManifest, whole: Mapping[str, Any], secrets: SecretBox
 ) -> Connection:
-    """With that configuration, its secrets sealed beside it."""
+    """With that configuration, its secrets sealed beside it. Former secrets of its webhook go on where the present one
+    stays: whoever enters another means that one alone."""
     shown, hidden = split_secrets(whole, manifest.secret_fields())
+    former: Sequence[FormerSecret] = ()
+    with suppress(SecretUnreadable):
+        if open_secrets(connection, secrets).get(SECRET_FIELD) == hidden.get(SECRET_FIELD):
+            former = former_webhook_secrets(connection, secrets)
     return replace(
         connection,
         config=shown,
-        sealed=seal_secrets(hidden, connection.tenant_id, connection.id, secrets),
+        sealed=seal_secrets(hidden, connection.tenant_id, connection.id, secrets, former),
         secrets=tuple(sorted(hidden)),
     )

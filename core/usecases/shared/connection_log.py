@@ -18,7 +18,7 @@ class GatheredLog(logging.Handler):
     """Keeps the latest lines until they are `written`. `logger` is what a connector logs by; it belongs to no
     hierarchy, so that its lines reach nothing else."""
 
-    def __init__(self, secret_words: tuple[str, ...]) -> None:
+    def __init__(self, secret_words: Sequence[str]) -> None:
         super().__init__(logging.INFO)
         self._words = secret_words
         self._lines: deque[tuple[datetime, str, str]] = deque(maxlen=MAX_LINES)

@@ -8,13 +8,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
-from core.domain.people import RESET_TIME, Invitation, LocalAccount
+from core.domain.people import RESET_TIME, SECOND_STEP_TIME, Invitation, LocalAccount
 from core.domain.tenants import User
 from core.errors import LinkInvalid, SecretUnreadable
 from ports.secrets import SecretBox
 
 INVITATION, PASSWORD = "invitation", "password"
+HALF_WAY, ENROLMENT = "second_factor", "second_factor/new"
 """What links are for."""
 
 
@@ -27,6 +29,12 @@ def invitation_token(invitation: Invitation, box: SecretBox) -> str:
 def password_token(user: User, account: LocalAccount | None, now: datetime, box: SecretBox) -> str:
     """Of the link that sets their password: good for an hour, and once, since it names the present one."""
     return write_link(PASSWORD, {"user_id": str(user.id), "present": fingerprint(account)}, now + RESET_TIME, box)
+
+
+def half_way_token(user: User, account: LocalAccount, tenant_id: UUID | None, now: datetime, box: SecretBox) -> str:
+    """Says that somebody knew the password, and where they were going; good until that is another one."""
+    says = {"user_id": str(user.id), "present": fingerprint(account), "tenant_id": str(tenant_id or "")}
+    return write_link(HALF_WAY, says, now + SECOND_STEP_TIME, box)
 
 
 def fingerprint(account: LocalAccount | None) -> str:

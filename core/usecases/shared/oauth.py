@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from core.domain.connections import Connection, secrets_context
+from core.domain.connections import Connection, SealedPurpose, secrets_context
 from core.domain.oauth import Grant, OAuthClient, OAuthTokens, oauth_client, pack_tokens, unpack_tokens
 from core.errors import SortationError
 from core.usecases.shared.secrets import whole_config
@@ -16,7 +16,7 @@ from ports.secrets import SecretBox
 
 
 def tokens_context(tenant_id: UUID, connection_id: UUID) -> str:
-    return secrets_context(tenant_id, connection_id, "oauth")
+    return secrets_context(tenant_id, connection_id, SealedPurpose.TOKENS)
 
 
 def seal_tokens(

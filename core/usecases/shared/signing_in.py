@@ -14,10 +14,12 @@ from core.domain.people import LOCAL, Belonging, LocalAccount, Session, hash_ses
 from core.domain.permissions import ROLE_PERMISSIONS
 from core.domain.tenants import OPERATOR, Actor, User
 from core.errors import Forbidden, SignInFailed
+from core.usecases.shared.links import half_way_token
 from ports.clock import Clock, Ids
 from ports.later import Later
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
+from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 _SECRET_BYTES = 32
@@ -41,6 +43,13 @@ class IssuedSession:
     secret: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfWay:
+    """Who knew the password and has a second factor to prove still; the browser keeps `token` until then."""
+
+    token: str = field(repr=False)
+
+
 def prove(
     email: str,
     password: str,
@@ -59,13 +68,37 @@ def prove(
     right = hasher.verify(account.password_hash if account else None, password)
     if account is None or account.locked(now) or not right:
         if account is not None:
-            later(partial(_note_failure, account, caller, now, people=people, uow=uow))
+            later(partial(count_wrong, account, caller, LOCAL, now, people=people, uow=uow))
         raise SignInFailed
-    user = people.user(account.user_id)
-    people.forget_failures(user.id)
+    if account.second_factor is None:  # else the failures are forgotten when that is proved, too
+        people.forget_failures(account.user_id)
     if hasher.outdated(account.password_hash):
-        people.refresh_password(user.id, hasher.hash(password))
-    return user
+        people.refresh_password(account.user_id, hasher.hash(password))
+    return people.user(account.user_id)
+
+
+def admit(
+    user: User,
+    caller: Caller,
+    *,
+    lasts: timedelta,
+    tenant_id: UUID | None = None,
+    uow: UnitOfWork,
+    people: PeopleStorage,
+    secrets: SecretBox,
+    clock: Clock,
+    ids: Ids,
+) -> IssuedSession | HalfWay:
+    """Lets in who proved the password, or asks for the second factor, if they have one. Raises as `let_in`."""
+    account = people.account(user.email)
+    if account is not None and account.second_factor is not None:
+        return HalfWay(token=half_way_token(user, account, tenant_id, clock.now(), secrets))
+    return let_in(user, LOCAL, caller, lasts=lasts, tenant_id=tenant_id, uow=uow, people=people, clock=clock, ids=ids)
+
+
+def factor_context(user_id: UUID) -> str:
+    """What the sealed key of a second factor is bound to."""
+    return f"second factor/{user_id}"
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -73,16 +106,17 @@ def at_once(work: Callable[[], None]) -> None:
     work()
 
 
-def _note_failure(
-    account: LocalAccount, caller: Caller, now: datetime, *, people: PeopleStorage, uow: UnitOfWork
+def count_wrong(
+    account: LocalAccount, caller: Caller, via: str, now: datetime, *, people: PeopleStorage, uow: UnitOfWork
 ) -> None:
+    """One more wrong password or code: told, and the account locked after too many."""
     failures, until = 0, None
     if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
         failures = people.count_failure(account.user_id)
         until = lock_after(failures, now)
         people.lock(account.user_id, until)
     user, belongings = people.user(account.user_id), people.belongings(account.user_id)
-    tell(EventType.SIGN_IN_FAILED, user, belongings, caller, {"via": LOCAL}, uow=uow)
+    tell(EventType.SIGN_IN_FAILED, user, belongings, caller, {"via": via}, uow=uow)
     if until is not None:
         payload = {"failures": failures, "until": until.isoformat(timespec="seconds")}
         tell(EventType.ACCOUNT_LOCKED, user, belongings, caller, payload, uow=uow)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from core.domain.connections import Connection
-from core.domain.health import blacken, first_line, secret_words
+from core.domain.health import blacken, first_line, learn_secret, secret_words
 from core.domain.plugins import ConnectorManifest
 from core.domain.tenants import Actor
 from core.errors import (
@@ -100,7 +101,7 @@ class Source:
     connector: Connector
     context: Context
     log: GatheredLog
-    words: tuple[str, ...] = field(repr=False)
+    words: Sequence[str] = field(repr=False)
     left: threading.Event = field(default_factory=threading.Event)
     """Set when nobody waits for it any more."""
 
@@ -153,13 +154,12 @@ def open_source(
         raise _trouble(error, ()) from None
     config = {**connection.config, **opened}
     # Also what the schema calls a secret now, and did not when it was stored.
-    words = secret_words(
-        {name: value for name, value in config.items() if name in manifest.secret_fields() | {*opened}}
-    )
+    secret = {name: value for name, value in config.items() if name in manifest.secret_fields() | {*opened}}
+    words = list(secret_words(secret))
     log = GatheredLog(words)
     try:
         connector = host.connector(connection.connector)
-        http = clients.of(actor, connection, manifest, config)
+        http = clients.of(actor, connection, manifest, config, learned=partial(learn_secret, words))
     except _OF_SOURCES as error:
         raise _trouble(error, words) from None
     left = threading.Event()
@@ -181,7 +181,7 @@ def open_source(
     )
 
 
-def without_secret_errors(error: SortationError, words: tuple[str, ...]) -> SortationError:
+def without_secret_errors(error: SortationError, words: Sequence[str]) -> SortationError:
     """The error with no secret in its message, and in what it says of fields."""
     details = dict(error.details)
     if fields := details.get("fields"):
@@ -190,7 +190,7 @@ def without_secret_errors(error: SortationError, words: tuple[str, ...]) -> Sort
     return type(error)(first_line(str(error), words), **details)
 
 
-def _trouble(error: SortationError, words: tuple[str, ...], manifest: ConnectorManifest | None = None) -> SourceTrouble:
+def _trouble(error: SortationError, words: Sequence[str], manifest: ConnectorManifest | None = None) -> SourceTrouble:
     asked = error.details.get("retry_after")
     wait = min(float(asked), _LONGEST_WAIT) if isinstance(asked, int | float) and asked >= 0 else None
     declared = manifest is not None and manifest.declared

@@ -4,6 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from core.domain.categories import MAX_NAME
 from core.domain.connections import MAX_SCHEDULE, MAX_STREAMS, MIN_SCHEDULE
+from core.domain.webhooks import MAX_OVERLAP
 from entrypoints.api.schemas.base import ChangeSchema, LimitSchema
 
 _NAME = validate.Length(1, MAX_NAME)
@@ -76,6 +77,19 @@ class ConnectionChangeSchema(ChangeSchema):
     )
     schedule_seconds = fields.Integer(allow_none=True, strict=True, validate=_SCHEDULE)
     streams = fields.List(fields.String(), allow_none=True, validate=_STREAMS)
+
+
+class WebhookSecretSchema(Schema):
+    secret = fields.String(required=True, validate=validate.Length(1, 1_000))
+    overlap_seconds = fields.Integer(
+        load_default=86_400,
+        validate=validate.Range(0, int(MAX_OVERLAP.total_seconds())),
+        metadata={"description": "How long the former secret serves on; 0 ends it at once, and those of before."},
+    )
+
+
+class WebhookSecretChangedSchema(ConnectionSchema):
+    former_until = fields.DateTime(allow_none=True, metadata={"description": "When the last former secret ends."})
 
 
 class StreamCheckSchema(Schema):
