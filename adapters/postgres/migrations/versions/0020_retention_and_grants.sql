@@ -104,7 +104,9 @@ DECLARE
 BEGIN
     PERFORM set_config('app.names_in', array_to_string(involved, ','), true);
     SELECT array_remove(array[email, nullif(name, '')], NULL) INTO names FROM users WHERE id = person;
-    RETURN QUERY SELECT 'local_accounts', to_jsonb(a) - 'password_hash' FROM local_accounts a WHERE user_id = person;
+    RETURN QUERY SELECT 'local_accounts', jsonb_build_object(
+            'user_id', user_id, 'failures', failures, 'locked_until', locked_until, 'changed_at', changed_at)
+        FROM local_accounts WHERE user_id = person;
     RETURN QUERY SELECT 'invitations', to_jsonb(i) FROM invitations i WHERE email = names[1];
     FOR place IN SELECT * FROM places_of_names() LOOP
         RETURN QUERY EXECUTE format(
