@@ -28,9 +28,9 @@ _MENTION = re.compile(
     r"HAVING\b|UNION\b|VALUES\b|RETURNING\b|INNER\b|FULL\b|RIGHT\b|SELECT\b|DEFAULT\b|TABLESAMPLE\b|FROM\b)[a-z_]\w*))?",
     re.IGNORECASE,
 )
-_GIVEN = re.compile(r"\btenant_id\s*(?:=|IN)\s*\(*(?:%|\$|CAST\()", re.IGNORECASE)
+_GIVEN = re.compile(r"\btenant_id\s*(?:=|IN)\s*\(*(?:%|\$|'|CAST\()", re.IGNORECASE)
 _CLAUSE = re.compile(r"\b(?:SELECT|FROM|WHERE|ON|SET|BY|RETURNING|VALUES|INTO|USING|ARRAY)\b", re.IGNORECASE)
-_BARE = re.compile(r"(?<![.\w])tenant_id\s*=\s*(?:%|\$|:|CAST\()", re.IGNORECASE)
+_BARE = re.compile(r"(?<![.\w])tenant_id\s*=\s*(?:%|\$|:|'|CAST\()", re.IGNORECASE)
 
 
 @contextmanager

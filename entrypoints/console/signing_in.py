@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import structlog
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -14,6 +15,7 @@ from entrypoints.api.state import container
 from entrypoints.console.guard import begin, forget, known, open_page, own_path, signed_in
 
 blp = Blueprint("signing_in", __name__)
+log = structlog.get_logger("sortation.console")
 
 
 @blp.get("/sign-in")
@@ -38,6 +40,7 @@ def sign_in() -> tuple[str, int] | Response:
     try:
         issued = container().sign_in(email, request.form.get("password", ""), caller())
     except (SignInFailed, Forbidden) as error:
+        log.warning("sign-in refused", code=error.code, address=caller().address)
         return _page(to, email, str(error)), error.status
     return begin(issued, to)
 

@@ -16,6 +16,8 @@ from entrypoints.worker.inline import drain
 
 HEADER = "Date;Description;Amount;Currency\n"
 STATEMENT = HEADER + "2026-03-01;NETFLIX.COM 866-579;-12.99;EUR\n2026-03-02;Qwxz unheard of;-3.50;EUR\n"
+LEASE_RUNS_OUT = "UPDATE jobs SET lease_until = now() - interval '1 second' WHERE tenant_id = %s AND status = 'running'"
+"""Of the tenant's jobs that are worked on, as when their worker is lost."""
 
 
 @dataclass(kw_only=True)

@@ -63,6 +63,9 @@ def test_the_own_tenant(api: Api) -> None:
         "llm_monthly_cap": None,
         "alone": ["rules", "similarity", "llm"],
         "spot_check_share": 0.0,
+        "payload_retention_days": None,
+        "record_retention_days": None,
+        "log_retention_days": None,
     }
     assert changed.json["time_zone"] == "Europe/Berlin"
     assert api.call("PATCH", "/tenant", change, headers={"If-Match": etag}).status_code == 412

@@ -22,7 +22,7 @@ from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.runner import run_job
 from ports.embedder import Embedder
-from tests.integration.api_support import Api, new_tenant
+from tests.integration.api_support import LEASE_RUNS_OUT, Api, new_tenant
 from tests.integration.rule_support import SHOPS, rule, save
 
 TRUTH = dict(zip(SHOPS, ("food.groceries", "housing.rent", "transport.fuel", "food.restaurants"), strict=True))
@@ -266,7 +266,7 @@ def test_who_may_read_the_tenant_sees_reports_and_who_may_write_rules_asks_for_t
 def lease_runs_out(api: Api) -> None:
     with api.container.app_engine().begin() as connection:
         connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
-        connection.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE status = 'running'")
+        connection.exec_driver_sql(LEASE_RUNS_OUT, (api.tenant_id,))
     assert api.container.reap_jobs() == 1
 
 

@@ -189,4 +189,6 @@ def make_due(container: Container, actor: Actor, job: Job) -> None:
     """As if the while were over."""
     with container.app_engine().begin() as connection:
         connection.exec_driver_sql("SELECT set_config('app.tenant_id', %s, true)", (str(actor.tenant_id),))
-        connection.exec_driver_sql("UPDATE jobs SET due_at = now() WHERE id = %s", (job.id,))
+        connection.exec_driver_sql(
+            "UPDATE jobs SET due_at = now() WHERE tenant_id = %s AND id = %s", (actor.tenant_id, job.id)
+        )

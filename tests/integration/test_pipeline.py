@@ -25,6 +25,7 @@ from entrypoints.container import Container
 from entrypoints.worker.inline import drain
 from ports.embedder import Embedder
 from ports.storage import RecordFilter
+from tests.integration.api_support import LEASE_RUNS_OUT
 from tests.stubs.llm_server import LlmStub
 
 HEADER = "Date;Description;Amount;Currency\n"
@@ -363,7 +364,7 @@ def test_a_record_that_the_storage_refuses_fails_alone_and_a_kill_in_between_los
     assert len(records_of(container, actor)) == 10
     with container.app_engine().begin() as connection:  # the lease runs out
         connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{tenant_id}', true)")
-        connection.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE status = 'running'")
+        connection.exec_driver_sql(LEASE_RUNS_OUT, (tenant_id,))
     assert container.reap_jobs() == 1
     drain(container, actor.tenant_id)
     done = container.get_import(actor, imported.id)
@@ -519,7 +520,7 @@ def test_a_file_that_takes_every_worker_with_it_fails_its_import(
             run_job(container, tenant_id, job_id)
         with container.app_engine().begin() as connection:  # the lease runs out
             connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{tenant_id}', true)")
-            connection.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE status = 'running'")
+            connection.exec_driver_sql(LEASE_RUNS_OUT, (tenant_id,))
         assert container.reap_jobs() == 1
     drain(container, actor.tenant_id)
     assert container.get_import(actor, imported.id).status is ImportStatus.FAILED

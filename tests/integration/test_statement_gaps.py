@@ -14,7 +14,7 @@ from core.usecases import ingest
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
-from tests.integration.api_support import new_tenant
+from tests.integration.api_support import LEASE_RUNS_OUT, new_tenant
 
 STATEMENT = (Path(__file__).parent.parent / "data" / "statement.sta").read_bytes()
 GAP = {
@@ -71,7 +71,7 @@ def test_a_read_that_was_killed_between_batches_tells_each_gap_once(
         run_job(container, tenant_id, job_id)
     with container.app_engine().begin() as connection:  # the lease runs out
         connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{tenant_id}', true)")
-        connection.exec_driver_sql("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE status = 'running'")
+        connection.exec_driver_sql(LEASE_RUNS_OUT, (tenant_id,))
     assert container.reap_jobs() == 1
     drain(container, actor.tenant_id)
     done = container.get_import(actor, imported.id)
