@@ -55,6 +55,7 @@ lock: $(RELEASE) ## requirements.lock: the versions and hashes of all that the i
 sbom: $(RELEASE) ## build/sbom.json: what the image is made of, as CycloneDX
 	$(RELEASE)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-file build/sbom.json requirements.lock
 
+# Strictly: what cannot be looked up would count as free of them.
 audit: $(RELEASE) ## known vulnerabilities of what the lock names (asks PyPI)
 	$(RELEASE)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
