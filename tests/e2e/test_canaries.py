@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
+import pyotp
 import pytest
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 
@@ -134,6 +135,26 @@ def people(world: World) -> None:
     guest.open(f"/sign-in/acme?invitation={token}")
     assert guest.send(invitation, name="New", password=password).status_code == 303
     browser.open(f"/invitations/{token[:-3]}")
+    second_factor(world, guest, password)
+
+
+def second_factor(world: World, browser: Browser, password: str) -> None:
+    page = browser.open("/account/second-factor").text
+    key = world.canaries.plant("key of one-time codes", re.findall(r">([A-Z2-7]{32})<", page)[0])
+    world.canaries.plant("key of one-time codes, in hexadecimal digits", base64.b32decode(key).hex())
+    enrolment = world.canaries.plant("enrolment", re.findall(r'name="enrolment" value="([^"]+)"', page)[0])
+    form = {"enrolment": enrolment, "code": pyotp.TOTP(key).now(), "password": password}
+    codes = re.findall(r"<li>([A-Z2-7-]{29})</li>", browser.send("/account/second-factor", **form).text)
+    assert len(codes) == 8
+    for code in codes:
+        world.canaries.plant("recovery code", code)
+        world.canaries.plant("recovery code, without hyphens", code.replace("-", ""))
+    again = Browser(world)
+    assert again.send("/sign-in", email="new@example.com", password=password, next="/").status_code == 303
+    wrong = world.canaries.plant("wrong recovery code", f"{codes[0][:-4]}CNRY")
+    for code, expected in ((wrong, 401), (codes[0], 303), (codes[0], 401)):
+        assert again.send("/second-factor", code=code, next="/account").status_code == expected
+    again.send("/account", "/account/second-factor/remove", code=codes[1])
 
 
 def mailed_link(world: World) -> str:
