@@ -4,7 +4,7 @@ from marshmallow import Schema, fields, validate
 
 from core.domain.categories import MAX_NAME
 from core.domain.connections import MAX_SCHEDULE, MAX_STREAMS, MIN_SCHEDULE
-from entrypoints.api.schemas.base import ChangeSchema, LimitSchema
+from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Whole
 
 _NAME = validate.Length(1, MAX_NAME)
 
@@ -55,6 +55,7 @@ class ConnectionSchema(Schema):
 
 _SCHEDULE = validate.Range(MIN_SCHEDULE, MAX_SCHEDULE)
 _STREAMS = validate.Length(1, MAX_STREAMS)
+_STREAM = fields.String(validate=validate.Length(1, 200))
 
 
 class CheckConfigurationSchema(Schema):
@@ -64,8 +65,8 @@ class CheckConfigurationSchema(Schema):
 
 class NewConnectionSchema(CheckConfigurationSchema):
     name = fields.String(required=True, validate=_NAME)
-    schedule_seconds = fields.Integer(load_default=None, allow_none=True, strict=True, validate=_SCHEDULE)
-    streams = fields.List(fields.String(), load_default=None, allow_none=True, validate=_STREAMS)
+    schedule_seconds = Whole(load_default=None, allow_none=True, validate=_SCHEDULE)
+    streams = fields.List(_STREAM, load_default=None, allow_none=True, validate=_STREAMS)
 
 
 class ConnectionChangeSchema(ChangeSchema):
@@ -74,8 +75,8 @@ class ConnectionChangeSchema(ChangeSchema):
         keys=fields.String(),
         metadata={"description": "Replaces the former one; secrets that it leaves out stay, null removes one."},
     )
-    schedule_seconds = fields.Integer(allow_none=True, strict=True, validate=_SCHEDULE)
-    streams = fields.List(fields.String(), allow_none=True, validate=_STREAMS)
+    schedule_seconds = Whole(allow_none=True, validate=_SCHEDULE)
+    streams = fields.List(_STREAM, allow_none=True, validate=_STREAMS)
 
 
 class StreamCheckSchema(Schema):

@@ -6,8 +6,8 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
-from core.domain.tenants import STAGES
-from entrypoints.api.schemas.base import ChangeSchema
+from core.domain.tenants import CAP_DECIMALS, MAX_CAP, STAGES
+from entrypoints.api.schemas.base import ChangeSchema, Real, Whole
 
 _SHARE = validate.Range(0, 1)
 _NAME = validate.Length(1, 200)
@@ -18,22 +18,18 @@ _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 class TenantSettingsSchema(Schema):
     default_currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     trusted_packs = fields.List(fields.String(validate=validate.Length(1, 100)), validate=validate.Length(max=100))
-    promise = fields.Float(
-        validate=_SHARE, metadata={"description": "The share of what is decided alone that must be right."}
-    )
-    similarity_threshold = fields.Float(
+    promise = Real(validate=_SHARE, metadata={"description": "The share of what is decided alone that must be right."})
+    similarity_threshold = Real(
         validate=_SHARE,
         allow_none=True,
         metadata={
-            "type": ["number", "null"],
             "description": "Fixes from which confidence on similarity decides alone; null lets the promise decide.",
         },
     )
-    llm_threshold = fields.Float(
+    llm_threshold = Real(
         validate=_SHARE,
         allow_none=True,
         metadata={
-            "type": ["number", "null"],
             "description": "Fixes from which confidence on the LLM decides alone; null lets the promise decide.",
         },
     )
@@ -41,12 +37,15 @@ class TenantSettingsSchema(Schema):
         fields.String(validate=validate.OneOf(STAGES)),
         metadata={"description": "The stages that may decide without a person; the others only suggest."},
     )
-    spot_check_share = fields.Float(validate=_SHARE)
+    spot_check_share = Real(validate=_SHARE)
     llm_monthly_cap = fields.Decimal(
         as_string=True,
         allow_none=True,
         metadata={
-            "type": ["string", "null"],
+            "type": ["string", "number"],
+            "pattern": rf"^[0-9]{{1,{len(str(MAX_CAP)) - 1}}}(\.[0-9]{{1,{CAP_DECIMALS}}})?$",
+            "minimum": 0,
+            "exclusiveMaximum": float(MAX_CAP),
             "description": "What the LLM may cost in a calendar month (UTC), in US dollars; null is no cap.",
         },
     )
@@ -84,7 +83,7 @@ class OwnTenantSchema(Schema):
 class MeSchema(Schema):
     tenant = fields.Nested(OwnTenantSchema)
     name = fields.String()
-    api_key_id = fields.UUID()
+    api_key_id = fields.UUID(allow_none=True, metadata={"description": "Null for a person."})
     scopes = fields.List(fields.String())
     source_agent = fields.String()
 
@@ -122,7 +121,7 @@ class NewApiKeySchema(Schema):
 
 
 class KeyRotationSchema(Schema):
-    overlap_seconds = fields.Integer(
+    overlap_seconds = Whole(
         load_default=86_400,
         validate=validate.Range(0, 30 * 86_400),
         metadata={"description": "How long the former key serves on."},
