@@ -20,8 +20,12 @@ _WHEN = {
 _WRITTEN_WHEN = _WHEN | {
     "description": f'{_WHEN["description"]} Or in one line: `text contains "UBER" and amount < 0`.',
     "type": ["object", "string"],
+    "example": 'text contains "UBER" and amount < 0',
 }
-_THEN = {"description": "Any of category (id, key, path or name), tags, fields, review, skip."}
+_THEN = {
+    "description": "Any of category (id, key, path or name), tags, fields, review, skip.",
+    "example": {"category": "transport.taxi", "tags": ["travel"]},
+}
 DEFAULT_LAST, MAX_LAST = 100_000, 10_000_000
 
 
