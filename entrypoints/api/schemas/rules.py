@@ -74,7 +74,7 @@ class _RulePartsSchema(Schema):
 
 
 class NewRuleSchema(_RulePartsSchema):
-    name = fields.String(required=True, validate=_NAME)
+    name = fields.String(required=True, validate=_NAME, metadata={"example": "Rides by UBER"})
     when = fields.Raw(required=True, metadata=_WRITTEN_WHEN)
     then = fields.Dict(required=True, metadata=_THEN)
 
