@@ -12,7 +12,8 @@ from uuid import UUID
 from core.domain.records import normalise
 from core.errors import Invalid
 
-_KEY = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*(?:\.[a-z0-9]+(?:[-_][a-z0-9]+)*)*")
+KEY = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*(?:\.[a-z0-9]+(?:[-_][a-z0-9]+)*)*")
+"""Of a category: lower-case words joined by dots, dashes or underscores."""
 _NOT_KEY = re.compile(r"[^a-z0-9]+")
 MAX_NAME = 120
 
@@ -43,7 +44,7 @@ class CategorySeed:
 
 def check_key(key: str) -> str:
     """Raises `Invalid` unless `key` is lower-case words joined by dots, dashes or underscores."""
-    if len(key) > MAX_NAME or not _KEY.fullmatch(key):
+    if len(key) > MAX_NAME or not KEY.fullmatch(key):
         raise Invalid(f"{key!r} is not a category key: use lower-case words joined by dots, such as food.groceries")
     return key
 

@@ -21,6 +21,7 @@ from entrypoints.api import (
     categories,
     connections,
     dashboard,
+    describing,
     docs,
     errors,
     evaluations,
@@ -100,6 +101,7 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
     all else of a start."""
 
     ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation names the ways in which it fails
 
     def register_blueprint(self, blp: flask_smorest.Blueprint, **options: str) -> None:
         self._app.register_blueprint(blp, **options)
@@ -142,6 +144,7 @@ def create_app(services: Container) -> Flask:
     app.after_request(_end)
     errors.register(app)
     api = _Api(app)
+    api.ma_plugin.converter.add_attribute_function(describing.property_names)
     for resource in _RESOURCES:
         api.register_blueprint(resource.blp, url_prefix=f"{PREFIX}{resource.blp.url_prefix}")
     app.add_url_rule("/api/events", "events", app.view_functions["events.list_events"])

@@ -11,7 +11,7 @@ from core.domain.records import Record
 from core.errors import Invalid
 from core.usecases.review import GroupAnswer, QueueItem
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, fails_with
 from entrypoints.api.cursors import read_cursor, read_group_cursor, read_time_cursor, write_cursor
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
@@ -103,6 +103,7 @@ def withdraw(approval_id: UUID) -> Record:
 @blp.route("/bulk", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.APPROVALS_DECIDE)
+@fails_with(404)
 @blp.body(AnswersSchema)
 @blp.answer(200, RecordPageSchema)
 def decide_many(body: dict[str, Any]) -> dict[str, Any]:

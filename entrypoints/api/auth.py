@@ -91,6 +91,7 @@ def authorise() -> None:
     if hmac.compare_digest(token.encode(), container().settings().operator_key.encode()):
         if not access.operator:
             raise Forbidden("the operator's key opens the operator's routes only: use an API key of a tenant")
+        _source_agent()
         g.operator = True
         return
     try:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from core.domain.nesting import MAX_NESTING, too_deep
 from core.errors import Invalid
 from entrypoints.api.errors import MalformedJson
+from entrypoints.api.schemas.base import ChangeSchema
 from entrypoints.api.state import small_body
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -78,7 +79,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def body(self, schema: type[Schema]) -> Callable[[View], View]:
         """The JSON body, handed to the view as its first argument (after the query, where both stand)."""
-        decorate: Callable[[View], View] = self.arguments(schema())
+        wanted = issubclass(schema, ChangeSchema) or any(field.required for field in schema().fields.values())
+        decorate: Callable[[View], View] = self.arguments(schema(), required=wanted)
         return decorate
 
     def answer(self, status: int, schema: type[Schema] | None = None, **kwargs: Any) -> Callable[[View], View]:
@@ -94,6 +96,28 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def documented(self, **kwargs: Any) -> Callable[[View], View]:
         decorate: Callable[[View], View] = self.doc(**kwargs)
         return decorate
+
+
+def conditional(view: View) -> View:
+    """For a view that heeds If-None-Match (of GET), or If-Match."""
+    view.conditional = True  # type: ignore[attr-defined]
+    return view
+
+
+def keyless(view: View) -> View:
+    """For a POST that heeds no Idempotency-Key: what it does is not worth one, or nobody's yet."""
+    view.keyless = True  # type: ignore[attr-defined]
+    return view
+
+
+def fails_with(*statuses: int) -> Callable[[View], View]:
+    """For a view that fails in ways that do not follow from what it is: documents them."""
+
+    def declare(view: View) -> View:
+        view.fails_with = statuses  # type: ignore[attr-defined]
+        return view
+
+    return declare
 
 
 def foreign_query(view: View) -> View:

@@ -9,7 +9,7 @@ from core.domain.categories import Category, paths
 from core.domain.permissions import Permission
 from core.errors import Invalid
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, part, versioned
@@ -58,6 +58,7 @@ def get_category(category_id: UUID) -> dict[str, Any]:
 
 @blp.route("/<uuid:category_id>", "PATCH")
 @needs(Permission.CATEGORIES_WRITE)
+@conditional
 @blp.body(CategoryChangeSchema)
 @blp.answer(200, CategorySchema)
 def change_category(changes: dict[str, Any], category_id: UUID) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def change_category(changes: dict[str, Any], category_id: UUID) -> dict[str, Any
 @blp.route("/<uuid:category_id>/merge", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.CATEGORIES_WRITE)
+@conditional
 @blp.body(MergeSchema)
 @blp.answer(200, MergedSchema)
 def merge_category(body: dict[str, Any], category_id: UUID) -> dict[str, Any]:
@@ -79,6 +81,7 @@ def merge_category(body: dict[str, Any], category_id: UUID) -> dict[str, Any]:
 
 @blp.route("/<uuid:category_id>", "DELETE")
 @needs(Permission.CATEGORIES_WRITE)
+@conditional
 @blp.query(CategoryDeleteSchema)
 @blp.answer(204)
 def delete_category(query: dict[str, Any], category_id: UUID) -> None:

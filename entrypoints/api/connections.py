@@ -17,7 +17,7 @@ from core.domain.webhooks import REASONS
 from core.usecases.connections import ConnectionState
 from core.usecases.sources import Checked
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, fails_with, keyless
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, page, part, polled, versioned
@@ -77,6 +77,8 @@ def create_connection(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, s
 @blp.route("/connections/check", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
+@keyless
+@fails_with(502)
 @blp.body(CheckConfigurationSchema)
 @blp.answer(200, CheckedSchema)
 def check_configuration(body: dict[str, Any]) -> Checked:
@@ -99,6 +101,7 @@ def get_connection(connection_id: UUID) -> dict[str, Any]:
 
 @blp.route("/connections/<uuid:connection_id>", "PATCH")
 @needs(Permission.CONNECTIONS_WRITE)
+@conditional
 @blp.body(ConnectionChangeSchema)
 @blp.answer(200, ConnectionSchema)
 def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
@@ -124,6 +127,7 @@ def rotate_webhook_secret(body: dict[str, Any], connection_id: UUID) -> dict[str
 
 @blp.route("/connections/<uuid:connection_id>", "DELETE")
 @needs(Permission.CONNECTIONS_WRITE)
+@conditional
 @blp.answer(204)
 def delete_connection(connection_id: UUID) -> None:
     """Removes a connection that has no records, with its secrets and its log. One that has some can be disabled."""
@@ -134,6 +138,8 @@ def delete_connection(connection_id: UUID) -> None:
 @blp.route("/connections/<uuid:connection_id>/check", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
+@keyless
+@fails_with(502)
 @blp.answer(200, CheckedSchema)
 def check_connection(connection_id: UUID) -> Checked:
     """Asks the source of each stream whether it can be read. Takes up to 30 seconds; 503 `busy` as above."""
@@ -144,6 +150,7 @@ def check_connection(connection_id: UUID) -> Checked:
 
 @blp.route("/connections/<uuid:connection_id>/streams")
 @needs(Permission.CONNECTIONS_READ)
+@fails_with(409, 502)
 @blp.answer(200, StreamsSchema)
 def list_streams(connection_id: UUID) -> dict[str, Any]:
     """What the source has to read; it is asked now. 503 `busy` as for checks."""
@@ -186,6 +193,7 @@ def resume_connection(connection_id: UUID) -> dict[str, Any]:
 
 @blp.route("/connections/<uuid:connection_id>/health")
 @needs(Permission.CONNECTIONS_READ)
+@conditional
 @blp.answer(200, ConnectionHealthSchema)
 def connection_health(connection_id: UUID) -> dict[str, Any]:
     """How a connection is, since when, why, and what to do about it; and what it brought."""

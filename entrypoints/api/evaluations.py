@@ -8,7 +8,7 @@ from uuid import UUID
 from core.domain.evaluations import Evaluation
 from core.domain.permissions import Permission
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import page, polled
@@ -43,6 +43,7 @@ def list_evaluations(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:evaluation_id>")
 @needs(Permission.TENANT_READ)
+@conditional
 @blp.answer(200, EvaluationSchema)
 def get_evaluation(evaluation_id: UUID) -> Evaluation:
     """An evaluation; its report when it is done. How far it got stands in its job."""

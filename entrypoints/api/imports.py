@@ -10,7 +10,7 @@ from flask import Response
 from core.domain.connections import Import
 from core.domain.permissions import Permission
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import json_response, page, polled
@@ -33,6 +33,7 @@ _BINARY = {"type": "string", "format": "binary"}
 @blp.route("", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
+@fails_with(404, 411, 502)
 @blp.query(ImportQuerySchema)
 @blp.also(200, DryRunSchema, description="The answer to `dry_run`.")
 @blp.answer(202, ImportSchema)
@@ -79,6 +80,7 @@ def list_imports(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:import_id>")
 @needs(Permission.RECORDS_READ)
+@conditional
 @blp.answer(200, ImportSchema)
 def get_import(import_id: UUID) -> Import:
     """An import, as far as it got."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from core.domain.jobs import Job, JobStatus
 from core.domain.permissions import Permission
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.responses import page, polled
 from entrypoints.api.schemas.base import everything, page_of
@@ -39,6 +39,7 @@ def list_dead_jobs(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:job_id>")
 @needs(Permission.JOBS_READ)
+@conditional
 @blp.answer(200, JobSchema)
 def get_job(job_id: UUID) -> Job:
     """A job, as far as it got."""
@@ -57,6 +58,7 @@ def replay_job(job_id: UUID) -> Job:
 
 @blp.route("/replay", "POST")
 @needs(Permission.JOBS_REPLAY)
+@fails_with(404)
 @blp.body(ReplaySchema)
 @blp.answer(200, JobPageSchema)
 def replay_jobs(body: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from core.domain.llm_spending import LlmMonth
 from core.domain.permissions import Permission
 from core.usecases.llm_spending import LlmMeans
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, keyless
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.responses import fields_of
@@ -31,6 +31,7 @@ def get_usage(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/plan", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.TENANT_READ)
+@keyless
 @blp.body(LlmPlanQuerySchema)
 @blp.answer(200, LlmPlanSchema)
 def plan(body: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from flask import Response, g, request
 from core.domain.permissions import Permission
 from core.errors import SortationError
 from entrypoints.api.auth import needs, public
-from entrypoints.api.blueprint import Blueprint, foreign_query
+from entrypoints.api.blueprint import Blueprint, fails_with, foreign_query, keyless
 from entrypoints.api.schemas.oauth import SignInSchema
 from entrypoints.api.state import actor, container
 from entrypoints.api.waiting import Busy, of_app
@@ -36,6 +36,8 @@ _HEADERS = {
 
 @blp.route("/connections/<uuid:connection_id>/oauth/start", "POST")
 @needs(Permission.CONNECTIONS_WRITE)
+@keyless
+@fails_with(502)
 @blp.answer(200, SignInSchema)
 def start_sign_in(connection_id: UUID) -> dict[str, Any]:
     """Begins a sign-in: send a person to `url`. When they come back, the connection is signed in. Signing in again is
@@ -48,11 +50,11 @@ def start_sign_in(connection_id: UUID) -> dict[str, Any]:
 @public
 @foreign_query
 @blp.documented(
-    security=[],
     parameters=[{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("state", "code", "error")],
     responses={
         "200": {"description": "A page that says it is done.", "content": {"text/html": {}}},
         "4XX": {"description": "A page that says what is wrong.", "content": {"text/html": {}}},
+        "5XX": {"description": "A page that says what is wrong.", "content": {"text/html": {}}},
     },
 )
 def finish_sign_in() -> Response:

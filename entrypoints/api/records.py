@@ -15,7 +15,7 @@ from core.domain.permissions import Permission
 from core.domain.records import Record
 from core.errors import Invalid
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.errors import MalformedJson
 from entrypoints.api.idempotency import posting
 from entrypoints.api.imports import accepted
@@ -76,6 +76,7 @@ def list_records(query: dict[str, Any]) -> Response:
 @blp.route("", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
+@fails_with(404, 411)
 @blp.query(RecordsInQuerySchema)
 @blp.answer(202, ImportSchema)
 @blp.documented(
@@ -86,7 +87,8 @@ def list_records(query: dict[str, Any]) -> Response:
                 "schema": {
                     "type": "object",
                     "required": ["records"],
-                    "properties": {"records": {"type": "array", "maxItems": MAX_RECORDS, "items": _ONE}},
+                    "properties": {"records": {"type": "array", "minItems": 1, "maxItems": MAX_RECORDS, "items": _ONE}},
+                    "additionalProperties": False,
                 }
             },
             "application/x-ndjson": {"schema": {"type": "string"}},
@@ -119,6 +121,7 @@ def receive_records(query: dict[str, Any]) -> Response:
 
 @blp.route("/<uuid:record_id>")
 @needs(Permission.RECORDS_READ)
+@conditional
 @blp.answer(200, WholeRecordSchema)
 def get_record(record_id: UUID) -> Record:
     """A record with what its source sent and the whole trace of its decision."""
@@ -129,6 +132,7 @@ def get_record(record_id: UUID) -> Record:
 
 @blp.route("/<uuid:record_id>", "PATCH")
 @needs(Permission.RECORDS_WRITE)
+@conditional
 @blp.body(RecordChangeSchema)
 @blp.answer(200, WholeRecordSchema)
 def change_record(changes: dict[str, Any], record_id: UUID) -> Record:
@@ -147,6 +151,7 @@ def change_record(changes: dict[str, Any], record_id: UUID) -> Record:
 
 @blp.route("/<uuid:record_id>/withdraw", "POST")
 @needs(Permission.RECORDS_WRITE)
+@conditional
 @blp.answer(200, WholeRecordSchema)
 def withdraw_record(record_id: UUID) -> Record:
     """Takes back what people said of a record, in review, by changing it, or before it was imported: it stops teaching,
@@ -158,6 +163,7 @@ def withdraw_record(record_id: UUID) -> Record:
 
 @blp.route("/<uuid:record_id>", "DELETE")
 @needs(Permission.RECORDS_WRITE)
+@conditional
 @blp.answer(204)
 def delete_record(record_id: UUID) -> None:
     """Removes a record for good: no later import brings it back."""

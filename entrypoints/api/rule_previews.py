@@ -16,7 +16,7 @@ from core.domain.rules import Rule
 from core.errors import Invalid
 from core.usecases.rule_preview import Preview
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, fails_with, keyless
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.schemas.base import page_of
@@ -39,6 +39,8 @@ _SAMPLED = ("id", "text", "counterparty", "amount", "currency")
 @blp.route("/test", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.RULES_READ)
+@keyless
+@fails_with(404)
 @blp.body(RuleTestSchema)
 @blp.answer(200, RuleTestResultSchema)
 def test_rule(body: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +56,8 @@ def test_rule(body: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/preview", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.RULES_READ)
+@keyless
+@fails_with(404)
 @blp.body(RulePreviewSchema)
 @blp.answer(200, RulePreviewResultSchema)
 def preview_rules(body: dict[str, Any]) -> dict[str, Any]:

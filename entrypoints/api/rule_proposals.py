@@ -12,7 +12,7 @@ from core.domain.permissions import Permission
 from core.domain.proposals import Proposal
 from core.usecases.proposals import LEARNED_PRIORITY
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, page, tagged, versioned
@@ -70,6 +70,7 @@ def get_proposal(proposal_id: UUID) -> dict[str, Any]:
 
 @blp.route("/<uuid:proposal_id>/accept", "POST")
 @needs(Permission.RULES_WRITE)
+@conditional
 @blp.query(ConfirmQuerySchema)
 @blp.body(AcceptSchema)
 @blp.answer(201, RuleSchema)
@@ -84,6 +85,7 @@ def accept_proposal(
 
 @blp.route("/<uuid:proposal_id>/reject", "POST")
 @needs(Permission.RULES_WRITE)
+@conditional
 @blp.answer(200, ProposalSchema)
 def reject_proposal(proposal_id: UUID) -> dict[str, Any]:
     """Turns it down, for good."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from core.domain.permissions import Permission
 from core.domain.rule_runs import RuleRun
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
@@ -23,6 +23,7 @@ blp = Blueprint("rule_runs", "Rules applied afterwards: recorded, and undoable."
 @blp.route("", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
+@fails_with(404)
 @blp.body(NewRunSchema)
 @blp.answer(202, RunSchema)
 def start_run(body: dict[str, Any]) -> tuple[RuleRun, dict[str, str]]:
@@ -43,6 +44,7 @@ def list_runs(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/<uuid:run_id>")
 @needs(Permission.RULES_READ)
+@conditional
 @blp.answer(200, RunSchema)
 def get_run(run_id: UUID) -> RuleRun:
     """A run, as far as it got."""

@@ -15,7 +15,7 @@ from core.domain.rule_schema import rule_schema
 from core.domain.rule_standing import precision
 from core.domain.rules import Rule, action_to_json
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.responses import if_match, part, versioned
 from entrypoints.api.schemas.base import WholeListSchema, everything, page_of
@@ -56,6 +56,7 @@ def create_rule(query: dict[str, Any], body: dict[str, Any]) -> tuple[dict[str, 
 
 @blp.route("/order", "POST")
 @needs(Permission.RULES_WRITE)
+@fails_with(404)
 @blp.body(RuleOrderSchema)
 @blp.answer(200, RulePageSchema)
 def order_rules(body: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def get_rule(rule_id: UUID) -> dict[str, Any]:
 
 @blp.route("/<uuid:rule_id>", "PATCH")
 @needs(Permission.RULES_WRITE)
+@conditional
 @blp.query(ConfirmQuerySchema)
 @blp.body(RuleChangeSchema)
 @blp.answer(200, RuleSchema)
@@ -97,6 +99,7 @@ def change_rule(query: dict[str, Any], changes: dict[str, Any], rule_id: UUID) -
 
 @blp.route("/<uuid:rule_id>", "DELETE")
 @needs(Permission.RULES_WRITE)
+@conditional
 @blp.answer(204)
 def delete_rule(rule_id: UUID) -> None:
     """Removes a rule; what it decided stays decided."""

@@ -13,7 +13,7 @@ from core.domain.tenants import Actor, Tenant, TenantSettings
 from core.errors import Invalid
 from entrypoints.api import idempotency
 from entrypoints.api.auth import caller, needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional, keyless
 from entrypoints.api.responses import if_match, page, tagged
 from entrypoints.api.schemas.base import AfterSchema, page_of
 from entrypoints.api.schemas.tenants import (
@@ -45,6 +45,7 @@ def me() -> dict[str, Any]:
 
 @blp.route("/tenant")
 @needs(Permission.TENANT_READ)
+@conditional
 @blp.answer(200, TenantSchema)
 def get_own_tenant() -> Tenant:
     """The caller's tenant."""
@@ -55,6 +56,7 @@ def get_own_tenant() -> Tenant:
 
 @blp.route("/tenant", "PATCH")
 @needs(Permission.TENANT_WRITE)
+@conditional
 @blp.body(TenantChangeSchema)
 @blp.answer(200, TenantSchema)
 def change_own_tenant(changes: dict[str, Any]) -> Tenant:
@@ -84,6 +86,7 @@ def list_tenants(query: dict[str, Any]) -> dict[str, Any]:
 
 @blp.route("/tenants", "POST")
 @needs(Permission.OPERATOR)
+@keyless
 @blp.body(NewTenantSchema)
 @blp.answer(201, IssuedTenantSchema)
 def create_tenant(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -99,6 +102,7 @@ def create_tenant(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 
 @blp.route("/tenants/<uuid:tenant_id>")
 @needs(Permission.OPERATOR)
+@conditional
 @blp.answer(200, TenantSchema)
 def get_tenant(tenant_id: UUID) -> Tenant:
     """A tenant."""

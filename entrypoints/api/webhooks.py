@@ -13,7 +13,7 @@ from core.domain.webhooks import Outcome
 from core.errors import Transient, WebhookRefused
 from entrypoints.api import refusals
 from entrypoints.api.auth import needs, public
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, fails_with, keyless
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.metrics import of_app
 from entrypoints.api.responses import fields_of, json_response, page
@@ -30,9 +30,10 @@ log = structlog.get_logger("sortation.api")
 @blp.route("/webhooks/<uuid:connection_id>", "POST")
 @limited(Kind.WEBHOOK)
 @public
+@keyless
+@fails_with(401)
 @blp.answer(202, TakenSchema)
 @blp.documented(
-    security=[],
     requestBody={"required": True, "content": {"application/json": {"schema": {}}, "*/*": {"schema": {}}}},
 )
 def receive_webhook(connection_id: UUID) -> Response:

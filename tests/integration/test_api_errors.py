@@ -94,6 +94,22 @@ def test_fields_are_named(api: Api) -> None:
     check(api.call("PATCH", "/tenant", {"time_zone": "Mars/Olympus"}), 422, "invalid")
 
 
+def test_numbers_are_numbers(api: Api) -> None:
+    for promise in ("0.9", True):
+        check(api.call("PATCH", "/tenant", {"settings": {"promise": promise}}), 422, "invalid")
+    key = api.post("/api-keys", {"name": "a program", "scopes": ["records:read"]}, 201)
+    for seconds in ("3", 3.5, True):
+        answer = api.call("POST", f"/api-keys/{key['id']}/rotate", {"overlap_seconds": seconds})
+        assert check(answer, 422, "invalid")["errors"].keys() == {"overlap_seconds"}
+    api.post(f"/api-keys/{key['id']}/rotate", {"overlap_seconds": 3.0}, 201)
+
+
+def test_a_source_agent_is_named_as_one_whoever_calls(api: Api) -> None:
+    for key in (api.key, api.container.settings().operator_key):
+        headers = {"Authorization": f"Bearer {key}", "X-Source-Agent": "Not One"}
+        check(api.client.get("/api/v1/events", headers=headers), 422, "invalid")
+
+
 def test_unknown_and_repeated_query_parameters_are_refused_by_every_route(app: Flask, api: Api) -> None:
     operator = Api(
         client=api.client, container=api.container, tenant_id=api.tenant_id, key=api.container.settings().operator_key

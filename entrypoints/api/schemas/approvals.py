@@ -20,7 +20,7 @@ class ReviewRecordSchema(Schema):
     occurred_at = Moment(metadata={"type": "string"})
     text = fields.String()
     counterparty = fields.String()
-    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": ["string", "null"]})
+    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": "string"})
     currency = fields.String(allow_none=True)
     attributes = fields.Dict()
     pending = fields.Boolean()

@@ -24,6 +24,26 @@ class Flag(fields.Boolean):
         super().__init__(truthy={True}, falsy={False}, **kwargs)
 
 
+class Whole(fields.Integer):
+    """A whole number in JSON, as 3 or 3.0: no text that only looks like one."""
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        if isinstance(value, float) and not value.is_integer():
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Real(fields.Float):
+    """A number in JSON: no text that only looks like one."""
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class ChangeSchema(Schema):
     """A PATCH: what is left out stays."""
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from core.domain.categories import MAX_NAME
+from core.domain.categories import KEY, MAX_NAME
 from entrypoints.api.schemas.base import ChangeSchema
 
 _NAME = validate.Length(1, MAX_NAME)
+_KEY = {"pattern": f"^{KEY.pattern}$", "maxLength": MAX_NAME}
 _DESCRIPTION = validate.Length(max=2_000)
 
 
@@ -23,7 +24,7 @@ class CategorySchema(Schema):
 class NewCategorySchema(Schema):
     name = fields.String(required=True, validate=_NAME)
     key = fields.String(
-        load_default=None, metadata={"description": "Made of the parent's key and the name, if left out."}
+        load_default=None, metadata=_KEY | {"description": "Made of the parent's key and the name, if left out."}
     )
     parent_id = fields.UUID(load_default=None)
     description = fields.String(load_default="", validate=_DESCRIPTION)
@@ -31,7 +32,7 @@ class NewCategorySchema(Schema):
 
 class CategoryChangeSchema(ChangeSchema):
     name = fields.String(validate=_NAME)
-    key = fields.String()
+    key = fields.String(metadata=_KEY)
     parent_id = fields.UUID(allow_none=True)
     description = fields.String(validate=_DESCRIPTION)
 

@@ -5,7 +5,7 @@ from marshmallow import Schema, fields, validate
 from core.domain.categories import MAX_NAME
 from core.domain.connections import MAX_SCHEDULE, MAX_STREAMS, MIN_SCHEDULE
 from core.domain.webhooks import MAX_OVERLAP
-from entrypoints.api.schemas.base import ChangeSchema, LimitSchema
+from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Whole
 
 _NAME = validate.Length(1, MAX_NAME)
 
@@ -56,6 +56,7 @@ class ConnectionSchema(Schema):
 
 _SCHEDULE = validate.Range(MIN_SCHEDULE, MAX_SCHEDULE)
 _STREAMS = validate.Length(1, MAX_STREAMS)
+_STREAM = fields.String(validate=validate.Length(1, 200))
 
 
 class CheckConfigurationSchema(Schema):
@@ -65,8 +66,8 @@ class CheckConfigurationSchema(Schema):
 
 class NewConnectionSchema(CheckConfigurationSchema):
     name = fields.String(required=True, validate=_NAME)
-    schedule_seconds = fields.Integer(load_default=None, allow_none=True, strict=True, validate=_SCHEDULE)
-    streams = fields.List(fields.String(), load_default=None, allow_none=True, validate=_STREAMS)
+    schedule_seconds = Whole(load_default=None, allow_none=True, validate=_SCHEDULE)
+    streams = fields.List(_STREAM, load_default=None, allow_none=True, validate=_STREAMS)
 
 
 class ConnectionChangeSchema(ChangeSchema):
@@ -75,13 +76,13 @@ class ConnectionChangeSchema(ChangeSchema):
         keys=fields.String(),
         metadata={"description": "Replaces the former one; secrets that it leaves out stay, null removes one."},
     )
-    schedule_seconds = fields.Integer(allow_none=True, strict=True, validate=_SCHEDULE)
-    streams = fields.List(fields.String(), allow_none=True, validate=_STREAMS)
+    schedule_seconds = Whole(allow_none=True, validate=_SCHEDULE)
+    streams = fields.List(_STREAM, allow_none=True, validate=_STREAMS)
 
 
 class WebhookSecretSchema(Schema):
     secret = fields.String(required=True, validate=validate.Length(1, 1_000))
-    overlap_seconds = fields.Integer(
+    overlap_seconds = Whole(
         load_default=86_400,
         validate=validate.Range(0, int(MAX_OVERLAP.total_seconds())),
         metadata={"description": "How long the former secret serves on; 0 ends it at once, and those of before."},

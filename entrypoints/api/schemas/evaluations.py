@@ -5,26 +5,29 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from core.domain.evaluations import FEWEST_ASKED, LARGEST_SHARE, MOST, SHARE, EvaluationStatus
-from entrypoints.api.schemas.base import Flag, LimitSchema
+from entrypoints.api.schemas.base import Flag, LimitSchema, Real, Whole
 
 
 class NewEvaluationSchema(Schema):
-    promise = fields.Float(
+    promise = Real(
         load_default=None,
         allow_none=True,
         validate=validate.Range(0, 1),
         metadata={"description": "The precision to keep; null for the tenant's."},
     )
-    test = fields.Integer(
+    test = Whole(
         load_default=None,
         allow_none=True,
         validate=validate.Range(FEWEST_ASKED, int(MOST * LARGEST_SHARE)),
         metadata={"description": "How many of the latest records are asked about; instead of `test_share`."},
     )
-    test_share = fields.Float(
+    test_share = Real(
         load_default=SHARE,
         validate=validate.Range(0.0, LARGEST_SHARE, min_inclusive=False),
-        metadata={"description": "The share of the history, its latest part, that is asked about."},
+        metadata={
+            "exclusiveMinimum": 0,
+            "description": "The share of the history, its latest part, that is asked about.",
+        },
     )
     with_rules = Flag(
         load_default=False,

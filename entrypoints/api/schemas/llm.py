@@ -13,8 +13,7 @@ class _Money(fields.Decimal):
     """US dollars, as a string without an exponent."""
 
     def __init__(self, description: str, **kwargs: Any) -> None:
-        kind = ["string", "null"] if kwargs.get("allow_none") else "string"
-        super().__init__(as_string=True, metadata={"type": kind, "description": description}, **kwargs)
+        super().__init__(as_string=True, metadata={"type": "string", "description": description}, **kwargs)
 
     def _to_string(self, value: Any) -> str:
         return format(value, "f")

@@ -5,16 +5,25 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from core.domain.decisions import Stage
-from core.domain.records import MAX_AMOUNT, MAX_DECIMALS, MAX_SHORT, RecordStatus
+from core.domain.records import MAX_AMOUNT, MAX_SHORT, RecordStatus
 from entrypoints.api.schemas.base import AfterSchema, ChangeSchema, Moment, page_of
 
 _SHORT = validate.Length(1, MAX_SHORT)
 
 
-def _storable(amount: Any) -> None:
-    exponent = amount.as_tuple().exponent
-    if abs(amount) >= MAX_AMOUNT or -exponent > MAX_DECIMALS:
-        raise ValidationError(f"Not an amount below {MAX_AMOUNT:.0E} with at most {MAX_DECIMALS} decimals.")
+_MOST_DECIMALS = 400
+"""Of a bound: the smallest number that a float can be has fewer."""
+_AMOUNT = {
+    "type": ["number", "string"],
+    "pattern": r"^-?[0-9]{1,24}(\.[0-9]{1,12})?$",
+    "minimum": -float(MAX_AMOUNT),
+    "maximum": float(MAX_AMOUNT),
+}
+
+
+def _comparable(amount: Any) -> None:
+    if abs(amount) > MAX_AMOUNT or -amount.as_tuple().exponent > _MOST_DECIMALS:
+        raise ValidationError(f"Not an amount up to {MAX_AMOUNT:.0E} with at most {_MOST_DECIMALS} decimals.")
 
 
 class RecordSchema(Schema):
@@ -29,7 +38,7 @@ class RecordSchema(Schema):
     occurred_at = Moment(metadata={"type": "string", "description": "An instant, or a date where no more is known."})
     text = fields.String()
     counterparty = fields.String()
-    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": ["string", "null"]})
+    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": "string"})
     currency = fields.String(allow_none=True)
     attributes = fields.Dict()
     pending = fields.Boolean()
@@ -66,8 +75,8 @@ class RecordFilterSchema(Schema):
     import_id = fields.UUID()
     since = fields.Date(metadata={"description": "The first day, in the tenant's time zone."})
     until = fields.Date(metadata={"description": "The last day."})
-    min_amount = fields.Decimal(validate=_storable)
-    max_amount = fields.Decimal(validate=_storable)
+    min_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
+    max_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
     currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
 
@@ -90,4 +99,8 @@ class RecordsInQuerySchema(Schema):
 class RecordChangeSchema(ChangeSchema):
     category_id = fields.UUID(metadata={"description": "Settles the record: a person's word."})
     tags = fields.List(fields.String(validate=validate.Length(1, 64)), validate=validate.Length(max=20))
-    attributes = fields.Dict(keys=fields.String(validate=validate.Length(1, 100)), validate=validate.Length(max=200))
+    attributes = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 100)),
+        validate=validate.Length(max=200),
+        metadata={"maxProperties": 200},
+    )

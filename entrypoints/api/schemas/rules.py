@@ -7,7 +7,7 @@ from core.domain.rule_effects import Effect
 from core.domain.rule_runs import RunStatus
 from core.domain.rules import MAX_NAME, MAX_PRIORITY, RuleStage
 from core.usecases.rule_preview import MAX_DRAFTS
-from entrypoints.api.schemas.base import AfterSchema, ChangeSchema, Flag, LimitSchema
+from entrypoints.api.schemas.base import AfterSchema, ChangeSchema, Flag, LimitSchema, Whole
 from entrypoints.api.schemas.records import RecordFilterSchema
 
 _NAME = validate.Length(1, MAX_NAME)
@@ -20,8 +20,12 @@ _WHEN = {
 _WRITTEN_WHEN = _WHEN | {
     "description": f'{_WHEN["description"]} Or in one line: `text contains "UBER" and amount < 0`.',
     "type": ["object", "string"],
+    "example": 'text contains "UBER" and amount < 0',
 }
-_THEN = {"description": "Any of category (id, key, path or name), tags, fields, review, skip."}
+_THEN = {
+    "description": "Any of category (id, key, path or name), tags, fields, review, skip.",
+    "example": {"category": "transport.taxi", "tags": ["travel"]},
+}
 DEFAULT_LAST, MAX_LAST = 100_000, 10_000_000
 
 
@@ -64,13 +68,13 @@ class _RulePartsSchema(Schema):
     when = fields.Raw(metadata=_WRITTEN_WHEN)
     then = fields.Dict(metadata=_THEN)
     stage = fields.String(validate=_STAGE)
-    priority = fields.Integer(strict=True, validate=_PRIORITY)
+    priority = Whole(validate=_PRIORITY)
     stop = Flag()
     enabled = Flag()
 
 
 class NewRuleSchema(_RulePartsSchema):
-    name = fields.String(required=True, validate=_NAME)
+    name = fields.String(required=True, validate=_NAME, metadata={"example": "Rides by UBER"})
     when = fields.Raw(required=True, metadata=_WRITTEN_WHEN)
     then = fields.Dict(required=True, metadata=_THEN)
 
@@ -87,7 +91,7 @@ class ConfirmQuerySchema(Schema):
 
 
 class RuleOrderSchema(Schema):
-    ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 10_000))
+    ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 10_000), metadata={"uniqueItems": True})
 
 
 class DraftSchema(_RulePartsSchema):
@@ -98,10 +102,9 @@ class DraftSchema(_RulePartsSchema):
 
 class _SampleSchema(Schema):
     where = fields.Nested(RecordFilterSchema, load_default=dict, metadata={"description": "Which records."})
-    last = fields.Integer(
+    last = Whole(
         load_default=DEFAULT_LAST,
         allow_none=True,
-        strict=True,
         validate=validate.Range(1, MAX_LAST),
         metadata={"description": "The newest of them to look at; null for all."},
     )
@@ -137,7 +140,7 @@ class TestedRecordSchema(Schema):
     id = fields.UUID()
     text = fields.String()
     counterparty = fields.String()
-    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": ["string", "null"]})
+    amount = fields.Decimal(as_string=True, allow_none=True, metadata={"type": "string"})
     currency = fields.String(allow_none=True)
     matches = fields.Boolean()
     why = fields.Nested(ExplanationSchema)

@@ -6,8 +6,8 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
-from core.domain.tenants import MOST_DAYS, STAGES
-from entrypoints.api.schemas.base import ChangeSchema
+from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MOST_DAYS, STAGES
+from entrypoints.api.schemas.base import ChangeSchema, Real, Whole
 
 _SHARE = validate.Range(0, 1)
 _NAME = validate.Length(1, 200)
@@ -15,34 +15,29 @@ _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 """What the storage and every time zone can still hold."""
 
 
-def _days(what: str) -> fields.Integer:
-    return fields.Integer(
-        strict=True,
+def _days(what: str) -> Whole:
+    return Whole(
         validate=validate.Range(1, MOST_DAYS),
         allow_none=True,
-        metadata={"type": ["integer", "null"], "description": f"For how many days {what}."},
+        metadata={"description": f"For how many days {what}."},
     )
 
 
 class TenantSettingsSchema(Schema):
     default_currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     trusted_packs = fields.List(fields.String(validate=validate.Length(1, 100)), validate=validate.Length(max=100))
-    promise = fields.Float(
-        validate=_SHARE, metadata={"description": "The share of what is decided alone that must be right."}
-    )
-    similarity_threshold = fields.Float(
+    promise = Real(validate=_SHARE, metadata={"description": "The share of what is decided alone that must be right."})
+    similarity_threshold = Real(
         validate=_SHARE,
         allow_none=True,
         metadata={
-            "type": ["number", "null"],
             "description": "Fixes from which confidence on similarity decides alone; null lets the promise decide.",
         },
     )
-    llm_threshold = fields.Float(
+    llm_threshold = Real(
         validate=_SHARE,
         allow_none=True,
         metadata={
-            "type": ["number", "null"],
             "description": "Fixes from which confidence on the LLM decides alone; null lets the promise decide.",
         },
     )
@@ -50,12 +45,15 @@ class TenantSettingsSchema(Schema):
         fields.String(validate=validate.OneOf(STAGES)),
         metadata={"description": "The stages that may decide without a person; the others only suggest."},
     )
-    spot_check_share = fields.Float(validate=_SHARE)
+    spot_check_share = Real(validate=_SHARE)
     llm_monthly_cap = fields.Decimal(
         as_string=True,
         allow_none=True,
         metadata={
-            "type": ["string", "null"],
+            "type": ["string", "number"],
+            "pattern": rf"^[0-9]{{1,{len(str(MAX_CAP)) - 1}}}(\.[0-9]{{1,{CAP_DECIMALS}}})?$",
+            "minimum": 0,
+            "exclusiveMaximum": float(MAX_CAP),
             "description": "What the LLM may cost in a calendar month (UTC), in US dollars; null is no cap.",
         },
     )
@@ -96,7 +94,7 @@ class OwnTenantSchema(Schema):
 class MeSchema(Schema):
     tenant = fields.Nested(OwnTenantSchema)
     name = fields.String()
-    api_key_id = fields.UUID()
+    api_key_id = fields.UUID(allow_none=True, metadata={"description": "Null for a person."})
     scopes = fields.List(fields.String())
     source_agent = fields.String()
 
@@ -135,7 +133,7 @@ class NewApiKeySchema(Schema):
 
 
 class KeyRotationSchema(Schema):
-    overlap_seconds = fields.Integer(
+    overlap_seconds = Whole(
         load_default=86_400,
         validate=validate.Range(0, 30 * 86_400),
         metadata={"description": "How long the former key serves on."},
