@@ -227,10 +227,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         ids=ids,
     )
-    authenticate_token = providers.Callable(
-        identity.authenticate_token, identities=identities, people=people, uow=uow, clock=clock, ids=ids
-    )
+    authenticate_token = providers.Callable(identity.authenticate_token, identities=identities, people=people)
     enter_tenant = providers.Callable(sessions.enter_tenant, people=people, uow=uow)
+    leave_session = providers.Callable(sessions.leave_session, people=people, clock=clock)
     list_sessions = providers.Callable(sessions.list_sessions, people=people)
     end_session = providers.Callable(sessions.end_session, people=people, uow=uow, clock=clock)
     ask_for_reset = providers.Callable(

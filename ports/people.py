@@ -29,7 +29,8 @@ class PeopleStorage(Protocol):
         ...
 
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        """A first or another password: failures are forgotten, and all their sessions end."""
+        """A first or another password: failures are forgotten, unless a second factor's are among them, and all their
+        sessions end."""
         ...
 
     def refresh_password(self, user_id: UUID, password_hash: str) -> None:
@@ -71,6 +72,10 @@ class PeopleStorage(Protocol):
         ...
 
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None: ...
+
+    def has_identity(self, user_id: UUID) -> bool:
+        """Whether they ever proved themselves by a provider."""
+        ...
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
         """Raises `Conflict` where it is somebody else's."""

@@ -58,8 +58,8 @@ class MemoryPeople:
                 user_id=user_id,
                 email=user.email,
                 password_hash=password_hash,
-                failures=0,
-                locked_until=None,
+                failures=present.failures if present and present.second_factor else 0,
+                locked_until=present.locked_until if present and present.second_factor else None,
                 second_factor=present.second_factor if present else None,
                 recovery=present.recovery if present else (),
             )
@@ -130,6 +130,10 @@ class MemoryPeople:
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None:
         with self._store.lock:
             return self._identities.get((issuer, subject))
+
+    def has_identity(self, user_id: UUID) -> bool:
+        with self._store.lock:
+            return user_id in self._identities.values()
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:  # noqa: ARG002
         with self._store.lock:

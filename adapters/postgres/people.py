@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, any_, func, literal, or_, select
+from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, any_, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.people_tables import identities, local_accounts, sessions
@@ -58,11 +58,14 @@ class PostgresPeople:
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
         theirs = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
         fresh = {"password_hash": password_hash, "failures": 0, "locked_until": None, "changed_at": now}
+        c, forgiven = local_accounts.c, ("failures", "locked_until")
+        # Whoever reads the mail may set passwords again and again: that must not make up for wrong codes.
+        kept = {name: case((c.second_factor.is_(None), fresh[name]), else_=c[name]) for name in forgiven}
         with passing_faults(), self._engine.connect() as connection:
             connection.execute(
                 insert(local_accounts)
                 .values(user_id=user_id, **fresh)
-                .on_conflict_do_update(index_elements=["user_id"], set_=fresh)
+                .on_conflict_do_update(index_elements=["user_id"], set_=fresh | kept)
             )
             connection.execute(sessions.update().where(theirs).values(ended_at=now))
             connection.commit()
@@ -133,6 +136,9 @@ class PostgresPeople:
         c = identities.c
         row = self._first(select(c.user_id).where(c.issuer == issuer, c.subject == subject))
         return None if row is None else row["user_id"]
+
+    def has_identity(self, user_id: UUID) -> bool:
+        return self._first(select(identities.c.user_id).where(identities.c.user_id == user_id).limit(1)) is not None
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
         values = {"issuer": issuer, "subject": subject, "user_id": user_id, "created_at": now}

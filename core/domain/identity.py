@@ -26,7 +26,7 @@ _KNOWN = {
     "authorized_parties",
     "groups_claim",
     "groups",
-    "link_by_email",
+    "email_domains",
 }
 
 
@@ -36,7 +36,7 @@ class IdentityProvider:
 
     `audiences` and `authorized_parties` are what a bearer token for the API must have as `aud` or `azp`; without
     either, none is taken. `groups` says which groups of the claim `groups_claim` are members of which tenants, as
-    what. `link_by_email`: who has a verified address there is who has it here.
+    what. `email_domains` are those for whose addresses its word is taken: `*` is any.
     """
 
     key: str
@@ -50,12 +50,16 @@ class IdentityProvider:
     authorized_parties: tuple[str, ...]
     groups_claim: str
     groups: Mapping[str, tuple[UUID, Role]]
-    link_by_email: bool
+    email_domains: tuple[str, ...]
+
+    def speaks_for(self, email: str) -> bool:
+        """Whether its word is taken for who has that address."""
+        return "*" in self.email_domains or email.rpartition("@")[2] in self.email_domains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a verified token says. `email` is '' unless the issuer verified it."""
+    """What a verified token says. `email` is '' unless the issuer verified it, and its word is taken for it."""
 
     issuer: str
     subject: str
@@ -92,11 +96,11 @@ def claims_from(provider: IdentityProvider, token: Mapping[str, Any]) -> Claims:
     if not isinstance(subject, str) or not subject:
         raise Invalid("the token names nobody")
     email = token.get("email")
-    verified = token.get("email_verified") in (True, "true")
+    email = email.strip().lower() if isinstance(email, str) and token.get("email_verified") in (True, "true") else ""
     return Claims(
         issuer=provider.issuer,
         subject=subject,
-        email=email.strip().lower() if isinstance(email, str) and verified else "",
+        email=email if provider.speaks_for(email) else "",
         name=next((n for n in map(token.get, ("name", "preferred_username")) if isinstance(n, str)), "")[:200],
         groups=_texts(_at(token, provider.groups_claim)),
     )
@@ -129,7 +133,7 @@ def _provider(value: Any, place: str) -> IdentityProvider:
         authorized_parties=_texts(value.get("authorized_parties", [])),
         groups_claim=str(value.get("groups_claim", "groups")),
         groups=_groups(value.get("groups", {}), place),
-        link_by_email=value.get("link_by_email", True) is True,
+        email_domains=tuple(domain.lower() for domain in _texts(value.get("email_domains", []))),
     )
 
 

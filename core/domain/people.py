@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from core.domain.permissions import Role
+from core.domain.permissions import ROLE_PERMISSIONS, Role
+from core.domain.tenants import Actor
 from core.errors import Forbidden, Invalid
 
 MIN_PASSWORD, MAX_PASSWORD = 12, 128
@@ -60,6 +61,11 @@ class Belonging:
     tenant_name: str
     role: Role
     granted_by: str | None = None
+
+    def open_to(self, via: str) -> bool:
+        """Whether who proved themselves that way may go there. What a provider's groups grant is open by that provider
+        alone: it is the one that says when it ends."""
+        return self.granted_by in (None, via)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +163,12 @@ def hash_recovery_code(code: str) -> bytes:
     return hashlib.sha256("".join(c for c in code.upper() if c.isalnum()).encode()).digest()
 
 
-def check_may_assign(role: Role | None, *roles: Role) -> None:
-    """That somebody of this role (None: a program with an API key) may give and take the others: owners everything,
-    all others nothing that concerns owners. Raises `Forbidden`."""
-    if role is not Role.OWNER and Role.OWNER in roles:
+def check_may_assign(actor: Actor, *roles: Role) -> None:
+    """That the actor may give and take these roles: owners all, all others nothing that concerns owners, and no role
+    that may more than they do. Raises `Forbidden`."""
+    if actor.role is Role.OWNER:
+        return
+    if Role.OWNER in roles:
         raise Forbidden("only an owner makes or unmakes owners")
+    if any(not ROLE_PERMISSIONS[role] <= actor.permissions for role in roles):
+        raise Forbidden("nobody gives or takes a role that may more than they do")

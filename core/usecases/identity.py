@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from core.domain.tenants import Actor, Membership, User, worker_actor
 from core.errors import Conflict, Forbidden, LinkInvalid, Unauthenticated
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, read_link, write_link
-from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person
+from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person, tell, unknown
 from ports.clock import Clock, Ids
 from ports.identity import IdentityProviders
 from ports.people import PeopleStorage
@@ -80,7 +80,7 @@ def finish_identity_sign_in(
     claims = identities.exchange(
         provider, code=code, redirect_uri=says["redirect_uri"], nonce=says["nonce"], verifier=says["verifier"]
     )
-    user = _known(provider, claims, people=people, uow=uow, clock=clock, ids=ids)
+    user = _known(provider, claims, caller, people=people, uow=uow, clock=clock, ids=ids)
     tenant_id: UUID | None = None
     if says["invitation"]:
         user, tenant_id = _accepted(
@@ -118,15 +118,14 @@ def authenticate_token(
     *,
     identities: IdentityProviders,
     people: PeopleStorage,
-    uow: UnitOfWork,
-    clock: Clock,
-    ids: Ids,
 ) -> Actor:
-    """The person whose bearer token it is, in that tenant, or in their only one. Raises `Unauthenticated` or
-    `Forbidden`."""
+    """The person whose bearer token it is, in that tenant, or in their only one. Nothing follows from it but this: who
+    is new, and whose groups changed, signs in at the console first, since an older token may say what was before.
+    Raises `Unauthenticated` or `Forbidden`."""
     provider, claims = identities.verify(token)
-    user = _known(provider, claims, people=people, uow=uow, clock=clock, ids=ids)
-    belongings = people.belongings(user.id) if user is not None else ()
+    user_id = people.user_of_identity(claims.issuer, claims.subject)
+    user = people.user(user_id) if user_id is not None else None
+    belongings = [one for one in people.belongings(user.id) if one.open_to(provider.issuer)] if user is not None else []
     if user is None or not belongings:
         raise Forbidden("you are a member of no tenant: ask for an invitation")
     if tenant_id is None and len(belongings) > 1:
@@ -138,32 +137,43 @@ def authenticate_token(
 
 
 def _known(
-    provider: IdentityProvider, claims: Claims, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock, ids: Ids
+    provider: IdentityProvider,
+    claims: Claims,
+    caller: Caller,
+    *,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
 ) -> User | None:
-    """Whose identity it is, after their groups were made memberships; None for somebody new without any."""
+    """Whose identity it is, after their groups were made memberships; None for somebody new without any. Who has the
+    address, too, is linked, unless a password says who they are: then the provider would lead around it. Raises
+    `Forbidden` for them."""
     user_id = people.user_of_identity(claims.issuer, claims.subject)
     user = people.user(user_id) if user_id is not None else None
-    if user is None and provider.link_by_email and claims.email:
+    grants = granted(provider, claims)
+    if user is None and claims.email:
         user = people.user_of_email(claims.email)
         if user is not None:
-            _link(claims, user, people, clock)
-    grants = granted(provider, claims)
-    if user is None and grants and claims.email and people.user_of_email(claims.email) is None:
-        user = User(id=ids.new(), email=claims.email, name=claims.name, created_at=clock.now())
-        user = _follow_groups(user, (), grants, provider, uow)
-        _link(claims, user, people, clock)
-        return user
+            _link(claims, user, caller, people, uow, clock)
+        elif grants:
+            new = User(id=ids.new(), email=claims.email, name=claims.name, created_at=clock.now())
+            user = _follow_groups(new, (), grants, provider, caller, uow)
+            _link(claims, user, caller, people, uow, clock)
+            return user
     if user is None or not provider.groups:
         return user
-    belongings = people.belongings(user.id)
-    return _follow_groups(user, belongings, grants, provider, uow)
+    return _follow_groups(user, people.belongings(user.id), grants, provider, caller, uow)
 
 
-def _link(claims: Claims, user: User, people: PeopleStorage, clock: Clock) -> None:
+def _link(claims: Claims, user: User, caller: Caller, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> None:
+    if people.account(user.email) is not None:
+        raise Forbidden("you have a password here: sign in with it")
     try:
         people.add_identity(claims.issuer, claims.subject, user.id, clock.now())
     except Conflict:
         raise Unauthenticated("this identity is somebody else's here") from None
+    tell(EventType.IDENTITY_LINKED, user, people.belongings(user.id), caller, {"via": claims.issuer}, uow=uow)
 
 
 def _follow_groups(
@@ -171,35 +181,41 @@ def _follow_groups(
     belongings: Sequence[Belonging],
     grants: Mapping[UUID, Role],
     provider: IdentityProvider,
+    caller: Caller,
     uow: UnitOfWork,
 ) -> User:
-    """Makes, changes and unmakes the memberships that are the issuer's to grant; those by invitation stay."""
+    """Makes, changes and unmakes the memberships that are the issuer's to grant; those by invitation stay, and so
+    does a tenant's last owner."""
     present = {one.tenant_id: one for one in belongings}
     for tenant_id, role in grants.items():
         here = present.get(tenant_id)
         if here is None:
             membership = Membership(tenant_id=tenant_id, user_id=user.id, role=role, granted_by=provider.issuer)
-            with uow.begin(_issuer(provider, tenant_id)) as tx:
+            with uow.begin(_issuer(provider, tenant_id, caller)) as tx:
                 user = tx.members.add(user, membership)
                 _tell(tx, EventType.MEMBER_JOINED, user, role)
         elif here.granted_by == provider.issuer and here.role is not role:
-            with uow.begin(_issuer(provider, tenant_id)) as tx:
+            with uow.begin(_issuer(provider, tenant_id, caller)) as tx:
+                tx.members.get(user.id, lock=True)
                 tx.members.set_role(user.id, role)
-                _tell(tx, EventType.MEMBER_CHANGED, user, role)
+                if tx.members.owners():
+                    _tell(tx, EventType.MEMBER_CHANGED, user, role, before=here.role.value)
     for one in belongings:
         if one.granted_by == provider.issuer and one.tenant_id not in grants:
-            with uow.begin(_issuer(provider, one.tenant_id)) as tx:
+            with uow.begin(_issuer(provider, one.tenant_id, caller)) as tx:
+                tx.members.get(user.id, lock=True)
                 tx.members.remove(user.id)
-                _tell(tx, EventType.MEMBER_REMOVED, user, one.role)
+                if tx.members.owners():
+                    _tell(tx, EventType.MEMBER_REMOVED, user, one.role)
     return user
 
 
-def _issuer(provider: IdentityProvider, tenant_id: UUID) -> Actor:
-    return Actor(tenant_id=tenant_id, name=provider.title)
+def _issuer(provider: IdentityProvider, tenant_id: UUID, caller: Caller) -> Actor:
+    return replace(unknown(tenant_id, caller), name=provider.title)
 
 
-def _tell(tx: Transaction, type: EventType, user: User, role: Role) -> None:
-    tx.events.append([NewEvent(type=type, subject_id=user.id, payload={"role": role.value})])
+def _tell(tx: Transaction, type: EventType, user: User, role: Role, **more: str) -> None:
+    tx.events.append([NewEvent(type=type, subject_id=user.id, payload={"role": role.value, **more})])
     tx.commit()
 
 
@@ -222,11 +238,13 @@ def _accepted(
     with uow.begin(worker_actor(tenant_id)) as tx:
         invitation = acceptable(tx, UUID(says["invitation_id"]), clock)
     if invitation.email not in (claims.email, user.email if user is not None else ""):
-        raise Forbidden(f"this invitation is for {invitation.email}: sign in with that address")
+        raise Forbidden("this invitation is for another address: sign in with the one that it was sent to")
+    if user is None and people.account(invitation.email) is not None:
+        raise Forbidden("you have a password here: accept the invitation with it")
     name = user.name if user is not None else claims.name
     new = User(id=ids.new(), email=invitation.email, name=name, created_at=clock.now())
     joining = people.user_of_email(invitation.email) or new
     joined = join(invitation, joining, caller, uow=uow, clock=clock)
     if user is None:
-        _link(claims, joined, people, clock)
+        _link(claims, joined, caller, people, uow, clock)
     return joined, tenant_id

@@ -17,17 +17,19 @@ from core.domain.people import (
 )
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, worker_actor
-from core.errors import Conflict
+from core.errors import Conflict, Forbidden
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
 from core.usecases.shared.new_password import hash_new
-from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, at_once, prove
+from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, at_once, prove, tell
 from ports.clock import Clock, Ids
 from ports.mail import Mailer
 from ports.passwords import PasswordHasher
 from ports.people import PeopleStorage
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
+
+_HERE_ALREADY = "you are here already: sign in as you do elsewhere, or ask for a link that sets a password"
 
 
 def list_members(actor: Actor, *, uow: UnitOfWork) -> Sequence[tuple[User, Membership]]:
@@ -41,7 +43,7 @@ def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork) -
     tenant would be left without one."""
     with uow.begin(actor) as tx:
         _, before = tx.members.get(user_id, lock=True)
-        check_may_assign(actor.role, before.role, role)
+        check_may_assign(actor, before.role, role)
         if before.role is not role:
             tx.members.set_role(user_id, role)
             _keep_an_owner(tx)
@@ -57,7 +59,7 @@ def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork) -> None:
     with uow.begin(actor) as tx:
         _, membership = tx.members.get(user_id, lock=True)
         if user_id != actor.user_id:  # everybody may leave
-            check_may_assign(actor.role, membership.role)
+            check_may_assign(actor, membership.role)
         tx.members.remove(user_id)
         _keep_an_owner(tx)
         payload = {"role": membership.role.value}
@@ -79,7 +81,7 @@ def invite(
     """Asks somebody to become a member; a mail with the link is queued, where there is a mail server. Raises `Invalid`,
     `Forbidden`, or `Conflict` for a member and where that address has an open invitation."""
     address, now = check_email(email), clock.now()
-    check_may_assign(actor.role, role)
+    check_may_assign(actor, role)
     invitation = Invitation(
         id=ids.new(),
         tenant_id=actor.tenant_id,
@@ -113,9 +115,9 @@ def list_invitations(actor: Actor, *, uow: UnitOfWork) -> Sequence[Invitation]:
 
 
 def revoke_invitation(actor: Actor, invitation_id: UUID, *, uow: UnitOfWork) -> None:
-    """Raises `NotFound`, or `Conflict` unless it is open."""
+    """Raises `NotFound`, `Forbidden` where only an owner may, or `Conflict` unless it is open."""
     with uow.begin(actor) as tx:
-        tx.invitations.get(invitation_id)
+        check_may_assign(actor, tx.invitations.get(invitation_id).role)
         tx.invitations.close(invitation_id, InvitationStatus.REVOKED)
         tx.events.append([NewEvent(type=EventType.INVITATION_REVOKED, subject_id=invitation_id)])
         tx.commit()
@@ -148,17 +150,24 @@ def accept_invitation(
     ids: Ids,
 ) -> IssuedSession | HalfWay:
     """Makes who got the link a member, and begins a session in the tenant. Who has an account proves it by its
-    password; all others set one. Raises `LinkInvalid`, `SignInFailed` or `Invalid`."""
+    password; who is new sets one. Raises `LinkInvalid`, `SignInFailed`, `Invalid`, or `Forbidden` for who is here
+    without a password: a link that somebody else may have passed on must not set one for them."""
     invitation, _ = read_invitation(token, uow=uow, secrets=secrets, clock=clock)
     email, now = invitation.email, clock.now()
-    known = people.account(email) is not None
-    if known:
+    hashed = ""
+    if people.account(email) is not None:
         prove(email, password, caller, people=people, hasher=hasher, uow=uow, clock=clock, later=at_once)
-    hashed = "" if known else hash_new(password, email, name, hasher)
+    elif people.user_of_email(email) is not None:
+        raise Forbidden(_HERE_ALREADY)
+    else:
+        hashed = hash_new(password, email, name, hasher)
     user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
     joined = join(invitation, user, caller, uow=uow, clock=clock)
-    if not known:
+    if hashed and joined.id != user.id:  # somebody else came in with that address at the same time
+        raise Forbidden(_HERE_ALREADY)
+    if hashed:
         people.put_password(joined.id, hashed, now)
+        tell(EventType.PASSWORD_CHANGED, joined, people.belongings(joined.id), caller, {"by": "invitation"}, uow=uow)
     lasts = timedelta(seconds=lasts_seconds)
     return admit(
         joined,

@@ -46,8 +46,8 @@ def _queue_reset(
 ) -> None:
     user = people.user_of_email(email)
     belongings = people.belongings(user.id) if user is not None else ()
-    if user is None or not belongings:
-        return
+    if user is None or not belongings or (people.account(email) is None and people.has_identity(user.id)):
+        return  # whom a provider brought in, a mailbox alone must not keep in
     payload = {"mail": PASSWORD, "user_id": str(user.id)}
     with uow.begin(worker_actor(belongings[0].tenant_id)) as tx:
         tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=payload, max_attempts=max_attempts)])

@@ -193,5 +193,5 @@ def _take(
                 payload = {"left": len(account.recovery) - 1}
                 tell(EventType.RECOVERY_CODE_USED, user, people.belongings(user.id), caller, payload, uow=uow)
             return
-    count_wrong(account, caller, "second factor", now, people=people, uow=uow)
+    count_wrong(account, caller, "second factor", people=people, uow=uow, clock=clock)
     raise CodeWrong

@@ -50,7 +50,7 @@ def open_session(
     session, now = people.session(hash_session_secret(secret)), clock.now()
     if session is None or not session.live(now, timedelta(seconds=idle_seconds)):
         raise Unauthenticated("your session has ended: sign in again")
-    belongings = people.belongings(session.user_id)
+    belongings = [one for one in people.belongings(session.user_id) if one.open_to(session.via)]
     here = next((one for one in belongings if one.tenant_id == session.tenant_id), None)
     if here is None:
         raise Unauthenticated("you are no member of this tenant any more: sign in again")
@@ -62,12 +62,19 @@ def open_session(
 def enter_tenant(session: Session, tenant_id: UUID, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork) -> None:
     """Goes on in another tenant of the person's, which is told as of a sign-in. Raises `NotFound` for one that is not
     theirs."""
-    there = [one for one in people.belongings(session.user_id) if one.tenant_id == tenant_id]
+    belongings = people.belongings(session.user_id)
+    there = [one for one in belongings if one.tenant_id == tenant_id and one.open_to(session.via)]
     if not there:
         raise NotFound("this tenant does not exist")
     people.enter_tenant(session.id, tenant_id)
     payload = {"session_id": session.id, "via": session.via}
     tell(EventType.SIGNED_IN, people.user(session.user_id), there, caller, payload, uow=uow)
+
+
+def leave_session(secret: str, *, people: PeopleStorage, clock: Clock) -> None:
+    """Ends the session that a browser had before it began another one, if there is one."""
+    if (session := people.session(hash_session_secret(secret))) is not None:
+        people.end_sessions(session.user_id, clock.now(), only=session.id)
 
 
 def list_sessions(user_id: UUID, *, people: PeopleStorage) -> Sequence[Session]:

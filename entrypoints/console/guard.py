@@ -104,6 +104,8 @@ def _lacks_second_factor() -> bool:
 def begin(issued: IssuedSession | HalfWay, to: str = "/") -> AnyResponse:
     """Sends who was let in on, and who has a second factor to where it is asked for; a session that the browser had
     before is none of its any more."""
+    if (former := request.cookies.get(SESSION_COOKIE)) is not None:
+        container().leave_session(former)
     if isinstance(issued, HalfWay):
         answer = redirect(f"/second-factor?next={quote(to)}", 303)
         lasts = int(SECOND_STEP_TIME.total_seconds())

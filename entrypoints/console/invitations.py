@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
-from core.errors import Invalid, LinkInvalid, SignInFailed
+from core.errors import Invalid, LinkInvalid, NotFound, SignInFailed
 from entrypoints.api.auth import caller
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
@@ -24,6 +24,8 @@ def invitation_page(token: str) -> str:
 @limited(Kind.SIGN_IN)
 @open_page
 def accept_invitation(token: str) -> tuple[str, int] | Response:
+    if container().settings().local_accounts == "off":
+        raise NotFound
     password, name = request.form.get("password", ""), request.form.get("name", "")
     try:
         issued = container().accept_invitation(token, password, caller(), name=name)
@@ -36,12 +38,14 @@ def accept_invitation(token: str) -> tuple[str, int] | Response:
 
 def _page(token: str, name: str = "", error: str = "") -> str:
     invitation, tenant = container().read_invitation(token)
-    known = container().people().account(invitation.email) is not None
+    people = container().people()
+    known = people.account(invitation.email) is not None
     return render_template(
         "invitation.html",
         invitation=invitation,
         tenant=tenant,
         known=known,
+        elsewhere=not known and people.user_of_email(invitation.email) is not None,
         name=name,
         error=error,
         local=container().settings().local_accounts == "on",

@@ -34,6 +34,7 @@ def forgotten() -> str:
 @blp.get("/password/<token>")
 @open_page
 def password_page(token: str) -> str:
+    _check_local()
     return render_template("password.html", user=container().whose_link(token), error="")
 
 
@@ -41,6 +42,7 @@ def password_page(token: str) -> str:
 @limited(Kind.SIGN_IN)
 @open_page
 def set_password(token: str) -> tuple[str, int] | Response:
+    _check_local()
     user = container().whose_link(token)
     try:
         issued = container().reset_password(token, request.form.get("password", ""), caller())
@@ -52,5 +54,11 @@ def set_password(token: str) -> tuple[str, int] | Response:
 
 
 def _check_served() -> None:
-    if container().settings().local_accounts == "off" or container().mailer() is None:
+    _check_local()
+    if container().mailer() is None:
+        raise NotFound
+
+
+def _check_local() -> None:
+    if container().settings().local_accounts == "off":
         raise NotFound

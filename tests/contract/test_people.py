@@ -80,9 +80,12 @@ def test_a_second_factor_is_kept_with_the_password_and_its_codes_are_good_once(s
         storage.people.put_password(user, "hash", storage.now())
     assert not storage.people.remove_second_factor(ada)
     storage.people.put_second_factor(ada, b"1 sealed", [b"one", b"two"])
+    storage.people.count_failure(ada)
+    storage.people.lock(ada, START)
     storage.people.put_password(ada, "hash 2", storage.now())
     account = storage.people.account(ADA)
     assert account is not None
+    assert (account.failures, account.locked_until) == (1, START), "those of codes are not forgiven"
     assert (account.second_factor, account.recovery) == (b"1 sealed", (b"one", b"two"))
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(lambda _: storage.people.use_step(ada, 7), range(4))) == [False] * 3 + [True]
@@ -116,7 +119,10 @@ def test_second_factors_that_a_former_key_sealed_are_found_and_sealed_anew(stora
 def test_an_identity_is_one_persons(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)
+    assert not storage.people.has_identity(ada)
     storage.people.add_identity("https://id.example", "sub-1", ada, START)
+    assert storage.people.has_identity(ada)
+    assert not storage.people.has_identity(ben)
     storage.people.add_identity("https://id.example", "sub-1", ada, START)
     storage.people.add_identity("https://other.example", "sub-1", ben, START)
     with pytest.raises(Conflict):

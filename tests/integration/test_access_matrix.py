@@ -266,6 +266,7 @@ def test_a_role_opens_its_routes_and_no_others(api: Api, issuer: IssuerStub, rol
     with api.container.uow().begin(api.actor) as tx:
         tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
         tx.commit()
+    api.container.people().add_identity(issuer.url, f"ada {role}", user.id, user.created_at)
     issuer.claims |= {"sub": f"ada {role}", "email": "ada@example.org"}
     token = issuer.token()
     for route, asks in API.items():

@@ -24,6 +24,7 @@ from adapters.oidc.issuer import ANEW_SECONDS, METADATA_SECONDS, Issuer
 from core.domain.identity import providers_from
 from core.domain.oauth import url_safe
 from core.domain.permissions import ROLE_PERMISSIONS, Role
+from core.domain.tenants import Actor, Membership, User
 from core.errors import Transient, Unauthenticated
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -52,7 +53,8 @@ def make(make_container: Callable[..., Container]) -> Make:
 
 
 def known_as(issuer: IssuerStub, **fields: Any) -> dict[str, Any]:
-    return {"key": "acme", "title": "Acme", "issuer": issuer.url, "client_id": CLIENT_ID, **fields}
+    written = {"key": "acme", "title": "Acme", "issuer": issuer.url, "client_id": CLIENT_ID}
+    return written | {"email_domains": ["*"]} | fields
 
 
 def come_back(browser: Browser, issuer: IssuerStub, *, state: str | None = None) -> TestResponse:
@@ -69,6 +71,7 @@ def test_a_person_signs_in_by_a_real_provider(make_container: Callable[..., Cont
     with oidc_provider_mock.run_server_in_thread(user_claims=[user], require_nonce=True) as server:
         url = f"http://localhost:{server.server_port}"
         written = {"key": "mock", "title": "Mock", "issuer": url, "client_id": "c", "client_secret": "s"}
+        written["email_domains"] = ["example.com"]
         container = make_container(embeddings="off", public_url=ORIGIN, oidc_providers=tuple(providers_from([written])))
         api = new_tenant(container, create_app(container).test_client())
         browser = Browser(api.client.application)
@@ -108,7 +111,8 @@ def test_who_has_a_verified_address_is_who_has_it_here_and_stays_so(make: Make, 
         ({"email": OWNER, "email_verified": False}, {}),
         ({"email": OWNER, "email_verified": None}, {}),
         ({"email": "stranger@example.com"}, {}),
-        ({"email": OWNER}, {"link_by_email": False}),
+        ({"email": OWNER}, {"email_domains": []}),
+        ({"email": OWNER}, {"email_domains": ["example.org"]}),
     ],
 )
 def test_nobody_is_let_in_by_an_address_that_is_not_proved(
@@ -218,26 +222,37 @@ def test_groups_make_change_and_unmake_members(make_container: Callable[..., Con
     assert owner["role"] == "owner", "what was given by hand is not the issuer's to change"
 
 
+def accept_by_provider(browser: Browser, issuer: IssuerStub, url: str) -> TestResponse:
+    page = browser.open(url.removeprefix(ORIGIN)).text
+    found = re.search(r'href="(/sign-in/acme\?invitation=[^"]+)"', page)
+    assert found is not None
+    sent = browser.open(found.group(1))
+    asked = dict(parse_qsl(urlsplit(sent.headers["Location"]).query))
+    issuer.nonce = asked["nonce"]
+    return browser.open(f"/sign-in/acme/callback?code=c&state={asked['state']}")
+
+
 def test_an_invitation_is_accepted_by_who_has_its_address(make: Make, issuer: IssuerStub) -> None:
     api = make(known_as(issuer))
     made = api.post("/invitations", {"email": "ada@example.org", "role": "reviewer"}, 201)
     browser = Browser(api.client.application)
-    page = browser.open(made["url"].removeprefix(ORIGIN)).text
-    found = re.search(r'href="(/sign-in/acme\?invitation=[^"]+)"', page)
-    assert found is not None
 
     def accept(**claims: Any) -> TestResponse:
         issuer.claims |= claims
-        sent = browser.open(found.group(1))
-        asked = dict(parse_qsl(urlsplit(sent.headers["Location"]).query))
-        issuer.nonce = asked["nonce"]
-        return browser.open(f"/sign-in/acme/callback?code=c&state={asked['state']}")
+        return accept_by_provider(browser, issuer, made["url"])
 
     refused = accept(email="other@example.org", sub="sub-9")
-    assert (refused.status_code, "ada@example.org" in refused.text) == (403, True)
+    assert (refused.status_code, "for another address" in refused.text) == (403, True)
     assert accept(email="ada@example.org", sub="sub-1").status_code == 303
     assert "reviewer" in browser.open("/account").text
-    assert accept().status_code == 422, "an invitation is good once"
+    again = browser.open(made["url"].removeprefix(ORIGIN))
+    assert again.status_code == 422, "an invitation is good once"
+
+
+def signed_in(api: Api, issuer: IssuerStub, **claims: Any) -> None:
+    """Somebody signed in at the console: from then on their bearer tokens speak for them."""
+    issuer.claims |= claims
+    assert come_back(Browser(api.client.application), issuer).status_code == 303
 
 
 def bearer(api: Api, token: str, **headers: str) -> TestResponse:
@@ -247,6 +262,8 @@ def bearer(api: Api, token: str, **headers: str) -> TestResponse:
 def test_bearer_tokens_speak_for_people_in_their_role(make: Make, issuer: IssuerStub) -> None:
     api = make(known_as(issuer, audiences=["sortation-api"], authorized_parties=["https://app.example"]))
     issuer.claims |= {"email": OWNER}
+    assert bearer(api, issuer.token(audience="sortation-api")).status_code == 403, "a token alone links nobody"
+    signed_in(api, issuer)
     answer = bearer(api, issuer.token(audience="sortation-api"))
     assert answer.status_code == 200, answer.text
     assert answer.json["scopes"] == sorted(permission.value for permission in ROLE_PERMISSIONS[Role.OWNER])
@@ -267,7 +284,7 @@ def test_who_is_in_several_tenants_names_one(make: Make, issuer: IssuerStub) -> 
     api = make(known_as(issuer, audiences=["sortation-api"]))
     other = new_tenant(api.container, api.client, "Other")
     foreign, _ = api.container.create_tenant("Foreign")
-    issuer.claims |= {"email": OWNER}
+    signed_in(api, issuer, email=OWNER)
     token = issuer.token(audience="sortation-api")
     unnamed = bearer(api, token)
     assert (unnamed.status_code, "X-Tenant-Id" in unnamed.json["detail"]) == (403, True)
@@ -281,7 +298,7 @@ def test_who_is_in_several_tenants_names_one(make: Make, issuer: IssuerStub) -> 
 @pytest.mark.parametrize("wrong", [w for w in wrong_tokens(IssuerStub()) if "nonce" not in w and "azp" not in w])
 def test_a_bearer_token_that_is_wrong_in_one_way_is_refused(make: Make, issuer: IssuerStub, wrong: str) -> None:
     api = make(known_as(issuer, audiences=[CLIENT_ID]))
-    issuer.claims |= {"email": OWNER}
+    signed_in(api, issuer, email=OWNER)
     assert bearer(api, issuer.token()).status_code == 200
     refused = bearer(api, wrong_tokens(issuer)[wrong]() or "a.b.c")
     assert (refused.status_code, refused.json["code"]) == (401, "unauthenticated")
@@ -297,6 +314,9 @@ def test_keys_are_never_shared_between_issuers(make: Make, issuer: IssuerStub) -
     with IssuerStub() as evil:
         api = make(known_as(issuer, audiences=[CLIENT_ID]), known_as(evil, key="evil", audiences=[CLIENT_ID]))
         claims = {"email": OWNER, "email_verified": True}
+        signed_in(api, issuer, **claims)
+        now, user = api.container.clock().now(), api.container.list_members(api.actor)[0][0]
+        api.container.people().add_identity(evil.url, "x", user.id, now)
         assert bearer(api, issuer.token(**claims)).status_code == 200
         evil.keys = {"k1": evil.keys["k1"], "evil": rsa.generate_private_key(public_exponent=65537, key_size=2048)}
         assert bearer(api, evil.token(**claims, sub="x")).status_code == 200, "it is trusted for its own"
@@ -352,20 +372,70 @@ def test_an_issuer_sends_us_to_no_address_of_our_own(issuer: IssuerStub) -> None
 
 def test_a_token_is_as_old_as_it_says(make: Make, issuer: IssuerStub) -> None:
     api = make(known_as(issuer, audiences=[CLIENT_ID]))
-    issuer.claims |= {"email": OWNER}
+    signed_in(api, issuer, email=OWNER)
     now = int(time.time())
     assert bearer(api, issuer.token(exp=now - 30)).status_code == 200, "clocks differ by a minute at most"
     assert bearer(api, issuer.token(exp=now - 61)).status_code == 401
 
 
-def test_password_and_provider_stand_side_by_side(make: Make, issuer: IssuerStub) -> None:
+def test_no_provider_leads_around_a_password(make: Make, issuer: IssuerStub) -> None:
     api = make(known_as(issuer))
     user = api.container.list_members(api.actor)[0][0]
     api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
     browser = Browser(api.client.application)
     assert browser.sign_in().status_code == 303
-    assert 'name="present"' in browser.open("/account").text
     issuer.claims |= {"email": OWNER}
-    other = Browser(api.client.application)
-    come_back(other, issuer)
-    assert 'name="present"' not in other.open("/account").text
+    refused = come_back(Browser(api.client.application), issuer)
+    assert (refused.status_code, "you have a password here" in refused.text) == (403, True)
+    assert not api.container.people().has_identity(user.id)
+    made = api.post("/invitations", {"email": "ada@example.org", "role": "reviewer"}, 201)
+    ada = User(id=api.container.ids().new(), email="ada@example.org", name="Ada", created_at=user.created_at)
+    elsewhere, _ = api.container.create_tenant("Elsewhere")
+    with api.container.uow().begin(Actor(tenant_id=elsewhere.id, name="x")) as tx:
+        tx.members.add(ada, Membership(tenant_id=elsewhere.id, user_id=ada.id, role=Role.OWNER))
+        tx.commit()
+    api.container.people().put_password(ada.id, "hash", ada.created_at)
+    issuer.claims |= {"email": "ada@example.org", "sub": "sub-7"}
+    refused = accept_by_provider(Browser(api.client.application), issuer, made["url"])
+    assert (refused.status_code, "you have a password here" in refused.text) == (403, True)
+
+
+def test_what_groups_grant_is_open_by_their_provider_alone(
+    make_container: Callable[..., Container], issuer: IssuerStub
+) -> None:
+    first = make_container(embeddings="off")
+    api = new_tenant(first, create_app(first).test_client())
+    groups = {"readers": {"tenant": str(api.tenant_id), "role": "viewer"}}
+    provider = providers_from([known_as(issuer, groups=groups, audiences=[CLIENT_ID])])
+    container = make_container(embeddings="off", public_url=ORIGIN, oidc_providers=tuple(provider))
+    app = create_app(container)
+    issuer.claims |= {"groups": ["readers"]}
+    assert come_back(Browser(app), issuer).status_code == 303
+    ada = container.people().user_of_email("ada@example.org")
+    assert ada is not None
+    former = issuer.token()
+    container.people().put_password(ada.id, container.hasher().hash(PASSWORD), container.clock().now())
+    assert Browser(app).sign_in(PASSWORD, "ada@example.org").status_code == 403
+    issuer.claims |= {"groups": []}
+    assert come_back(Browser(app), issuer).status_code == 403
+    again = app.test_client().get("/api/v1/me", headers={"Authorization": f"Bearer {former}"})
+    assert again.status_code == 403, "a token from before brings no role back"
+    assert container.people().belongings(ada.id) == []
+
+
+def test_groups_leave_a_tenant_its_last_owner(make_container: Callable[..., Container], issuer: IssuerStub) -> None:
+    first = make_container(embeddings="off")
+    tenant, _ = first.create_tenant("Harbour Books")
+    groups = {
+        "heads": {"tenant": str(tenant.id), "role": "owner"},
+        "team": {"tenant": str(tenant.id), "role": "viewer"},
+    }
+    provider = providers_from([known_as(issuer, groups=groups)])
+    container = make_container(embeddings="off", public_url=ORIGIN, oidc_providers=tuple(provider))
+    app = create_app(container)
+    for claimed in (["heads"], ["team"], []):
+        issuer.claims |= {"groups": claimed}
+        assert come_back(Browser(app), issuer).status_code == 303
+        ada = container.people().user_of_email("ada@example.org")
+        assert ada is not None
+        assert [one.role for one in container.people().belongings(ada.id)] == [Role.OWNER], claimed

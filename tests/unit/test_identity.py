@@ -23,7 +23,7 @@ def provider(**fields: Any) -> Any:
 def test_a_provider_needs_little_and_is_strict_by_itself() -> None:
     made = provider()
     assert (made.title, made.scopes, made.algorithms) == ("acme", ("openid", "email", "profile"), ("RS256",))
-    assert (made.audiences, made.authorized_parties, made.groups, made.link_by_email) == ((), (), {}, True)
+    assert (made.audiences, made.authorized_parties, made.groups, made.email_domains) == ((), (), {}, ())
     assert "secret" not in repr(provider(client_secret="a-secret"))
 
 
@@ -54,11 +54,14 @@ def test_what_is_no_provider_is_refused(written: Any) -> None:
 
 
 def test_an_address_counts_only_where_the_issuer_verified_it() -> None:
-    said = {"sub": "s", "email": "Ada@Example.org", "name": "Ada"}
-    assert claims_from(provider(), said).email == ""
-    assert claims_from(provider(), said | {"email_verified": "yes"}).email == ""
-    assert claims_from(provider(), said | {"email_verified": False}).email == ""
-    assert claims_from(provider(), said | {"email_verified": True}).email == "ada@example.org"
+    said, trusted = {"sub": "s", "email": "Ada@Example.org", "name": "Ada"}, provider(email_domains=["Example.ORG"])
+    assert claims_from(trusted, said).email == ""
+    assert claims_from(trusted, said | {"email_verified": "yes"}).email == ""
+    assert claims_from(trusted, said | {"email_verified": False}).email == ""
+    assert claims_from(trusted, said | {"email_verified": True}).email == "ada@example.org"
+    assert claims_from(provider(email_domains=["*"]), said | {"email_verified": True}).email == "ada@example.org"
+    for domains in ([], ["org"], ["other.example"], ["xexample.org"]):
+        assert claims_from(provider(email_domains=domains), said | {"email_verified": True}).email == ""
     for nobody in ({}, {"sub": ""}, {"sub": 7}, {"sub": None}):
         with pytest.raises(Invalid):
             claims_from(provider(), nobody)

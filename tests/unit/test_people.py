@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
 from core.domain.people import check_email, check_may_assign, check_password, lock_after
 from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
+from core.domain.tenants import Actor
 from core.errors import Forbidden, Invalid
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -49,12 +52,22 @@ def test_guessers_wait_twice_as_long_each_time_and_nobody_for_good() -> None:
 
 @pytest.mark.parametrize("role", [Role.ADMIN, None])
 def test_only_owners_make_and_unmake_owners(role: Role | None) -> None:
-    check_may_assign(Role.OWNER, Role.OWNER, Role.VIEWER)
-    check_may_assign(role, Role.ADMIN, Role.VIEWER)
+    owner = Actor(tenant_id=UUID(int=1), name="o", role=Role.OWNER)
+    other = replace(owner, role=role, permissions=ROLE_PERMISSIONS[Role.ADMIN])
+    check_may_assign(owner, Role.OWNER, Role.VIEWER)
+    check_may_assign(other, Role.ADMIN, Role.VIEWER)
     with pytest.raises(Forbidden):
-        check_may_assign(role, Role.OWNER)
+        check_may_assign(other, Role.OWNER)
     with pytest.raises(Forbidden):
-        check_may_assign(role, Role.VIEWER, Role.OWNER)
+        check_may_assign(other, Role.VIEWER, Role.OWNER)
+
+
+def test_nobody_gives_or_takes_a_role_that_may_more_than_they_do() -> None:
+    key = Actor(tenant_id=UUID(int=1), name="key", permissions=frozenset({Permission.MEMBERS_WRITE}))
+    for role in Role:
+        with pytest.raises(Forbidden):
+            check_may_assign(key, role)
+    check_may_assign(replace(key, permissions=ROLE_PERMISSIONS[Role.REVIEWER]), Role.VIEWER, Role.REVIEWER)
 
 
 def test_each_role_may_what_the_lesser_one_may_and_none_what_is_the_operators() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 
 import pyotp
@@ -142,7 +143,7 @@ def test_neither_a_link_for_the_password_nor_an_invitation_leads_around_it(house
     found = house.call(passwords.reset_password, token, OTHER, CALLER)
     assert isinstance(found, HalfWay)
     finish(house, found.token, phone.code())
-    elsewhere = house.storage.tenant("Quay")
+    elsewhere = replace(house.storage.tenant("Quay"), role=Role.OWNER)
     invitation = house.call(members.invite, elsewhere, ADA, Role.VIEWER, max_attempts=3, mailer=None)
     link = house.call(members.invitation_link, invitation)
     found = house.call(members.accept_invitation, link, OTHER, CALLER)
@@ -150,6 +151,20 @@ def test_neither_a_link_for_the_password_nor_an_invitation_leads_around_it(house
     house.clock.advance(timedelta(seconds=60))
     issued = finish(house, found.token, phone.code())
     assert issued.session.tenant_id == elsewhere.tenant_id
+
+
+def test_setting_the_password_anew_makes_up_for_no_wrong_codes(house: House) -> None:
+    """Who reads the mail of somebody is whom the factor is against."""
+    enrol(house, house.member())
+    for _ in range(5):
+        with pytest.raises(CodeWrong):
+            finish(house, half_way(house), "000000")
+    token = house.call(passwords.reset_link, ADA, CALLER)
+    found = house.call(passwords.reset_password, token, OTHER, CALLER)
+    assert isinstance(found, HalfWay)
+    account = house.storage.people.account(ADA)
+    assert account is not None
+    assert (account.failures, account.locked(house.clock.now())) == (5, True)
 
 
 def test_only_who_knows_the_password_and_has_the_key_adds_one(house: House) -> None:

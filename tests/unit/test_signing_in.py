@@ -20,7 +20,7 @@ from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from core.domain.events import EventFilter
 from core.domain.people import hash_session_secret
-from core.domain.permissions import ROLE_PERMISSIONS, Role
+from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
 from core.domain.tenants import Actor, Membership, User
 from core.errors import Conflict, Forbidden, Invalid, LinkInvalid, NotFound, SignInFailed, Unauthenticated
 from core.usecases import mail, members, passwords, sessions
@@ -354,6 +354,87 @@ def test_who_has_an_account_proves_it_and_keeps_the_password(house: House) -> No
         house.call(members.accept_invitation, token, OTHER, CALLER)
     actor = house.at(house.call(members.accept_invitation, token, PASSWORD, CALLER))
     assert (actor.user_id, actor.tenant_id) == (ada.id, other.tenant_id)
+
+
+def test_no_invitation_sets_a_password_for_who_is_here_without_one(house: House) -> None:
+    """Whoever invites may have the link: it must not make them somebody who has tenants already."""
+    home, other = house.storage.tenant("Quay Books"), house.tenant
+    house.tenant = home
+    ada = house.member(password=None)
+    house.tenant = other
+    token = invited(house)
+    with pytest.raises(Forbidden):
+        house.call(members.accept_invitation, token, PASSWORD, CALLER)
+    assert house.storage.people.account(ADA) is None
+    assert [one.tenant_id for one in house.storage.people.belongings(ada.id)] == [home.tenant_id]
+
+
+def test_a_password_opens_nothing_that_a_provider_granted(house: House) -> None:
+    ada, granted = house.member(), house.storage.tenant("Quay Books")
+    with house.storage.writing(granted) as tx:
+        by_groups = Membership(tenant_id=granted.tenant_id, user_id=ada.id, role=Role.OWNER, granted_by="https://id")
+        tx.members.add(ada, by_groups)
+    issued = house.sign_in()
+    with pytest.raises(NotFound):
+        house.call(sessions.enter_tenant, issued.session, granted.tenant_id, CALLER)
+    found = sessions.open_session(
+        issued.secret, CALLER, idle_seconds=3600, people=house.storage.people, clock=house.clock
+    )
+    assert [one.tenant_id for one in found[3]] == [house.tenant.tenant_id]
+
+
+def test_whom_a_provider_brought_in_a_mailbox_does_not_keep_in(house: House) -> None:
+    ada = house.member(password=None)
+    house.call(passwords.ask_for_reset, ADA, CALLER, max_attempts=3, later=at_once)
+    house.send()
+    assert len(house.outbox.sent) == 1, "whoever was entered by the operator sets a first password"
+    house.storage.people.add_identity("https://id", "sub-1", ada.id, house.clock.now())
+    house.call(passwords.ask_for_reset, ADA, CALLER, max_attempts=3, later=at_once)
+    house.send()
+    assert len(house.outbox.sent) == 1
+
+
+def test_programs_invite_nobody_who_may_more_than_they_do(house: House) -> None:
+    key = Actor(tenant_id=house.tenant.tenant_id, name="key narrow", permissions=frozenset({Permission.MEMBERS_WRITE}))
+    for role in (Role.ADMIN, Role.REVIEWER, Role.VIEWER):
+        with pytest.raises(Forbidden):
+            house.call(members.invite, key, BEN, role, max_attempts=3, mailer=None)
+    viewer = house.member(role=Role.VIEWER)
+    with pytest.raises(Forbidden):
+        house.call(members.change_member, key, viewer.id, Role.ADMIN)
+
+
+def test_only_owners_take_back_an_invitation_of_an_owner(house: House) -> None:
+    owner, admin = house.member(role=Role.OWNER), house.member(BEN, Role.ADMIN)
+    made = house.call(
+        members.invite, house.acting(owner, Role.OWNER), "c@example.org", Role.OWNER, max_attempts=3, mailer=None
+    )
+    with pytest.raises(Forbidden):
+        house.call(members.revoke_invitation, house.acting(admin, Role.ADMIN), made.id)
+    house.call(members.revoke_invitation, house.acting(owner, Role.OWNER), made.id)
+
+
+def test_a_browser_that_begins_another_session_leaves_the_former_one(house: House) -> None:
+    house.member()
+    former = house.sign_in()
+    house.call(sessions.leave_session, former.secret)
+    house.call(sessions.leave_session, "made up")
+    with pytest.raises(Unauthenticated):
+        house.at(former)
+
+
+def test_a_lock_lasts_from_when_it_is_written(house: House) -> None:
+    """What is left for later may come late, and must not lock a time that is over."""
+    house.member()
+    left: list[Callable[[], None]] = []
+    for _ in range(5):
+        with pytest.raises(SignInFailed):
+            house.call(sessions.sign_in, ADA, OTHER, CALLER, later=left.append)
+    house.clock.advance(timedelta(minutes=10))
+    for work in left:
+        work()
+    with pytest.raises(SignInFailed):
+        house.sign_in()
 
 
 def test_an_invitation_that_is_too_old_or_revoked_is_refused_and_can_be_made_anew(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -68,7 +68,7 @@ def prove(
     right = hasher.verify(account.password_hash if account else None, password)
     if account is None or account.locked(now) or not right:
         if account is not None:
-            later(partial(count_wrong, account, caller, LOCAL, now, people=people, uow=uow))
+            later(partial(count_wrong, account, caller, LOCAL, people=people, uow=uow, clock=clock))
         raise SignInFailed
     if account.second_factor is None:  # else the failures are forgotten when that is proved, too
         people.forget_failures(account.user_id)
@@ -107,19 +107,22 @@ def at_once(work: Callable[[], None]) -> None:
 
 
 def count_wrong(
-    account: LocalAccount, caller: Caller, via: str, now: datetime, *, people: PeopleStorage, uow: UnitOfWork
+    account: LocalAccount, caller: Caller, via: str, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock
 ) -> None:
-    """One more wrong password or code: told, and the account locked after too many."""
-    failures, until = 0, None
+    """One more wrong password or code: told, and the account locked after too many. Whoever guesses is not known."""
+    now, failures, until = clock.now(), 0, None  # a lock begins when it is written, however late that is
     if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
         failures = people.count_failure(account.user_id)
         until = lock_after(failures, now)
-        people.lock(account.user_id, until)
-    user, belongings = people.user(account.user_id), people.belongings(account.user_id)
-    tell(EventType.SIGN_IN_FAILED, user, belongings, caller, {"via": via}, uow=uow)
+    told = [NewEvent(type=EventType.SIGN_IN_FAILED, subject_id=account.user_id, payload={"via": via})]
     if until is not None:
+        people.lock(account.user_id, until)
         payload = {"failures": failures, "until": until.isoformat(timespec="seconds")}
-        tell(EventType.ACCOUNT_LOCKED, user, belongings, caller, payload, uow=uow)
+        told.append(NewEvent(type=EventType.ACCOUNT_LOCKED, subject_id=account.user_id, payload=payload))
+    for one in people.belongings(account.user_id):
+        with uow.begin(unknown(one.tenant_id, caller)) as tx:
+            tx.events.append(told)
+            tx.commit()
 
 
 def let_in(
@@ -134,8 +137,9 @@ def let_in(
     clock: Clock,
     ids: Ids,
 ) -> IssuedSession:
-    """A new session in that tenant, or in the first of theirs. Raises `Forbidden` for a member of none."""
-    belongings = people.belongings(user.id)
+    """A new session in that tenant, or in the first of theirs that is open to who came that way. Raises `Forbidden` for
+    a member of none."""
+    belongings = [one for one in people.belongings(user.id) if one.open_to(via)]
     entered = next((one for one in belongings if one.tenant_id == tenant_id), None) or next(iter(belongings), None)
     if entered is None:
         raise Forbidden("you are a member of no tenant: ask for an invitation")
