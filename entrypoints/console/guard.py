@@ -24,7 +24,7 @@ from core.domain.tenants import Actor, User
 from core.errors import Forbidden, Invalid, Unauthenticated
 from core.usecases.shared.signing_in import HalfWay, IssuedSession
 from entrypoints.api.auth import caller, page
-from entrypoints.api.limits import count_person
+from entrypoints.api.limits import count_caller
 from entrypoints.api.state import container, small_body
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -84,7 +84,7 @@ def known() -> tuple[Session, Actor, User, list[Belonging]]:
         if not secret:
             raise Unauthenticated("sign in first")
         session, actor, user, belongings = container().open_session(secret, caller())
-        count_person(user.id)
+        count_caller("person", user.id)
         structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id), user_id=str(user.id))
         g.tenant_id, g.actor = str(actor.tenant_id), actor
         g.at_console = session, actor, user, list(belongings)
