@@ -120,11 +120,11 @@ def test_nobody_is_let_in_by_an_address_that_is_not_proved(
     assert (refused.status_code, "ask for an invitation" in refused.text) == (403, True)
 
 
-def wrong_tokens(issuer: IssuerStub) -> dict[str, Callable[[], str]]:
-    """Tokens of a sign-in, each wrong in one way."""
+def wrong_tokens(issuer: IssuerStub, *, bearer: bool = False) -> dict[str, Callable[[], str]]:
+    """Tokens of a sign-in, or for the API, each wrong in one way."""
     foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     now = int(time.time())
-    right = {"nonce": issuer.nonce}
+    right = {} if bearer else {"nonce": issuer.nonce}
 
     def hs256() -> str:
         # PyJWT refuses to sign with a public key, so it is done by hand.
@@ -140,6 +140,7 @@ def wrong_tokens(issuer: IssuerStub) -> dict[str, Callable[[], str]]:
         "issuer": lambda: issuer.token(iss="https://other.example", **right),
         "several audiences without azp": lambda: issuer.token(audience=[CLIENT_ID, "other"], **right),
         "azp": lambda: issuer.token(audience=[CLIENT_ID, "other"], azp="other", **right),
+        "azp beside one audience": lambda: issuer.token(azp="other", **right),
         "alg none": lambda: issuer.token(key="", alg="none", **right),
         "HS256 with the public key": hs256,
         "an algorithm that was not named": lambda: issuer.token(key=issuer.curve, alg="ES256", kid="curve", **right),
@@ -283,8 +284,38 @@ def test_a_bearer_token_that_is_wrong_in_one_way_is_refused(make: Make, issuer: 
     api = make(known_as(issuer, audiences=[CLIENT_ID]))
     issuer.claims |= {"email": OWNER}
     assert bearer(api, issuer.token()).status_code == 200
-    refused = bearer(api, wrong_tokens(issuer)[wrong]() or "a.b.c")
+    refused = bearer(api, wrong_tokens(issuer, bearer=True)[wrong]() or "a.b.c")
     assert (refused.status_code, refused.json["code"]) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"nonce": "n"}, {}),
+        ({"nonce": ""}, {}),
+        ({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}, {}),
+        ({"typ": "logout+jwt"}, {"typ": "at+jwt"}),
+        ({"typ": "dpop+jwt"}, {"typ": "application/at+JWT"}),
+        ({"typ": "ID"}, {"typ": None}),
+        ({"exp": 25 * 3600}, {"exp": 24 * 3600}),
+        ({"audience": "other", "azp": "app"}, {"audience": None, "azp": "app"}),
+        ({"audience": ["other"], "azp": "app"}, {"audience": ["other", CLIENT_ID], "azp": "app"}),
+        ({"audience": [], "azp": "app"}, {"audience": CLIENT_ID, "azp": "app"}),
+        ({"audience": CLIENT_ID}, {"audience": "api"}),
+    ],
+)
+def test_only_access_tokens_for_us_open_the_api(
+    make: Make, issuer: IssuerStub, wrong: dict[str, Any], right: dict[str, Any]
+) -> None:
+    api = make(known_as(issuer, audiences=["api"], authorized_parties=["app"]))
+    issuer.claims |= {"email": OWNER}
+    now = int(time.time())
+    for claims, expected in ((wrong, 401), (right, 200)):
+        asked = {"audience": "api", **claims}
+        if "exp" in asked:
+            asked["exp"] += now
+        answer = bearer(api, issuer.token(**asked))
+        assert answer.status_code == expected, answer.text
 
 
 def test_tokens_are_for_sign_in_alone_unless_the_operator_says_otherwise(make: Make, issuer: IssuerStub) -> None:
