@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import structlog
-from flask import Blueprint, redirect, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, LinkInvalid, Unauthenticated
+from core.usecases.identity import Begun
 from entrypoints.api.auth import caller
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
@@ -22,15 +23,21 @@ KEPT_COOKIE = "__Host-sortation-oidc"
 @limited(Kind.SIGN_IN)
 @open_page
 def go_to_provider(key: str) -> Response:
-    begun = container().begin_identity_sign_in(
-        key,
-        _callback(key),
-        to=own_path(request.args.get("next")),
-        invitation=request.args.get("invitation", ""),
-    )
-    answer = redirect(begun.url, 303)
-    answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
-    return answer
+    begun = container().begin_identity_sign_in(key, _callback(key), to=own_path(request.args.get("next")))
+    return _keep(redirect(begun.url, 303), begun)
+
+
+@blp.post("/sign-in/<key>")
+@limited(Kind.SIGN_IN)
+@open_page
+def accept_by_provider(key: str) -> Response:
+    """Joins by an invitation, which only its own page can ask for: a link would let anybody have others join.
+
+    The answer is a page that goes on by itself, since browsers hold `form-action` against redirects after a form, too.
+    """
+    begun = container().begin_identity_sign_in(key, _callback(key), invitation=request.form.get("invitation", ""))
+    title = container().identities().get(key).title
+    return _keep(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
 
 
 @blp.get("/sign-in/<key>/callback")
@@ -53,6 +60,11 @@ def come_back(key: str) -> Response:
         raise
     answer = begin(issued, to)
     answer.delete_cookie(KEPT_COOKIE, secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
+def _keep(answer: Response, begun: Begun) -> Response:
+    answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
     return answer
 
 

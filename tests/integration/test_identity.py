@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx2
 import oidc_provider_mock
@@ -223,22 +224,35 @@ def test_an_invitation_is_accepted_by_who_has_its_address(make: Make, issuer: Is
     api = make(known_as(issuer))
     made = api.post("/invitations", {"email": "ada@example.org", "role": "reviewer"}, 201)
     browser = Browser(api.client.application)
-    page = browser.open(made["url"].removeprefix(ORIGIN)).text
-    found = re.search(r'href="(/sign-in/acme\?invitation=[^"]+)"', page)
-    assert found is not None
+    page = made["url"].removeprefix(ORIGIN)
+    invitation = {"invitation": page.removeprefix("/invitations/")}
+    assert f'name="invitation" value="{invitation["invitation"]}"' in browser.open(page).text
 
-    def accept(**claims: Any) -> TestResponse:
-        issuer.claims |= claims
-        sent = browser.open(found.group(1))
-        asked = dict(parse_qsl(urlsplit(sent.headers["Location"]).query))
+    def come_back_from(url: str) -> TestResponse:
+        assert url.startswith(f"{issuer.url}/authorize?"), url
+        asked = dict(parse_qsl(urlsplit(url).query))
         issuer.nonce = asked["nonce"]
         return browser.open(f"/sign-in/acme/callback?code=c&state={asked['state']}")
+
+    def accept(form_of: str = page, **claims: Any) -> TestResponse:
+        issuer.claims |= claims
+        sent = browser.send(form_of, invitation, "/sign-in/acme")
+        assert sent.status_code == 200, "form-action holds against redirects: this page goes on by itself"
+        found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', sent.text)
+        assert found is not None
+        return come_back_from(html.unescape(found.group(1)))
+
+    issuer.claims |= {"email": "ada@example.org", "sub": "sub-1"}
+    linked = browser.open(f"/sign-in/acme?{urlencode(invitation)}").headers["Location"]
+    assert come_back_from(linked).status_code == 403, "no link makes anybody join"
+    foreign = browser.client.post("/sign-in/acme", data=invitation, base_url=ORIGIN)
+    assert foreign.status_code == 403, "nor does a form of another site"
 
     refused = accept(email="other@example.org", sub="sub-9")
     assert (refused.status_code, "ada@example.org" in refused.text) == (403, True)
     assert accept(email="ada@example.org", sub="sub-1").status_code == 303
     assert "reviewer" in browser.open("/account").text
-    assert accept().status_code == 422, "an invitation is good once"
+    assert accept("/account").status_code == 422, "an invitation is good once"
 
 
 def bearer(api: Api, token: str, **headers: str) -> TestResponse:

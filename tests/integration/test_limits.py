@@ -209,6 +209,7 @@ def test_whatever_proves_who_somebody_is_has_the_limit_of_sign_in(make_container
     assert limited == {
         "POST /sign-in",
         "GET /sign-in/<key>",
+        "POST /sign-in/<key>",
         "GET /sign-in/<key>/callback",
         "POST /password",
         "POST /password/<token>",
