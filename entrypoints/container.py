@@ -217,6 +217,7 @@ class Container(containers.DeclarativeContainer):
     begin_identity_sign_in = providers.Callable(
         identity.begin_identity_sign_in, identities=identities, secrets=secrets, clock=clock, ids=ids
     )
+    check_begun = providers.Callable(identity.check_begun, secrets=secrets, clock=clock)
     finish_identity_sign_in = providers.Callable(
         identity.finish_identity_sign_in,
         lasts_seconds=settings.provided.session_seconds,

@@ -100,7 +100,8 @@ def register(app: Flask, settings: Settings) -> None:
         kind = getattr(view, "limited", None)
         if kind is not None:
             limit, key = rules[kind]
-            counted: Any = limiter.shared_limit(limit, kind.value, key_func=key)(view)
+            exempt = from_elsewhere if kind is Kind.SIGN_IN else None
+            counted: Any = limiter.shared_limit(limit, kind.value, key_func=key, exempt_when=exempt)(view)
             app.view_functions[endpoint] = counted
 
 
@@ -114,6 +115,18 @@ def credential() -> str:
     """Whose request it is: by the bearer token, unread, where one opens the route; else by the address."""
     token = counted_token()
     return hashlib.sha256(token.encode()).hexdigest()[:32] if token else address()
+
+
+def from_elsewhere() -> bool:
+    """Whether the browser says that another site has it ask, and not by a link that somebody followed: a picture, a
+    frame, a form. Pages refuse that, so it need not be counted, and uses up nobody's attempts."""
+    headers = request.headers
+    if headers.get("Sec-Fetch-Mode") == "no-cors":
+        return True
+    if headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
+        return False
+    followed = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
+    return request.method != "GET" or not followed
 
 
 def address() -> str:

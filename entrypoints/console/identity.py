@@ -17,6 +17,21 @@ blp = Blueprint("identity", __name__)
 log = structlog.get_logger("sortation.console")
 KEPT_COOKIE = "__Host-sortation-oidc"
 """What binds a sign-in to the browser that began it: sealed, and good for some minutes."""
+_SAID = {
+    "access_denied": "you did not sign in there, or may not come here",
+    "temporarily_unavailable": "the provider can sign nobody in now: try again later",
+    "server_error": "the provider could not sign you in: try again, or ask who runs this installation",
+    **dict.fromkeys(
+        ("invalid_request", "invalid_scope", "unauthorized_client", "unsupported_response_type"),
+        "the provider does not know us as it should: ask who runs this installation",
+    ),
+    **dict.fromkeys(
+        ("interaction_required", "login_required", "account_selection_required", "consent_required"),
+        "the provider wants you to sign in there first",
+    ),
+}
+"""What is shown of an error, by its code (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6): never the provider's own
+words, which anybody can put into a link."""
 
 
 @blp.get("/sign-in/<key>")
@@ -45,9 +60,10 @@ def accept_by_provider(key: str) -> Response:
 @open_page
 def come_back(key: str) -> Response:
     asked = request.args
-    if asked.get("error"):
-        raise Unauthenticated(f"the provider says: {asked['error']}"[:200])
     try:
+        if "error" in asked:
+            container().check_begun(key, request.cookies.get(KEPT_COOKIE, ""), state=asked.get("state", ""))
+            raise Unauthenticated(_SAID.get(asked["error"], _SAID["server_error"]))
         issued, to = container().finish_identity_sign_in(
             key,
             request.cookies.get(KEPT_COOKIE, ""),

@@ -87,8 +87,9 @@ def test_a_person_signs_in_by_a_real_provider(make_container: Callable[..., Cont
         assert again.status_code == 422, "what the browser kept is good once"
         denied = browser.open("/sign-in/mock").headers["Location"]
         back = httpx2.post(denied, data={"action": "deny"}, follow_redirects=False).headers["location"]
-        refused = browser.open(back.removeprefix(ORIGIN))
-        assert (refused.status_code, "access_denied" in refused.text) == (401, True)
+        state = parse_qs(urlsplit(denied).query)["state"][0]  # which this one leaves out, against RFC 6749
+        refused = browser.open(f"{back.removeprefix(ORIGIN)}&state={state}")
+        assert (refused.status_code, "you did not sign in there" in refused.text) == (401, True)
 
 
 def test_who_has_a_verified_address_is_who_has_it_here_and_stays_so(make: Make, issuer: IssuerStub) -> None:
@@ -253,6 +254,21 @@ def test_an_invitation_is_accepted_by_who_has_its_address(make: Make, issuer: Is
     assert accept(email="ada@example.org", sub="sub-1").status_code == 303
     assert "reviewer" in browser.open("/account").text
     assert accept("/account").status_code == 422, "an invitation is good once"
+
+
+@pytest.mark.parametrize("code", ["access_denied", "call 0800 1234 at once"])
+def test_an_error_is_told_in_our_words_to_who_began_the_sign_in(make: Make, issuer: IssuerStub, code: str) -> None:
+    browser = Browser(make(known_as(issuer)).client.application)
+    sent = browser.open("/sign-in/acme").headers["Location"]
+    state = dict(parse_qsl(urlsplit(sent).query))["state"]
+    for query, status in (({"state": state}, 401), ({"state": "another"}, 422), ({}, 422)):
+        with capture_logs() as logs:
+            answer = browser.open(f"/sign-in/acme/callback?{urlencode({'error': code, **query})}")
+        assert answer.status_code == status
+        assert "call 0800" not in answer.text
+        refused = [entry for entry in logs if entry["event"] == "sign-in refused"]
+        assert [entry["provider"] for entry in refused] == ["acme"]
+        assert "call 0800" not in str(logs)
 
 
 def bearer(api: Api, token: str, **headers: str) -> TestResponse:

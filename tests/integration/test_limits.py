@@ -126,6 +126,27 @@ def test_sign_in_is_limited_by_address_whatever_is_guessed(make_container: Calla
     assert Browser(app).open("/sign-in").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"Mode": "no-cors", "Site": "cross-site", "Dest": "image"}),
+        ("GET", {"Mode": "no-cors"}),
+        ("GET", {"Mode": "navigate", "Site": "cross-site", "Dest": "iframe"}),
+        ("GET", {"Mode": "cors", "Site": "same-site", "Dest": "empty"}),
+        ("POST", {"Mode": "navigate", "Site": "cross-site", "Dest": "document"}),
+    ],
+)
+def test_other_sites_use_up_nobodys_attempts(
+    make_container: Callable[..., Container], method: str, headers: dict[str, str]
+) -> None:
+    client = made(make_container, sign_in_limit="2/minute").client
+    told = {f"Sec-Fetch-{name}": value for name, value in headers.items()}
+    path = "/sign-in/acme" if method == "GET" else "/sign-in"
+    assert [client.open(path, method=method, headers=told).status_code for _ in range(4)] == [403] * 4
+    link = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    assert [client.get("/sign-in/acme", headers=link).status_code for _ in range(3)] == [404, 404, 429]
+
+
 def test_deliveries_are_limited_by_connection(make_container: Callable[..., Container]) -> None:
     api = made(make_container, webhook_limit="2/minute")
     here, there = "/webhooks/00000000-0000-7000-8000-000000000001", "/webhooks/00000000-0000-7000-8000-000000000002"
