@@ -88,7 +88,9 @@ def register(app: Flask, settings: Settings) -> None:
             response.headers["RateLimit-Reset"] = str(seconds)
             if response.status_code == 429:
                 response.headers["Retry-After"] = str(seconds)
-                log.warning("limit reached", limit=str(limit.limit), address=request.remote_addr, endpoint=request.endpoint)
+                log.warning(
+                    "limit reached", limit=str(limit.limit), address=request.remote_addr, endpoint=request.endpoint
+                )
         return response
 
     rules = {
