@@ -59,6 +59,7 @@ def test_an_address_counts_only_where_the_issuer_verified_it() -> None:
     assert claims_from(provider(), said | {"email_verified": "yes"}).email == ""
     assert claims_from(provider(), said | {"email_verified": False}).email == ""
     assert claims_from(provider(), said | {"email_verified": True}).email == "ada@example.org"
+    assert claims_from(provider(), said | {"name": f"Ada\nBcc: x{'y' * 80}"}).name == f"Ada Bcc: x{'y' * 70}"
     for nobody in ({}, {"sub": ""}, {"sub": 7}, {"sub": None}):
         with pytest.raises(Invalid):
             claims_from(provider(), nobody)
