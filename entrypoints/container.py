@@ -24,7 +24,7 @@ from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
-from adapters.system.later import Background
+from adapters.system.later import Background, WhenFull
 from core.domain.inventories import inventory_of
 from core.usecases import (
     accounts,
@@ -82,7 +82,8 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
-    later = providers.Singleton(Background)
+    noted_later = providers.Singleton(Background, "failures", WhenFull.AT_ONCE)
+    mailed_later = providers.Singleton(Background, "resets", WhenFull.DROPPED)
     app_engine = providers.Singleton(
         engine.create,
         settings.provided.app_database_url,
@@ -182,7 +183,7 @@ class Container(containers.DeclarativeContainer):
         uow=uow,
         clock=clock,
         ids=ids,
-        later=later,
+        later=noted_later,
     )
     prove_second_factor = providers.Callable(
         second_factor.prove_second_factor,
@@ -217,6 +218,7 @@ class Container(containers.DeclarativeContainer):
     begin_identity_sign_in = providers.Callable(
         identity.begin_identity_sign_in, identities=identities, secrets=secrets, clock=clock, ids=ids
     )
+    check_begun = providers.Callable(identity.check_begun, secrets=secrets, clock=clock)
     finish_identity_sign_in = providers.Callable(
         identity.finish_identity_sign_in,
         lasts_seconds=settings.provided.session_seconds,
@@ -238,7 +240,7 @@ class Container(containers.DeclarativeContainer):
         people=people,
         uow=uow,
         ids=ids,
-        later=later,
+        later=mailed_later,
     )
     reset_link = providers.Callable(passwords.reset_link, people=people, uow=uow, secrets=secrets, clock=clock)
     whose_link = providers.Callable(passwords.whose_link, people=people, secrets=secrets, clock=clock)

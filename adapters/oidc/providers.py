@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,12 @@ _ERRORS = frozenset(
         "unsupported_grant_type",
     }
 )
+LONGEST_SECONDS = 24 * 3600
+"""How far away a bearer token may expire: until then nobody can take it back."""
+_TYPES = frozenset({"jwt", "at+jwt"})
+"""What a bearer token may call itself; others are of another use, such as `logout+jwt`."""
+_OF_OTHER_USE = ("nonce", "events")
+"""Claims of ID tokens, which say who signed in somewhere and open nothing, and of security events."""
 _NOT_OURS = "this token was not made for us"
 
 
@@ -76,7 +83,8 @@ class OidcProviders:
         except (ValueError, RecursionError):
             raise Transient(f"{provider.title} sends what is no answer") from None
         claims = self._verified(provider, answer.get("id_token"), audience=[provider.client_id])
-        if len(_audiences(claims)) > 1 and claims.get("azp") != provider.client_id:
+        party = claims.get("azp")
+        if (party is not None or len(_audiences(claims)) > 1) and party != provider.client_id:
             raise Unauthenticated(_NOT_OURS)
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
             raise Unauthenticated("this token is of another sign-in")
@@ -91,9 +99,7 @@ class OidcProviders:
         if provider is None or not (provider.audiences or provider.authorized_parties):
             raise Unauthenticated("this token's issuer is not trusted here")
         claims = self._verified(provider, token, audience=None)
-        meant = set(_audiences(claims)) & set(provider.audiences)
-        if not meant and claims.get("azp") not in provider.authorized_parties:
-            raise Unauthenticated(_NOT_OURS)
+        _check_bearer(provider, jwt.get_unverified_header(token), claims)
         return provider, _claims(provider, claims)
 
     def _verified(self, provider: IdentityProvider, token: Any, *, audience: list[str] | None) -> dict[str, Any]:
@@ -136,6 +142,24 @@ def _claims(provider: IdentityProvider, token: Mapping[str, Any]) -> Claims:
         return claims_from(provider, token)
     except Invalid as error:
         raise Unauthenticated(str(error)) from None
+
+
+def _check_bearer(provider: IdentityProvider, header: Mapping[str, Any], claims: Mapping[str, Any]) -> None:
+    """That a verified token is an access token for the API. Raises `Unauthenticated`."""
+    kind = header.get("typ")
+    if kind is not None and str(kind).lower().removeprefix("application/") not in _TYPES:
+        raise Unauthenticated("this token is none for an API")
+    if any(name in claims for name in _OF_OTHER_USE):
+        raise Unauthenticated("this token is none for an API")
+    if int(claims["exp"]) > time.time() + LONGEST_SECONDS + LEEWAY_SECONDS:
+        raise Unauthenticated(f"this token lasts for longer than {LONGEST_SECONDS // 3600} hours")
+    audiences = set(_audiences(claims))
+    if audiences.intersection(provider.audiences):
+        return
+    if claims.get("azp") not in provider.authorized_parties:
+        raise Unauthenticated(_NOT_OURS)
+    if claims.get("aud") is not None and provider.client_id not in audiences:
+        raise Unauthenticated(_NOT_OURS)
 
 
 def _audiences(claims: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.permissions import Role
+from core.domain.tenants import one_line
 from core.errors import Invalid
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -101,7 +102,7 @@ def claims_from(provider: IdentityProvider, token: Mapping[str, Any]) -> Claims:
         issuer=provider.issuer,
         subject=subject,
         email=email if provider.speaks_for(email) else "",
-        name=next((n for n in map(token.get, ("name", "preferred_username")) if isinstance(n, str)), "")[:200],
+        name=one_line(next((n for n in map(token.get, ("name", "preferred_username")) if isinstance(n, str)), "")),
         groups=_texts(_at(token, provider.groups_claim)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,10 @@ STAGES = ("rules", "similarity", "llm")
 MAX_CAP = Decimal(10) ** 9
 CAP_DECIMALS = 8
 MOST_DAYS = 36_500
+MAX_PERSON_NAME = 80
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Overrides of the direction of writing, by which a text reads as another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +133,32 @@ def worker_actor(tenant_id: UUID, source_agent: str = DEFAULT_SOURCE_AGENT, requ
     return Actor(tenant_id=tenant_id, name="sortation", source_agent=source_agent, request_id=request_id)
 
 
+def one_line(name: str, most: int = MAX_PERSON_NAME) -> str:
+    """A name without line breaks and what else could make a text look like another, of at most so many characters."""
+    return " ".join("".join(" " if _breaks(c) else c for c in name).split())[:most].strip()
+
+
+def check_person_name(name: str) -> str:
+    """Without spaces around it; may be empty. Raises `Invalid`."""
+    name = name.strip()
+    _check_characters(name)
+    if len(name) > MAX_PERSON_NAME:
+        raise Invalid(f"a person's name has at most {MAX_PERSON_NAME} characters")
+    return name
+
+
+def _check_characters(name: str) -> None:
+    if any(map(_breaks, name)):
+        raise Invalid("a name has no control characters and no line breaks")
+
+
+def _breaks(character: str) -> bool:
+    return unicodedata.category(character) in _CONTROL or character in _REORDERING
+
+
 def check_tenant(name: str, time_zone: str) -> None:
-    """Raises `Invalid` for an empty name or an unknown time zone."""
+    """Raises `Invalid` for an empty name, one with line breaks, or an unknown time zone."""
+    _check_characters(name.strip())
     if not 0 < len(name.strip()) <= 200:
         raise Invalid("a tenant's name has 1 to 200 characters")
     if time_zone not in available_timezones():

@@ -21,6 +21,7 @@ from core.domain.tenants import (
     Tenant,
     TenantSettings,
     User,
+    check_person_name,
     check_scopes,
     check_settings,
     check_tenant,
@@ -92,6 +93,7 @@ def create_tenant(
     with uow.begin(operator(tenant.id, caller or Caller(address="", user_agent=""))) as tx:
         tx.tenants.add(tenant)
         if owner_email:
+            owner_name = check_person_name(owner_name)
             user = User(id=ids.new(), email=owner_email.strip().lower(), name=owner_name, created_at=now)
             tx.members.add(user, Membership(tenant_id=tenant.id, user_id=user.id, role=Role.OWNER))
         keys = _add_defaults(tx, tenant, now, ids) if defaults else 0

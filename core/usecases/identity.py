@@ -56,6 +56,14 @@ def begin_identity_sign_in(
     return Begun(url=url, kept=write_link(_PURPOSE, says, clock.now() + SIGN_IN_TIME, secrets))
 
 
+def check_begun(key: str, kept: str, *, state: str, secrets: SecretBox, clock: Clock) -> Mapping[str, str]:
+    """What this browser keeps of the sign-in that the provider answers. Raises `LinkInvalid` where it began none."""
+    says = read_link(_PURPOSE, kept, clock.now(), secrets)
+    if says["key"] != key or not hmac.compare_digest(says["state"].encode(), state.encode()):
+        raise LinkInvalid
+    return says
+
+
 def finish_identity_sign_in(
     key: str,
     kept: str,
@@ -73,9 +81,7 @@ def finish_identity_sign_in(
 ) -> tuple[IssuedSession, str]:
     """A session for who came back, and where they were going. Raises `LinkInvalid` where this browser began no such
     sign-in, `Unauthenticated` where the provider's word does not hold, `Forbidden` for a member of no tenant."""
-    says = read_link(_PURPOSE, kept, clock.now(), secrets)
-    if says["key"] != key or not hmac.compare_digest(says["state"].encode(), state.encode()):
-        raise LinkInvalid
+    says = check_begun(key, kept, state=state, secrets=secrets, clock=clock)
     provider = identities.get(key)
     claims = identities.exchange(
         provider, code=code, redirect_uri=says["redirect_uri"], nonce=says["nonce"], verifier=says["verifier"]

@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 
 from core.domain.jobs import Job
-from core.domain.tenants import worker_actor
+from core.domain.tenants import one_line, worker_actor
 from core.errors import Invalid, NotFound
 from core.usecases.shared.links import INVITATION, PASSWORD, invitation_token, password_token
 from ports.clock import Clock
@@ -16,13 +16,18 @@ from ports.people import PeopleStorage
 from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
-_INVITED = """{by} invites you to join {tenant} at Sortation as {role}.
+_INVITED = """You are invited to work with somebody at Sortation as {role}.
 
 Accept the invitation until {until:%d %B %Y}:
 {url}
 
 If you did not expect this, ignore this message.
+
+Who invites you, by the names that they gave themselves:
+> {by}
+> {tenant}
 """
+"""Names stand last, and quoted: they are whatever somebody wrote, and no mail of ours begins with that."""
 _RESET = """Somebody asked for a link to set the password of {email} at Sortation.
 
 Set it within the hour:
@@ -74,10 +79,10 @@ def _invitation(job: Job, public_url: str, *, uow: UnitOfWork, secrets: SecretBo
     if not invitation.acceptable(clock.now()):
         return None
     text = _INVITED.format(
-        by=invitation.invited_by,
-        tenant=tenant.name,
+        by=one_line(invitation.invited_by),
+        tenant=one_line(tenant.name),
         role=invitation.role.value,
         until=invitation.expires_at,
         url=f"{public_url}/invitations/{invitation_token(invitation, secrets)}",
     )
-    return Mail(to=invitation.email, subject=f"Join {tenant.name} at Sortation", text=text)
+    return Mail(to=invitation.email, subject=f"Invitation to Sortation: {one_line(tenant.name)}", text=text)

@@ -16,7 +16,7 @@ from core.domain.people import (
     check_may_assign,
 )
 from core.domain.permissions import Role
-from core.domain.tenants import Actor, Membership, User, worker_actor
+from core.domain.tenants import Actor, Membership, User, check_person_name, worker_actor
 from core.errors import Conflict, Forbidden
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
@@ -161,7 +161,7 @@ def accept_invitation(
         raise Forbidden(_HERE_ALREADY)
     else:
         hashed = hash_new(password, email, name, hasher)
-    user = people.user_of_email(email) or User(id=ids.new(), email=email, name=name.strip()[:200], created_at=now)
+    user = people.user_of_email(email) or User(id=ids.new(), email=email, name=check_person_name(name), created_at=now)
     joined = join(invitation, user, caller, uow=uow, clock=clock)
     if hashed and joined.id != user.id:  # somebody else came in with that address at the same time
         raise Forbidden(_HERE_ALREADY)

@@ -6,7 +6,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from core.domain.permissions import Permission
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, OPERATOR, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
 from core.usecases.shared.signing_in import Caller
-from entrypoints.api.limits import count_person
+from entrypoints.api.access import Access, access_of, bearer_token
+from entrypoints.api.limits import count_caller
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -26,17 +27,6 @@ MAX_USER_AGENT = 300
 _MOST_TOUCHED = 10_000
 _AGENT = re.compile(r"[a-z0-9_.-]{1,64}")
 log = structlog.get_logger("sortation.api")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """What a view demands. Without a permission any key of a tenant will do; `operator` says that the operator's key
-    opens it. `console` is a page, which looks at sessions instead (`entrypoints.console.guard`)."""
-
-    public: bool = False
-    console: bool = False
-    permission: Permission | None = None
-    operator: bool = False
 
 
 def needs(permission: Permission | None = None, *, operator: bool = False) -> Callable[[View], View]:
@@ -61,19 +51,6 @@ def page(view: View) -> View:
     return view
 
 
-def is_page() -> bool:
-    """Whether the request is for a page of the console."""
-    return request.endpoint is not None and access_of(current_app, request.endpoint).console
-
-
-def access_of(app: Flask, endpoint: str) -> Access:
-    """Raises `RuntimeError` naming a view that says not who may call it."""
-    access = getattr(app.view_functions[endpoint], "access", None)
-    if not isinstance(access, Access):
-        raise RuntimeError(f"the view {endpoint} is declared neither by @needs nor by @public")
-    return access
-
-
 def check_declared(app: Flask) -> None:
     """Raises `RuntimeError` as `access_of` does, for any view."""
     for rule in app.url_map.iter_rules():
@@ -85,7 +62,7 @@ def authorise() -> None:
     if request.endpoint is None:
         return
     access = access_of(current_app, request.endpoint)
-    if access.public or access.console:
+    if not access.by_token:
         return
     token = _bearer()
     if hmac.compare_digest(token.encode(), container().settings().operator_key.encode()):
@@ -118,6 +95,7 @@ def caller() -> Caller:
 
 def _program(token: str) -> Actor:
     key, here = container().authenticate(token), caller()
+    count_caller("key", key.id)
     return Actor(
         tenant_id=key.tenant_id,
         name=OPERATOR if key.operators else f"key {key.name}",
@@ -139,15 +117,15 @@ def _person(token: str) -> Actor:
         raise Invalid("X-Tenant-Id is a tenant's id") from None
     actor = container().authenticate_token(token, tenant_id, caller())
     if actor.user_id is not None:
-        count_person(actor.user_id)
+        count_caller("person", actor.user_id)
     return replace(actor, source_agent=_source_agent())
 
 
 def _bearer() -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = bearer_token()
+    if not token:
         raise Unauthenticated
-    return token.strip()
+    return token
 
 
 def _source_agent() -> str:

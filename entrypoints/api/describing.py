@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from core.domain.permissions import Permission
-from entrypoints.api.auth import Access, access_of
+from entrypoints.api.access import Access, access_of
 
 _PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

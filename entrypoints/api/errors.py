@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.errors import IdempotencyReplay, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
-from entrypoints.api.auth import is_page
+from entrypoints.api.access import is_page
 from entrypoints.api.waiting import Busy
 
 PROBLEM_PAGE = "sortation.problem_page"

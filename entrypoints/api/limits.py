@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,6 +22,7 @@ from limits import parse_many
 from limits.errors import StorageError
 from werkzeug.exceptions import TooManyRequests
 
+from entrypoints.api.access import counted_token
 from entrypoints.api.state import container
 from entrypoints.settings import Settings
 
@@ -30,6 +32,7 @@ SECONDS = 0.5
 _UNCOUNTED = frozenset({"livez", "readyz", "scrape", "metrics", "bootstrap.static"})
 _EXTENSION = "sortation.limiter"
 _PREFIX = "sortation"
+_NETWORK_BITS = 64
 log = structlog.get_logger("sortation.api")
 
 
@@ -85,7 +88,9 @@ def register(app: Flask, settings: Settings) -> None:
             response.headers["RateLimit-Reset"] = str(seconds)
             if response.status_code == 429:
                 response.headers["Retry-After"] = str(seconds)
-                log.warning("limit reached", limit=str(limit.limit), address=address(), endpoint=request.endpoint)
+                log.warning(
+                    "limit reached", limit=str(limit.limit), address=request.remote_addr, endpoint=request.endpoint
+                )
         return response
 
     rules = {
@@ -97,34 +102,44 @@ def register(app: Flask, settings: Settings) -> None:
         kind = getattr(view, "limited", None)
         if kind is not None:
             limit, key = rules[kind]
-            counted: Any = limiter.shared_limit(limit, kind.value, key_func=key)(view)
+            exempt = from_elsewhere if kind is Kind.SIGN_IN else None
+            counted: Any = limiter.shared_limit(limit, kind.value, key_func=key, exempt_when=exempt)(view)
             app.view_functions[endpoint] = counted
 
 
-def count_person(user_id: UUID) -> None:
-    """Counts a request of somebody who was let in: whoever has their token renewed, or several sessions, is one.
-    Raises `TooManyRequests`."""
-    limiter = current_app.extensions[_EXTENSION].limiter
-    for limit in parse_many(container().settings().rate_limit):
-        key = (_PREFIX, "person", str(user_id))
-        try:
-            if limiter.hit(limit, *key):
-                continue
-            reset_at = limiter.get_window_stats(limit, *key).reset_time
-        except StorageError as error:
-            log.warning("person not counted", error=repr(error.storage_error))
-            continue
-        raise TooManyRequests(retry_after=_seconds_until(reset_at))
+def count_caller(kind: str, id: UUID) -> None:
+    """Counts a request of a person or key that was let in: whoever has their token renewed, or several sessions, is
+    one. Raises `TooManyRequests`."""
+    _count(container().settings().rate_limit, kind, str(id))
 
 
 def credential() -> str:
-    """Whose request it is: by the bearer token, unread; without one, by the address."""
-    token = request.headers.get("Authorization", "")
+    """Whose request it is: by the bearer token, unread, where one opens the route; else by the address."""
+    token = counted_token()
     return hashlib.sha256(token.encode()).hexdigest()[:32] if token else address()
 
 
+def from_elsewhere() -> bool:
+    """Whether the browser says that another site has it ask, and not by a link that somebody followed: a picture, a
+    frame, a form. Pages refuse that, so it need not be counted, and uses up nobody's attempts."""
+    headers = request.headers
+    if headers.get("Sec-Fetch-Mode") == "no-cors":
+        return True
+    if headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
+        return False
+    followed = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
+    return request.method != "GET" or not followed
+
+
 def address() -> str:
-    return request.remote_addr or "nowhere"
+    """Of whom: with IPv6 a network, since everybody has 2**64 addresses of one at least."""
+    try:
+        found = ip_address(request.remote_addr or "")
+    except ValueError:
+        return request.remote_addr or "nowhere"
+    if isinstance(found, IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or IPv6Network((int(found), _NETWORK_BITS), strict=False))
 
 
 def storage_uri(broker_url: str | None) -> str:
@@ -135,6 +150,19 @@ def storage_uri(broker_url: str | None) -> str:
     if parts.scheme == "redis+socket":
         return f"redis+unix:{broker_url.partition(':')[2]}"
     return broker_url if parts.scheme in ("redis", "rediss") else "memory://"
+
+
+def _count(limits: str, *key: str) -> None:
+    limiter = current_app.extensions[_EXTENSION].limiter
+    for limit in parse_many(limits):
+        try:
+            if limiter.hit(limit, _PREFIX, *key):
+                continue
+            reset_at = limiter.get_window_stats(limit, _PREFIX, *key).reset_time
+        except StorageError as error:
+            log.warning("caller not counted", kind=key[0], error=repr(error.storage_error))
+            continue
+        raise TooManyRequests(retry_after=_seconds_until(reset_at))
 
 
 def _seconds_until(instant: float) -> int:

@@ -24,7 +24,7 @@ from core.domain.tenants import Actor, User
 from core.errors import Forbidden, Invalid, Unauthenticated
 from core.usecases.shared.signing_in import HalfWay, IssuedSession
 from entrypoints.api.auth import caller, page
-from entrypoints.api.limits import count_person
+from entrypoints.api.limits import count_caller, from_elsewhere
 from entrypoints.api.state import container, small_body
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,7 +39,7 @@ MAX_FORM_BYTES = 1 << 18
 
 
 class FormRefused(Forbidden):
-    """This form is too old, or was not sent from one of our pages: open the page again, and send it anew."""
+    """This was not asked for by one of our pages, or its form is too old: open the page again, and send it anew."""
 
     code = "form_refused"
 
@@ -70,6 +70,8 @@ def signed_in(view: View) -> View:
 def _guarded(view: View) -> View:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        if from_elsewhere():
+            raise FormRefused
         if request.method == "POST":
             _check_form()
         return view(*args, **kwargs)
@@ -84,7 +86,7 @@ def known() -> tuple[Session, Actor, User, list[Belonging]]:
         if not secret:
             raise Unauthenticated("sign in first")
         session, actor, user, belongings = container().open_session(secret, caller())
-        count_person(user.id)
+        count_caller("person", user.id)
         structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id), user_id=str(user.id))
         g.tenant_id, g.actor = str(actor.tenant_id), actor
         g.at_console = session, actor, user, list(belongings)

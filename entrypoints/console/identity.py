@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import structlog
-from flask import Blueprint, redirect, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, LinkInvalid, Unauthenticated
+from core.usecases.identity import Begun
 from entrypoints.api.auth import caller
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
@@ -16,21 +17,42 @@ blp = Blueprint("identity", __name__)
 log = structlog.get_logger("sortation.console")
 KEPT_COOKIE = "__Host-sortation-oidc"
 """What binds a sign-in to the browser that began it: sealed, and good for some minutes."""
+_SAID = {
+    "access_denied": "you did not sign in there, or may not come here",
+    "temporarily_unavailable": "the provider can sign nobody in now: try again later",
+    "server_error": "the provider could not sign you in: try again, or ask who runs this installation",
+    **dict.fromkeys(
+        ("invalid_request", "invalid_scope", "unauthorized_client", "unsupported_response_type"),
+        "the provider does not know us as it should: ask who runs this installation",
+    ),
+    **dict.fromkeys(
+        ("interaction_required", "login_required", "account_selection_required", "consent_required"),
+        "the provider wants you to sign in there first",
+    ),
+}
+"""What is shown of an error, by its code (RFC 6749, 4.1.2.1; OpenID Connect Core, 3.1.2.6): never the provider's own
+words, which anybody can put into a link."""
 
 
 @blp.get("/sign-in/<key>")
 @limited(Kind.SIGN_IN)
 @open_page
 def go_to_provider(key: str) -> Response:
-    begun = container().begin_identity_sign_in(
-        key,
-        _callback(key),
-        to=own_path(request.args.get("next")),
-        invitation=request.args.get("invitation", ""),
-    )
-    answer = redirect(begun.url, 303)
-    answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
-    return answer
+    begun = container().begin_identity_sign_in(key, _callback(key), to=own_path(request.args.get("next")))
+    return _keep(redirect(begun.url, 303), begun)
+
+
+@blp.post("/sign-in/<key>")
+@limited(Kind.SIGN_IN)
+@open_page
+def accept_by_provider(key: str) -> Response:
+    """Joins by an invitation, which only its own page can ask for: a link would let anybody have others join.
+
+    The answer is a page that goes on by itself, since browsers hold `form-action` against redirects after a form, too.
+    """
+    begun = container().begin_identity_sign_in(key, _callback(key), invitation=request.form.get("invitation", ""))
+    title = container().identities().get(key).title
+    return _keep(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
 
 
 @blp.get("/sign-in/<key>/callback")
@@ -38,9 +60,10 @@ def go_to_provider(key: str) -> Response:
 @open_page
 def come_back(key: str) -> Response:
     asked = request.args
-    if asked.get("error"):
-        raise Unauthenticated(f"the provider says: {asked['error']}"[:200])
     try:
+        if "error" in asked:
+            container().check_begun(key, request.cookies.get(KEPT_COOKIE, ""), state=asked.get("state", ""))
+            raise Unauthenticated(_SAID.get(asked["error"], _SAID["server_error"]))
         issued, to = container().finish_identity_sign_in(
             key,
             request.cookies.get(KEPT_COOKIE, ""),
@@ -53,6 +76,11 @@ def come_back(key: str) -> Response:
         raise
     answer = begin(issued, to)
     answer.delete_cookie(KEPT_COOKIE, secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
+def _keep(answer: Response, begun: Begun) -> Response:
+    answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
     return answer
 
 

@@ -87,7 +87,8 @@ def make_container(
             **_QUICK | changed,
         )
         made.append(Container(settings=settings))
-        made[-1].later.override(providers.Object(at_once))
+        for later in (made[-1].noted_later, made[-1].mailed_later):
+            later.override(providers.Object(at_once))
         made[-1].host.override(providers.Callable(host_of, settings))
         faults.extend(watch(engine) for engine in (made[-1].app_engine(), made[-1].renewal_engine()))
         return made[-1]

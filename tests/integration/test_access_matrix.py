@@ -143,6 +143,7 @@ ROUTES = {
     "GET /sign-in": "page",
     "POST /sign-in": "page",
     "GET /sign-in/<key>": "page",
+    "POST /sign-in/<key>": "page",
     "GET /sign-in/<key>/callback": "page",
     "POST /sign-out": "page",
 }

@@ -16,8 +16,8 @@ from core.domain.permissions import Permission, Role
 from core.domain.proposals import Evidence, Proposal, ProposalStatus
 from core.domain.tenants import Actor, Membership, User
 from entrypoints.api import app as app_module
+from entrypoints.api.access import access_of
 from entrypoints.api.app import create_app
-from entrypoints.api.auth import access_of
 from entrypoints.container import Container
 from tests.contract.storage import an_evaluation
 from tests.integration.api_support import Api, add_rule, new_tenant

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from core.errors import Transient
+from entrypoints.api.access import access_of
 from entrypoints.api.app import create_app
-from entrypoints.api.auth import access_of
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.test_api_access import protected, url_of

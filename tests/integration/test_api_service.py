@@ -12,8 +12,8 @@ from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
 from core.errors import Transient
+from entrypoints.api.access import access_of
 from entrypoints.api.app import create_app
-from entrypoints.api.auth import access_of
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 

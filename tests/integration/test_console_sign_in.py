@@ -188,6 +188,8 @@ def test_who_is_invited_by_the_api_joins_at_the_console(app: Flask, api: Api) ->
     browser = Browser(app)
     assert "new@example.com" in browser.open(path).text
     assert browser.send(path, {"name": "New", "password": "short"}).status_code == 422
+    for name in ("x" * 81, "New\n\nCall 0800 1234"):
+        assert browser.send(path, {"name": name, "password": PASSWORD}).status_code == 422
     assert browser.send(path, {"name": "New", "password": PASSWORD}).status_code == 303
     assert "reviewer" in browser.open("/account").text
     used = Browser(app).open(path)

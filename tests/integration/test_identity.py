@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx2
 import oidc_provider_mock
@@ -89,8 +90,9 @@ def test_a_person_signs_in_by_a_real_provider(make_container: Callable[..., Cont
         assert again.status_code == 422, "what the browser kept is good once"
         denied = browser.open("/sign-in/mock").headers["Location"]
         back = httpx2.post(denied, data={"action": "deny"}, follow_redirects=False).headers["location"]
-        refused = browser.open(back.removeprefix(ORIGIN))
-        assert (refused.status_code, "access_denied" in refused.text) == (401, True)
+        state = parse_qs(urlsplit(denied).query)["state"][0]  # which this one leaves out, against RFC 6749
+        refused = browser.open(f"{back.removeprefix(ORIGIN)}&state={state}")
+        assert (refused.status_code, "you did not sign in there" in refused.text) == (401, True)
 
 
 def test_who_has_a_verified_address_is_who_has_it_here_and_stays_so(make: Make, issuer: IssuerStub) -> None:
@@ -124,11 +126,11 @@ def test_nobody_is_let_in_by_an_address_that_is_not_proved(
     assert (refused.status_code, "ask for an invitation" in refused.text) == (403, True)
 
 
-def wrong_tokens(issuer: IssuerStub) -> dict[str, Callable[[], str]]:
-    """Tokens of a sign-in, each wrong in one way."""
+def wrong_tokens(issuer: IssuerStub, *, bearer: bool = False) -> dict[str, Callable[[], str]]:
+    """Tokens of a sign-in, or for the API, each wrong in one way."""
     foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     now = int(time.time())
-    right = {"nonce": issuer.nonce}
+    right = {} if bearer else {"nonce": issuer.nonce}
 
     def hs256() -> str:
         # PyJWT refuses to sign with a public key, so it is done by hand.
@@ -144,6 +146,7 @@ def wrong_tokens(issuer: IssuerStub) -> dict[str, Callable[[], str]]:
         "issuer": lambda: issuer.token(iss="https://other.example", **right),
         "several audiences without azp": lambda: issuer.token(audience=[CLIENT_ID, "other"], **right),
         "azp": lambda: issuer.token(audience=[CLIENT_ID, "other"], azp="other", **right),
+        "azp beside one audience": lambda: issuer.token(azp="other", **right),
         "alg none": lambda: issuer.token(key="", alg="none", **right),
         "HS256 with the public key": hs256,
         "an algorithm that was not named": lambda: issuer.token(key=issuer.curve, alg="ES256", kid="curve", **right),
@@ -223,11 +226,11 @@ def test_groups_make_change_and_unmake_members(make_container: Callable[..., Con
 
 
 def accept_by_provider(browser: Browser, issuer: IssuerStub, url: str) -> TestResponse:
-    page = browser.open(url.removeprefix(ORIGIN)).text
-    found = re.search(r'href="(/sign-in/acme\?invitation=[^"]+)"', page)
+    page = url.removeprefix(ORIGIN)
+    sent = browser.send(page, {"invitation": page.removeprefix("/invitations/")}, "/sign-in/acme")
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', sent.text)
     assert found is not None
-    sent = browser.open(found.group(1))
-    asked = dict(parse_qsl(urlsplit(sent.headers["Location"]).query))
+    asked = dict(parse_qsl(urlsplit(html.unescape(found.group(1))).query))
     issuer.nonce = asked["nonce"]
     return browser.open(f"/sign-in/acme/callback?code=c&state={asked['state']}")
 
@@ -236,17 +239,50 @@ def test_an_invitation_is_accepted_by_who_has_its_address(make: Make, issuer: Is
     api = make(known_as(issuer))
     made = api.post("/invitations", {"email": "ada@example.org", "role": "reviewer"}, 201)
     browser = Browser(api.client.application)
+    page = made["url"].removeprefix(ORIGIN)
+    invitation = {"invitation": page.removeprefix("/invitations/")}
+    assert f'name="invitation" value="{invitation["invitation"]}"' in browser.open(page).text
 
-    def accept(**claims: Any) -> TestResponse:
+    def come_back_from(url: str) -> TestResponse:
+        assert url.startswith(f"{issuer.url}/authorize?"), url
+        asked = dict(parse_qsl(urlsplit(url).query))
+        issuer.nonce = asked["nonce"]
+        return browser.open(f"/sign-in/acme/callback?code=c&state={asked['state']}")
+
+    def accept(form_of: str = page, **claims: Any) -> TestResponse:
         issuer.claims |= claims
-        return accept_by_provider(browser, issuer, made["url"])
+        sent = browser.send(form_of, invitation, "/sign-in/acme")
+        assert sent.status_code == 200, "form-action holds against redirects: this page goes on by itself"
+        found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', sent.text)
+        assert found is not None
+        return come_back_from(html.unescape(found.group(1)))
+
+    issuer.claims |= {"email": "ada@example.org", "sub": "sub-1"}
+    linked = browser.open(f"/sign-in/acme?{urlencode(invitation)}").headers["Location"]
+    assert come_back_from(linked).status_code == 403, "no link makes anybody join"
+    foreign = browser.client.post("/sign-in/acme", data=invitation, base_url=ORIGIN)
+    assert foreign.status_code == 403, "nor does a form of another site"
 
     refused = accept(email="other@example.org", sub="sub-9")
     assert (refused.status_code, "for another address" in refused.text) == (403, True)
     assert accept(email="ada@example.org", sub="sub-1").status_code == 303
     assert "reviewer" in browser.open("/account").text
-    again = browser.open(made["url"].removeprefix(ORIGIN))
-    assert again.status_code == 422, "an invitation is good once"
+    assert accept("/account").status_code == 422, "an invitation is good once"
+
+
+@pytest.mark.parametrize("code", ["access_denied", "call 0800 1234 at once"])
+def test_an_error_is_told_in_our_words_to_who_began_the_sign_in(make: Make, issuer: IssuerStub, code: str) -> None:
+    browser = Browser(make(known_as(issuer)).client.application)
+    sent = browser.open("/sign-in/acme").headers["Location"]
+    state = dict(parse_qsl(urlsplit(sent).query))["state"]
+    for query, status in (({"state": state}, 401), ({"state": "another"}, 422), ({}, 422)):
+        with capture_logs() as logs:
+            answer = browser.open(f"/sign-in/acme/callback?{urlencode({'error': code, **query})}")
+        assert answer.status_code == status
+        assert "call 0800" not in answer.text
+        refused = [entry for entry in logs if entry["event"] == "sign-in refused"]
+        assert [entry["provider"] for entry in refused] == ["acme"]
+        assert "call 0800" not in str(logs)
 
 
 def signed_in(api: Api, issuer: IssuerStub, **claims: Any) -> None:
@@ -300,8 +336,38 @@ def test_a_bearer_token_that_is_wrong_in_one_way_is_refused(make: Make, issuer: 
     api = make(known_as(issuer, audiences=[CLIENT_ID]))
     signed_in(api, issuer, email=OWNER)
     assert bearer(api, issuer.token()).status_code == 200
-    refused = bearer(api, wrong_tokens(issuer)[wrong]() or "a.b.c")
+    refused = bearer(api, wrong_tokens(issuer, bearer=True)[wrong]() or "a.b.c")
     assert (refused.status_code, refused.json["code"]) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"nonce": "n"}, {}),
+        ({"nonce": ""}, {}),
+        ({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}, {}),
+        ({"typ": "logout+jwt"}, {"typ": "at+jwt"}),
+        ({"typ": "dpop+jwt"}, {"typ": "application/at+JWT"}),
+        ({"typ": "ID"}, {"typ": None}),
+        ({"exp": 25 * 3600}, {"exp": 24 * 3600}),
+        ({"audience": "other", "azp": "app"}, {"audience": None, "azp": "app"}),
+        ({"audience": ["other"], "azp": "app"}, {"audience": ["other", CLIENT_ID], "azp": "app"}),
+        ({"audience": [], "azp": "app"}, {"audience": CLIENT_ID, "azp": "app"}),
+        ({"audience": CLIENT_ID}, {"audience": "api"}),
+    ],
+)
+def test_only_access_tokens_for_us_open_the_api(
+    make: Make, issuer: IssuerStub, wrong: dict[str, Any], right: dict[str, Any]
+) -> None:
+    api = make(known_as(issuer, audiences=["api"], authorized_parties=["app"]))
+    signed_in(api, issuer, email=OWNER)
+    now = int(time.time())
+    for claims, expected in ((wrong, 401), (right, 200)):
+        asked = {"audience": "api", **claims}
+        if "exp" in asked:
+            asked["exp"] += now
+        answer = bearer(api, issuer.token(**asked))
+        assert answer.status_code == expected, answer.text
 
 
 def test_tokens_are_for_sign_in_alone_unless_the_operator_says_otherwise(make: Make, issuer: IssuerStub) -> None:

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from adapters.embedded.valkey import EmbeddedValkey
 from entrypoints.api.app import create_app
-from entrypoints.api.limits import Kind, storage_uri
+from entrypoints.api.limits import Kind, address, count_caller, storage_uri
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
@@ -47,6 +47,58 @@ def test_each_credential_has_its_own_share_and_is_told_of_it(make_container: Cal
         assert all(api.client.get(probe).status_code == 200 for _ in range(8)), "probes are not counted"
 
 
+@pytest.mark.parametrize("written", ["Bearer  {}", "bearer {}", "BEARER   {} "])
+def test_a_credential_is_one_however_it_is_written(make_container: Callable[..., Container], written: str) -> None:
+    api = made(make_container, rate_limit="2/minute")
+    other = {"Authorization": written.format(api.key)}
+    assert [api.call("GET", "/me", headers=more).status_code for more in ({}, other, {}, other)] == [200, 200, 429, 429]
+
+
+def test_a_key_is_one_whatever_the_limit_took_its_token_for(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, rate_limit="3/minute")
+    key = api.container.authenticate(api.key).id
+    assert api.call("GET", "/me").status_code == 200
+    with api.client.application.test_request_context():
+        count_caller("key", key)
+        count_caller("key", key)
+    assert api.call("GET", "/me").status_code == 429
+
+
+def test_where_no_token_is_read_all_of_an_address_count_together(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, rate_limit="3/minute")
+    for path in ("/sign-in", "/api/docs"):
+        away = {"REMOTE_ADDR": f"192.0.2.{len(path)}"}
+        made_up = [{"Authorization": f"Bearer made up {n}"} for n in range(4)]
+        codes = [api.client.get(path, headers=one, environ_base=away).status_code for one in made_up]
+        assert codes == [200, 200, 200, 429], path
+
+
+@pytest.mark.parametrize(
+    ("seen", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", "nowhere"),
+        ("unix:", "unix:"),
+    ],
+)
+def test_an_address_of_ipv6_counts_by_its_network(seen: str, counted: str) -> None:
+    with Flask(__name__).test_request_context(environ_base={"REMOTE_ADDR": seen}):
+        assert address() == counted
+
+
+def test_guesses_from_all_over_a_network_count_together(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, refused_limit="2/minute")
+    addresses = [f"2001:db8::{n}" for n in range(1, 4)]
+    codes = [api.client.get("/api/v1/me", environ_base={"REMOTE_ADDR": one}).status_code for one in addresses]
+    assert codes == [401, 401, 429]
+    assert api.client.get("/api/v1/me", environ_base={"REMOTE_ADDR": "2001:db8:0:1::1"}).status_code == 401
+
+
 def test_guesses_of_one_address_end_before_they_cost_a_query(make_container: Callable[..., Container]) -> None:
     api = made(make_container, refused_limit="3/minute")
     guess = {"Authorization": "Bearer sort_live_" + "x" * 51}
@@ -72,6 +124,27 @@ def test_sign_in_is_limited_by_address_whatever_is_guessed(make_container: Calla
     blocked = Browser(app).sign_in(PASSWORD, OWNER)
     assert (blocked.status_code, "Too many attempts" in blocked.text) == (429, True)
     assert Browser(app).open("/sign-in").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"Mode": "no-cors", "Site": "cross-site", "Dest": "image"}),
+        ("GET", {"Mode": "no-cors"}),
+        ("GET", {"Mode": "navigate", "Site": "cross-site", "Dest": "iframe"}),
+        ("GET", {"Mode": "cors", "Site": "same-site", "Dest": "empty"}),
+        ("POST", {"Mode": "navigate", "Site": "cross-site", "Dest": "document"}),
+    ],
+)
+def test_other_sites_use_up_nobodys_attempts(
+    make_container: Callable[..., Container], method: str, headers: dict[str, str]
+) -> None:
+    client = made(make_container, sign_in_limit="2/minute").client
+    told = {f"Sec-Fetch-{name}": value for name, value in headers.items()}
+    path = "/sign-in/acme" if method == "GET" else "/sign-in"
+    assert [client.open(path, method=method, headers=told).status_code for _ in range(4)] == [403] * 4
+    link = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    assert [client.get("/sign-in/acme", headers=link).status_code for _ in range(3)] == [404, 404, 429]
 
 
 def test_deliveries_are_limited_by_connection(make_container: Callable[..., Container]) -> None:
@@ -157,6 +230,7 @@ def test_whatever_proves_who_somebody_is_has_the_limit_of_sign_in(make_container
     assert limited == {
         "POST /sign-in",
         "GET /sign-in/<key>",
+        "POST /sign-in/<key>",
         "GET /sign-in/<key>/callback",
         "POST /password",
         "POST /password/<token>",

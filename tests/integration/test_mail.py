@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,6 +17,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from adapters.messaging.smtp import SmtpMailer
 from adapters.secrets.keys import KeyFile
+from core.domain.permissions import Role
 from core.errors import Invalid, Transient
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -153,10 +155,29 @@ def test_an_invitation_is_mailed_and_its_link_is_shown_to_nobody_else(api: Api, 
     made = api.post("/invitations", {"email": "new@example.com", "role": "viewer"}, 201)
     assert made["url"] is None
     api.drain()
-    assert (mailbox.came[0]["To"], mailbox.came[0]["Subject"]) == ("new@example.com", "Join A tenant at Sortation")
+    assert mailbox.came[0]["To"] == "new@example.com"
+    assert mailbox.came[0]["Subject"] == "Invitation to Sortation: A tenant"
     browser = Browser(api.client.application)
     assert browser.send(link(mailbox), {"name": "New", "password": PASSWORD}).status_code == 303
     assert "viewer" in browser.open("/account").text
+
+
+def test_a_name_is_quoted_in_a_mail_and_begins_none(api: Api, mailbox: Mailbox) -> None:
+    tenant = "Your account is locked: call 0800 1234"
+    with api.container.uow().begin(api.actor) as tx:  # as one that was stored before names were looked at
+        tx.tenants.update(replace(tx.tenants.get(), name=f"{tenant}\n\nhttps://evil.example"))
+        tx.commit()
+    api.container.invite(replace(api.actor, name="Pay now\nor else"), "new@example.com", Role.VIEWER)
+    api.drain()
+    (message,) = mailbox.came
+    lines = message.get_content().splitlines()
+    assert message["Subject"].startswith("Invitation to Sortation: ")
+    assert lines[0] == "You are invited to work with somebody at Sortation as viewer."
+    assert [line for line in lines if "Pay now" in line or "evil" in line or "locked" in line] == [
+        "> Pay now or else",
+        f"> {tenant} https://evil.example",
+    ]
+    assert lines.index("> Pay now or else") > next(n for n, line in enumerate(lines) if line.startswith(ORIGIN))
 
 
 def test_a_forgotten_password_is_set_by_the_mailed_link(api: Api, mailbox: Mailbox) -> None:

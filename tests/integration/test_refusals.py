@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 from dependency_injector import providers
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from adapters.secrets.passwords import Argon2Hasher
-from adapters.system.later import Background
+from adapters.system.later import Background, WhenFull
 from core.domain.api_keys import make_key, write_key
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -115,7 +117,7 @@ def test_a_refused_sign_in_does_the_same_for_everybody(
     api: Api, hasher: CountingHasher, email: str, password: str
 ) -> None:
     left: list[Callable[[], None]] = []
-    api.container.later.override(providers.Object(left.append))
+    api.container.noted_later.override(providers.Object(left.append))
     browser = Browser(api.client.application)
     browser.open("/sign-in")
     with statements(api.container) as asked:
@@ -129,7 +131,7 @@ def test_a_refused_sign_in_does_the_same_for_everybody(
 
 def test_asking_for_a_link_does_the_same_for_everybody(api: Api, hasher: CountingHasher) -> None:
     left: list[Callable[[], None]] = []
-    api.container.later.override(providers.Object(left.append))
+    api.container.mailed_later.override(providers.Object(left.append))
     browser = Browser(api.client.application)
     pages = set()
     for email in (OWNER, UNARMED, LOCKED, "nobody@example.org"):
@@ -143,8 +145,8 @@ def test_asking_for_a_link_does_the_same_for_everybody(api: Api, hasher: Countin
 
 
 def test_what_was_left_for_later_is_done_and_a_fault_in_it_stops_nothing(api: Api) -> None:
-    later = Background()
-    api.container.later.override(providers.Object(later))
+    later = Background("failures", WhenFull.AT_ONCE)
+    api.container.noted_later.override(providers.Object(later))
     later(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
     browser = Browser(api.client.application)
     for _ in range(3):
@@ -153,3 +155,28 @@ def test_what_was_left_for_later_is_done_and_a_fault_in_it_stops_nothing(api: Ap
     account = api.container.people().account(OWNER)
     assert account is not None
     assert account.failures == 3
+
+
+@pytest.mark.parametrize("when_full", list(WhenFull))
+def test_work_that_waits_is_bounded(when_full: WhenFull) -> None:
+    go_on, did = threading.Event(), list[str]()
+    later = Background("x", when_full, most=2)
+    try:
+        later(lambda: did.append("first") if go_on.wait(10) else None)
+        later(lambda: did.append("second") if go_on.wait(10) else None)
+        with capture_logs() as logs:
+            later(lambda: did.append("third"))
+        at_once = when_full is WhenFull.AT_ONCE
+        assert (did == ["third"]) == at_once
+        assert [entry["log_level"] for entry in logs] == ([] if at_once else ["warning"])
+    finally:
+        go_on.set()
+        later._pool.shutdown(wait=True)
+    assert sorted(did) == ["first", "second", *(["third"] if at_once else [])]
+    assert later._free.acquire(blocking=False), "what is done makes room"
+
+
+def test_a_flood_of_resets_keeps_no_failure_from_being_noted(api: Api) -> None:
+    for later in (api.container.noted_later, api.container.mailed_later):
+        later.reset_override()
+    assert api.container.noted_later() is not api.container.mailed_later()

@@ -41,13 +41,20 @@ class IssuerStub:
         return self.server.url
 
     def token(
-        self, *, kid: str | None = "k1", alg: str = "RS256", key: Any = None, audience: Any = CLIENT_ID, **claims: Any
+        self,
+        *,
+        kid: str | None = "k1",
+        typ: str | None = "JWT",
+        alg: str = "RS256",
+        key: Any = None,
+        audience: Any = CLIENT_ID,
+        **claims: Any,
     ) -> str:
         """A token with these claims over the usual ones; None leaves one out."""
         now = int(time.time())
         usual = {"iss": self.url, "aud": audience, "iat": now, "exp": now + 300, **self.claims}
         said = {name: value for name, value in {**usual, **claims}.items() if value is not None}
-        headers = {} if kid is None else {"kid": kid}
+        headers = {"typ": typ} if kid is None else {"typ": typ, "kid": kid}
         return jwt.encode(said, key if key is not None else self.keys["k1"], algorithm=alg, headers=headers)
 
     def public_pem(self) -> bytes:

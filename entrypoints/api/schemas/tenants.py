@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
-from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MOST_DAYS, STAGES
+from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MAX_PERSON_NAME, MOST_DAYS, STAGES
 from entrypoints.api.schemas.base import ChangeSchema, Real, Whole
 
 _SHARE = validate.Range(0, 1)
@@ -76,7 +76,7 @@ class NewTenantSchema(Schema):
     time_zone = fields.String(load_default="UTC")
     settings = fields.Nested(TenantSettingsSchema)
     owner_email = fields.Email(validate=validate.Length(max=254))
-    owner_name = fields.String(load_default="", validate=validate.Length(max=200))
+    owner_name = fields.String(load_default="", validate=validate.Length(max=MAX_PERSON_NAME))
 
 
 class TenantChangeSchema(ChangeSchema):
