@@ -120,6 +120,10 @@ class Settings:
     """Attempts of one address to prove who somebody is."""
     refused_limit: str
     """Refused credentials of one address."""
+    invite_limit: str
+    """Invitations of one tenant."""
+    reset_limit: str
+    """Links to set a password that are asked for one e-mail address."""
     webhook_limit: str
     """Deliveries to one connection."""
     proxies: int
@@ -245,6 +249,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             costly_limit=env.str("COSTLY_LIMIT", "120/minute", validate=_limit),
             sign_in_limit=env.str("SIGN_IN_LIMIT", "10/minute; 100/hour", validate=_limit),
             refused_limit=env.str("REFUSED_LIMIT", "100/minute", validate=_limit),
+            invite_limit=env.str("INVITE_LIMIT", "50/hour", validate=_limit),
+            reset_limit=env.str("RESET_LIMIT", "5/hour", validate=_limit),
             webhook_limit=env.str("WEBHOOK_LIMIT", "12000/minute", validate=_limit),
             proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
             smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),

@@ -21,6 +21,7 @@ from entrypoints.api import (
     categories,
     connections,
     dashboard,
+    denials,
     describing,
     docs,
     errors,
@@ -142,6 +143,7 @@ def create_app(services: Container) -> Flask:
     app.extensions[waiting.EXTENSION] = waiting.Waiting(settings.api_threads)
     app.before_request(_begin)
     app.after_request(_end)
+    denials.register(app)
     errors.register(app)
     api = _Api(app)
     api.ma_plugin.converter.add_attribute_function(describing.property_names)

@@ -18,6 +18,7 @@ from core.domain.tenants import DEFAULT_SOURCE_AGENT, OPERATOR, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
 from core.usecases.shared.signing_in import Caller
 from entrypoints.api.access import Access, access_of, bearer_token
+from entrypoints.api.denials import note
 from entrypoints.api.limits import count_caller
 from entrypoints.api.state import container
 
@@ -74,15 +75,14 @@ def authorise() -> None:
     try:
         actor = _person(token) if token.count(".") == 2 else _program(token)
     except (Unauthenticated, Forbidden) as error:
-        log.warning("credential refused", reason=str(error), address=caller().address, **error.details.get("whose", {}))
+        note(error, "credential refused")
         raise
     if access.permission is Permission.OPERATOR:
         raise NotFound
     structlog.contextvars.bind_contextvars(tenant_id=str(actor.tenant_id))
-    g.tenant_id = str(actor.tenant_id)
+    g.tenant_id, g.actor = str(actor.tenant_id), actor
     if access.permission is not None:
         actor.require(access.permission)
-    g.actor = actor
     if actor.api_key_id is not None:
         _touch(actor, actor.api_key_id)
 

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from core.errors import IdempotencyReplay, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
 from entrypoints.api.access import is_page
+from entrypoints.api.denials import note_unexpected
 from entrypoints.api.waiting import Busy
 
 PROBLEM_PAGE = "sortation.problem_page"
@@ -88,6 +89,7 @@ def _on_replay(error: IdempotencyReplay) -> Response:
 def _on_domain_error(error: SortationError) -> Response:
     if error.status == 500:
         return _on_unexpected(error)
+    note_unexpected(error)
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="sortation"'

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from flask_limiter import ApplicationLimit, Limiter
 from limits import parse_many
 from limits.errors import StorageError
@@ -43,6 +43,8 @@ class Kind(StrEnum):
     """Work for many records, by credential."""
     SIGN_IN = "sign_in"
     """Whatever proves who somebody is, by address."""
+    INVITE = "invite"
+    """Invitations, by tenant: each may be a mail to a stranger."""
     WEBHOOK = "webhook"
     """Deliveries, by connection."""
 
@@ -96,6 +98,7 @@ def register(app: Flask, settings: Settings) -> None:
     rules = {
         Kind.COSTLY: (settings.costly_limit, credential),
         Kind.SIGN_IN: (settings.sign_in_limit, address),
+        Kind.INVITE: (settings.invite_limit, _tenant),
         Kind.WEBHOOK: (settings.webhook_limit, _connection),
     }
     for endpoint, view in list(app.view_functions.items()):
@@ -111,6 +114,12 @@ def count_caller(kind: str, id: UUID) -> None:
     """Counts a request of a person or key that was let in: whoever has their token renewed, or several sessions, is
     one. Raises `TooManyRequests`."""
     _count(container().settings().rate_limit, kind, str(id))
+
+
+def count_reset(email: str) -> None:
+    """Counts a link that was asked for, whether or not somebody has that address. Raises `TooManyRequests`."""
+    asked_for = hashlib.sha256(email.strip().lower().encode(errors="replace")).hexdigest()[:32]
+    _count(container().settings().reset_limit, "reset", asked_for)
 
 
 def credential() -> str:
@@ -173,6 +182,11 @@ def _options(broker_url: str | None) -> dict[str, Any]:
     if storage_uri(broker_url) == "memory://":
         return {}
     return {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS, "wrap_exceptions": True}
+
+
+def _tenant() -> str:
+    """Of who was let in."""
+    return str(g.tenant_id)
 
 
 def _connection() -> str:

@@ -13,6 +13,7 @@ from core.domain.tenants import Membership, User
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import dumps, fields_of, part
 from entrypoints.api.schemas.base import WholeListSchema, page_of
 from entrypoints.api.schemas.members import (
@@ -64,6 +65,7 @@ def list_invitations(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("/invitations", "POST")
+@limited(Kind.INVITE)
 @needs(Permission.MEMBERS_WRITE)
 @blp.body(NewInvitationSchema)
 @blp.answer(201, IssuedInvitationSchema)

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from core.domain.people import LOCAL
 from core.errors import Invalid, SignInFailed
 from entrypoints.api.auth import caller
+from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, forget, known, signed_in
@@ -37,7 +38,10 @@ def change_password() -> tuple[str, int] | Response:
     form = request.form
     try:
         issued = container().change_password(user, form.get("present", ""), form.get("password", ""), caller())
-    except (Invalid, SignInFailed) as error:
+    except SignInFailed as error:
+        note(error)
+        return _page(str(error)), error.status
+    except Invalid as error:
         return _page(str(error)), error.status
     return begin(issued, "/account")
 

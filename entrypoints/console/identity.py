@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import structlog
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, LinkInvalid, Unauthenticated
 from core.usecases.identity import Begun
 from entrypoints.api.auth import caller
+from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, open_page, own_path
 
 blp = Blueprint("identity", __name__)
-log = structlog.get_logger("sortation.console")
 KEPT_COOKIE = "__Host-sortation-oidc"
 """What binds a sign-in to the browser that began it: sealed, and good for some minutes."""
 _SAID = {
@@ -72,7 +71,7 @@ def come_back(key: str) -> Response:
             caller=caller(),
         )
     except (Unauthenticated, Forbidden, LinkInvalid) as error:
-        log.warning("sign-in refused", provider=key, code=error.code, reason=str(error), address=request.remote_addr)
+        note(error, "sign-in refused", provider=key)
         raise
     answer = begin(issued, to)
     answer.delete_cookie(KEPT_COOKIE, secure=True, httponly=True, samesite="Lax")

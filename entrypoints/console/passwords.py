@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from core.errors import Invalid, LinkInvalid, NotFound
 from entrypoints.api.auth import caller
-from entrypoints.api.limits import Kind, limited
+from entrypoints.api.limits import Kind, count_reset, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, open_page
 
@@ -27,7 +27,9 @@ def forgotten_page() -> str:
 def forgotten() -> str:
     """Says the same, as soon, whether or not somebody has that address."""
     _check_served()
-    container().ask_for_reset(request.form.get("email", ""), caller())
+    email = request.form.get("email", "")
+    count_reset(email)
+    container().ask_for_reset(email, caller())
     return render_template("forgotten.html", sent=True)
 
 

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from core.domain.people import LOCAL
 from core.errors import CodeWrong, LinkInvalid, NotFound, SignInFailed
 from entrypoints.api.auth import caller
+from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import HALF_WAY_COOKIE, begin, known, open_page, own_path, signed_in
@@ -32,6 +33,7 @@ def prove_second_factor() -> tuple[str, int] | Response:
     try:
         issued = container().prove_second_factor(token, request.form.get("code", ""), caller())
     except CodeWrong as error:
+        note(error, "sign-in refused")
         return render_template("code.html", next=to, error=str(error)), error.status
     except LinkInvalid:
         return redirect("/sign-in", 303)
@@ -56,6 +58,7 @@ def add_second_factor() -> tuple[str, int] | str:
             user, form.get("enrolment", ""), form.get("code", ""), form.get("password", ""), caller()
         )
     except (CodeWrong, SignInFailed, LinkInvalid) as error:
+        note(error)
         return _page(str(error)), error.status
     return render_template("recovery_codes.html", codes=codes)
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import structlog
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from core.errors import Forbidden, NotFound, SignInFailed, Unauthenticated
 from entrypoints.api.auth import caller
+from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, forget, known, open_page, own_path, signed_in
 
 blp = Blueprint("signing_in", __name__)
-log = structlog.get_logger("sortation.console")
 
 
 @blp.get("/sign-in")
@@ -40,7 +39,7 @@ def sign_in() -> tuple[str, int] | Response:
     try:
         issued = container().sign_in(email, request.form.get("password", ""), caller())
     except (SignInFailed, Forbidden) as error:
-        log.warning("sign-in refused", code=error.code, address=caller().address)
+        note(error, "sign-in refused")
         return _page(to, email, str(error)), error.status
     return begin(issued, to)
 

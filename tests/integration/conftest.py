@@ -46,7 +46,10 @@ _QUICK: dict[str, Any] = {
     "broker_url": "redis://127.0.0.1:1/0",
     "learn_delay_seconds": 0.0,
     "refit_delay_seconds": 0.0,
-    **dict.fromkeys(("rate_limit", "costly_limit", "sign_in_limit", "refused_limit"), "1000000/minute"),
+    **dict.fromkeys(
+        ("rate_limit", "costly_limit", "sign_in_limit", "refused_limit", "invite_limit", "reset_limit"),
+        "1000000/minute",
+    ),
 }
 """No broker, no waiting, and no limits that a test would reach which is not about them."""
 

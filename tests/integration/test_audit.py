@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from core.domain.permissions import GRANTABLE, Role
 from core.errors import Invalid, NotFound
 from entrypoints.api.app import create_app
+from entrypoints.api.auth import page
 from entrypoints.cli.operating import at_command_line
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
@@ -157,6 +159,72 @@ def test_refused_keys_and_reached_limits_are_logged_without_the_key(make_contain
     reached = next(line for line in logged if line["event"] == "limit reached")
     assert (reached["address"], reached["endpoint"]) == ("127.0.0.1", "tenants.me")
     assert issued.secret not in str(logged)
+
+
+def refusals(logged: list[MutableMapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of what was logged, what somebody was refused, as what a reader looks for."""
+    wanted = ("event", "code", "permission", "tenant_id", "user_id", "api_key_id", "address")
+    return [
+        {name: line[name] for name in wanted if name in line} for line in logged if line["event"].endswith("refused")
+    ]
+
+
+def test_what_a_key_may_not_do_is_logged_once(api: Api) -> None:
+    issued = api.container.create_api_key(api.actor, name="reader", scopes=frozenset({"records:read"}))
+    reader = replace(api, key=issued.secret)
+    with capture_logs() as logged:
+        reader.get("/api-keys", 403)
+        reader.get("/records")
+        api.client.get("/api/v1/records")
+    assert refusals(logged) == [
+        {
+            "event": "refused",
+            "code": "forbidden",
+            "permission": "keys:read",
+            "tenant_id": str(api.tenant_id),
+            "api_key_id": str(issued.key.id),
+            "address": "127.0.0.1",
+        }
+    ]
+    with capture_logs() as logged:
+        owner = api.get("/members")["items"][0]["user_id"]
+        api.call("DELETE", f"/members/{owner}")
+    assert [line["code"] for line in refusals(logged)] == ["forbidden"], "also where a use case says it"
+
+
+def test_what_a_person_is_refused_at_the_console_is_logged_once(api: Api) -> None:
+    user = api.container.people().user_of_email(OWNER)
+    assert user is not None
+    api.container.people().put_password(user.id, api.container.hasher().hash(PASSWORD), api.container.clock().now())
+    browser = Browser(api.client.application)
+    with capture_logs() as logged:
+        browser.sign_in("wrong horse battery")
+    wrong = {"code": "sign_in_failed", "address": "127.0.0.1"}
+    assert refusals(logged) == [{"event": "sign-in refused", **wrong}]
+    browser.sign_in()
+    who = {"tenant_id": str(api.tenant_id), "user_id": str(user.id)}
+    with capture_logs() as logged:
+        browser.send("/account", {"present": "wrong horse battery", "password": PASSWORD}, "/account/password")
+    assert refusals(logged) == [{"event": "refused", **wrong, **who}]
+    with capture_logs() as logged:
+        browser.send("/account", {}, "/account/sessions", headers={"Origin": "https://evil.example"})
+    assert refusals(logged) == [{"event": "refused", "code": "form_refused", "address": "127.0.0.1"}]
+    with capture_logs() as logged:
+        browser.client.post("/account/sessions", base_url=ORIGIN)
+    assert [line["code"] for line in refusals(logged)] == ["form_refused"]
+
+
+def test_a_page_that_says_not_what_it_refused_is_logged_all_the_same(api: Api) -> None:
+    app = api.client.application
+
+    @page
+    def caught() -> tuple[str, int]:
+        return "no", 401
+
+    app.view_functions["signing_in.sign_in_page"] = caught
+    with capture_logs() as logged:
+        Browser(app).open("/sign-in")
+    assert refusals(logged) == [{"event": "refused", "address": "127.0.0.1"}]
 
 
 def test_going_to_another_tenant_is_a_sign_in_there(api: Api) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,38 @@ def test_other_sites_use_up_nobodys_attempts(
     assert [client.open(path, method=method, headers=told).status_code for _ in range(4)] == [403] * 4
     link = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
     assert [client.get("/sign-in/acme", headers=link).status_code for _ in range(3)] == [404, 404, 429]
+
+
+def test_invitations_are_limited_by_tenant_whoever_invites(make_container: Callable[..., Container]) -> None:
+    api = made(make_container, invite_limit="3/hour")
+    other = new_tenant(api.container, api.client, "Other")
+    second = api.container.create_api_key(api.actor, name="second", scopes=frozenset({"members:write", "members:read"}))
+    again = replace(api, key=second.secret)
+    callers = [api, again, api, again, api]
+    codes = [
+        one.call("POST", "/invitations", {"email": f"a{n}@example.org", "role": "viewer"}).status_code
+        for n, one in enumerate(callers)
+    ]
+    assert codes == [201, 201, 201, 429, 429]
+    assert api.call("GET", "/invitations").status_code == 200
+    assert other.call("POST", "/invitations", {"email": "a@example.org", "role": "viewer"}).status_code == 201
+    bare = api.client.post("/api/v1/invitations", json={"email": "b@example.org", "role": "viewer"})
+    assert bare.status_code == 401, "who was not let in counts for nobody"
+
+
+def test_links_for_one_address_are_limited_from_wherever_they_are_asked_for(
+    make_container: Callable[..., Container],
+) -> None:
+    api = made(make_container, reset_limit="2/hour", smtp_url="smtp://127.0.0.1:1")
+
+    def ask(email: str, number: int) -> int:
+        browser = Browser(api.client.application)
+        browser.client.environ_base = {**browser.client.environ_base, "REMOTE_ADDR": f"192.0.2.{number}"}
+        return browser.send("/password", {"email": email}).status_code
+
+    for email in (OWNER, "nobody@example.org"):
+        written = (email, f" {email.upper()} ", email)
+        assert [ask(one, number) for number, one in enumerate(written)] == [200, 200, 429], "known or not"
 
 
 def test_deliveries_are_limited_by_connection(make_container: Callable[..., Container]) -> None:
