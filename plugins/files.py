@@ -42,6 +42,7 @@ FILE_FIELDS: Mapping[str, Any] = {
         "minLength": 1,
         "pattern": r"^(?!/)(?!.*\.\.)",
         "default": "**/*",
+        "x-leads-nowhere": True,
         "description": "Which files in it are read.",
         "examples": ["*.csv", "2026/**/*.ofx"],
     },
@@ -53,6 +54,7 @@ FILE_FIELDS: Mapping[str, Any] = {
     "options": {
         "type": "object",
         "default": {},
+        "x-leads-nowhere": True,
         "description": "The configuration of that connector.",
     },
     "settle_seconds": {

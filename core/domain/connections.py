@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from core.domain.health import Health
 from core.domain.oauth import url_fields
-from core.domain.plugins import Auth
+from core.domain.plugins import ConnectorManifest
 from core.errors import Conflict, Invalid
 
 CHUNK_BYTES = 1 << 20
@@ -31,6 +32,12 @@ _HOST = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """A name or an address of a host, perhaps with a user before it, and a port and a path behind it."""
+_PLAIN = re.compile(r"[A-Za-z0-9_-]*")
+"""Set into a URL, such a text leads nowhere else: it ends no name of a host and begins none."""
+_FULL_STOPS = str.maketrans("\u3002\uff0e\uff61", "...")
+"""What names of hosts are split at, beside the dot of ASCII (RFC 3490, 3.1)."""
+LEADS_NOWHERE = "x-leads-nowhere"
+"""True in the schema of a field: what stands there names no host, whatever characters it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,28 +142,48 @@ def split_secrets(config: Mapping[str, Any], secret_fields: Collection[str]) -> 
     return shown, {field: value for field, value in config.items() if field in secret_fields}
 
 
-def leads_elsewhere(former: Mapping[str, Any], present: Mapping[str, Any], auth: Auth) -> tuple[str, ...]:
+def leads_elsewhere(
+    former: Mapping[str, Any], present: Mapping[str, Any], manifest: ConnectorManifest
+) -> tuple[str, ...]:
     """The fields by whose change a configuration may lead its connector, and the secrets with it, to another host:
-    those in which URLs or names of hosts changed, however deep they stand, and those that `auth` makes URLs of."""
-    named = url_fields(auth)
+    those that `manifest.auth` makes URLs of, and those in which texts changed, however deep they stand, that are no
+    plain words. Of secrets, and of what the schema says `LEADS_NOWHERE` or has a list of values for, only URLs and
+    names of hosts count."""
+    named, secret = url_fields(manifest.auth), manifest.secret_fields()
+    schemas = manifest.config_schema.get("properties", {})
+
+    def leading(field: str, value: Any) -> set[str]:
+        return set(_leading(value, schemas.get(field), field in secret))
+
     return tuple(
         field
         for field in sorted(former.keys() | present.keys())
         if (before := former.get(field)) != (now := present.get(field))
-        and (field in named or set(_addresses(before)) != set(_addresses(now)))
+        and (field in named or leading(field, before) != leading(field, now))
     )
 
 
-def _addresses(value: Any) -> Iterator[str]:
+def _leading(value: Any, schema: Any, harmless: bool) -> Iterator[str]:
+    """The texts in it that may lead somewhere. `harmless`: only those that look as if they did."""
+    schema = schema if isinstance(schema, Mapping) else {}
+    harmless = harmless or schema.get(LEADS_NOWHERE) is True or "enum" in schema or "const" in schema
     match value:
-        case str() if "://" in value or _HOST.fullmatch(value.strip()):
+        case str() if _looks_like_host(value) or not (harmless or _PLAIN.fullmatch(value)):
             yield value
         case Mapping():
-            for part in value.values():
-                yield from _addresses(part)
+            parts, others = schema.get("properties", {}), schema.get("additionalProperties")
+            for key, part in value.items():
+                if not (harmless or key in parts or _PLAIN.fullmatch(str(key))):
+                    yield str(key)
+                yield from _leading(part, parts.get(key, others), harmless)
         case list() | tuple():
             for part in value:
-                yield from _addresses(part)
+                yield from _leading(part, schema.get("items"), harmless)
+
+
+def _looks_like_host(text: str) -> bool:
+    text = unicodedata.normalize("NFKC", text.translate(_FULL_STOPS)).strip()
+    return "://" in text or _HOST.fullmatch(text) is not None
 
 
 class ImportStatus(StrEnum):

@@ -13,7 +13,7 @@ from core.domain.connections import Connection, SealedPurpose, check_enabled, le
 from core.domain.events import EventType, NewEvent
 from core.domain.health import Health
 from core.domain.oauth import CALLBACK, SIGN_IN_TIME, Grant, OAuthClient, SignIn, hash_state, oauth_client, url_safe
-from core.domain.plugins import Auth, AuthKind, ConnectorManifest
+from core.domain.plugins import AuthKind, ConnectorManifest
 from core.domain.tenants import Actor, worker_actor
 from core.errors import Conflict, Invalid, NotFound, PluginUnavailable, ReauthRequired, SortationError
 from core.usecases.shared.connection_health import note_health
@@ -92,7 +92,7 @@ def finish_sign_in(
     actor = replace(worker_actor(tenant_id, request_id=request_id), name=sign_in.started_by)
     with uow.begin(actor) as tx:
         begun = tx.connections.get(connection_id)
-        client, auth = _client(begun, host, secrets)
+        client, manifest = _client(begun, host, secrets)
     verifier = secrets.open(sign_in.sealed, secrets_context(tenant_id, connection_id, SealedPurpose.SIGN_IN)).decode()
     grant = provider.exchange(client, code=code, verifier=verifier, redirect_uri=sign_in.redirect_uri)
     account = provider.account(client, grant.access_token) or grant.account
@@ -100,7 +100,7 @@ def finish_sign_in(
         tx.oauth.hold(connection_id)
         connection = tx.connections.get(connection_id, lock=True)
         former = tx.oauth.get(connection_id)
-        if connection.disabled_at is not None or leads_elsewhere(begun.config, connection.config, auth):
+        if connection.disabled_at is not None or leads_elsewhere(begun.config, connection.config, manifest):
             problem = "the connection was disabled, or led to another host, meanwhile: start it again"
         elif former is not None and former.account and former.account != account:
             problem = "this is another account than the one that the connection belongs to: sign in to that one"
@@ -156,7 +156,7 @@ def access_token(
             grant = _kept(provider.refresh(client, refresh), refresh)
         with suppress(NotFound):  # one that is only tried has nothing to keep
             present = tx.connections.get(connection.id, lock=True)
-            if present.disabled_at is not None or leads_elsewhere(connection.config, present.config, manifest.auth):
+            if present.disabled_at is not None or leads_elsewhere(connection.config, present.config, manifest):
                 return grant.access_token  # for the host that it led to: nobody else may have it
             account = "" if former is None else former.account
             tx.oauth.put(seal_tokens(actor.tenant_id, connection.id, grant, account, clock.now(), secrets))
@@ -179,14 +179,14 @@ def _kept(grant: Grant, refresh: str) -> Grant:
     return grant if grant.refresh_token is not None else replace(grant, refresh_token=refresh)
 
 
-def _client(connection: Connection, host: PluginHost, secrets: SecretBox) -> tuple[OAuthClient, Auth]:
+def _client(connection: Connection, host: PluginHost, secrets: SecretBox) -> tuple[OAuthClient, ConnectorManifest]:
     manifest = host.connectors().get(connection.connector)
     if manifest is None:
         raise PluginUnavailable(f"no loaded plugin offers the connector {connection.connector!r}")
     check_enabled(connection)
     if manifest.auth.kind is not AuthKind.OAUTH2:
         raise Conflict("nobody signs in for connections of this connector")
-    return oauth_client(manifest.auth, whole_config(connection, secrets)), manifest.auth
+    return oauth_client(manifest.auth, whole_config(connection, secrets)), manifest
 
 
 def _well_again(tx: Transaction, connection: Connection, clock: Clock, ids: Ids) -> Connection:

@@ -52,6 +52,7 @@ CONFIG_SCHEMA = {
             "maxItems": 200,
             "uniqueItems": True,
             "items": {"type": "string", "pattern": r"^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+$"},
+            "x-leads-nowhere": True,
             "description": "Whose issues are read, by owner and name.",
             "examples": [["octo/shop"]],
         },

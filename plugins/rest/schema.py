@@ -244,6 +244,7 @@ _BASE: Mapping[str, Any] = {
         "type": "object",
         "additionalProperties": {"type": "string"},
         "default": {},
+        "x-leads-nowhere": True,
         "description": "Headers of each request; nothing secret.",
         "examples": [{"Accept": "application/vnd.example+json"}],
     },
@@ -252,6 +253,7 @@ _BASE: Mapping[str, Any] = {
         "minItems": 1,
         "maxItems": 100,
         "items": _STREAM,
+        "x-leads-nowhere": True,  # paths begin below base_url
         "description": "What is read, each by itself.",
     },
 }

@@ -58,7 +58,7 @@ def merged_config(
     check_config(manifest, whole, host)
     if hidden:
         check_secret_form(manifest.webhook, hidden)
-    led = leads_elsewhere({**former_shown, **former}, whole, manifest.auth)
+    led = leads_elsewhere({**former_shown, **former}, whole, manifest)
     if led and (owed := sorted(former.keys() - hidden.keys())):
         raise Invalid(
             f"{', '.join(led)} may lead to another host: send {', '.join(owed)} again with it, which nobody can read",
