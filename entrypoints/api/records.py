@@ -28,6 +28,7 @@ from entrypoints.api.schemas.records import (
 )
 from entrypoints.api.state import actor, container, small_body
 from entrypoints.api.uploads import received
+from entrypoints.api.waiting import takes_turn, work
 from entrypoints.observability import trace_parent
 from ports.storage import RecordFilter
 
@@ -70,6 +71,7 @@ def list_records(query: dict[str, Any]) -> Response:
 
 
 @blp.route("", "POST")
+@takes_turn
 @limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
 @fails_with(404, 411)
@@ -103,7 +105,7 @@ def receive_records(query: dict[str, Any]) -> Response:
             raise Invalid(f"records go to a connection of the connector {CONNECTOR!r}, and this one is {connector!r}")
     options = {**query, "connector": CONNECTOR, "trace_parent": trace_parent()}
     if request.mimetype in _NDJSON:
-        with received("records.ndjson") as upload:
+        with received("records.ndjson") as upload, work():
             return accepted(
                 container().receive_import(
                     posting(upload.content), upload.pieces(), filename=upload.filename, **options
@@ -111,8 +113,10 @@ def receive_records(query: dict[str, Any]) -> Response:
             )
     if not request.is_json:
         raise UnsupportedMediaType("send application/json, or application/x-ndjson")
-    lines = list(lines_of(small_body(MAX_BODY)))
-    return accepted(container().receive_import(posting(), lines, filename="records.json", **options))
+    body = small_body(MAX_BODY)
+    with work():
+        lines = list(lines_of(body))
+        return accepted(container().receive_import(posting(), lines, filename="records.json", **options))
 
 
 @blp.route("/<uuid:record_id>")

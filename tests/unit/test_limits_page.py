@@ -14,7 +14,7 @@ from core.domain.condition_text import MAX_TEXT
 from core.domain.nesting import MAX_NESTING
 from core.domain.rules import MAX_RULES
 from core.usecases.imports import MAX_DRY_RUN
-from entrypoints.api import blueprint, record_lists, records, responses, state
+from entrypoints.api import blueprint, record_lists, records, responses, state, waiting
 from entrypoints.api.schemas.events import MAX_WAIT
 from entrypoints.chosen import IDENTITY_LIMITS, TOKEN_SECONDS
 from entrypoints.cli.services import HEADER_BYTES, HEADER_SECONDS
@@ -46,6 +46,7 @@ MIB, KIB = 1 << 20, 1 << 10
         f"query | {blueprint.MAX_PARAMETERS} parameters",
         f"page (`limit`) | {responses.MAX_LIMIT} |",
         f"half, {MAX_WAIT} s each",
+        f"503 `busy` after {waiting.PATIENCE_SECONDS:g} s",
         f"| {SETTINGS.statement_seconds:g} s | `SORTATION_STATEMENT_SECONDS`",
         f"does nothing | {IDLE_SECONDS} s",
         f"rules of a tenant | {MAX_RULES:,}",
