@@ -227,7 +227,8 @@ MAX_GAPS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What an import would do: counts, and the first few of each."""
+    """What an import would do: counts, and the first few of each; `complete` unless the file has more than a dry run
+    looks at."""
 
     connector: str
     new: int
@@ -236,3 +237,4 @@ class DryRun:
     refusals: tuple[Mapping[str, Any], ...]
     samples: tuple[Mapping[str, Any], ...]
     gaps: tuple[Mapping[str, Any], ...] = ()
+    complete: bool = True

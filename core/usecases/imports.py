@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any, BinaryIO, cast
@@ -12,11 +13,12 @@ from uuid import UUID
 from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, DryRun, Import, ImportStatus, check_enabled
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
-from core.domain.plugins import Statement, gaps_of
-from core.domain.records import Draft, Refusal, check_draft, identify
+from core.domain.plugins import gaps_of
+from core.domain.records import Refusal, identify
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid
 from core.usecases.shared.secrets import whole_config
+from core.usecases.shared.storing import BATCH, checked_drafts
 from ports.clock import Clock, Ids
 from ports.connectors import Context, PluginHost, ReadRequest
 from ports.secrets import SecretBox
@@ -27,6 +29,9 @@ UPLOADS = "uploads"
 """The connection, one a connector, of what comes in without one being named."""
 SAMPLES = 5
 SPOOL_BYTES = 8 << 20
+MAX_DRY_RUN = 100_000
+"""Records and refusals after which a dry run stops: it is a request, and remembers each record to find those that come
+twice. What is imported has no such limit."""
 
 
 def receive_import(
@@ -118,45 +123,59 @@ def dry_run_import(
     clock: Clock,
     ids: Ids,
 ) -> DryRun:
-    """What importing the payload would do; nothing is kept. Raises what `receive_import` does, and `UnreadableFile`."""
+    """What importing the payload would do, as far as `MAX_DRY_RUN`; nothing is kept, and no transaction is open while
+    it is read. Raises what `receive_import` does, and `UnreadableFile`."""
     sample, payload = _sample(payload)
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool, uow.begin(actor) as tx:
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
         for piece in payload:
             spool.write(piece)
         spool.seek(0)
-        if connection_id is not None:
-            connection = tx.connections.get(connection_id)
-        else:
-            connection = tx.connections.ensure(_uploads(actor, connector or host.detect(sample, filename), clock, ids))
-        check_enabled(connection)
-        currency = tx.tenants.get().settings.default_currency
+        detected = connector or (host.detect(sample, filename) if connection_id is None else "")
+        with uow.begin(actor) as tx:
+            if connection_id is not None:
+                connection = tx.connections.get(connection_id)
+            else:
+                connection = tx.connections.ensure(_uploads(actor, detected, clock, ids))
+            check_enabled(connection)
+            currency = tx.tenants.get().settings.default_currency
         context = Context(config=whole_config(connection, secrets), default_currency=currency)
-        request = ReadRequest(file=cast(BinaryIO, spool), filename=filename)
-        seen: set[tuple[str, str]] = set()
-        total = known = repeated = 0
+        request = ReadRequest(file=cast(BinaryIO, spool), filename=filename, batch_size=BATCH)
+        complete = True
+        seen: set[bytes] = set()
+        looked_at = items = refused = known = repeated = 0
         refusals: list[Refusal] = []
-        statements: list[Statement] = []
+        gaps: list[Mapping[str, str]] = []
         samples: list[dict[str, Any]] = []
         occurrences: dict[tuple[str, str], int] = {}
         for batch in host.connector(connection.connector).read(context, request):
-            drafts = list(identify(_checked(batch.drafts, refusals, total), occurrences))
-            total += len(batch.drafts)
-            refusals.extend(batch.refusals)
-            statements.extend(batch.statements)
-            keys = [(d.account, d.external_id or "") for d in drafts]
-            fresh = [key for key in dict.fromkeys(keys) if key not in seen]
-            repeated += len(keys) - len(fresh)
-            seen.update(fresh)
-            known += tx.records.known(connection.id, fresh)
+            if looked_at >= MAX_DRY_RUN:
+                complete = False
+                break
+            looked_at += len(batch.drafts) + len(batch.refusals)
+            good, wrong = checked_drafts(batch.drafts, batch.refusals, items)
+            drafts = list(identify(good, occurrences))
+            items += len(batch.drafts)
+            refused += len(wrong)
+            refusals.extend(wrong[: MAX_REFUSALS - len(refusals)])
+            gaps.extend(gaps_of(batch.statements)[: MAX_GAPS - len(gaps)])
+            fresh = []
+            for key in ((d.account, d.external_id or "") for d in drafts):
+                if (mark := _mark(*key)) not in seen:
+                    seen.add(mark)
+                    fresh.append(key)
+            repeated += len(drafts) - len(fresh)
+            with uow.begin(actor) as tx:
+                known += tx.records.known(connection.id, fresh)
             samples.extend(asdict(d) for d in drafts[: SAMPLES - len(samples)])
     return DryRun(
         connector=connection.connector,
         new=len(seen) - known,
         known=known + repeated,
-        refused=len(refusals),
-        refusals=tuple(asdict(r) for r in refusals[:MAX_REFUSALS]),
+        refused=refused,
+        refusals=tuple(map(asdict, refusals)),
         samples=tuple(samples),
-        gaps=gaps_of(statements)[:MAX_GAPS],
+        gaps=tuple(gaps),
+        complete=complete,
     )
 
 
@@ -213,9 +232,6 @@ def _sample(payload: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return b"".join(read)[:SAMPLE_BYTES], chain(read, pieces)
 
 
-def _checked(drafts: Sequence[Draft], refusals: list[Refusal], before: int) -> Iterator[Draft]:
-    for position, draft in enumerate(drafts, start=before + 1):
-        try:
-            yield check_draft(draft)
-        except Invalid as error:
-            refusals.append(Refusal(position=position, reason=str(error)))
+def _mark(account: str, external_id: str) -> bytes:
+    """What stands for a record among many: as good as its names, and smaller."""
+    return hashlib.blake2b(f"{len(account)}:{account}{external_id}".encode("utf-8", "replace"), digest_size=16).digest()

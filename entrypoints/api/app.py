@@ -140,7 +140,6 @@ def create_app(services: Container) -> Flask:
     app.extensions["sortation.metrics"] = metrics.Metrics(services.system())
     app.extensions["sortation.polls"] = events.poll_slots(settings.api_threads)
     app.extensions[refusals.EXTENSION] = refusals.Refusals()
-    app.extensions[waiting.EXTENSION] = waiting.Waiting(settings.api_threads)
     app.before_request(_begin)
     app.after_request(_end)
     denials.register(app)
@@ -153,6 +152,7 @@ def create_app(services: Container) -> Flask:
     health.register(app)
     pages.register(app)
     docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
+    waiting.register(app, settings.api_threads)
     limits.register(app, settings)  # first of all, so that guessing costs no query
     for step in (blueprint.check_coding, auth.authorise, blueprint.check_query):
         app.before_request(step)

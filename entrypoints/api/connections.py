@@ -39,7 +39,7 @@ from entrypoints.api.schemas.connections import (
 )
 from entrypoints.api.schemas.jobs import JobSchema
 from entrypoints.api.state import actor, container
-from entrypoints.api.waiting import of_app
+from entrypoints.api.waiting import of_app, takes_turn
 
 blp = Blueprint("connections", "Where records come from.", "")
 
@@ -75,6 +75,7 @@ def create_connection(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, s
 
 
 @blp.route("/connections/check", "POST")
+@takes_turn
 @limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
 @keyless
@@ -136,6 +137,7 @@ def delete_connection(connection_id: UUID) -> None:
 
 
 @blp.route("/connections/<uuid:connection_id>/check", "POST")
+@takes_turn
 @limited(Kind.COSTLY)
 @needs(Permission.CONNECTIONS_WRITE)
 @keyless

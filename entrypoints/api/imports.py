@@ -24,6 +24,7 @@ from entrypoints.api.schemas.imports import (
 )
 from entrypoints.api.state import actor, container
 from entrypoints.api.uploads import received
+from entrypoints.api.waiting import takes_turn, work
 from entrypoints.observability import trace_parent
 
 blp = Blueprint("imports", "Files in, and what became of them.", "/imports")
@@ -31,6 +32,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 @blp.route("", "POST")
+@takes_turn
 @limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
 @fails_with(404, 411, 502)
@@ -51,7 +53,7 @@ _BINARY = {"type": "string", "format": "binary"}
 def receive_import(query: dict[str, Any]) -> Response:
     """Takes a file: its records are read and sorted in the background. Location tells where to follow that."""
     target = {"connection_id": query["connection_id"], "connector": query["connector"]}
-    with received(query["filename"]) as upload:
+    with received(query["filename"]) as upload, work():
         if query["dry_run"]:
             told = container().dry_run_import(actor(), upload.pieces(), filename=upload.filename, **target)
             return json_response(DryRunSchema().dump(told))

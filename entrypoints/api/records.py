@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -16,10 +13,10 @@ from core.domain.records import Record
 from core.errors import Invalid
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, conditional, fails_with
-from entrypoints.api.errors import MalformedJson
 from entrypoints.api.idempotency import posting
 from entrypoints.api.imports import accepted
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.record_lists import MAX_RECORDS, lines_of
 from entrypoints.api.responses import if_match, json_response, page, plain_rows, tagged
 from entrypoints.api.schemas.imports import ImportSchema
 from entrypoints.api.schemas.records import (
@@ -31,12 +28,12 @@ from entrypoints.api.schemas.records import (
 )
 from entrypoints.api.state import actor, container, small_body
 from entrypoints.api.uploads import received
+from entrypoints.api.waiting import takes_turn, work
 from entrypoints.observability import trace_parent
 from ports.storage import RecordFilter
 
 blp = Blueprint("records", "What is sorted.", "/records")
 CONNECTOR = "json"
-MAX_RECORDS = 10_000
 MAX_BODY = 32 << 20
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _ONE = {
@@ -74,6 +71,7 @@ def list_records(query: dict[str, Any]) -> Response:
 
 
 @blp.route("", "POST")
+@takes_turn
 @limited(Kind.COSTLY)
 @needs(Permission.RECORDS_WRITE)
 @fails_with(404, 411)
@@ -107,7 +105,7 @@ def receive_records(query: dict[str, Any]) -> Response:
             raise Invalid(f"records go to a connection of the connector {CONNECTOR!r}, and this one is {connector!r}")
     options = {**query, "connector": CONNECTOR, "trace_parent": trace_parent()}
     if request.mimetype in _NDJSON:
-        with received("records.ndjson") as upload:
+        with received("records.ndjson") as upload, work():
             return accepted(
                 container().receive_import(
                     posting(upload.content), upload.pieces(), filename=upload.filename, **options
@@ -115,8 +113,10 @@ def receive_records(query: dict[str, Any]) -> Response:
             )
     if not request.is_json:
         raise UnsupportedMediaType("send application/json, or application/x-ndjson")
-    payload = _lines(small_body(MAX_BODY))
-    return accepted(container().receive_import(posting(), [payload], filename="records.json", **options))
+    body = small_body(MAX_BODY)
+    with work():
+        lines = list(lines_of(body))
+        return accepted(container().receive_import(posting(), lines, filename="records.json", **options))
 
 
 @blp.route("/<uuid:record_id>")
@@ -172,36 +172,3 @@ def delete_record(record_id: UUID) -> None:
 
 def record_filter(query: dict[str, Any]) -> RecordFilter:
     return RecordFilter(statuses=tuple(query.pop("status", ())), **query)
-
-
-def _lines(body: bytes) -> bytes:
-    """The records of a body, a line each, their amounts to the last digit: no float comes in between."""
-    try:
-        value = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise MalformedJson(f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict) or value.keys() != {"records"} or not isinstance(value["records"], list):
-        raise Invalid(
-            'the body is {"records": [...]}', fields={"records": ["Send a list of records, and nothing else."]}
-        )
-    records = value["records"]
-    if not 0 < len(records) <= MAX_RECORDS:
-        told = f"1 to {MAX_RECORDS} records go in a request; application/x-ndjson takes more."
-        raise Invalid(told, fields={"records": [told]})
-    if odd := {place: ["Not an object."] for place, record in enumerate(records) if not isinstance(record, dict)}:
-        raise Invalid("every record is a JSON object", fields={"records": odd})
-    return b"".join(_written(record) + b"\n" for record in records)
-
-
-def _written(record: dict[str, Any]) -> bytes:
-    if isinstance(record.get("amount"), Decimal):
-        record["amount"] = str(record["amount"])
-    try:
-        return orjson.dumps(record, default=float)
-    except TypeError:
-        # Halves of surrogate pairs and huge integers: the connector refuses such a record alone, and says why.
-        return json.dumps(record, default=float).encode()
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from core.domain.approvals import Answer, Verdict
-from core.domain.connections import ImportStatus
+from core.domain.connections import MAX_REFUSALS, ImportStatus
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
 from core.domain.jobs import JobStatus, Stream
@@ -20,9 +22,11 @@ from core.domain.permissions import GRANTABLE
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, TenantSettings
 from core.errors import AlreadyDecided, Conflict, Invalid, UnknownFormat
+from core.usecases.imports import MAX_DRY_RUN, dry_run_import
 from core.usecases.shared import storing
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
+from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.storage import RecordFilter
 from tests.integration.api_support import LEASE_RUNS_OUT
@@ -188,6 +192,46 @@ def test_a_dry_run_tells_and_keeps_nothing(container: Container, actor: Actor) -
     assert (told.connector, told.new, told.known, told.refused) == ("csv", 1, 1, 1)
     assert len(container.list_records(actor, RecordFilter(), after=None, limit=50)) == 1
     assert len(container.list_imports(actor, before=None, limit=10)) == 1
+
+
+def test_a_dry_run_remembers_and_reads_no_more_than_it_tells(container: Container, actor: Actor) -> None:
+    bring(container, actor, "2026-03-01;ZQX CAFE;-3.00;EUR")  # spares the measurement what is loaded once
+    tracemalloc.start()
+    try:
+        told = container.dry_run_import(actor, [b"{}\n" * (3 * MAX_DRY_RUN)], filename="x.ndjson")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 15 << 20
+    assert (told.new, told.known, len(told.refusals), told.complete) == (0, 0, MAX_REFUSALS, False)
+    assert MAX_DRY_RUN <= told.refused < 2 * MAX_DRY_RUN
+
+
+def test_a_dry_run_keeps_no_transaction_open_while_it_reads(container: Container, actor: Actor) -> None:
+    open_while_reading: list[int] = []
+
+    class Watched:
+        def __init__(self, host: PluginHost) -> None:
+            self._host = host
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "connector":
+                open_while_reading.append(cast(QueuePool, container.app_engine().pool).checkedout())
+            return getattr(self._host, name)
+
+    told = dry_run_import(
+        actor,
+        [(HEADER + "2026-03-01;ZQX CAFE;-3.00;EUR\n").encode()],
+        filename="x.csv",
+        uow=container.uow(),
+        host=cast(PluginHost, Watched(container.host())),
+        secrets=container.secrets(),
+        clock=container.clock(),
+        ids=container.ids(),
+    )
+    assert open_while_reading == [0]
+    assert told.new == 1
+    assert told.complete
 
 
 def test_undo_removes_what_an_import_added_but_not_what_people_decided(container: Container, actor: Actor) -> None:

@@ -13,7 +13,8 @@ from core.domain import conditions
 from core.domain.condition_text import MAX_TEXT
 from core.domain.nesting import MAX_NESTING
 from core.domain.rules import MAX_RULES
-from entrypoints.api import blueprint, records, responses, state
+from core.usecases.imports import MAX_DRY_RUN
+from entrypoints.api import blueprint, record_lists, records, responses, state, waiting
 from entrypoints.api.schemas.events import MAX_WAIT
 from entrypoints.chosen import IDENTITY_LIMITS, TOKEN_SECONDS
 from entrypoints.cli.services import HEADER_BYTES, HEADER_SECONDS
@@ -38,12 +39,14 @@ MIB, KIB = 1 << 20, 1 << 10
         f"| {SETTINGS.max_upload_bytes // MIB} MiB | `SORTATION_MAX_UPLOAD_BYTES`",
         f"| {SETTINGS.max_webhook_bytes // MIB} MiB | `SORTATION_MAX_WEBHOOK_BYTES`",
         f"JSON body | {state.MAX_JSON_BYTES // MIB} MiB; of `POST /records` {records.MAX_BODY // MIB} MiB"
-        f" and {records.MAX_RECORDS:,} records",
+        f" and {record_lists.MAX_RECORDS:,} records of {record_lists.MAX_RECORD // MIB} MiB",
+        f"a dry run looks at | {MAX_DRY_RUN:,} |",
         f"form of a page | {MAX_FORM_BYTES // KIB} KiB",
         f"| {MAX_NESTING} objects and lists",
         f"query | {blueprint.MAX_PARAMETERS} parameters",
         f"page (`limit`) | {responses.MAX_LIMIT} |",
         f"half, {MAX_WAIT} s each",
+        f"503 `busy` after {waiting.PATIENCE_SECONDS:g} s",
         f"| {SETTINGS.statement_seconds:g} s | `SORTATION_STATEMENT_SECONDS`",
         f"does nothing | {IDLE_SECONDS} s",
         f"rules of a tenant | {MAX_RULES:,}",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from core.usecases.imports import MAX_DRY_RUN
 from entrypoints.api.schemas.base import LimitSchema
 
 
@@ -69,9 +70,12 @@ class DryRunSchema(Schema):
     new = fields.Integer()
     known = fields.Integer()
     refused = fields.Integer()
-    refusals = fields.List(fields.Nested(RefusalSchema))
+    refusals = fields.List(fields.Nested(RefusalSchema), metadata={"description": "The first 200."})
     samples = fields.List(fields.Dict(), metadata={"description": "The first few records, as they were read."})
     gaps = fields.List(fields.Nested(GapSchema), metadata={"description": "As an import's."})
+    complete = fields.Boolean(
+        metadata={"description": f"False where the file has more than the {MAX_DRY_RUN:,} records that are looked at."}
+    )
 
 
 class UndoneSchema(Schema):
