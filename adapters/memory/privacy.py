@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.memory.state import MemoryStore, as_json
+from core.domain.names import is_reserved
 
 _ERASED = "erased person"
 
@@ -59,7 +60,8 @@ class MemoryPrivacy:
                     trace = _without(names, record.record.reasoning_trace)
                     state.records[id] = replace(record, record=replace(record.record, reasoning_trace=trace))
                 for id, batch in state.batches.items():
-                    if batch.actor_id == user_id:
+                    by_name = batch.actor_id is None and batch.actor in names and not is_reserved(batch.actor)
+                    if batch.actor_id == user_id or by_name:
                         state.batches[id] = replace(batch, actor=_ERASED, address=None, user_agent=None)
             del self._store.users[user.email]
             erased = replace(user, email=f"erased-{user_id}@invalid", name="")

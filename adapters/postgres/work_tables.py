@@ -73,7 +73,10 @@ event_batches = Table(
         "event_batches_of_somebody",
         "tenant_id",
         "created_at",
-        postgresql_where=text("head IS NOT NULL AND NOT erased AND (actor_id IS NOT NULL OR user_agent IS NOT NULL)"),
+        postgresql_where=text(
+            "head IS NOT NULL AND NOT erased AND (actor_id IS NOT NULL OR user_agent IS NOT NULL"
+            " OR actor NOT IN ('sortation', 'webhook', 'somebody'))"
+        ),
     ),
 )
 

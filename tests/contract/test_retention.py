@@ -12,7 +12,8 @@ from adapters.memory.clock import FixedClock
 from core.domain.connections import ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Stream
-from core.domain.tenants import TenantSettings
+from core.domain.permissions import Role
+from core.domain.tenants import Membership, TenantSettings, User
 from core.errors import NotFound
 from core.usecases.retention import expire_records, forget_callers
 from ports.storage import RecordFilter
@@ -119,6 +120,27 @@ def test_payloads_go_after_the_shorter_of_the_tenants_time_and_the_operators(sto
     with storage.reading(short) as tx, pytest.raises(NotFound, match="dropped"):
         tx.imports.open(imports[short.tenant_id])
     assert storage.system.sweep(payload_seconds=60, **keep) == 2
+
+
+def test_who_was_told_by_name_alone_is_forgotten_and_erased(storage: Storage) -> None:
+    """As events of finished sign-ins at sources formerly told it."""
+    forgetful = storage.tenant(settings=TenantSettings(log_retention_days=-1))
+    patient = storage.tenant()
+    for actor in (forgetful, patient):
+        ada = User(id=storage.ids.new(), email="ada@example.org", name="Ada", created_at=START)
+        with storage.writing(replace(actor, name="Ada")) as tx:
+            ada = tx.members.add(ada, Membership(tenant_id=actor.tenant_id, user_id=ada.id, role=Role.ADMIN))
+            tx.events.append([NewEvent(type=EventType.CONNECTION_CHANGED)])
+        with storage.writing(replace(actor, name="operator")) as tx:
+            tx.events.append([NewEvent(type=EventType.EXPORTED)])
+    storage.system.seal()
+    assert forget_callers(system=storage.system) == 2
+    assert [e.actor for e in storage.events(forgetful)] == ["somebody", "operator"]
+    assert [e.actor for e in storage.events(patient)] == ["Ada", "operator"]
+    storage.privacy.erase_person(ada.id)
+    assert [e.actor for e in storage.events(patient)] == ["erased person", "operator"]
+    for actor in (forgetful, patient):
+        assert storage.system.verify_events(actor.tenant_id).fault is None
 
 
 def test_who_acted_is_forgotten_and_the_chain_stays_whole(storage: Storage) -> None:

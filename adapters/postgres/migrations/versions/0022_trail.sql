@@ -11,15 +11,26 @@ REVOKE INSERT ON event_batches FROM sortation_app;
 GRANT INSERT (tenant_id, id, size, actor, source_agent, request_id, actor_id, address, user_agent, created_at)
     ON event_batches TO sortation_app;
 
+-- Who began a sign-in at a source is known by their id when it is finished, too. Formerly what was told then had their
+-- name alone: it is found by that.
+ALTER TABLE oauth_states ADD COLUMN user_id UUID, ADD COLUMN api_key_id UUID;
+DROP INDEX event_batches_of_somebody;
+CREATE INDEX event_batches_of_somebody ON event_batches (tenant_id, created_at)
+    WHERE head IS NOT NULL AND NOT erased
+      AND (actor_id IS NOT NULL OR user_agent IS NOT NULL OR actor NOT IN ('sortation', 'webhook', 'somebody'));
+
 CREATE OR REPLACE FUNCTION forget_callers(most integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH old AS (
-        SELECT b.tenant_id, b.id, b.actor_id IS NULL OR EXISTS (
+        SELECT b.tenant_id, b.id, CASE WHEN b.actor_id IS NULL THEN NOT EXISTS (
+            SELECT 1 FROM users u WHERE b.actor IN (u.name, u.email)
+        ) ELSE EXISTS (
             SELECT 1 FROM api_keys k WHERE k.tenant_id = b.tenant_id AND k.id = b.actor_id
-        ) AS by_program
+        ) END AS by_program
         FROM tenants t JOIN event_batches b ON b.tenant_id = t.tenant_id
         WHERE b.created_at < now() - make_interval(secs => (t.settings ->> 'log_retention_days')::float8 * 86400)
-          AND b.head IS NOT NULL AND NOT b.erased AND (b.actor_id IS NOT NULL OR b.user_agent IS NOT NULL)
+          AND b.head IS NOT NULL AND NOT b.erased
+          AND (b.actor_id IS NOT NULL OR b.user_agent IS NOT NULL OR b.actor NOT IN ('sortation', 'webhook', 'somebody'))
         LIMIT most
     ), forgotten AS (
         UPDATE event_batches b SET address = NULL, user_agent = NULL, erased = true,
@@ -30,6 +41,22 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     )
     SELECT count(*) FROM forgotten
 $$;
+
+-- The names by which something in the tenant tells the person and nobody else: neither one that another has, who is or
+-- was there, nor what the log calls programs.
+CREATE FUNCTION names_in(of_tenant uuid, person uuid) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT array(
+        SELECT n FROM users u, unnest(array[u.email, nullif(u.name, '')]) AS n
+        WHERE u.id = person AND n IS NOT NULL AND lower(n) NOT LIKE 'key %'
+          AND lower(n) NOT IN ('operator', 'sortation', 'webhook', 'erased person', 'somebody')
+          AND NOT EXISTS (
+              SELECT 1 FROM users o WHERE o.id <> person AND n IN (o.name, o.email) AND (
+                  EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = of_tenant AND m.user_id = o.id)
+                  OR EXISTS (SELECT 1 FROM event_batches b WHERE b.tenant_id = of_tenant AND b.actor_id = o.id)))
+    )
+$$;
+REVOKE ALL ON FUNCTION names_in FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION erase_person(person uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -46,7 +73,9 @@ BEGIN
                        place.in_table, place.in_column, place.before_name) USING involved, names;
     END LOOP;
     UPDATE event_batches SET actor = 'erased person', address = NULL, user_agent = NULL, salt = NULL, erased = true
-    WHERE tenant_id = ANY (involved) AND actor_id = person;
+    WHERE tenant_id = ANY (involved) AND (
+        actor_id = person
+        OR actor_id IS NULL AND actor = ANY (names_in(tenant_id, person)) AND (head IS NOT NULL OR last_seq IS NULL));
     DELETE FROM invitations WHERE email = names[1];
     DELETE FROM memberships WHERE user_id = person;
     DELETE FROM sessions WHERE user_id = person;
