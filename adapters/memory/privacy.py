@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
@@ -42,6 +42,17 @@ class MemoryPrivacy:
         yield from (("users", as_json(asdict(user))) for user in users)
         yield from (("memberships", as_json(asdict(member))) for member in members)
         yield from (("approvals", as_json(asdict(answer))) for answer in answers)
+
+    def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
+        with self._store.lock:
+            emails = {user.email for user in self._store.users.values() if user.id == user_id}
+            return sorted(
+                id
+                for id, state in self._store.tenants.items()
+                if user_id in state.memberships
+                or any(batch.actor_id == user_id for batch in state.batches.values())
+                or any(invitation.email in emails for invitation in state.invitations.values())
+            )
 
     def erase_tenant(self, tenant_id: UUID) -> None:
         with self._store.lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -67,6 +68,25 @@ def test_a_person_who_was_erased_is_told_by_their_id(api: Api) -> None:
     api.container.erase_person("ada@example.org", OPERATOR)
     (erased,) = told(api, "PERSON_ERASED")
     assert (erased["subject_id"], erased["actor"]) == (user_id, "operator")
+
+
+def test_who_is_touched_by_an_erasure_is_told_before_it(api: Api, superuser: psycopg.Connection[Any]) -> None:
+    """Also a tenant that the person left, and one that they never joined."""
+    services = api.container
+    left, asked, strange = (new_tenant(services, api.client, name) for name in ("Left", "Asked", "Strange"))
+    made = left.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
+    Browser(api.client.application).send(made["url"].removeprefix(ORIGIN), {"name": "Ada", "password": PASSWORD})
+    user_id = next(m["user_id"] for m in left.get("/members")["items"] if m["email"] == "ada@example.org")
+    assert left.call("DELETE", f"/members/{user_id}").status_code == 204
+    asked.post("/invitations", {"email": "ada@example.org", "role": "viewer"}, 201)
+    list(services.export_person("ada@example.org", OPERATOR))
+    superuser.execute("ALTER FUNCTION erase_person RENAME TO erase_nobody")
+    with pytest.raises(Exception, match="erase_person"):
+        services.erase_person("ada@example.org", OPERATOR)
+    for tenant in (left, asked):
+        whats = [(e["type"], e["subject_id"]) for e in told(tenant, "EXPORTED", "PERSON_ERASED")]
+        assert whats == [("EXPORTED", user_id), ("PERSON_ERASED", user_id)]
+    assert told(strange, "EXPORTED", "PERSON_ERASED") == []
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -50,6 +50,7 @@ FUNCTIONS = {
         "sweep_sessions",
         "take_oauth_state",
         "tenant_of_connection",
+        "tenants_that_know",
     },
 }
 

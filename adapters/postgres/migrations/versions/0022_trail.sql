@@ -42,6 +42,16 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*) FROM forgotten
 $$;
 
+-- Where there is anything of the person's, also since they left, or were asked and never came.
+CREATE FUNCTION tenants_that_know(person uuid) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT unnest(tenants_of_person(person))
+    UNION SELECT i.tenant_id FROM invitations i JOIN users u ON u.email = i.email WHERE u.id = person
+    ORDER BY 1
+$$;
+REVOKE ALL ON FUNCTION tenants_that_know FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenants_that_know TO sortation_system;
+
 -- The names by which something in the tenant tells the person and nobody else: neither one that another has, who is or
 -- was there, nor what the log calls programs.
 CREATE FUNCTION names_in(of_tenant uuid, person uuid) RETURNS text[]
