@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -13,10 +15,11 @@ from core.domain.connections import ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Stream
 from core.domain.permissions import Role
-from core.domain.tenants import Membership, TenantSettings, User
-from core.errors import NotFound
+from core.domain.tenants import Actor, Membership, TenantSettings, User
+from core.errors import Conflict, NotFound
+from core.usecases import retention
 from core.usecases.retention import expire_records, forget_callers
-from ports.storage import RecordFilter
+from ports.storage import RecordFilter, Transaction, UnitOfWork
 from tests.contract.storage import (
     START,
     Storage,
@@ -32,9 +35,9 @@ from tests.contract.storage import (
 OLD, DAY_OF_LAW, NEW = date(2024, 6, 1), date(2025, 6, 1), date(2026, 1, 3)
 
 
-def expire(storage: Storage, at: datetime = datetime(2026, 6, 1, 23, tzinfo=UTC)) -> int:
+def expire(storage: Storage, at: datetime = datetime(2026, 6, 1, 23, tzinfo=UTC), uow: UnitOfWork | None = None) -> int:
     return expire_records(
-        refit_delay=0.0, system=storage.system, uow=storage.uow, clock=FixedClock(at), ids=storage.ids
+        refit_delay=0.0, system=storage.system, uow=uow or storage.uow, clock=FixedClock(at), ids=storage.ids
     )
 
 
@@ -92,6 +95,58 @@ def test_a_tenants_records_go_after_its_days_and_nobody_elses(storage: Storage) 
         assert tx.jobs.waiting(Stream.REFIT), "what was learned from them goes, too"
     with storage.reading(for_ever) as tx:
         assert tx.records.count(RecordFilter()) == 4
+
+
+def test_an_owner_who_changes_their_mind_is_heard_while_records_go(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = storage.tenant(settings=TenantSettings(record_retention_days=365))
+    storage.store(actor, [a_draft(str(n), occurred_at=OLD) for n in range(3)])
+    monkeypatch.setattr(retention, "RECORDS_AT_ONCE", 1)
+
+    def change(tx: Transaction) -> None:
+        tenant = tx.tenants.get()
+        tx.tenants.update(replace(tenant, settings=TenantSettings()))
+
+    assert expire(storage, uow=Interrupting(storage, {actor.tenant_id: change})) == 1
+    with storage.reading(actor) as tx:
+        assert tx.records.count(RecordFilter()) == 2
+
+
+def test_what_fails_for_one_tenant_keeps_no_other_from_its_turn(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (storage.tenant(settings=TenantSettings(record_retention_days=365)) for _ in range(2))
+    for actor in (first, second):
+        storage.store(actor, [a_draft(str(n), occurred_at=OLD) for n in range(2)])
+    monkeypatch.setattr(retention, "RECORDS_AT_ONCE", 1)
+
+    def fail(tx: Transaction) -> None:
+        raise Conflict("something is wrong with this tenant")
+
+    with pytest.raises(Conflict, match="something is wrong"):
+        expire(storage, uow=Interrupting(storage, {min(first.tenant_id, second.tenant_id): fail}))
+    counts = []
+    for actor in (first, second):
+        with storage.reading(actor) as tx:
+            counts.append(tx.records.count(RecordFilter()))
+    assert sorted(counts) == [0, 1]
+
+
+class Interrupting:
+    """A unit of work that does something after the tenant's first transaction, in one of its own."""
+
+    def __init__(self, storage: Storage, does: Mapping[UUID, Callable[[Transaction], None]]) -> None:
+        self._storage = storage
+        self._does = dict(does)
+
+    @contextmanager
+    def begin(self, actor: Actor) -> Iterator[Transaction]:
+        with self._storage.uow.begin(actor) as tx:
+            yield tx
+        if (does := self._does.pop(actor.tenant_id, None)) is not None:
+            with self._storage.writing(actor) as tx:
+                does(tx)
 
 
 def test_answers_of_the_llm_go_with_the_records_that_they_quote(storage: Storage) -> None:
