@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,6 +15,10 @@ class PrivacyStorage(Protocol):
 
     def person_rows(self, user_id: UUID) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The same of everything that names the person."""
+        ...
+
+    def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
+        """Those that have anything of the person's, by rising id; also where they left, or never came."""
         ...
 
     def erase_tenant(self, tenant_id: UUID) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 from adapters.memory.state import MemoryStore, as_json
+from core.domain.names import is_reserved
 
 _ERASED = "erased person"
 
@@ -42,6 +43,17 @@ class MemoryPrivacy:
         yield from (("memberships", as_json(asdict(member))) for member in members)
         yield from (("approvals", as_json(asdict(answer))) for answer in answers)
 
+    def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
+        with self._store.lock:
+            emails = {user.email for user in self._store.users.values() if user.id == user_id}
+            return sorted(
+                id
+                for id, state in self._store.tenants.items()
+                if user_id in state.memberships
+                or any(batch.actor_id == user_id for batch in state.batches.values())
+                or any(invitation.email in emails for invitation in state.invitations.values())
+            )
+
     def erase_tenant(self, tenant_id: UUID) -> None:
         with self._store.lock:
             self._store.tenants.pop(tenant_id, None)
@@ -59,7 +71,8 @@ class MemoryPrivacy:
                     trace = _without(names, record.record.reasoning_trace)
                     state.records[id] = replace(record, record=replace(record.record, reasoning_trace=trace))
                 for id, batch in state.batches.items():
-                    if batch.actor_id == user_id:
+                    by_name = batch.actor_id is None and batch.actor in names and not is_reserved(batch.actor)
+                    if batch.actor_id == user_id or by_name:
                         state.batches[id] = replace(batch, actor=_ERASED, address=None, user_agent=None)
             del self._store.users[user.email]
             erased = replace(user, email=f"erased-{user_id}@invalid", name="")

@@ -21,6 +21,7 @@ from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
 from ports.system import StreamStats
 
 DAY = 86_400.0
+_NOBODY = ("sortation", "webhook", "somebody")
 
 
 class MemorySystem:
@@ -188,11 +189,15 @@ class MemorySystem:
                 for tenant in state.tenants.values()
                 if (days := tenant.settings.log_retention_days) is not None
                 for id, batch in state.batches.items()
-                if batch.last_seq is not None and (batch.actor_id is not None or batch.user_agent is not None)
+                if batch.last_seq is not None
+                if batch.actor_id is not None or batch.user_agent is not None or batch.actor not in _NOBODY
                 if not batch.erased and _before(batch.created_at, self._store.clock.now(), days * DAY)
             ][:limit]
             for state, id, batch in told:
-                by_program = batch.actor_id is None or batch.actor_id in state.api_keys
+                by_program = batch.actor_id in state.api_keys or (
+                    batch.actor_id is None
+                    and not any(batch.actor in (user.name, user.email) for user in self._store.users.values())
+                )
                 state.batches[id] = replace(
                     batch,
                     actor=batch.actor if by_program else "somebody",

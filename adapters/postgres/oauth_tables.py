@@ -29,6 +29,8 @@ oauth_states = Table(
     a_text("redirect_uri"),
     a_text("started_by"),
     a_time("expires_at"),
+    a_uuid("user_id", null=True),
+    a_uuid("api_key_id", null=True),
     of_tenant(),
     reference("connections", "connection_id", cascade=True),
     UniqueConstraint("state_hash"),

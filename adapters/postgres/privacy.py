@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ _LOG = frozenset({"events", "event_batches"})
 
 
 _NAMED = text("SELECT kind, told FROM rows_that_name(:person) ORDER BY kind")
+_KNOW = text("SELECT tenants_that_know(:person)")
 
 
 class PostgresPrivacy:
@@ -58,6 +59,10 @@ class PostgresPrivacy:
             yield from _rows(connection, event_batches, event_batches.c.actor_id == user_id)
             for row in connection.execute(_NAMED, {"person": user_id}):
                 yield row.kind, row.told
+
+    def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
+        with passing_faults(), self._system.connect() as connection:
+            return list(connection.execute(_KNOW, {"person": user_id}).scalars())
 
     def erase_tenant(self, tenant_id: UUID) -> None:
         for _ in range(_ROUNDS):

@@ -1,8 +1,12 @@
 """The sealer: gives events their place after their commit, and chains digests, so that tampering shows.
 
-A batch's digest is the SHA-256 of the one before it, of its head (who acted, when and from where) and of its contents
-(the digests of its events, one after the other). Whoever changes, removes or inserts an event has to make every later
-digest anew, and then the last one differs from what somebody noted down elsewhere.
+A batch's digest is the SHA-256 of the one before it, of its head and of its contents (the digests of its events, one
+after the other). Whoever changes, removes or inserts an event has to make every later digest anew, and then the last
+one differs from what somebody noted down elsewhere.
+
+The head is three digests: of what no erasure takes, of the actor's name, and of from where they acted. What the last
+two were made of may be missing from an erased batch; what stands there instead is what erasing writes, and nothing
+else.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from sqlalchemy import Connection, func, select, text
 
 from adapters.postgres.work_tables import event_batches
 from core.domain.events import Verification
+from core.domain.names import ERASED, FORGOTTEN, is_reserved
 
 SEAL_AT_ONCE = 500
 _VERIFY_AT_ONCE = 1_000
@@ -24,7 +29,14 @@ _SEAL_LOCK = 0x5074_1072
 _DIGEST_BYTES = 32
 
 # JSON keeps values apart, and numbers and instants have one form whatever the session's settings.
-_HEAD = """sha256(convert_to(jsonb_build_array(
+_LASTS = """sha256(convert_to(jsonb_build_array(
+    b.id, extract(epoch FROM b.created_at), b.size, b.actor_id, b.source_agent, b.request_id)::text, 'UTF8'))"""
+_ACTOR = """sha256(convert_to(jsonb_build_array(b.id, encode(substr(b.salt, 1, 16), 'hex'), b.actor)::text, 'UTF8'))"""
+_WHERE = """sha256(convert_to(jsonb_build_array(
+    b.id, encode(substr(b.salt, 17), 'hex'), b.address, b.user_agent)::text, 'UTF8'))"""
+_HEAD = f"{_LASTS} || {_ACTOR} || {_WHERE}"
+# As heads were made before they were parts: none of it can be told from the rest.
+_WHOLE = """sha256(convert_to(jsonb_build_array(
     b.id, extract(epoch FROM b.created_at), b.size, b.actor, b.actor_id, b.source_agent, b.request_id, b.address,
     b.user_agent)::text, 'UTF8'))"""
 _CONTENTS = """coalesce((
@@ -40,7 +52,9 @@ _MADE = text(f"""
     SELECT {_HEAD} AS head, {_CONTENTS} AS contents FROM event_batches b WHERE b.tenant_id = :tenant AND b.id = :batch
 """)  # noqa: S608 - of constants
 _PAGE = text(f"""
-    SELECT b.id, b.last_seq, b.size, b.digest, b.head, b.contents, b.erased, {_HEAD} AS made_head,
+    SELECT b.id, b.last_seq, b.size, b.digest, b.head, b.contents, b.erased, b.actor,
+        coalesce(b.address, b.user_agent) IS NULL AS nowhere,
+        CASE WHEN length(b.head) = {_DIGEST_BYTES} THEN {_WHOLE} ELSE {_HEAD} END AS made_head,
         {_CONTENTS} AS made_contents, CASE WHEN b.head IS NULL THEN {_FORMERLY} END AS formerly
     FROM event_batches b WHERE b.tenant_id = :tenant AND b.last_seq > :after ORDER BY b.last_seq LIMIT :limit
 """)  # noqa: S608 - of constants
@@ -103,14 +117,29 @@ def _fault(batch: Any, seq: int, digest: bytes) -> str | None:
         return None if made == batch.digest else f"{place}: changed since, or what was before"
     if _chained(digest, batch.head, batch.contents) != batch.digest:
         return f"{place}: the digest does not follow from the one before"
-    if bytes(batch.made_head) != batch.head and not batch.erased:
+    if not _head_holds(batch):
         return f"{place}: who acted, when or from where was changed"
     kept, made_contents = bytes(batch.contents), bytes(batch.made_contents)
+    if len(kept) != batch.size * _DIGEST_BYTES:
+        return f"{place}: how many they are was changed"
     if made_contents != kept:
         pairs = range(0, max(len(kept), len(made_contents)), _DIGEST_BYTES)
         wrong = next(n for n in pairs if kept[n : n + _DIGEST_BYTES] != made_contents[n : n + _DIGEST_BYTES])
         return f"event {first + wrong // _DIGEST_BYTES}: changed or removed"
     return None
+
+
+def _head_holds(batch: Any) -> bool:
+    """Whether who acted, when and from where is as it was sealed, but for what erasing took."""
+    kept, made = bytes(batch.head), bytes(batch.made_head)
+    if kept == made:
+        return not batch.erased or batch.nowhere
+    if not batch.erased or not batch.nowhere:
+        return False
+    if len(kept) == _DIGEST_BYTES:  # only what stands there can be looked at
+        return is_reserved(batch.actor)
+    lasts, actor = slice(_DIGEST_BYTES), slice(_DIGEST_BYTES, 2 * _DIGEST_BYTES)
+    return kept[lasts] == made[lasts] and (batch.actor in (ERASED, FORGOTTEN) or kept[actor] == made[actor])
 
 
 def _end(connection: Connection, tenant_id: UUID) -> tuple[int, bytes]:

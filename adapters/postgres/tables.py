@@ -349,5 +349,12 @@ SYSTEM_MAY_READ = (
     "connector_counts",
     "plugin_inventories",
 )
-SYSTEM_MAY_CHANGE = ("jobs", "event_batches", "local_accounts", "identities", "sessions")
+SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions")
+SEALING_WRITES = ("last_seq", "digest", "head", "contents")
+"""What the system changes of an event batch."""
+TELLING_WRITES = (
+    *("tenant_id", "id", "size", "actor", "source_agent", "request_id", "actor_id", "address", "user_agent"),
+    "created_at",
+)
+"""What the app writes of one."""
 SYSTEM_MAY_ADD = ("local_accounts", "identities", "sessions")

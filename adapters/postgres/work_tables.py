@@ -59,6 +59,12 @@ event_batches = Table(
     Column("head", LargeBinary, nullable=True),
     Column("contents", LargeBinary, nullable=True),
     Column("erased", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "salt",
+        LargeBinary,
+        nullable=True,
+        server_default=text("(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))"),
+    ),
     of_tenant(),
     Index("event_batches_sealed", "tenant_id", "last_seq", unique=True),
     Index("event_batches_of_actor", "actor_id", postgresql_where=text("actor_id IS NOT NULL")),
@@ -67,7 +73,10 @@ event_batches = Table(
         "event_batches_of_somebody",
         "tenant_id",
         "created_at",
-        postgresql_where=text("head IS NOT NULL AND NOT erased AND (actor_id IS NOT NULL OR user_agent IS NOT NULL)"),
+        postgresql_where=text(
+            "head IS NOT NULL AND NOT erased AND (actor_id IS NOT NULL OR user_agent IS NOT NULL"
+            " OR actor NOT IN ('sortation', 'webhook', 'somebody'))"
+        ),
     ),
 )
 

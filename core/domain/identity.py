@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from core.domain.names import is_reserved
 from core.domain.permissions import Role
 from core.domain.tenants import one_line
 from core.errors import Invalid
@@ -98,11 +99,12 @@ def claims_from(provider: IdentityProvider, token: Mapping[str, Any]) -> Claims:
         raise Invalid("the token names nobody")
     email = token.get("email")
     email = email.strip().lower() if isinstance(email, str) and token.get("email_verified") in (True, "true") else ""
+    name = one_line(next((n for n in map(token.get, ("name", "preferred_username")) if isinstance(n, str)), ""))
     return Claims(
         issuer=provider.issuer,
         subject=subject,
         email=email if provider.speaks_for(email) else "",
-        name=one_line(next((n for n in map(token.get, ("name", "preferred_username")) if isinstance(n, str)), "")),
+        name="" if is_reserved(name) else name,  # then they are told by their address
         groups=_texts(_at(token, provider.groups_claim)),
     )
 

@@ -75,6 +75,9 @@ class SignIn:
     redirect_uri: str
     started_by: str
     expires_at: datetime
+    user_id: UUID | None = None
+    api_key_id: UUID | None = None
+    """Whose `started_by` is the name: a person's, or an API key's."""
 
 
 def oauth_client(auth: Auth, config: Mapping[str, Any]) -> OAuthClient:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
+from core.domain.names import check_name
 from core.domain.people import (
     INVITATION_TIME,
     Invitation,
@@ -161,7 +162,9 @@ def accept_invitation(
         raise Forbidden(_HERE_ALREADY)
     else:
         hashed = hash_new(password, email, name, hasher)
-    user = people.user_of_email(email) or User(id=ids.new(), email=email, name=check_person_name(name), created_at=now)
+    user = people.user_of_email(email) or User(
+        id=ids.new(), email=email, name=check_name(check_person_name(name)), created_at=now
+    )
     joined = join(invitation, user, caller, uow=uow, clock=clock)
     if hashed and joined.id != user.id:  # somebody else came in with that address at the same time
         raise Forbidden(_HERE_ALREADY)

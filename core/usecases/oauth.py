@@ -55,6 +55,8 @@ def start_sign_in(
             redirect_uri=public_url + CALLBACK,
             started_by=actor.name,
             expires_at=clock.now() + SIGN_IN_TIME,
+            user_id=actor.user_id,
+            api_key_id=actor.api_key_id,
         )
         tx.oauth.begin(sign_in)
         tx.commit()
@@ -89,7 +91,12 @@ def finish_sign_in(
     if error is not None or not code:
         raise Conflict("the source did not let you sign in, or you did not agree: start it again")
     tenant_id, connection_id = sign_in.tenant_id, sign_in.connection_id
-    actor = replace(worker_actor(tenant_id, request_id=request_id), name=sign_in.started_by)
+    actor = replace(
+        worker_actor(tenant_id, request_id=request_id),
+        name=sign_in.started_by,
+        user_id=sign_in.user_id,
+        api_key_id=sign_in.api_key_id,
+    )
     with uow.begin(actor) as tx:
         begun = tx.connections.get(connection_id)
         client, manifest = _client(begun, host, secrets)

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.people import Belonging
 from core.domain.permissions import Role
 from core.domain.tenants import User, worker_actor
 from core.errors import Conflict, NotFound
@@ -31,10 +30,10 @@ def export_tenant(
 def export_person(
     email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(kind, row) of everything that names the person; their tenants are told first. Raises `NotFound`."""
+    """(kind, row) of everything that names the person; the tenants that it is of are told first. Raises `NotFound`."""
     user = _person(email, people)
     told = NewEvent(type=EventType.EXPORTED, subject_id=user.id, payload={"what": "person"})
-    _tell(told, people.belongings(user.id), caller, uow)
+    _tell(told, privacy.tenants_of_person(user.id), caller, uow)
     return privacy.person_rows(user.id)
 
 
@@ -50,21 +49,21 @@ def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: Privac
 def erase_person(
     email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage
 ) -> None:
-    """Erases what proves and names the person, in all tenants, which are told by their id. Raises `NotFound`, or
-    `Conflict` for the only owner of one."""
+    """Erases what proves and names the person, in all tenants, which are told by their id first: also those that the
+    person left. Raises `NotFound`, or `Conflict` for the only owner of one."""
     user = _person(email, people)
-    belongings = people.belongings(user.id)
-    for one in belongings:
+    for one in people.belongings(user.id):
         with uow.begin(worker_actor(one.tenant_id)) as tx:
             if one.role is Role.OWNER and tx.members.owners() == 1:
                 raise Conflict(f"they are the only owner of {one.tenant_name}: make another one, or erase the tenant")
+    told = NewEvent(type=EventType.PERSON_ERASED, subject_id=user.id)
+    _tell(told, privacy.tenants_of_person(user.id), caller, uow)
     privacy.erase_person(user.id)
-    _tell(NewEvent(type=EventType.PERSON_ERASED, subject_id=user.id), belongings, caller, uow)
 
 
-def _tell(event: NewEvent, belongings: Iterable[Belonging], caller: Caller, uow: UnitOfWork) -> None:
-    for one in belongings:
-        with uow.begin(operator(one.tenant_id, caller)) as tx:
+def _tell(event: NewEvent, tenants: Iterable[UUID], caller: Caller, uow: UnitOfWork) -> None:
+    for tenant_id in tenants:
+        with uow.begin(operator(tenant_id, caller)) as tx:
             tx.events.append([event])
             tx.commit()
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.tenants import Tenant, worker_actor
+from core.errors import NotFound
 from core.usecases.shared.teaching import queue_refit
 from ports.clock import Clock, Ids
 from ports.storage import UnitOfWork
@@ -20,11 +21,20 @@ _TENANTS_AT_ONCE = 500
 
 def expire_records(*, refit_delay: float, system: SystemStorage, uow: UnitOfWork, clock: Clock, ids: Ids) -> int:
     """Removes the records that are older than their tenants keep them, some in a transaction, and tells how many by an
-    event each; what was learned from them goes with the next refit. Returns how many."""
-    gone = 0
+    event each; what was learned from them goes with the next refit. Returns how many. What fails for one tenant is
+    raised when all others had their turn."""
+    gone, failures = 0, list[Exception]()
     for tenant in _tenants(system):
         if tenant.settings.record_retention_days is not None:
-            gone += _expire(tenant, tenant.settings.record_retention_days, refit_delay, uow, clock, ids)
+            try:
+                for removed in _expire(tenant.id, refit_delay, uow, clock, ids):
+                    gone += removed
+            except NotFound:
+                continue  # it was erased meanwhile
+            except Exception as failure:  # whatever it is, the others' records go
+                failures.append(failure)
+    if failures:
+        raise failures[0]
     return gone
 
 
@@ -37,21 +47,28 @@ def forget_callers(*, system: SystemStorage) -> int:
     return forgotten
 
 
-def _expire(tenant: Tenant, days: int, refit_delay: float, uow: UnitOfWork, clock: Clock, ids: Ids) -> int:
-    now, actor = clock.now(), worker_actor(tenant.id)
-    before = now.astimezone(tenant.zone).date() - timedelta(days=days)
-    gone, after = 0, None
+def _expire(tenant_id: UUID, refit_delay: float, uow: UnitOfWork, clock: Clock, ids: Ids) -> Iterator[int]:
+    """How many went, by transaction. Each asks how long the tenant keeps records, since its owners may change their
+    minds while it lasts."""
+    actor, after = worker_actor(tenant_id), None
     while True:
+        now = clock.now()
         with uow.begin(actor) as tx:
+            tenant = tx.tenants.get()
+            days = tenant.settings.record_retention_days
+            if days is None:
+                return
+            before = now.astimezone(tenant.zone).date() - timedelta(days=days)
             removed = tx.records.expire(before, after=after, limit=RECORDS_AT_ONCE)
             if not removed:
-                return gone
+                return
             told = {"records": len(removed), "before": before.isoformat()}
             tx.events.append([NewEvent(type=EventType.RECORDS_EXPIRED, payload=told)])
             tx.llm_answers.forget(now - timedelta(days=days))  # they quote what they were asked about
             queue_refit(tx, actor, ids, refit_delay)
             tx.commit()
-        gone, after = gone + len(removed), removed[-1]
+        yield len(removed)
+        after = removed[-1]
 
 
 def _tenants(system: SystemStorage) -> Iterator[Tenant]:

@@ -15,8 +15,11 @@ from ports.storage import UnitOfWork
 
 MOST_MINUTES = 480
 MOST_REASON = 200
-OUTLASTS = frozenset({Permission.KEYS_WRITE, Permission.MEMBERS_WRITE})
-"""By which whoever has it for some minutes could stay for good."""
+OUTLASTS = frozenset(
+    {Permission.KEYS_WRITE, Permission.MEMBERS_WRITE, Permission.CONNECTIONS_WRITE, Permission.TENANT_WRITE}
+)
+"""By which whoever has it for some minutes could stay for good, or have their say for good: a connection brings records
+in with a secret of its own, and settings decide what is kept and who decides."""
 
 
 def enter_as_operator(
@@ -30,7 +33,7 @@ def enter_as_operator(
     clock: Clock,
     ids: Ids,
 ) -> IssuedKey:
-    """A key with what that role may, but for keys and members, that ends by itself. The tenant sees it among its keys,
+    """A key with what that role may, but for what outlasts it, that ends by itself. The tenant sees it among its keys,
     may revoke it, and reads in its log that the operator came in, why, and what they did. Raises `Invalid` or
     `NotFound`."""
     reason = " ".join(reason.split())

@@ -74,7 +74,7 @@ def erase(
 def enter(
     tenant: Annotated[UUID, typer.Argument(metavar="ID")],
     reason: Annotated[str, typer.Option("--reason", help="Why: the tenant reads it.")],
-    role: Annotated[Role, typer.Option("--role", help="What you may do, but for keys and members.")] = Role.VIEWER,
+    role: Annotated[Role, typer.Option("--role", help="What you may do, but for what would outlast it.")] = Role.VIEWER,
     minutes: Annotated[int, typer.Option("--minutes", help=f"For how long, at most {MOST_MINUTES}.")] = 15,
 ) -> None:
     """Print an API key of a tenant, to help there. The tenant sees it, may revoke it, and reads what was done by it."""

@@ -76,13 +76,13 @@ def _tend(container: Container, stop: Event) -> None:
 
 def _expire(container: Container, stop: Event) -> None:
     while not stop.is_set():
-        try:
-            records, callers = container.expire_records(), container.forget_callers()
-            log.info("expired", records=records, callers=callers)
-        except Transient as error:
-            log.warning("retention waits", error=str(error))
-        except Exception:
-            log.exception("what was to go could not be removed")
+        for what, expire in (("callers", container.forget_callers), ("records", container.expire_records)):
+            try:
+                log.info("expired", **{what: expire()})
+            except Transient as error:
+                log.warning("retention waits", error=str(error))
+            except Exception:
+                log.exception("what was to go could not be removed")
         stop.wait(EXPIRE_SECONDS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -12,10 +14,12 @@ from adapters.memory.clock import FixedClock
 from core.domain.connections import ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Stream
-from core.domain.tenants import TenantSettings
-from core.errors import NotFound
+from core.domain.permissions import Role
+from core.domain.tenants import Actor, Membership, TenantSettings, User
+from core.errors import Conflict, NotFound
+from core.usecases import retention
 from core.usecases.retention import expire_records, forget_callers
-from ports.storage import RecordFilter
+from ports.storage import RecordFilter, Transaction, UnitOfWork
 from tests.contract.storage import (
     START,
     Storage,
@@ -31,9 +35,9 @@ from tests.contract.storage import (
 OLD, DAY_OF_LAW, NEW = date(2024, 6, 1), date(2025, 6, 1), date(2026, 1, 3)
 
 
-def expire(storage: Storage, at: datetime = datetime(2026, 6, 1, 23, tzinfo=UTC)) -> int:
+def expire(storage: Storage, at: datetime = datetime(2026, 6, 1, 23, tzinfo=UTC), uow: UnitOfWork | None = None) -> int:
     return expire_records(
-        refit_delay=0.0, system=storage.system, uow=storage.uow, clock=FixedClock(at), ids=storage.ids
+        refit_delay=0.0, system=storage.system, uow=uow or storage.uow, clock=FixedClock(at), ids=storage.ids
     )
 
 
@@ -93,6 +97,58 @@ def test_a_tenants_records_go_after_its_days_and_nobody_elses(storage: Storage) 
         assert tx.records.count(RecordFilter()) == 4
 
 
+def test_an_owner_who_changes_their_mind_is_heard_while_records_go(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = storage.tenant(settings=TenantSettings(record_retention_days=365))
+    storage.store(actor, [a_draft(str(n), occurred_at=OLD) for n in range(3)])
+    monkeypatch.setattr(retention, "RECORDS_AT_ONCE", 1)
+
+    def change(tx: Transaction) -> None:
+        tenant = tx.tenants.get()
+        tx.tenants.update(replace(tenant, settings=TenantSettings()))
+
+    assert expire(storage, uow=Interrupting(storage, {actor.tenant_id: change})) == 1
+    with storage.reading(actor) as tx:
+        assert tx.records.count(RecordFilter()) == 2
+
+
+def test_what_fails_for_one_tenant_keeps_no_other_from_its_turn(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (storage.tenant(settings=TenantSettings(record_retention_days=365)) for _ in range(2))
+    for actor in (first, second):
+        storage.store(actor, [a_draft(str(n), occurred_at=OLD) for n in range(2)])
+    monkeypatch.setattr(retention, "RECORDS_AT_ONCE", 1)
+
+    def fail(tx: Transaction) -> None:
+        raise Conflict("something is wrong with this tenant")
+
+    with pytest.raises(Conflict, match="something is wrong"):
+        expire(storage, uow=Interrupting(storage, {min(first.tenant_id, second.tenant_id): fail}))
+    counts = []
+    for actor in (first, second):
+        with storage.reading(actor) as tx:
+            counts.append(tx.records.count(RecordFilter()))
+    assert sorted(counts) == [0, 1]
+
+
+class Interrupting:
+    """A unit of work that does something after the tenant's first transaction, in one of its own."""
+
+    def __init__(self, storage: Storage, does: Mapping[UUID, Callable[[Transaction], None]]) -> None:
+        self._storage = storage
+        self._does = dict(does)
+
+    @contextmanager
+    def begin(self, actor: Actor) -> Iterator[Transaction]:
+        with self._storage.uow.begin(actor) as tx:
+            yield tx
+        if (does := self._does.pop(actor.tenant_id, None)) is not None:
+            with self._storage.writing(actor) as tx:
+                does(tx)
+
+
 def test_answers_of_the_llm_go_with_the_records_that_they_quote(storage: Storage) -> None:
     actor = storage.tenant(settings=TenantSettings(record_retention_days=1))
     storage.record(actor)
@@ -119,6 +175,27 @@ def test_payloads_go_after_the_shorter_of_the_tenants_time_and_the_operators(sto
     with storage.reading(short) as tx, pytest.raises(NotFound, match="dropped"):
         tx.imports.open(imports[short.tenant_id])
     assert storage.system.sweep(payload_seconds=60, **keep) == 2
+
+
+def test_who_was_told_by_name_alone_is_forgotten_and_erased(storage: Storage) -> None:
+    """As events of finished sign-ins at sources formerly told it."""
+    forgetful = storage.tenant(settings=TenantSettings(log_retention_days=-1))
+    patient = storage.tenant()
+    for actor in (forgetful, patient):
+        ada = User(id=storage.ids.new(), email="ada@example.org", name="Ada", created_at=START)
+        with storage.writing(replace(actor, name="Ada")) as tx:
+            ada = tx.members.add(ada, Membership(tenant_id=actor.tenant_id, user_id=ada.id, role=Role.ADMIN))
+            tx.events.append([NewEvent(type=EventType.CONNECTION_CHANGED)])
+        with storage.writing(replace(actor, name="operator")) as tx:
+            tx.events.append([NewEvent(type=EventType.EXPORTED)])
+    storage.system.seal()
+    assert forget_callers(system=storage.system) == 2
+    assert [e.actor for e in storage.events(forgetful)] == ["somebody", "operator"]
+    assert [e.actor for e in storage.events(patient)] == ["Ada", "operator"]
+    storage.privacy.erase_person(ada.id)
+    assert [e.actor for e in storage.events(patient)] == ["erased person", "operator"]
+    for actor in (forgetful, patient):
+        assert storage.system.verify_events(actor.tenant_id).fault is None
 
 
 def test_who_acted_is_forgotten_and_the_chain_stays_whole(storage: Storage) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -71,6 +72,25 @@ def test_a_person_who_was_erased_is_told_by_their_id(api: Api) -> None:
     assert (erased["subject_id"], erased["actor"]) == (user_id, "operator")
 
 
+def test_who_is_touched_by_an_erasure_is_told_before_it(api: Api, superuser: psycopg.Connection[Any]) -> None:
+    """Also a tenant that the person left, and one that they never joined."""
+    services = api.container
+    left, asked, strange = (new_tenant(services, api.client, name) for name in ("Left", "Asked", "Strange"))
+    made = left.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
+    Browser(api.client.application).send(made["url"].removeprefix(ORIGIN), {"name": "Ada", "password": PASSWORD})
+    user_id = next(m["user_id"] for m in left.get("/members")["items"] if m["email"] == "ada@example.org")
+    assert left.call("DELETE", f"/members/{user_id}").status_code == 204
+    asked.post("/invitations", {"email": "ada@example.org", "role": "viewer"}, 201)
+    list(services.export_person("ada@example.org", OPERATOR))
+    superuser.execute("ALTER FUNCTION erase_person RENAME TO erase_nobody")
+    with pytest.raises(Exception, match="erase_person"):
+        services.erase_person("ada@example.org", OPERATOR)
+    for tenant in (left, asked):
+        whats = [(e["type"], e["subject_id"]) for e in told(tenant, "EXPORTED", "PERSON_ERASED")]
+        assert whats == [("EXPORTED", user_id), ("PERSON_ERASED", user_id)]
+    assert told(strange, "EXPORTED", "PERSON_ERASED") == []
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_the_operator_enters_for_minutes_seen_and_revocable(api: Api, role: Role) -> None:
     api.upload()
@@ -80,9 +100,12 @@ def test_the_operator_enters_for_minutes_seen_and_revocable(api: Api, role: Role
     inside = Api(client=api.client, container=api.container, tenant_id=api.tenant_id, key=issued.secret)
     me = inside.get("/me")
     assert me["name"] == "operator"
-    assert not {"keys:write", "members:write"} & set(me["scopes"]), "nothing by which to stay"
+    stays = {"keys:write", "members:write", "connections:write", "tenant:write"}
+    assert not stays & set(me["scopes"]), "nothing by which to stay"
     assert inside.call("POST", "/api-keys", {"name": "x", "scopes": ["records:read"]}).status_code == 403
-    assert inside.call("PATCH", "/tenant", {"name": "Mine"}).status_code == (200 if role is Role.OWNER else 403)
+    assert inside.call("PATCH", "/tenant", {"name": "Mine"}).status_code == 403
+    mine = {"connector": "webhook", "name": "Mine", "config": {"webhook_secret": "x" * 32}}
+    assert inside.call("POST", "/connections", mine).status_code == 403
     listed = next(key for key in api.get("/api-keys")["items"] if key["id"] == str(issued.key.id))
     assert (listed["name"], listed["operators"]) == ("operator: Ticket 4711: imports fail", True)
     assert listed["expires_at"] is not None

@@ -10,7 +10,9 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
 
+from adapters.embedded.postgres import DatabaseUrls
 from core.domain.events import EventType, NewEvent, Verification
 from core.domain.tenants import Actor
 from tests.contract.storage import Storage
@@ -85,6 +87,33 @@ TAMPERING: dict[str, tuple[str, str]] = {
         "UPDATE event_batches SET erased = true, head = sha256('x') WHERE last_seq = 8",
         "events 7 to 8: the digest does not",
     ),
+    "how many they are": (
+        "UPDATE event_batches SET size = size + CASE last_seq WHEN 8 THEN 1 ELSE 0 END, last_seq = last_seq + 1"
+        " WHERE last_seq > 6",
+        "events 7 to 9: who acted",
+    ),
+    "erased, and another acted": (
+        "UPDATE event_batches SET erased = true, actor = 'Bob', address = NULL, user_agent = NULL WHERE last_seq = 8",
+        "events 7 to 8: who acted",
+    ),
+    "erased, and another by id": (
+        "UPDATE event_batches SET erased = true, actor = 'somebody', actor_id = gen_random_uuid(), address = NULL,"
+        " user_agent = NULL WHERE last_seq = 8",
+        "events 7 to 8: who acted",
+    ),
+    "erased, and from elsewhere": (
+        "UPDATE event_batches SET erased = true, actor = 'somebody', address = '6.6.6.6' WHERE last_seq = 8",
+        "events 7 to 8: who acted",
+    ),
+    "erased, and from where it was not": (
+        "UPDATE event_batches SET erased = true WHERE last_seq = 8",
+        "events 7 to 8: who acted",
+    ),
+    "erased, and at another time": (
+        "UPDATE event_batches SET erased = true, actor = 'somebody', address = NULL, user_agent = NULL,"
+        " created_at = created_at - interval '300 days' WHERE last_seq = 8",
+        "events 7 to 8: who acted",
+    ),
 }
 
 
@@ -106,8 +135,74 @@ def test_an_erased_person_leaves_the_chain_whole(
     storage: Storage, actor: Actor, superuser: psycopg.Connection[Any]
 ) -> None:
     before = verified(storage, actor)
-    superuser.execute("UPDATE event_batches SET actor = 'erased', address = NULL, user_agent = NULL, erased = true")
+    superuser.execute(
+        "UPDATE event_batches SET actor = 'erased person', address = NULL, user_agent = NULL, salt = NULL,"
+        " erased = true"
+    )
     assert verified(storage, actor) == before
+
+
+def test_what_was_erased_is_not_found_by_guessing(
+    storage: Storage, actor: Actor, superuser: psycopg.Connection[Any]
+) -> None:
+    """Two batches of the same person from the same place have no digest of these in common."""
+    heads = [bytes(row[0]) for row in superuser.execute("SELECT head FROM event_batches").fetchall()]
+    assert {len(head) for head in heads} == {96}
+    for part in (slice(32, 64), slice(64, 96)):
+        assert len({head[part] for head in heads}) == 6
+    assert superuser.execute("SELECT DISTINCT length(salt) FROM event_batches").fetchall() == [(32,)]
+
+
+@pytest.mark.parametrize("role", ["app", "system"])
+def test_who_serves_does_not_change_what_was_told(
+    storage: Storage, actor: Actor, database: DatabaseUrls, role: str
+) -> None:
+    forged = [sql.SQL("UPDATE event_batches SET {0} = {0}"), sql.SQL(ANOTHER_BATCH)]
+    fields = ("actor", "created_at", "erased", "salt"), ("last_seq", "digest", "head", "contents", "erased", "salt")
+    with psycopg.connect(getattr(database, role)) as connection:
+        connection.execute("SELECT set_config('app.tenant_id', %s, false)", [str(actor.tenant_id)])
+        connection.commit()
+        for statement, names in zip(forged, fields, strict=True):
+            for name in names:
+                with pytest.raises(InsufficientPrivilege):
+                    connection.execute(statement.format(sql.Identifier(name)))
+                connection.rollback()
+
+
+ANOTHER_BATCH = """
+    INSERT INTO event_batches (tenant_id, id, size, actor, source_agent, created_at, {0})
+    SELECT tenant_id, gen_random_uuid(), 1, 'Bob', 'b', now(), {0} FROM event_batches LIMIT 1
+"""
+
+
+def test_heads_that_were_one_digest_are_verified_too(
+    storage: Storage, actor: Actor, superuser: psycopg.Connection[Any]
+) -> None:
+    digest = b""
+    for last_seq in range(2, 13, 2):
+        row = superuser.execute(WHOLE, [last_seq]).fetchone()
+        assert row is not None
+        digest = hashlib.sha256(digest + bytes(row[0]) + bytes(row[1])).digest()
+        superuser.execute(
+            "UPDATE event_batches SET digest = %s, head = %s, salt = NULL WHERE last_seq = %s",
+            [digest, row[0], last_seq],
+        )
+    with storage.writing(actor) as tx:
+        tx.events.append([NewEvent(type=EventType.DELETED)])
+    storage.system.seal()
+    assert (verified(storage, actor).events, verified(storage, actor).fault) == (13, None)
+    erased = "UPDATE event_batches SET erased = true, actor = %s, address = NULL, user_agent = NULL WHERE last_seq = 8"
+    superuser.execute(erased, ["key Console"])
+    assert (verified(storage, actor).events, verified(storage, actor).fault) == (13, None)
+    superuser.execute(erased, ["Bob"])
+    assert (verified(storage, actor).fault or "").startswith("events 7 to 8: who acted")
+
+
+WHOLE = """
+    SELECT sha256(convert_to(jsonb_build_array(
+        b.id, extract(epoch FROM b.created_at), b.size, b.actor, b.actor_id, b.source_agent, b.request_id, b.address,
+        b.user_agent)::text, 'UTF8')), b.contents FROM event_batches b WHERE b.last_seq = %s
+"""
 
 
 def test_a_log_that_was_made_anew_is_told_by_its_last_digest(

@@ -11,12 +11,20 @@ from psycopg.errors import InsufficientPrivilege
 
 from adapters.embedded import APP_ROLE, OWNER_ROLE, SYSTEM_ROLE
 from adapters.embedded.postgres import DatabaseUrls
-from adapters.postgres.tables import GLOBAL_TABLES, SYSTEM_MAY_ADD, SYSTEM_MAY_CHANGE, SYSTEM_MAY_READ, TENANT_TABLES
+from adapters.postgres.tables import (
+    GLOBAL_TABLES,
+    SEALING_WRITES,
+    SYSTEM_MAY_ADD,
+    SYSTEM_MAY_CHANGE,
+    SYSTEM_MAY_READ,
+    TELLING_WRITES,
+    TENANT_TABLES,
+)
 
 ADDED_TO_ALONE = ("events", "event_batches")
 ALL = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 APP = {name: ALL - ({"UPDATE", "DELETE"} if name in ADDED_TO_ALONE else set()) for name in TENANT_TABLES}
-APP |= {"users": {"SELECT"}, "alembic_version": {"SELECT"}}
+APP |= {"users": {"SELECT"}, "alembic_version": {"SELECT"}, "event_batches": {"SELECT"}}
 SYSTEM = {
     name: {
         verb
@@ -42,6 +50,7 @@ FUNCTIONS = {
         "sweep_sessions",
         "take_oauth_state",
         "tenant_of_connection",
+        "tenants_that_know",
     },
 }
 
@@ -69,8 +78,14 @@ def grants(catalog: psycopg.Connection[Any], query: str) -> dict[str, dict[str, 
 def test_each_role_has_just_these_grants_on_tables(catalog: psycopg.Connection[Any]) -> None:
     query = "SELECT relname AS thing, relacl AS acl FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     assert grants(catalog, query) == {APP_ROLE: APP, SYSTEM_ROLE: SYSTEM}
-    columns = "SELECT attname AS thing, attacl AS acl FROM pg_attribute WHERE attacl IS NOT NULL AND attrelid > 16383"
-    assert grants(catalog, columns) == {}
+    columns = (
+        "SELECT attrelid::regclass || '.' || attname AS thing, attacl AS acl FROM pg_attribute"
+        " WHERE attacl IS NOT NULL AND attrelid > 16383"
+    )
+    assert grants(catalog, columns) == {
+        APP_ROLE: {f"event_batches.{name}": {"INSERT"} for name in TELLING_WRITES},
+        SYSTEM_ROLE: {f"event_batches.{name}": {"UPDATE"} for name in SEALING_WRITES},
+    }
 
 
 def test_each_role_may_call_just_these_functions(catalog: psycopg.Connection[Any]) -> None:

@@ -160,6 +160,19 @@ def test_a_person_signs_in_once_and_requests_carry_the_token(
     assert provider.asked == ["authorization_code"]
 
 
+def test_who_began_a_sign_in_is_told_by_their_id_when_it_is_finished(api: Api, provider: OAuthServer) -> None:
+    connection = connect(api, provider)
+    ada = replace(api.actor, name="Ada", user_id=api.container.ids().new(), api_key_id=None)
+    for actor in (api.actor, ada):
+        url, _ = api.container.start_sign_in(actor, UUID(connection))
+        assert api.client.get("/api/v1/oauth/callback", query_string=provider.sign_in(url)).status_code == 200
+    api.container.seal_events()
+    told = [e for e in api.get("/events?limit=500")["items"] if e["payload"] == {"changed": ["sign_in"]}]
+    assert [(e["actor"], e["actor_id"]) for e in told] == [
+        (actor.name, None if actor.id is None else str(actor.id)) for actor in (api.actor, ada)
+    ]
+
+
 def test_a_sign_in_serves_once_and_not_for_ever(
     api: Api, provider: OAuthServer, superuser: psycopg.Connection[Any]
 ) -> None:

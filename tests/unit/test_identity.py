@@ -63,6 +63,7 @@ def test_an_address_counts_only_where_the_issuer_verified_it() -> None:
     for domains in ([], ["org"], ["other.example"], ["xexample.org"]):
         assert claims_from(provider(email_domains=domains), said | {"email_verified": True}).email == ""
     assert claims_from(provider(), said | {"name": f"Ada\nBcc: x{'y' * 80}"}).name == f"Ada Bcc: x{'y' * 70}"
+    assert claims_from(provider(), said | {"name": "Operator"}).name == ""
     for nobody in ({}, {"sub": ""}, {"sub": 7}, {"sub": None}):
         with pytest.raises(Invalid):
             claims_from(provider(), nobody)
