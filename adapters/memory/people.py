@@ -76,6 +76,14 @@ class MemoryPeople:
             self._accounts[user_id] = replace(account, failures=account.failures + 1)
             return account.failures + 1
 
+    def begin_attempt(self, user_id: UUID, failures: int, locked_until: datetime | None) -> bool:
+        with self._store.lock:
+            account = self._accounts.get(user_id)
+            if account is None or account.failures != failures:
+                return False
+            self._change(user_id, failures=failures + 1, locked_until=locked_until)
+        return True
+
     def lock(self, user_id: UUID, until: datetime | None) -> None:
         self._change(user_id, locked_until=until)
 

@@ -83,6 +83,15 @@ class PostgresPeople:
         row = self._change(counted)
         return 0 if row is None else int(row["failures"])
 
+    def begin_attempt(self, user_id: UUID, failures: int, locked_until: datetime | None) -> bool:
+        c = local_accounts.c
+        begun = (
+            local_accounts.update()
+            .where(_of(user_id), c.failures == failures)
+            .values(failures=failures + 1, locked_until=locked_until)
+        )
+        return self._change(begun.returning(c.user_id)) is not None
+
     def lock(self, user_id: UUID, until: datetime | None) -> None:
         self._change(local_accounts.update().where(_of(user_id)).values(locked_until=until))
 

@@ -16,6 +16,7 @@ from core.domain.people import (
     RECOVERY_CODES,
     LocalAccount,
     hash_recovery_code,
+    lock_after,
     recovery_code,
 )
 from core.domain.tenants import User
@@ -25,12 +26,12 @@ from core.usecases.shared.signing_in import (
     Caller,
     IssuedSession,
     at_once,
-    count_wrong,
     factor_context,
     let_in,
     operator,
     prove,
     tell,
+    tell_wrong,
 )
 from ports.clock import Clock, Ids
 from ports.one_time_codes import OneTimeCodes
@@ -182,9 +183,13 @@ def _take(
     uow: UnitOfWork,
     clock: Clock,
 ) -> None:
-    """Uses the code up. Raises `CodeWrong`, which counts as a wrong password does."""
+    """Uses the code up. Raises `CodeWrong`, which counts as a wrong password does: before the code is looked at, so
+    that who tries many at once has no more tries than who tries them in turn."""
     now, typed = clock.now(), code.strip()
-    if account.second_factor is not None and not account.locked(now):
+    failures, until = account.failures + 1, lock_after(account.failures + 1, now)
+    if account.second_factor is None or account.locked(now):
+        failures, until = account.failures, None
+    elif people.begin_attempt(user.id, account.failures, until):
         step = codes.step(secrets.open(account.second_factor, factor_context(user.id)), typed, now)
         recovered = step is None and people.use_recovery(user.id, hash_recovery_code(typed))
         if recovered or (step is not None and people.use_step(user.id, step)):
@@ -193,5 +198,7 @@ def _take(
                 payload = {"left": len(account.recovery) - 1}
                 tell(EventType.RECOVERY_CODE_USED, user, people.belongings(user.id), caller, payload, uow=uow)
             return
-    count_wrong(account, caller, "second factor", people=people, uow=uow, clock=clock)
+    else:
+        until = None  # it is told of the one that came between
+    tell_wrong(account, caller, "second factor", failures, until, people=people, uow=uow)
     raise CodeWrong

@@ -116,6 +116,19 @@ def test_second_factors_that_a_former_key_sealed_are_found_and_sealed_anew(stora
     assert storage.people.factors_sealed_otherwise(b"2", after=None, limit=9) == found[1:]
 
 
+def test_of_attempts_at_once_one_is_looked_at(storage: Storage) -> None:
+    ada = join(storage, storage.tenant())
+    storage.people.put_password(ada, "hash", storage.now())
+    with ThreadPoolExecutor(4) as pool:
+        begun = list(pool.map(lambda _: storage.people.begin_attempt(ada, 0, START), range(8)))
+    assert sorted(begun) == [False] * 7 + [True]
+    account = storage.people.account(ADA)
+    assert account is not None
+    assert (account.failures, account.locked_until) == (1, START)
+    assert storage.people.begin_attempt(ada, 1, None)
+    assert not storage.people.begin_attempt(storage.ids.new(), 0, None)
+
+
 def test_an_identity_is_one_persons(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)

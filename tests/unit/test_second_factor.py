@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pyotp
 import pytest
@@ -112,6 +112,27 @@ def test_a_guesser_of_codes_is_locked_out_as_one_of_passwords_is(house: House) -
     house.clock.advance(timedelta(seconds=61))
     assert house.at(finish(house, token, phone.code()))
     assert house.told().count("SIGN_IN_FAILED") == 8
+
+
+def test_who_tries_many_codes_at_once_has_no_more_tries(house: House) -> None:
+    phone, _ = enrol(house, house.member())
+    token, looked_at = half_way(house), []
+    account = house.storage.people.account(ADA)
+
+    class Watched(PyotpCodes):
+        def step(self, key: bytes, code: str, now: datetime) -> int | None:
+            looked_at.append(code)
+            assert account is not None
+            assert not house.storage.people.begin_attempt(account.user_id, account.failures, None), "others came late"
+            return super().step(key, code, now)
+
+    with pytest.raises(CodeWrong):
+        house.call(second_factor.prove_second_factor, token, "000000", CALLER, codes=Watched())
+    assert looked_at == ["000000"]
+    assert finish(house, token, phone.code())
+    account = house.storage.people.account(ADA)
+    assert account is not None
+    assert account.failures == 0
 
 
 def test_knowing_the_password_forgives_no_wrong_codes(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -114,9 +114,24 @@ def count_wrong(
     if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
         failures = people.count_failure(account.user_id)
         until = lock_after(failures, now)
+        if until is not None:
+            people.lock(account.user_id, until)
+    tell_wrong(account, caller, via, failures, until, people=people, uow=uow)
+
+
+def tell_wrong(
+    account: LocalAccount,
+    caller: Caller,
+    via: str,
+    failures: int,
+    until: datetime | None,
+    *,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+) -> None:
+    """What the person's tenants are told of a wrong password or code, and of the lock until then."""
     told = [NewEvent(type=EventType.SIGN_IN_FAILED, subject_id=account.user_id, payload={"via": via})]
     if until is not None:
-        people.lock(account.user_id, until)
         payload = {"failures": failures, "until": until.isoformat(timespec="seconds")}
         told.append(NewEvent(type=EventType.ACCOUNT_LOCKED, subject_id=account.user_id, payload=payload))
     for one in people.belongings(account.user_id):
