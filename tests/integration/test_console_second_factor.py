@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pyotp
 import pytest
 from flask import Flask
+from structlog.testing import capture_logs
 
 from entrypoints.api.app import create_app
 from entrypoints.console.guard import HALF_WAY_COOKIE, SESSION_COOKIE
@@ -64,8 +65,10 @@ def test_from_setting_it_up_to_losing_it(make_app: Make) -> None:
     assert not second.cookie(HALF_WAY_COOKIE)
     assert "You have 7 recovery codes left." in second.open("/account").text
 
-    refused = second.send("/account", {"code": "000000"}, to="/account/second-factor/remove")
+    with capture_logs() as logged:
+        refused = second.send("/account", {"code": "000000"}, to="/account/second-factor/remove")
     assert refused.status_code == 401
+    assert [line.get("code") for line in logged if line["event"] == "refused"] == ["code_wrong"]
     removed = second.send("/account", {"code": codes[1]}, to="/account/second-factor/remove")
     assert removed.status_code == 303
     assert Browser(app).sign_in().location == "/account"
