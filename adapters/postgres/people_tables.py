@@ -58,6 +58,7 @@ invitations = Table(
     a_text("role"),
     a_text("status"),
     a_text("invited_by"),
+    a_uuid("invited_by_id", null=True),
     a_time("created_at"),
     a_time("expires_at"),
     of_tenant(),

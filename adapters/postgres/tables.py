@@ -102,6 +102,7 @@ api_keys = Table(
     a_time("revoked_at", null=True),
     a_time("last_used_at", null=True),
     Column("operators", Boolean, nullable=False, server_default=text("false")),
+    a_uuid("created_by", null=True),
     of_tenant(),
 )
 
@@ -290,6 +291,8 @@ approvals = Table(
     a_time("created_at"),
     a_text("withdrawn_by", null=True),
     a_time("withdrawn_at", null=True),
+    a_uuid("decided_by_id", null=True),
+    a_uuid("withdrawn_by_id", null=True),
     reference("records", "record_id", cascade=True),
     Index("approvals_of_record", "tenant_id", "record_id", unique=True, postgresql_where=text("verdict IS NULL")),
     Index("approvals_history", "tenant_id", "record_id"),
