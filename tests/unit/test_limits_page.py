@@ -17,6 +17,7 @@ from core.domain.rules import MAX_RULE_WEIGHT, MAX_RULES, MAX_WEIGHT
 from core.usecases.imports import MAX_DRY_RUN
 from entrypoints.api import blueprint, record_lists, records, responses, state, waiting
 from entrypoints.api.schemas.events import MAX_WAIT
+from entrypoints.api.schemas.rules import MAX_LAST
 from entrypoints.chosen import IDENTITY_LIMITS, TOKEN_SECONDS
 from entrypoints.cli.services import HEADER_BYTES, HEADER_SECONDS
 from entrypoints.console.guard import MAX_FORM_BYTES
@@ -51,6 +52,7 @@ MIB, KIB = 1 << 20, 1 << 10
         f"| {SETTINGS.statement_seconds:g} s | `SORTATION_STATEMENT_SECONDS`",
         f"does nothing | {IDLE_SECONDS} s",
         f"rules of a tenant | {MAX_RULES:,}",
+        f"(`last`) | {MAX_LAST:,} |",
         f"leaves of a condition | {conditions.MAX_DEPTH}, {conditions.MAX_LEAVES} |",
         f"an `in` | {conditions.MAX_VALUES:,}",
         f"a regex | {conditions.MAX_LITERAL} characters",
