@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -53,5 +53,11 @@ class RuleMatcher(Protocol):
         ...
 
     def check(self, rule: Rule) -> None:
-        """Raises `RuleInvalid`, naming the place, when a regex or a plugin leaf of the rule can't be served."""
+        """Raises `RuleInvalid`, naming the place, when a regex or a plugin leaf of the rule can't be served, or its
+        regexes together weigh more than `core.domain.rules.MAX_RULE_WEIGHT`."""
+        ...
+
+    def weight(self, rules: Iterable[Rule], most: int) -> int:
+        """What the regexes of the rules take, in instructions of their programs: some 16 bytes each, and a microsecond
+        to compile. What goes beyond `most` is not added up."""
         ...

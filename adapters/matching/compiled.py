@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from threading import Lock
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from adapters.matching.automaton import Index
 from adapters.matching.parts import Part, ask_of, part_of
-from adapters.matching.regex import re2_search
+from adapters.matching.regex import re2_search, weighed_search, weight_of
 from adapters.matching.rule_set import CompiledRuleSet, Entry
 from core.domain.rule_evaluation import check_rule
 from core.domain.rules import Rule, order_key
@@ -51,7 +51,10 @@ class CompiledMatcher:
         return self._compile(rules, kept[1] if kept else None)
 
     def check(self, rule: Rule) -> None:
-        check_rule(rule, re2_search, self._rule_type)
+        check_rule(rule, weighed_search(), self._rule_type)
+
+    def weight(self, rules: Iterable[Rule], most: int) -> int:
+        return weight_of(rules, most)
 
     def _at_hand(self, tenant_id: UUID) -> tuple[int, CompiledRuleSet] | None:
         with self._lock:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from adapters.matching.regex import re2_search
+from adapters.matching.regex import re2_search, weighed_search, weight_of
 from core.domain.records import Sortable
 from core.domain.rule_evaluation import UTC, CompiledRules, RuleOutcome, check_rule, compile_rules, evaluate
 from core.domain.rule_history import History
@@ -63,4 +63,7 @@ class ReferenceMatcher:
         return ReferenceRuleSet(compile_rules(rules, re2_search, self._rule_type))
 
     def check(self, rule: Rule) -> None:
-        check_rule(rule, re2_search, self._rule_type)
+        check_rule(rule, weighed_search(), self._rule_type)
+
+    def weight(self, rules: Iterable[Rule], most: int) -> int:
+        return weight_of(rules, most)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any
 
 import re2
 
+from core.domain.conditions import Condition, Leaf
+from core.domain.rule_explanation import walk
+from core.domain.rules import MAX_RULE_WEIGHT, Rule
 from core.errors import RuleInvalid
 
-MAX_MEMORY = 1 << 20
+MAX_MEMORY = 384 << 10
 """Bytes that one compiled pattern may use (RE2's default is 8 MiB); one that needs more is refused."""
+MIN_WEIGHT = 200
+"""Of a regex: what is kept beside its program, and states that searching makes."""
 
 
 @lru_cache(maxsize=1_024)
@@ -21,13 +27,59 @@ def re2_search(pattern: str, case_sensitive: bool = False) -> Callable[[str], bo
     case does not matter, but "fi" does not match the ligature. `\\b`, `\\w` and `\\d` know ASCII only.
     Raises `RuleInvalid` for what RE2 does not serve: look-around, back-references, and patterns that grow too large.
     """
+    found = _compiled(pattern, case_sensitive).search
+    return lambda text: found(text.encode("utf-8", "replace")) is not None
+
+
+def weight_of(rules: Iterable[Rule], most: int) -> int:
+    """What the regexes of these rules weigh, as `RuleMatcher.weight` says. Beyond `most` nothing is added up."""
+    total = 0
+    for rule in rules:
+        for pattern, case_sensitive in _regexes(rule.when):
+            total += _weight(pattern, case_sensitive)
+            if total > most:
+                return total
+    return total
+
+
+def weighed_search() -> Callable[[str, bool], Callable[[str], bool]]:
+    """`re2_search` for the regexes of one rule, in a row. Raises `RuleInvalid` at the first with which they weigh more
+    than `MAX_RULE_WEIGHT`: the others are not even compiled."""
+    total = 0
+
+    def search(pattern: str, case_sensitive: bool = False) -> Callable[[str], bool]:
+        nonlocal total
+        found = re2_search(pattern, case_sensitive)
+        total += _weight(pattern, case_sensitive)
+        if total > MAX_RULE_WEIGHT:
+            raise RuleInvalid("the rule's regexes up to this one need too much memory; use smaller repetitions")
+        return found
+
+    return search
+
+
+def _regexes(condition: Condition) -> Iterable[tuple[str, bool]]:
+    for leaf in walk(condition):
+        if isinstance(leaf, Leaf) and leaf.op == "regex":
+            yield str(leaf.values[0]), leaf.case_sensitive
+
+
+@lru_cache(maxsize=1 << 16)
+def _weight(pattern: str, case_sensitive: bool) -> int:
     try:
-        found = re2.compile(pattern.encode(), _options(case_sensitive)).search
+        return max(MIN_WEIGHT, _compiled(pattern, case_sensitive).programsize)
+    except RuleInvalid:
+        return 0  # a former release took it
+
+
+@lru_cache(maxsize=1_024)
+def _compiled(pattern: str, case_sensitive: bool) -> Any:
+    try:
+        return re2.compile(pattern.encode(), _options(case_sensitive))
     except re2.error as error:
         raise RuleInvalid(_explain(error)) from error
     except UnicodeEncodeError as error:
         raise RuleInvalid("the regex has half a surrogate pair") from error
-    return lambda text: found(text.encode("utf-8", "replace")) is not None
 
 
 def _options(case_sensitive: bool) -> re2.Options:

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres.vectors import adapt
 
@@ -69,11 +70,20 @@ def create(
         pool_pre_ping=True,
         pool_timeout=patience,
         json_serializer=dumps,
+        hide_parameters=True,  # errors are logged, and nobody's records with them
         json_deserializer=orjson.loads,
         connect_args={"options": options, "application_name": "sortation"},
     )
     event.listen(engine, "connect", adapt)
+    event.listen(engine, "handle_error", _shorten)
     return engine
+
+
+def _shorten(context: ExceptionContext) -> None:
+    """Leaves the first line of what the server says: those behind it (DETAIL, CONTEXT) have values of rows in them."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if isinstance(error, psycopg.Error | DBAPIError) and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 
 
 def driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:

@@ -15,6 +15,8 @@ from core.errors import RuleInvalid
 
 MAX_RULES = 10_000
 """Of a tenant."""
+MAX_RULE_WEIGHT, MAX_WEIGHT = 50_000, 4_000_000
+"""What the regexes of a rule, and of all rules of a tenant, may take, as `ports.matching.RuleMatcher.weight` tells."""
 MAX_NAME = 200
 MAX_TAGS = 20
 MAX_TAG = 64

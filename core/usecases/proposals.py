@@ -136,7 +136,7 @@ def accept_proposal(
         rule = changed_rule(proposed, edits, tenant=tenant, resolve=known_categories(tx), text=text)
         check_servable(rule, edits.get("when"), matcher, text)
         present = tx.rules.list()
-        check_room(len(present), 1)
+        check_room(present, [rule], matcher)
         if not confirm and (rule.when, rule.then) != (proposed.when, proposed.then):
             chain = chain_of(tx, actor, uow, matcher)
             ask_to_confirm([rule], present, tx=tx, chain=chain)

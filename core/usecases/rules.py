@@ -48,7 +48,7 @@ def create_rules(
     ids: Ids,
 ) -> Sequence[Rule]:
     """All or none, each as `shared.rule_drafts.new_rule` reads it. Raises `RuleInvalid`, naming the place,
-    `Conflict` where they are too many, and `ConfirmNeeded` unless `confirm`."""
+    `Conflict` where they are too many or take too much, and `ConfirmNeeded` unless `confirm`."""
     now = clock.now()
     with uow.begin(actor) as tx:
         tenant, resolve = tx.tenants.get(), known_categories(tx)
@@ -56,7 +56,7 @@ def create_rules(
         for rule, one in zip(rules, written, strict=True):
             check_servable(rule, one.get("when"), matcher, text)
         present = tx.rules.list()
-        check_room(len(present), len(rules))
+        check_room(present, rules, matcher)
         if not confirm:
             ask_to_confirm(rules, present, tx=tx, chain=chain_of(tx, actor, uow, matcher))
         tx.rules.add(rules)
@@ -78,7 +78,8 @@ def change_rule(
 ) -> Rule:
     """A new condition or action, or the end of a demotion (`demoted`: false), makes the rule's evidence start anew.
 
-    Raises `NotFound`, `VersionMismatch`, `RuleInvalid`, and `ConfirmNeeded` unless `confirm`.
+    Raises `NotFound`, `VersionMismatch`, `RuleInvalid`, `Conflict` where regexes take too much, and `ConfirmNeeded`
+    unless `confirm`.
     """
     with uow.begin(actor) as tx:
         rule = tx.rules.get(rule_id)
@@ -87,6 +88,8 @@ def change_rule(
         tenant = tx.tenants.get()
         changed = changed_rule(rule, changes, tenant=tenant, resolve=known_categories(tx), text=text)
         check_servable(changed, changes.get("when"), matcher, text)
+        if changed.when != rule.when:
+            check_room(tx.rules.list(), [changed], matcher)
         if not confirm and any(getattr(changed, name) != getattr(rule, name) for name in _ACTS):
             ask_to_confirm([changed], tx.rules.list(), tx=tx, chain=chain_of(tx, actor, uow, matcher))
         tx.rules.update(changed, anew=changed.evidence_from != rule.evidence_from)

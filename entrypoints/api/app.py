@@ -154,7 +154,7 @@ def create_app(services: Container) -> Flask:
     docs.register(app, lambda: api.describe(resource.blp for resource in _RESOURCES))
     waiting.register(app, settings.api_threads)
     limits.register(app, settings)  # first of all, so that guessing costs no query
-    for step in (blueprint.check_coding, auth.authorise, blueprint.check_query):
+    for step in (blueprint.check_coding, auth.authorise, blueprint.check_path, blueprint.check_query):
         app.before_request(step)
     auth.check_declared(app)
     if settings.otlp_endpoint is not None:

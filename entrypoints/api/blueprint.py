@@ -14,7 +14,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import UnsupportedMediaType
 
 from core.domain.nesting import MAX_NESTING, too_deep
-from core.errors import Invalid
+from core.errors import Invalid, NotFound
 from entrypoints.api.errors import MalformedJson
 from entrypoints.api.schemas.base import ChangeSchema
 from entrypoints.api.state import small_body
@@ -135,6 +135,12 @@ def check_coding() -> None:
     """Before each request: nothing is unpacked here, so that nothing small becomes large."""
     if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
+
+
+def check_path() -> None:
+    """Before each request: nothing has a NUL in its name. Raises `NotFound`."""
+    if any(isinstance(value, str) and "\x00" in value for value in (request.view_args or {}).values()):
+        raise NotFound
 
 
 def check_query() -> None:

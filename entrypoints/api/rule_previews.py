@@ -21,6 +21,7 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records import record_filter
 from entrypoints.api.schemas.base import page_of
 from entrypoints.api.schemas.rules import (
+    MAX_LAST,
     ConflictSchema,
     ConflictsQuerySchema,
     RulePreviewResultSchema,
@@ -48,7 +49,9 @@ def test_rule(body: dict[str, Any]) -> dict[str, Any]:
     actor().require(Permission.RECORDS_READ)
     currency = container().get_tenant(actor()).settings.default_currency
     given = [_given(place, record, currency) for place, record in enumerate(body["records"])]
-    tested = container().test_rule(actor(), body["rule"], given, where=record_filter(body["where"]), last=body["last"])
+    tested = container().test_rule(
+        actor(), body["rule"], given, where=record_filter(body["where"]), last=body["last"] or MAX_LAST
+    )
     records = [_tested(record, why) for record, why in tested.explained]
     return {"seen": tested.seen, "matched": tested.matched, "records": records}
 
@@ -65,10 +68,13 @@ def preview_rules(body: dict[str, Any]) -> dict[str, Any]:
     does. Nothing is stored."""
     actor().require(Permission.RECORDS_READ)
     where = record_filter(body["where"])
-    return written_preview(container().preview_rules(actor(), body["rules"], where=where, last=body["last"]))
+    return written_preview(
+        container().preview_rules(actor(), body["rules"], where=where, last=body["last"] or MAX_LAST)
+    )
 
 
 @blp.route("/conflicts")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_READ)
 @blp.query(ConflictsQuerySchema)
 @blp.answer(200, page_of(ConflictSchema))

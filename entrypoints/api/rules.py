@@ -17,6 +17,7 @@ from core.domain.rules import Rule, action_to_json
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import if_match, part, versioned
 from entrypoints.api.schemas.base import WholeListSchema, everything, page_of
 from entrypoints.api.schemas.rules import (
@@ -42,6 +43,7 @@ def list_rules(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.route("", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @blp.query(ConfirmQuerySchema)
 @blp.body(NewRuleSchema)
@@ -55,6 +57,7 @@ def create_rule(query: dict[str, Any], body: dict[str, Any]) -> tuple[dict[str, 
 
 
 @blp.route("/order", "POST")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @fails_with(404)
 @blp.body(RuleOrderSchema)
@@ -85,6 +88,7 @@ def get_rule(rule_id: UUID) -> dict[str, Any]:
 
 
 @blp.route("/<uuid:rule_id>", "PATCH")
+@limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
 @conditional
 @blp.query(ConfirmQuerySchema)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
@@ -168,3 +170,23 @@ def test_every_answer_is_neither_sniffed_nor_stored(api: Api) -> None:
         headers = api.call("GET", path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
+
+
+def test_nothing_has_a_nul_in_its_name(api: Api) -> None:
+    check(api.call("POST", "/approvals/groups/%00x", {"verdict": "approve"}), 404, "not_found")
+
+
+def test_what_the_database_refuses_is_told_without_what_was_sent(api: Api) -> None:
+    with pytest.raises(DBAPIError) as refused, api.container.app_engine().connect() as connection:
+        connection.execute(text("SELECT CAST(:given AS integer) / 0"), {"given": "4242"})
+    assert "4242" not in str(refused.value)
+    assert "hidden" in str(refused.value)
+
+
+def test_what_stands_in_a_row_is_in_no_error(api: Api) -> None:
+    stated = "CREATE TEMPORARY TABLE t (a text PRIMARY KEY) ON COMMIT DROP; INSERT INTO t VALUES ('told'), ('told')"
+    with pytest.raises(DBAPIError) as refused, api.container.system_engine().connect() as connection:
+        connection.exec_driver_sql(stated)
+    assert "duplicate key" in str(refused.value)
+    assert "(told)" not in str(refused.value)
+    assert "(told)" not in str(refused.value.orig)

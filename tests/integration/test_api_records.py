@@ -241,7 +241,9 @@ def test_exports_are_whole_and_no_spreadsheet_runs_them(api: Api) -> None:
     assert api.get("/records/export?format=xlsx", 422)["errors"].keys() == {"format"}
 
 
-@pytest.mark.parametrize("text", ["=1", "+x", "-x", "@x", "\tx", "\rx", "-1-1", "-1e5\n"])
+@pytest.mark.parametrize(
+    "text", ["=1", "+x", "-x", "@x", "\tx", "\rx", "-1-1", "-1e5\n", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"]
+)
 def test_cells_that_would_be_formulas_are_quoted(text: str) -> None:
     assert cell(text) == f"'{text}"
 

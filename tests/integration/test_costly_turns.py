@@ -18,6 +18,7 @@ from tests.integration.api_support import STATEMENT, Api, new_tenant
 ONE = {"occurred_at": "2026-01-01", "text": "x"}
 COSTLY: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/rules/preview", {"json": {"rules": []}}),
+    ("GET", "/rules/conflicts", {}),
     ("GET", "/records/export", {}),
     ("POST", "/records", {"json": {"records": [ONE]}}),
     ("POST", "/imports?filename=a.csv", {"data": STATEMENT.encode()}),

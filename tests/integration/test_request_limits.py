@@ -18,6 +18,7 @@ from core.domain.nesting import MAX_NESTING
 from core.errors import Conflict, Transient
 from entrypoints.api.app import create_app
 from entrypoints.api.blueprint import MAX_PARAMETERS
+from entrypoints.api.limits import Kind
 from entrypoints.api.responses import MAX_LIMIT
 from entrypoints.console.guard import MAX_FORM_BYTES
 from entrypoints.container import Container
@@ -126,11 +127,23 @@ def test_queries_and_pages_are_bounded(api: Api) -> None:
         {"field": "text", "op": "regex", "value": "x" * (MAX_LITERAL + 1)},
         {"field": "text", "op": "regex", "value": "((((a{50}){50}){50}){50})"},
         {"field": "text", "op": "regex", "value": r"(\pL{1,50}){1,20}"},
+        {"any": [{"field": "text", "op": "regex", "value": rf"\pL{{1,8}}{n}"} for n in range(499)]},
         json.loads('{"not":' * MAX_DEPTH + json.dumps(LEAF) + "}" * MAX_DEPTH),
         "not " * 200 + 'text contains "x"',
         " or ".join(['text contains "x"'] * (MAX_LEAVES + 1)),
     ],
-    ids=["leaves", "leaves below", "values", "regex", "program", "large program", "depth", "text depth", "text leaves"],
+    ids=[
+        "leaves",
+        "leaves below",
+        "values",
+        "regex",
+        "program",
+        "large program",
+        "large programs",
+        "depth",
+        "text depth",
+        "text leaves",
+    ],
 )
 def test_conditions_are_bounded(api: Api, when: Any) -> None:
     began = time.process_time()
@@ -145,6 +158,33 @@ def test_a_tenant_has_so_many_rules(api: Api, monkeypatch: pytest.MonkeyPatch) -
     api.post("/rules", rule, 201)
     refused = api.call("POST", "/rules?confirm=true", rule)
     assert (refused.status_code, refused.json["code"]) == (409, Conflict.code)
+
+
+def test_the_regexes_of_all_rules_have_a_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    present = api.container.matcher().weight(api.container.list_rules(api.actor), 1 << 30)
+    monkeypatch.setattr("core.usecases.shared.rule_drafts.MAX_WEIGHT", present + 15_000)
+
+    def sent(method: str, path: str, value: str, **more: Any) -> Any:
+        when = {"field": "text", "op": "regex", "value": value}
+        return api.call(method, path, {"when": when, **more})
+
+    new = {"name": "x", "then": {"review": True}}
+    made = [sent("POST", "/rules?confirm=true", rf"\pL{{1,5}}{n}", **new) for n in range(3)]
+    assert [answer.status_code for answer in made] == [201, 201, 409]
+    assert "memory" in made[2].text
+    path = f"/rules/{made[0].get_json()['id']}?confirm=true"
+    assert sent("PATCH", path, r"\pL{1,9}x").status_code == 409
+    assert sent("PATCH", path, "short").status_code == 200
+    assert sent("POST", "/rules?confirm=true", r"\pL{1,5}2", **new).status_code == 201
+    literal = {"field": "text", "op": "contains", "value": "shop"}
+    monkeypatch.setattr("core.usecases.shared.rule_drafts.MAX_WEIGHT", 1)
+    assert api.call("POST", "/rules?confirm=true", new | {"when": literal}).status_code == 201
+
+
+def test_writing_rules_is_costly(api: Api) -> None:
+    for endpoint in ("rules.create_rule", "rules.change_rule", "rules.order_rules"):
+        view = api.client.application.view_functions[endpoint]
+        assert getattr(view, "limited", None) is Kind.COSTLY
 
 
 # --- The database ---

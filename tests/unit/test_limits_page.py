@@ -7,15 +7,17 @@ import pytest
 from adapters.http.client import _MAX_REDIRECTS
 from adapters.http.names import MOST
 from adapters.http.transport import Limits
+from adapters.matching import regex
 from adapters.oidc.issuer import PAUSE_SECONDS
 from adapters.postgres.engine import IDLE_SECONDS
 from core.domain import conditions
 from core.domain.condition_text import MAX_TEXT
 from core.domain.nesting import MAX_NESTING
-from core.domain.rules import MAX_RULES
+from core.domain.rules import MAX_RULE_WEIGHT, MAX_RULES, MAX_WEIGHT
 from core.usecases.imports import MAX_DRY_RUN
 from entrypoints.api import blueprint, record_lists, records, responses, state, waiting
 from entrypoints.api.schemas.events import MAX_WAIT
+from entrypoints.api.schemas.rules import MAX_LAST
 from entrypoints.chosen import IDENTITY_LIMITS, TOKEN_SECONDS
 from entrypoints.cli.services import HEADER_BYTES, HEADER_SECONDS
 from entrypoints.console.guard import MAX_FORM_BYTES
@@ -50,9 +52,13 @@ MIB, KIB = 1 << 20, 1 << 10
         f"| {SETTINGS.statement_seconds:g} s | `SORTATION_STATEMENT_SECONDS`",
         f"does nothing | {IDLE_SECONDS} s",
         f"rules of a tenant | {MAX_RULES:,}",
+        f"(`last`) | {MAX_LAST:,} |",
         f"leaves of a condition | {conditions.MAX_DEPTH}, {conditions.MAX_LEAVES} |",
         f"an `in` | {conditions.MAX_VALUES:,}",
         f"a regex | {conditions.MAX_LITERAL} characters",
+        f"a compiled regex | {regex.MAX_MEMORY // KIB} KiB;",
+        f"of a tenant | {MAX_RULE_WEIGHT:,}, {MAX_WEIGHT:,} instructions of their programs,"
+        f" at least {regex.MIN_WEIGHT} each",
         f"a rule type | {conditions.MAX_PARAMS:,} characters",
         f"the text form | {MAX_TEXT:,} characters",
         f"{host.MEMORY >> 30} GiB of memory",

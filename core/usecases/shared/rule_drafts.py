@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from core.domain.conditions import Condition, parse_condition
-from core.domain.rules import MAX_PRIORITY, MAX_RULES, Rule, RuleStage, check_name, parse_action
+from core.domain.rules import MAX_PRIORITY, MAX_RULES, MAX_WEIGHT, Rule, RuleStage, check_name, parse_action
 from core.domain.tenants import Tenant
 from core.errors import Conflict, Invalid, RuleInvalid
 from ports.matching import RuleMatcher
@@ -91,10 +91,15 @@ def _anew(rule: Rule, tenant: Tenant) -> Rule:
     )
 
 
-def check_room(present: int, more: int) -> None:
-    """Raises `Conflict` where a tenant would have too many."""
-    if present + more > MAX_RULES:
+def check_room(present: Sequence[Rule], new: Sequence[Rule], matcher: RuleMatcher) -> None:
+    """Raises `Conflict` where a tenant would have too many, or regexes that take too much. A rule that is `present`
+    too is changed."""
+    ids = {rule.id for rule in new}
+    rules = [*(rule for rule in present if rule.id not in ids), *new]
+    if len(rules) > MAX_RULES:
         raise Conflict(f"a tenant has at most {MAX_RULES} rules: delete some, or put values into one rule by `in`")
+    if matcher.weight(new, 0) and matcher.weight(rules, MAX_WEIGHT) > MAX_WEIGHT:
+        raise Conflict("the regexes of all rules need too much memory: use smaller repetitions, or literals")
 
 
 def condition(written: Any, text: RuleTextParser) -> Condition:

@@ -26,7 +26,7 @@ _THEN = {
     "description": "Any of category (id, key, path or name), tags, fields, review, skip.",
     "example": {"category": "transport.taxi", "tags": ["travel"]},
 }
-DEFAULT_LAST, MAX_LAST = 100_000, 10_000_000
+DEFAULT_LAST, MAX_LAST = 100_000, 500_000
 
 
 class PrecisionSchema(Schema):
@@ -106,7 +106,7 @@ class _SampleSchema(Schema):
         load_default=DEFAULT_LAST,
         allow_none=True,
         validate=validate.Range(1, MAX_LAST),
-        metadata={"description": "The newest of them to look at; null for all."},
+        metadata={"description": "The newest of them to look at; null for as many as may be."},
     )
 
 
