@@ -143,7 +143,7 @@ class MemoryCategories:
             "stage": None,
             "confidence": 0.0,
             "selection_probability": 1.0,
-            "reasoning_trace": as_json(withdrawn(record.reasoning_trace, why)),
+            "reasoning_trace": as_json(withdrawn(record.reasoning_trace, why, self._at.actor.user_id)),
         }
         write(self._at, replace(record, **reopened))
         queue = MemoryApprovals(self._at)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from adapters.memory.state import MemoryStore, as_json
 from core.domain.names import is_reserved
+from core.domain.tenants import User
 
 _ERASED = "erased person"
 
@@ -37,7 +38,7 @@ class MemoryPrivacy:
             users = [user for user in self._store.users.values() if user.id == user_id]
             tenants = [state for state in self._store.tenants.values() if user_id in state.memberships]
             members = [state.memberships[user_id] for state in tenants]
-            names = {name for user in users for name in (user.email, user.name)}
+            names = {name for user in users for name in _names(user, self._store.users.values())}
             answers = [a for state in tenants for a in state.approvals.values() if a.decided_by in names]
         yield from (("users", as_json(asdict(user))) for user in users)
         yield from (("memberships", as_json(asdict(member))) for member in members)
@@ -61,7 +62,7 @@ class MemoryPrivacy:
     def erase_person(self, user_id: UUID) -> None:
         with self._store.lock:
             user = next(user for user in self._store.users.values() if user.id == user_id)
-            names = {user.email, user.name} - {""}
+            names = _names(user, self._store.users.values())
             for state in self._store.tenants.values():
                 state.memberships.pop(user_id, None)
                 for id, approval in state.approvals.items():
@@ -71,7 +72,7 @@ class MemoryPrivacy:
                     trace = _without(names, record.record.reasoning_trace)
                     state.records[id] = replace(record, record=replace(record.record, reasoning_trace=trace))
                 for id, batch in state.batches.items():
-                    by_name = batch.actor_id is None and batch.actor in names and not is_reserved(batch.actor)
+                    by_name = batch.actor_id is None and batch.actor in names
                     if batch.actor_id == user_id or by_name:
                         state.batches[id] = replace(batch, actor=_ERASED, address=None, user_agent=None)
             del self._store.users[user.email]
@@ -82,6 +83,12 @@ class MemoryPrivacy:
                 del self._store.identities[key]
             for id in [s.id for s in self._store.sessions.values() if s.user_id == user_id]:
                 del self._store.sessions[id]
+
+
+def _names(user: User, people: Iterable[User]) -> set[str]:
+    """By which something tells the person and nobody else: there are no ids beside names here."""
+    others = {name for other in people if other.id != user.id for name in (other.email, other.name)}
+    return {name for name in (user.email, user.name) if name and not is_reserved(name)} - others
 
 
 def _without(names: Iterable[str], trace: Any) -> Any:

@@ -32,7 +32,8 @@ from core.errors import AlreadyDecided, Conflict, NotFound
 
 _DECIDE = text("""
     UPDATE approvals a SET
-        verdict = d.verdict, category_id = d.category_id, decided_by = d.decided_by, decided_at = d.decided_at
+        verdict = d.verdict, category_id = d.category_id, decided_by = d.decided_by, decided_at = d.decided_at,
+        decided_by_id = acting_person()
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:categories AS uuid[]), CAST(:people AS text[]),
         CAST(:times AS timestamptz[])
@@ -108,7 +109,7 @@ _PLACE_SPOT_CHECKS = text("""
 """)
 
 _WITHDRAW = text("""
-    UPDATE approvals SET withdrawn_by = :by, withdrawn_at = :at
+    UPDATE approvals SET withdrawn_by = :by, withdrawn_by_id = acting_person(), withdrawn_at = :at
     WHERE tenant_id = :tenant AND id = ANY(:ids) AND verdict IS NOT NULL AND withdrawn_at IS NULL
 """)
 

@@ -97,13 +97,15 @@ REOPEN_RECORDS = text("""
             status = 'needs_review', category_id = NULL, stage = NULL, confidence = 0, selection_probability = 1,
             reasoning_trace = coalesce(r.reasoning_trace, '{}') || jsonb_build_object(
                 'reason', CAST(:reason AS text),
-                'stages', coalesce(r.reasoning_trace -> 'stages', '[]') || CAST(:word AS jsonb)
+                'stages', coalesce(r.reasoning_trace -> 'stages', '[]') || CASE WHEN acting_person() IS NULL
+                    THEN CAST(:word AS jsonb)
+                    ELSE jsonb_set(CAST(:word AS jsonb), '{0,by_id}', to_jsonb(acting_person())) END
             ),
             updated_at = now(), version = r.version + 1
         FROM staged_reopened s WHERE r.tenant_id = :tenant AND r.id = s.id
         RETURNING r.id
     ), taken_back AS (
-        UPDATE approvals a SET withdrawn_by = :by, withdrawn_at = now()
+        UPDATE approvals a SET withdrawn_by = :by, withdrawn_by_id = acting_person(), withdrawn_at = now()
         FROM changed
         WHERE a.tenant_id = :tenant AND a.record_id = changed.id AND a.verdict IS NOT NULL AND a.withdrawn_at IS NULL
     ), asked AS (

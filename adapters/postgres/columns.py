@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Text
+from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 metadata = MetaData()
@@ -10,6 +10,11 @@ metadata = MetaData()
 
 def a_uuid(name: str, *, key: bool = False, null: bool = False) -> Column[object]:
     return Column(name, UUID(as_uuid=True), primary_key=key, nullable=null)
+
+
+def whose(name: str) -> Column[object]:
+    """The id of the person whose transaction writes the row; NULL for a program's."""
+    return Column(name, UUID(as_uuid=True), nullable=True, server_default=text("acting_person()"))
 
 
 def a_time(name: str, *, null: bool = False) -> Column[object]:

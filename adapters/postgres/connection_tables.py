@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, Table
 
-from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant, reference
+from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant, reference, whose
 
 stream_cursors = Table(
     "stream_cursors",
@@ -29,6 +29,7 @@ connection_health = Table(
     a_text("code"),
     a_text("message"),
     a_text("action"),
+    whose("by_id"),
     reference("connections", "connection_id", cascade=True),
 )
 

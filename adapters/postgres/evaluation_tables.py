@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Double, Integer, Table
 
-from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant
+from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant, whose
 
 evaluations = Table(
     "evaluations",
@@ -18,6 +18,7 @@ evaluations = Table(
     Column("test_share", Double, nullable=False),
     Column("with_rules", Boolean, nullable=False),
     a_text("requested_by"),
+    whose("requested_by_id"),
     a_time("created_at"),
     a_time("finished_at", null=True),
     a_json("report", null=True),

@@ -75,6 +75,7 @@ class PostgresProposals:
                 status=proposal.status.value,
                 rule_id=proposal.rule_id,
                 decided_by=proposal.decided_by,
+                decided_by_id=func.acting_person(),
                 decided_at=proposal.decided_at,
                 version=proposal.version + 1,
             )

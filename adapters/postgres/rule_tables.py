@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Index, Integer, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import UUID
 
-from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant, reference
+from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant, reference, whose
 
 rules = Table(
     "rules",
@@ -49,6 +49,7 @@ rule_proposals = Table(
     a_text("status"),
     a_uuid("rule_id", null=True),
     a_text("decided_by", null=True),
+    a_uuid("decided_by_id", null=True),
     a_time("decided_at", null=True),
     a_time("created_at"),
     Column("version", Integer, nullable=False),
@@ -67,6 +68,7 @@ rule_runs = Table(
     a_json("record_filter"),
     a_json("counts"),
     a_text("requested_by"),
+    whose("requested_by_id"),
     a_time("created_at"),
     a_time("finished_at", null=True),
     a_time("undone_at", null=True),

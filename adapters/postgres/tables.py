@@ -290,6 +290,8 @@ approvals = Table(
     a_time("created_at"),
     a_text("withdrawn_by", null=True),
     a_time("withdrawn_at", null=True),
+    a_uuid("decided_by_id", null=True),
+    a_uuid("withdrawn_by_id", null=True),
     reference("records", "record_id", cascade=True),
     Index("approvals_of_record", "tenant_id", "record_id", unique=True, postgresql_where=text("verdict IS NULL")),
     Index("approvals_history", "tenant_id", "record_id"),

@@ -38,6 +38,8 @@ from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay, Transient
 from ports.clock import Ids
 
+_ENTER = text("SELECT set_config('app.tenant_id', :tenant, true), set_config('app.user_id', :person, true)")
+
 
 class PostgresTransaction:
     def __init__(self, connection: Connection, actor: Actor, ids: Ids, memo: RuleMemo) -> None:
@@ -115,8 +117,8 @@ class PostgresUnitOfWork:
 
 
 def set_tenant(connection: Connection, actor: Actor) -> None:
-    """Names the tenant to row-level security, until this transaction ends."""
-    connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(actor.tenant_id)})
+    """Names the tenant to row-level security, and the person to what keeps who acted, until this transaction ends."""
+    connection.execute(_ENTER, {"tenant": str(actor.tenant_id), "person": str(actor.user_id or "")})
 
 
 def _claim(connection: Connection, actor: Actor) -> None:

@@ -120,8 +120,10 @@ def _living(stage: Mapping[str, Any], aliases: Mapping[str, UUID]) -> Mapping[st
     return {**stage, "candidates": living}
 
 
-def withdrawn(trace: Mapping[str, Any] | None, why: str) -> dict[str, Any]:
-    """The trace after a person took a person's (or a category's) word back: what happened stays, and this is added."""
-    word = {"stage": Stage.HUMAN.value, "outcome": Outcome.WITHDRAWN.value, "reason": why, "candidates": []}
+def withdrawn(trace: Mapping[str, Any] | None, why: str, by_id: UUID | None = None) -> dict[str, Any]:
+    """The trace after a person (of that id) took a person's (or a category's) word back: what happened stays, and this
+    is added."""
+    word: dict[str, Any] = {"stage": Stage.HUMAN.value, "outcome": Outcome.WITHDRAWN.value, "reason": why}
+    word |= {"candidates": [], **({"by_id": str(by_id)} if by_id is not None else {})}
     kept = dict(trace or {})
     return {**kept, "reason": f"review: {why}", "stages": [*kept.get("stages", ()), word]}

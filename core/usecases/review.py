@@ -294,7 +294,7 @@ def _settle(
 def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, now: datetime) -> Record:
     """The trace keeps what the machine said, and adds the person's word."""
     trace = record.reasoning_trace or {"stages": []}
-    word = {
+    word: dict[str, Any] = {
         "stage": Stage.HUMAN.value,
         "outcome": "decided",
         "reason": f"{verdict.value} by {actor.name} at {now.isoformat(timespec='seconds')}",
@@ -307,6 +307,8 @@ def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, 
             }
         ],
     }
+    if actor.user_id is not None:
+        word["by_id"] = str(actor.user_id)  # names are not unique
     return replace(
         record,
         status=RecordStatus.APPROVED if verdict is Verdict.APPROVE else RecordStatus.OVERRIDDEN,

@@ -95,7 +95,7 @@ def _withdraw(
         category_id=None,
         stage=None,
         confidence=question.confidence,
-        reasoning_trace=withdrawn(record.reasoning_trace, why),
+        reasoning_trace=withdrawn(record.reasoning_trace, why, actor.user_id),
     )
     tx.approvals.withdraw([a.id for a in answers], by=actor.name, at=now)
     tx.records.update([reopened])

@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 
 from core.domain.approvals import Verdict
+from core.domain.events import EventType, NewEvent
 from core.domain.people import LOCAL
+from core.domain.permissions import Role
+from core.domain.tenants import Membership, User
 from core.errors import NotFound
 from tests.contract.belongings import belongings
-from tests.contract.storage import Storage, answered
+from tests.contract.storage import START, Storage, answered
 
 
 def test_a_tenant_is_given_out_whole_and_nobody_elses_rows(storage: Storage) -> None:
@@ -35,6 +38,26 @@ def test_an_erased_tenant_leaves_nothing_and_others_whole(storage: Storage) -> N
     with storage.reading(mine.actor) as tx, pytest.raises(NotFound):
         tx.tenants.get()
     storage.privacy.erase_tenant(mine.actor.tenant_id)
+
+
+def test_what_another_of_that_name_did_stays_theirs(storage: Storage) -> None:
+    mine = belongings(storage)
+    double = User(id=storage.ids.new(), email="double@example.org", name="Owner", created_at=START)
+    operator = User(id=storage.ids.new(), email="operator@example.org", name="operator", created_at=START)
+    with storage.writing(mine.actor) as tx:
+        for user in (double, operator):
+            tx.members.add(user, Membership(tenant_id=mine.actor.tenant_id, user_id=user.id, role=Role.VIEWER))
+        (approval,) = tx.approvals.get_many([mine.approval])
+        tx.approvals.decide([replace(answered(approval, Verdict.OVERRIDE, mine.category), decided_by="Owner")])
+    with storage.writing(replace(mine.actor, name="operator")) as tx:
+        tx.events.append([NewEvent(type=EventType.EXPORTED)])
+    storage.system.seal()
+    for user in (double, operator):
+        assert "approvals" not in {kind for kind, _ in storage.privacy.person_rows(user.id)}
+        storage.privacy.erase_person(user.id)
+    with storage.reading(mine.actor) as tx:
+        assert tx.approvals.get_many([mine.approval])[0].decided_by == "Owner"
+    assert storage.events(mine.actor)[-1].actor == "operator"
 
 
 def test_an_erased_person_is_named_nowhere_and_what_they_decided_stays(storage: Storage) -> None:

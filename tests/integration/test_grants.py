@@ -35,7 +35,7 @@ SYSTEM = {
 }
 SYSTEM |= {"alembic_version": {"SELECT"}}
 FUNCTIONS = {
-    APP_ROLE: {"ensure_user", "erase_events"},
+    APP_ROLE: {"acting_person", "ensure_user", "erase_events"},
     SYSTEM_ROLE: {
         "announce_plugins",
         "count_connections",

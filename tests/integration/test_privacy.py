@@ -125,6 +125,51 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
         api.container.erase_person("ada@example.org", OPERATOR)
 
 
+def test_of_two_who_have_one_name_the_right_one_is_given_out_and_erased(
+    api: Api, superuser: psycopg.Connection[Any]
+) -> None:
+    ids: dict[str, UUID] = {}
+    for email in ("alice@example.org", "mallory@example.org"):
+        made = api.post("/invitations", {"email": email, "role": "admin"}, 201)
+        Browser(api.client.application).send(
+            made["url"].removeprefix(ORIGIN), {"name": "Alice Smith", "password": PASSWORD}
+        )
+        ids[email] = next(UUID(m["user_id"]) for m in api.get("/members")["items"] if m["email"] == email)
+    category, services = UUID(api.category("food.groceries")), api.container
+    lines = (f"2026-03-0{n};Zyxw {name} unheard of;-3.50;EUR\n" for n, name in ((3, "uvw"), (4, "qrst")))
+    api.upload(HEADER + "".join(lines))
+    records = {}
+    for (email, id), row in zip(ids.items(), api.get("/records?text=Zyxw")["items"], strict=True):
+        actor = Actor(tenant_id=api.tenant_id, name="Alice Smith", user_id=id, permissions=GRANTABLE)
+        services.change_record(actor, UUID(row["id"]), version=None, category_id=category, tags=None, attributes=None)
+        services.start_run(actor, rule_ids=None, where=RecordFilter())
+        records[email] = row["id"]
+    given = [row for kind, row in services.export_person("mallory@example.org", OPERATOR) if kind == "records"]
+    assert [str(row["id"]) for row in given] == [records["mallory@example.org"]]
+    services.erase_person("mallory@example.org", OPERATOR)
+    reasons = {email: api.get(f"/records/{id}")["reasoning_trace"]["reason"] for email, id in records.items()}
+    assert " by Alice Smith at " in reasons["alice@example.org"]
+    assert " by erased person at " in reasons["mallory@example.org"]
+    asked = superuser.execute("SELECT requested_by, requested_by_id FROM rule_runs ORDER BY 1").fetchall()
+    assert asked == [("Alice Smith", ids["alice@example.org"]), ("erased person", ids["mallory@example.org"])]
+    decided = superuser.execute("SELECT decided_by FROM approvals WHERE verdict IS NOT NULL ORDER BY 1").fetchall()
+    assert decided == [("Alice Smith",), ("erased person",)]
+
+
+def test_a_name_that_another_has_tells_nobody_where_no_id_stands(api: Api, superuser: psycopg.Connection[Any]) -> None:
+    for email in ("alice@example.org", "mallory@example.org"):
+        made = api.post("/invitations", {"email": email, "role": "admin"}, 201)
+        Browser(api.client.application).send(
+            made["url"].removeprefix(ORIGIN), {"name": "Alice Smith", "password": PASSWORD}
+        )
+    services = api.container
+    services.start_run(replace(api.actor, name="Alice Smith"), rule_ids=None, where=RecordFilter())
+    services.erase_person("mallory@example.org", OPERATOR)
+    assert superuser.execute("SELECT requested_by FROM rule_runs").fetchall() == [("Alice Smith",)]
+    services.erase_person("alice@example.org", OPERATOR)
+    assert superuser.execute("SELECT requested_by FROM rule_runs").fetchall() == [("erased person",)]
+
+
 def do_one_of_everything(api: Api, ada: Actor) -> None:
     """Whatever notes the name of who did it."""
     services, category = api.container, UUID(api.category("food.groceries"))
