@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ARRAY, BigInteger, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, text
 
-from adapters.postgres.columns import a_text, a_time, a_uuid, metadata, of_tenant, whose
+from adapters.postgres.columns import a_text, a_time, a_uuid, metadata, of_tenant
 
 local_accounts = Table(
     "local_accounts",
@@ -58,7 +58,7 @@ invitations = Table(
     a_text("role"),
     a_text("status"),
     a_text("invited_by"),
-    whose("invited_by_id"),
+    a_uuid("invited_by_id", null=True),
     a_time("created_at"),
     a_time("expires_at"),
     of_tenant(),

@@ -102,6 +102,7 @@ api_keys = Table(
     a_time("revoked_at", null=True),
     a_time("last_used_at", null=True),
     Column("operators", Boolean, nullable=False, server_default=text("false")),
+    a_uuid("created_by", null=True),
     of_tenant(),
 )
 

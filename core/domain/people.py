@@ -104,6 +104,8 @@ class Invitation:
     invited_by: str
     created_at: datetime
     expires_at: datetime
+    invited_by_id: UUID | None = None
+    """The person's, also where one of their API keys did it."""
 
     def acceptable(self, now: datetime) -> bool:
         return self.status is InvitationStatus.OPEN and now < self.expires_at

@@ -179,6 +179,8 @@ class ApiKey:
     last_used_at: datetime | None = None
     operators: bool = False
     """Whether the operator acts by it: then that is who the log names."""
+    created_by: UUID | None = None
+    """The person who made it, also by another key of theirs; None for the operator and for keys of before."""
 
     def usable(self, now: datetime) -> bool:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

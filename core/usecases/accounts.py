@@ -27,6 +27,7 @@ from core.domain.tenants import (
 )
 from core.errors import Conflict, Invalid, Unauthenticated
 from core.usecases.shared.keys import IssuedKey, issue_key
+from core.usecases.shared.leaving import person_behind
 from core.usecases.shared.signing_in import Caller, operator
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
@@ -213,7 +214,8 @@ def create_api_key(
     if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
         raise Invalid("expires_at is an instant with a time zone, in the future")
     with uow.begin(actor) as tx:
-        issued = issue_key(tx, actor.tenant_id, name.strip(), granted, expires_at, now, ids)
+        made_by = person_behind(tx, actor)
+        issued = issue_key(tx, actor.tenant_id, name.strip(), granted, expires_at, now, ids, created_by=made_by)
         tx.commit()
     return issued
 
@@ -235,7 +237,8 @@ def rotate_api_key(
             raise Conflict("the operator acts by this API key: it ends when it was said to")
         ends = former.expires_at
         tx.api_keys.expire(key_id, now + overlap)
-        issued = issue_key(tx, actor.tenant_id, former.name, former.scopes, ends, now, ids)
+        made_by = person_behind(tx, actor)
+        issued = issue_key(tx, actor.tenant_id, former.name, former.scopes, ends, now, ids, created_by=made_by)
         payload = {"key_id": issued.key.id, "overlap_seconds": overlap.total_seconds()}
         tx.events.append([NewEvent(type=EventType.KEY_ROTATED, subject_id=key_id, payload=payload)])
         tx.commit()

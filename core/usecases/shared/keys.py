@@ -32,6 +32,7 @@ def issue_key(
     ids: Ids,
     *,
     operators: bool = False,
+    created_by: UUID | None = None,
 ) -> IssuedKey:
     """Adds a key to the tenant, with its event."""
     key_id, secret = api_keys.make_key(ids.entropy(api_keys.ENTROPY_BYTES))
@@ -45,6 +46,7 @@ def issue_key(
         created_at=now,
         expires_at=expires_at,
         operators=operators,
+        created_by=created_by,
     )
     tx.api_keys.add(key)
     payload = {"scopes": sorted(s.value for s in scopes)}

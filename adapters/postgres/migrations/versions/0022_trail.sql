@@ -79,8 +79,11 @@ ALTER TABLE approvals ADD COLUMN decided_by_id UUID, ADD COLUMN withdrawn_by_id 
 ALTER TABLE rule_proposals ADD COLUMN decided_by_id UUID;
 ALTER TABLE rule_runs ADD COLUMN requested_by_id UUID DEFAULT acting_person();
 ALTER TABLE evaluations ADD COLUMN requested_by_id UUID DEFAULT acting_person();
-ALTER TABLE invitations ADD COLUMN invited_by_id UUID DEFAULT acting_person();
+ALTER TABLE invitations ADD COLUMN invited_by_id UUID;
 ALTER TABLE connection_health ADD COLUMN by_id UUID DEFAULT acting_person();
+
+-- By whom a key was made, since it goes with them.
+ALTER TABLE api_keys ADD COLUMN created_by UUID;
 
 DROP FUNCTION places_of_names;
 CREATE FUNCTION places_of_names() RETURNS TABLE (in_table text, in_column text, id_column text, before_name text)
