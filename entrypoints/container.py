@@ -492,6 +492,7 @@ class Container(containers.DeclarativeContainer):
     list_events = providers.Callable(events.list_events, uow=uow)
     verify_events = providers.Callable(events.verify_events, system=system)
     list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
+    note_reading = providers.Callable(events.note_reading, uow=uow, clock=clock)
 
     list_jobs = providers.Callable(jobs.list_jobs, uow=uow)
     get_job = providers.Callable(jobs.get_job, uow=uow)

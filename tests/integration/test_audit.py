@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -116,6 +117,22 @@ def test_the_operator_enters_for_minutes_seen_and_revocable(api: Api, role: Role
     assert (exported["actor"], exported["actor_id"], exported["address"]) == ("operator", listed["id"], "127.0.0.1")
     assert api.call("DELETE", f"/api-keys/{listed['id']}").status_code == 200
     inside.get("/me", 401)
+
+
+def test_the_operators_reading_of_the_log_is_told_once_an_hour(api: Api, superuser: psycopg.Connection[Any]) -> None:
+    key = api.container.settings().operator_key
+    operator = {"Authorization": f"Bearer {key}", "User-Agent": "a tool/1.0"}
+
+    def read(tenant_id: UUID) -> int:
+        return api.client.get(f"/api/v1/events?tenant_id={tenant_id}", headers=operator).status_code
+
+    assert [read(api.tenant_id) for _ in range(3)] == [200] * 3
+    (first,) = told(api, "OPERATOR_READ")
+    assert (first["actor"], first["address"], first["user_agent"]) == ("operator", "127.0.0.1", "a tool/1.0")
+    superuser.execute("UPDATE tenants SET operator_read_at = operator_read_at - interval '61 minutes'")
+    assert [read(api.tenant_id) for _ in range(3)] == [200] * 3
+    assert len(told(api, "OPERATOR_READ")) == 2
+    assert read(api.container.ids().new()) == 200, "where there is no tenant, there is nobody to tell"
 
 
 def test_the_operator_enters_for_a_reason_and_not_for_long(api: Api) -> None:
