@@ -149,8 +149,8 @@ class Container(containers.DeclarativeContainer):
     get_tenant = providers.Callable(accounts.get_tenant, uow=uow)
     list_tenants = providers.Callable(accounts.list_tenants, system=system)
     list_members = providers.Callable(members.list_members, uow=uow)
-    change_member = providers.Callable(members.change_member, uow=uow)
-    remove_member = providers.Callable(members.remove_member, uow=uow)
+    change_member = providers.Callable(members.change_member, uow=uow, clock=clock)
+    remove_member = providers.Callable(members.remove_member, uow=uow, clock=clock)
     invite = providers.Callable(
         members.invite,
         max_attempts=settings.provided.job_max_attempts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from core.domain.permissions import GRANTABLE, Role
+from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Role
+from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound
 from entrypoints.api.app import create_app
 from entrypoints.cli.operating import at_command_line
@@ -60,6 +62,32 @@ def test_what_the_operator_does_in_a_tenant_is_told_there(api: Api) -> None:
     for one in found:
         assert (one["actor"], one["address"], one["actor_id"]) == ("operator", None, None)
         assert one["user_agent"].startswith("sortation a test (")
+
+
+@pytest.mark.parametrize("how", ["removed", "demoted"])
+def test_nobody_comes_back_by_what_they_made(api: Api, how: str) -> None:
+    services = api.container
+    made = api.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
+    Browser(api.client.application).send(made["url"].removeprefix(ORIGIN), {"name": "Ada", "password": PASSWORD})
+    ada_id = next(m["user_id"] for m in api.get("/members")["items"] if m["email"] == "ada@example.org")
+    permissions = ROLE_PERMISSIONS[Role.ADMIN]
+    ada = Actor(tenant_id=api.tenant_id, name="Ada", user_id=UUID(ada_id), role=Role.ADMIN, permissions=permissions)
+    scopes = frozenset({"members:write", "keys:write", "records:read"})
+    issued = services.create_api_key(ada, name="mine", scopes=scopes)
+    by_key = Api(client=api.client, container=services, tenant_id=api.tenant_id, key=issued.secret)
+    another = by_key.post("/api-keys", {"name": "another", "scopes": ["records:read"]}, 201)
+    back = [services.invite(ada, "eve@example.org", Role.ADMIN).id]
+    back.append(UUID(by_key.post("/invitations", {"email": "eva@example.org", "role": "admin"}, 201)["id"]))
+    if how == "removed":
+        assert api.call("DELETE", f"/members/{ada_id}").status_code == 204
+    else:
+        assert api.call("PATCH", f"/members/{ada_id}", {"role": "viewer"}).status_code == 200
+    by_key.get("/me", 401)
+    replace(by_key, key=another["api_key"]).get("/me", 401)
+    assert api.get("/invitations")["items"] == []
+    revoked = told(api, "KEY_REVOKED", "INVITATION_REVOKED")
+    assert {e["subject_id"] for e in revoked} == {str(issued.key.id), another["id"], *map(str, back)}
+    assert {e["payload"]["user_id"] for e in revoked} == {ada_id}
 
 
 def test_a_person_who_was_erased_is_told_by_their_id(api: Api) -> None:
