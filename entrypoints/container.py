@@ -150,8 +150,8 @@ class Container(containers.DeclarativeContainer):
     get_tenant = providers.Callable(accounts.get_tenant, uow=uow)
     list_tenants = providers.Callable(accounts.list_tenants, system=system)
     list_members = providers.Callable(members.list_members, uow=uow)
-    change_member = providers.Callable(members.change_member, uow=uow)
-    remove_member = providers.Callable(members.remove_member, uow=uow)
+    change_member = providers.Callable(members.change_member, uow=uow, clock=clock)
+    remove_member = providers.Callable(members.remove_member, uow=uow, clock=clock)
     invite = providers.Callable(
         members.invite,
         max_attempts=settings.provided.job_max_attempts,
@@ -493,6 +493,7 @@ class Container(containers.DeclarativeContainer):
     list_events = providers.Callable(events.list_events, uow=uow)
     verify_events = providers.Callable(events.verify_events, system=system)
     list_tenant_events = providers.Callable(events.list_tenant_events, system=system)
+    note_reading = providers.Callable(events.note_reading, uow=uow, clock=clock)
 
     list_jobs = providers.Callable(jobs.list_jobs, uow=uow)
     get_job = providers.Callable(jobs.get_job, uow=uow)

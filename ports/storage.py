@@ -92,6 +92,10 @@ class Tenants(Protocol):
         does `rules_version` (settings say which packs are trusted); raises `VersionMismatch`."""
         ...
 
+    def note_reading(self, now: datetime, since: datetime) -> bool:
+        """Notes that the operator reads what is the tenant's; whether this is the first time `since` then."""
+        ...
+
 
 class ApiKeys(Protocol):
     def add(self, key: ApiKey) -> None: ...

@@ -39,6 +39,13 @@ class MemoryTenants:
             version=stored.version + 1,
         )
 
+    def note_reading(self, now: datetime, since: datetime) -> bool:
+        reads, id = self._at.state.operator_reads, self._at.tenant_id
+        if id not in self._tenants or (id in reads and reads[id] > since):
+            return False
+        reads[id] = now
+        return True
+
 
 class MemoryApiKeys:
     def __init__(self, workspace: Workspace) -> None:

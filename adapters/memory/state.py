@@ -106,6 +106,7 @@ class TenantState:
     """The tables of one tenant. Values are immutable, so a copy of the dicts is a copy of everything."""
 
     tenants: dict[UUID, Tenant] = field(default_factory=dict)
+    operator_reads: dict[UUID, datetime] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     """By e-mail address; shared by all tenants."""
     memberships: dict[UUID, Membership] = field(default_factory=dict)

@@ -56,6 +56,11 @@ class PostgresTenants:
             values | {"rules_version": tenants.c.rules_version + 1},
         )
 
+    def note_reading(self, now: datetime, since: datetime) -> bool:
+        last = tenants.c.operator_read_at
+        first = (tenants.c.tenant_id == self._tenant_id) & (last.is_(None) | (last <= since))
+        return self._connection.execute(tenants.update().where(first).values(operator_read_at=now)).rowcount == 1
+
 
 class PostgresApiKeys:
     def __init__(self, connection: Connection, tenant_id: UUID) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, insert, null, select
@@ -55,4 +56,5 @@ def _mutable(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _to_evaluation(row: RowMapping) -> Evaluation:
-    return Evaluation(**{**row, "status": EvaluationStatus(row["status"])})
+    values: dict[str, Any] = {name: row[name] for name in Evaluation.__slots__}
+    return Evaluation(**values | {"status": EvaluationStatus(row["status"])})

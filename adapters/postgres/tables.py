@@ -56,6 +56,7 @@ tenants = Table(
     Column("rules_version", Integer, nullable=False),
     a_time("created_at"),
     Column("version", Integer, nullable=False),
+    a_time("operator_read_at", null=True),
 )
 
 users = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, check_person_name, worker_actor
 from core.errors import Conflict, Forbidden
 from core.usecases.shared.joining import acceptable, join
+from core.usecases.shared.leaving import person_behind, take_back
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
 from core.usecases.shared.new_password import hash_new
 from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, at_once, prove, tell
@@ -39,9 +41,9 @@ def list_members(actor: Actor, *, uow: UnitOfWork) -> Sequence[tuple[User, Membe
         return tx.members.list()
 
 
-def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork) -> tuple[User, Membership]:
-    """Gives a member another role. Raises `NotFound`, `Forbidden` where only an owner may, or `Conflict` where the
-    tenant would be left without one."""
+def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork, clock: Clock) -> tuple[User, Membership]:
+    """Gives a member another role, and takes back what they may no longer make. Raises `NotFound`, `Forbidden` where
+    only an owner may, or `Conflict` where the tenant would be left without one."""
     with uow.begin(actor) as tx:
         _, before = tx.members.get(user_id, lock=True)
         check_may_assign(actor, before.role, role)
@@ -50,13 +52,15 @@ def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork) -
             _keep_an_owner(tx)
             payload = {"before": before.role.value, "role": role.value}
             tx.events.append([NewEvent(type=EventType.MEMBER_CHANGED, subject_id=user_id, payload=payload)])
+            take_back(tx, user_id, role, clock=clock)
         member = tx.members.get(user_id)
         tx.commit()
     return member
 
 
-def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork) -> None:
-    """Their sessions in this tenant end with their next request. Raises as `change_member`."""
+def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork, clock: Clock) -> None:
+    """Their sessions in this tenant end with their next request, their open invitations and API keys at once. Raises as
+    `change_member`."""
     with uow.begin(actor) as tx:
         _, membership = tx.members.get(user_id, lock=True)
         if user_id != actor.user_id:  # everybody may leave
@@ -65,6 +69,7 @@ def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork) -> None:
         _keep_an_owner(tx)
         payload = {"role": membership.role.value}
         tx.events.append([NewEvent(type=EventType.MEMBER_REMOVED, subject_id=user_id, payload=payload)])
+        take_back(tx, user_id, None, clock=clock)
         tx.commit()
 
 
@@ -94,6 +99,7 @@ def invite(
         expires_at=now + INVITATION_TIME,
     )
     with uow.begin(actor) as tx:
+        invitation = replace(invitation, invited_by_id=person_behind(tx, actor))
         if any(user.email == address for user, _ in tx.members.list()):
             raise Conflict("this person is a member already")
         for other in tx.invitations.list():

@@ -12,6 +12,7 @@ from flask import Response, current_app
 from core.domain.events import Event, EventFilter
 from core.domain.permissions import Permission
 from core.errors import Invalid
+from entrypoints.api.auth import caller as sender
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.responses import fields_of, json_response
@@ -52,6 +53,7 @@ def _reader(query: dict[str, Any], where: EventFilter) -> Callable[[], Sequence[
     if is_operator():
         if tenant_id is None:
             raise Invalid("with the operator's key, say whose events", fields={"tenant_id": ["Missing."]})
+        services.note_reading(tenant_id, sender())
         return lambda: services.list_tenant_events(tenant_id, where, after=after, limit=limit)
     caller = actor()
     if tenant_id not in (None, caller.tenant_id):

@@ -25,6 +25,17 @@ def test_a_tenant_that_was_never_added_is_not_found(storage: Storage) -> None:
         tx.tenants.get()
 
 
+def test_the_operators_reading_is_noted_for_the_first_time_in_a_while(storage: Storage) -> None:
+    actor, minute = storage.tenant(), timedelta(minutes=1)
+    noted = []
+    for at in (0, 1, 59, 60, 61):
+        with storage.writing(actor) as tx:
+            noted.append(tx.tenants.note_reading(START + at * minute, START + (at - 60) * minute))
+    assert noted == [True, False, False, True, False]
+    with storage.writing(worker_actor(storage.ids.new())) as tx:
+        assert not tx.tenants.note_reading(START, START - minute), "there is no such tenant"
+
+
 def test_a_tenant_cannot_be_added_twice(storage: Storage) -> None:
     actor = storage.tenant()
     with storage.reading(actor) as tx, pytest.raises(Conflict):

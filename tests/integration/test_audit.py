@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from core.domain.permissions import GRANTABLE, Role
+from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Role
+from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound
 from entrypoints.api.app import create_app
 from entrypoints.api.auth import page
@@ -61,6 +63,32 @@ def test_what_the_operator_does_in_a_tenant_is_told_there(api: Api) -> None:
     for one in found:
         assert (one["actor"], one["address"], one["actor_id"]) == ("operator", None, None)
         assert one["user_agent"].startswith("sortation a test (")
+
+
+@pytest.mark.parametrize("how", ["removed", "demoted"])
+def test_nobody_comes_back_by_what_they_made(api: Api, how: str) -> None:
+    services = api.container
+    made = api.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
+    Browser(api.client.application).send(made["url"].removeprefix(ORIGIN), {"name": "Ada", "password": PASSWORD})
+    ada_id = next(m["user_id"] for m in api.get("/members")["items"] if m["email"] == "ada@example.org")
+    permissions = ROLE_PERMISSIONS[Role.ADMIN]
+    ada = Actor(tenant_id=api.tenant_id, name="Ada", user_id=UUID(ada_id), role=Role.ADMIN, permissions=permissions)
+    scopes = frozenset({"members:write", "keys:write", "records:read"})
+    issued = services.create_api_key(ada, name="mine", scopes=scopes)
+    by_key = Api(client=api.client, container=services, tenant_id=api.tenant_id, key=issued.secret)
+    another = by_key.post("/api-keys", {"name": "another", "scopes": ["records:read"]}, 201)
+    back = [services.invite(ada, "eve@example.org", Role.ADMIN).id]
+    back.append(UUID(by_key.post("/invitations", {"email": "eva@example.org", "role": "admin"}, 201)["id"]))
+    if how == "removed":
+        assert api.call("DELETE", f"/members/{ada_id}").status_code == 204
+    else:
+        assert api.call("PATCH", f"/members/{ada_id}", {"role": "viewer"}).status_code == 200
+    by_key.get("/me", 401)
+    replace(by_key, key=another["api_key"]).get("/me", 401)
+    assert api.get("/invitations")["items"] == []
+    revoked = told(api, "KEY_REVOKED", "INVITATION_REVOKED")
+    assert {e["subject_id"] for e in revoked} == {str(issued.key.id), another["id"], *map(str, back)}
+    assert {e["payload"]["user_id"] for e in revoked} == {ada_id}
 
 
 def test_a_person_who_was_erased_is_told_by_their_id(api: Api) -> None:
@@ -118,6 +146,22 @@ def test_the_operator_enters_for_minutes_seen_and_revocable(api: Api, role: Role
     assert (exported["actor"], exported["actor_id"], exported["address"]) == ("operator", listed["id"], "127.0.0.1")
     assert api.call("DELETE", f"/api-keys/{listed['id']}").status_code == 200
     inside.get("/me", 401)
+
+
+def test_the_operators_reading_of_the_log_is_told_once_an_hour(api: Api, superuser: psycopg.Connection[Any]) -> None:
+    key = api.container.settings().operator_key
+    operator = {"Authorization": f"Bearer {key}", "User-Agent": "a tool/1.0"}
+
+    def read(tenant_id: UUID) -> int:
+        return api.client.get(f"/api/v1/events?tenant_id={tenant_id}", headers=operator).status_code
+
+    assert [read(api.tenant_id) for _ in range(3)] == [200] * 3
+    (first,) = told(api, "OPERATOR_READ")
+    assert (first["actor"], first["address"], first["user_agent"]) == ("operator", "127.0.0.1", "a tool/1.0")
+    superuser.execute("UPDATE tenants SET operator_read_at = operator_read_at - interval '61 minutes'")
+    assert [read(api.tenant_id) for _ in range(3)] == [200] * 3
+    assert len(told(api, "OPERATOR_READ")) == 2
+    assert read(api.container.ids().new()) == 200, "where there is no tenant, there is nobody to tell"
 
 
 def test_the_operator_enters_for_a_reason_and_not_for_long(api: Api) -> None:

@@ -211,3 +211,6 @@ BEGIN
     DELETE FROM local_accounts WHERE user_id = person;
     UPDATE users SET email = 'erased-' || person || '@invalid', name = '' WHERE id = person;
 END $$;
+
+-- When a tenant was last told that the operator reads its log.
+ALTER TABLE tenants ADD COLUMN operator_read_at TIMESTAMPTZ;
