@@ -75,7 +75,7 @@ def _secrets_of(settings: Settings) -> Iterator[str]:
             yield unquote(password)
     yield from (settings.secret_key, *settings.former_secret_keys, settings.operator_key)
     yield from (provider.client_secret for provider in settings.oidc_providers)
-    yield from filter(None, (settings.llm_api_key, settings.embeddings_api_key))
+    yield from filter(None, (settings.metrics_key, settings.llm_api_key, settings.embeddings_api_key))
 
 
 def set_up_tracing(settings: Settings, service: str) -> None:

@@ -38,6 +38,7 @@ FROM_FILE = frozenset(
         "SECRET_KEY",
         "FORMER_SECRET_KEYS",
         "OPERATOR_KEY",
+        "METRICS_KEY",
         "SMTP_URL",
         "OIDC_PROVIDERS",
         "LLM_API_KEY",
@@ -70,6 +71,8 @@ class Settings:
     """What was the secret key before: they open what they sealed, until `sortation secrets rotate` sealed it anew."""
     operator_key: str = field(repr=False)
     """The bearer token of the operator's routes."""
+    metrics_key: str | None = field(repr=False)
+    """The bearer token of `/metrics`. `None`: it answers in `dev` alone, and to this machine."""
     database_url: str | None = field(repr=False)
     """The owner's DSN, for migrations; `None` where the process has no owner rights, or the database is embedded."""
     app_database_url: str | None = field(repr=False)
@@ -214,6 +217,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             secret_key=secret_key,
             former_secret_keys=tuple(env.str("FORMER_SECRET_KEYS", "").replace(",", " ").split()),
             operator_key=env.str("OPERATOR_KEY", DEV_OPERATOR_KEY),
+            metrics_key=env.str("METRICS_KEY", None),
             database_url=database_url,
             app_database_url=app_database_url,
             system_database_url=system_database_url,

@@ -87,7 +87,7 @@ def authorise() -> None:
     access = access_of(current_app, request.endpoint)
     if access.public or access.console:
         return
-    token = _bearer()
+    token = bearer()
     if hmac.compare_digest(token.encode(), container().settings().operator_key.encode()):
         if not access.operator:
             raise Forbidden("the operator's key opens the operator's routes only: use an API key of a tenant")
@@ -143,7 +143,8 @@ def _person(token: str) -> Actor:
     return replace(actor, source_agent=_source_agent())
 
 
-def _bearer() -> str:
+def bearer() -> str:
+    """The token that the request carries. Raises `Unauthenticated`."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated

@@ -14,9 +14,12 @@ from prometheus_client.registry import Collector
 
 from core.domain.webhooks import Outcome
 from core.errors import Transient
+from entrypoints.api.kept import Kept
 from ports.system import SystemStorage
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
+SECONDS = 5.0
+"""How long an exposition serves."""
 log = structlog.get_logger("sortation.api")
 
 
@@ -32,6 +35,7 @@ class Metrics:
         )
         self._webhooks = Counter("sortation_webhooks", "Webhooks by outcome.", ["outcome"], registry=self.registry)
         self.registry.register(_Stored(system))
+        self._exposition = Kept(lambda: generate_latest(self.registry), seconds=SECONDS)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         method = method if method in _METHODS else "other"
@@ -42,11 +46,12 @@ class Metrics:
         self._webhooks.labels(outcome.value).inc()
 
     def exposition(self) -> bytes:
-        return generate_latest(self.registry)
+        """At most some seconds old. Raises `Transient` where it is not there in time."""
+        return self._exposition.get()
 
 
 class _Stored(Collector):
-    """Read from the database at each scrape; `sortation_database_up` is 0 when it does not answer."""
+    """Read from the database; `sortation_database_up` is 0 when it does not answer."""
 
     def __init__(self, system: SystemStorage) -> None:
         self._system = system

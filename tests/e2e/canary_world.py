@@ -29,6 +29,8 @@ from tests.stubs.llm_server import LlmStub
 from tests.stubs.oauth_server import OAuthServer
 from tests.stubs.scripted_http import ScriptedServer
 
+METRICS_KEY = "canary-metrics-key-0123456789abcdef"
+
 
 @dataclass
 class World:
@@ -119,6 +121,7 @@ def running_world(folder: Path, database: DatabaseUrls) -> Iterator[World]:
                 folder / "data",
                 SORTATION_SECRET_KEY=secret_key,
                 SORTATION_FORMER_SECRET_KEYS=plant("former secret key", "canary-former-secret-key-0123456789"),
+                SORTATION_METRICS_KEY=plant("metrics key", METRICS_KEY),
                 SORTATION_OPERATOR_KEY=plant("operator key", "canary-operator-key-0123456789abcdef"),
                 SORTATION_DATABASE_URL=database.owner.replace("@", f":{plant('owner password', 'canary-owner-pw')}@"),
                 SORTATION_SMTP_URL=f"smtp://sortation:{smtp_password}@127.0.0.1:{mail_port}",

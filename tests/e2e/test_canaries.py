@@ -21,7 +21,7 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 
 from adapters.embedded.postgres import DatabaseUrls
 from tests.canaries import broker, files, tables
-from tests.e2e.canary_world import Browser, World, running_world
+from tests.e2e.canary_world import METRICS_KEY, Browser, World, running_world
 from tests.e2e.leaky_plugin import WAYS
 from tests.stubs.oauth_server import CLIENT_ID, CLIENT_SECRET
 from tests.stubs.scripted_http import Answer, Asked
@@ -62,14 +62,17 @@ def test_no_secret_shows_anywhere(world: World, database: DatabaseUrls) -> None:
     commands(world)
     for path in ("/events", "/jobs", "/jobs/dead", "/connections", "/api-keys", "/records", "/imports", "/tenant"):
         world.ask("GET", path)
-    metrics = httpx2.get(f"{world.stack.url}/metrics", trust_env=False).text
+    scraped = httpx2.get(
+        f"{world.stack.url}/metrics", headers={"Authorization": f"Bearer {METRICS_KEY}"}, trust_env=False
+    )
+    assert scraped.status_code == 200
     assert world.spans
     places = [
         *tables(database.superuser),
         *broker(world.stack.services()["broker_url"]),
         *((place, content) for place, content in files(world.stack.data_dir) if is_told(place)),
         *(("spans", content) for content in world.spans),
-        ("metrics", metrics),
+        ("metrics", scraped.text),
         *world.outputs,
     ]
     shown = world.canaries.shown_in_all(places)

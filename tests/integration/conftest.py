@@ -75,6 +75,8 @@ def make_container(
 ) -> Iterator[Callable[..., Container]]:
     """Containers on the test's database; keyword arguments are settings."""
     monkeypatch.setattr("entrypoints.chosen.OnnxEmbedder", lambda: local_embedder)
+    monkeypatch.setattr("entrypoints.api.health.READY_SECONDS", 0.0)
+    monkeypatch.setattr("entrypoints.api.metrics.SECONDS", 0.0)
     made: list[Container] = []
     faults: list[list[str]] = []
 

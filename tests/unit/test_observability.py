@@ -16,6 +16,7 @@ PLANTED = {
     "SECRET_KEY": "canary-secret-key-0123456789abcdefgh",
     "FORMER_SECRET_KEYS": "canary-former-1,canary-former-2",
     "OPERATOR_KEY": "canary-operator-key-0123456789abcdef",
+    "METRICS_KEY": "canary-metrics-key-0123456789abcdef",
     "DATABASE_URL": "postgresql://owner:canary%40owner@db.example/x",
     "APP_DATABASE_URL": "postgresql://app:canary-app@db.example/x",
     "SYSTEM_DATABASE_URL": "postgresql://system:canary-system@db.example/x",
