@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -84,18 +85,29 @@ def enter(
 
 
 def write_zip(file: Path, rows: Iterator[tuple[str, Mapping[str, Any]]]) -> int:
-    """A file of JSON lines for each kind, in the order in which they come; returns how many rows."""
-    if file.exists():
-        raise Invalid(f"{file} exists already")
+    """A file of JSON lines for each kind, in the order in which they come; returns how many rows. Only who runs us may
+    read it, and none is left that is not whole. Raises `Invalid` where there is something of that name."""
+    try:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Invalid(f"{file} exists already") from None
+    try:
+        with os.fdopen(opened, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+            return _write(archive, rows)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _write(archive: zipfile.ZipFile, rows: Iterator[tuple[str, Mapping[str, Any]]]) -> int:
     from entrypoints.api.responses import dumps
 
     count = 0
-    with zipfile.ZipFile(file, "x", zipfile.ZIP_DEFLATED) as archive:
-        for kind, of_kind in groupby(rows, key=lambda row: row[0]):
-            with archive.open(f"{kind}.jsonl", "w", force_zip64=True) as written:
-                for _, row in of_kind:
-                    written.write(dumps(row) + b"\n")
-                    count += 1
+    for kind, of_kind in groupby(rows, key=lambda row: row[0]):
+        with archive.open(f"{kind}.jsonl", "w", force_zip64=True) as written:
+            for _, row in of_kind:
+                written.write(dumps(row) + b"\n")
+                count += 1
     return count
 
 

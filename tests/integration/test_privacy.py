@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,32 @@ def test_a_tenant_is_given_out_as_lines_without_its_secrets(api: Api, tmp_path: 
         write_zip(file, api.container.export_tenant(api.tenant_id, OPERATOR))
     with pytest.raises(NotFound):
         api.container.export_tenant(api.container.ids().new(), OPERATOR)
+
+
+def test_only_its_writer_may_read_an_export_and_none_is_left_that_broke_off(tmp_path: Path) -> None:
+    whole = [("records", {"n": 1}), ("records", {"n": 2}), ("rules", {"n": 3})]
+
+    def broken() -> Iterator[tuple[str, Mapping[str, Any]]]:
+        yield from whole
+        raise KeyboardInterrupt
+
+    file, elsewhere = tmp_path / "all.zip", tmp_path / "elsewhere"
+    with pytest.raises(KeyboardInterrupt):
+        write_zip(file, broken())
+    assert not file.exists()
+    file.symlink_to(elsewhere)
+    with pytest.raises(Invalid, match="exists already"):
+        write_zip(file, iter(whole))
+    assert not elsewhere.exists(), "what somebody put there is not followed"
+    file.unlink()
+    former = os.umask(0)
+    try:
+        assert write_zip(file, iter(whole)) == 3
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with zipfile.ZipFile(file) as archive:
+        assert archive.read("records.jsonl") == b'{"n":1}\n{"n":2}\n'
 
 
 def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.Connection[Any]) -> None:
