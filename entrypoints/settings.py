@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from ipaddress import ip_address
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -30,7 +32,8 @@ from plugins.roots import Roots
 PREFIX = "SORTATION_"
 DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
 DEV_OPERATOR_KEY = "insecure-operator-key-for-development"
-SECRET_MIN_LENGTH = 32
+SECRET_MIN_LENGTH, SECRET_MIN_DIFFERENT = 32, 8
+"""Characters of a key. Of 32 hexadecimal ones fewer than 8 are different once in 28 million times."""
 MAX_PRICE = 1_000_000
 FROM_FILE = frozenset(
     f"{PREFIX}{name}"
@@ -297,6 +300,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if settings.embeddings == "openai" and settings.embeddings_api_key is None:
         raise SettingsError(f"{PREFIX}EMBEDDINGS is openai: set {PREFIX}EMBEDDINGS_API_KEY, or {PREFIX}LLM_API_KEY.")
     _refuse_weak_secrets(settings)
+    _refuse_open_sign_in(settings)
     _refuse_half_a_price(settings)
     return settings
 
@@ -337,16 +341,46 @@ class _MappingEnv(Env):
 def _refuse_weak_secrets(settings: Settings) -> None:
     if settings.profile == "dev":
         return
+    keys = {"SECRET_KEY": settings.secret_key, "OPERATOR_KEY": settings.operator_key}
+    if settings.metrics_key is not None:
+        keys["METRICS_KEY"] = settings.metrics_key
+    # Links that rest on a former key open as well: who guesses one, signs in.
+    former = {f"FORMER_SECRET_KEYS, number {n},": key for n, key in enumerate(settings.former_secret_keys, start=1)}
     faults = [
-        f"{PREFIX}{name} must be set to a secret of its own of at least {SECRET_MIN_LENGTH} characters"
-        for name, value, known in (
-            ("SECRET_KEY", settings.secret_key, DEV_SECRET_KEY),
-            ("OPERATOR_KEY", settings.operator_key, DEV_OPERATOR_KEY),
+        f"{PREFIX}{name} must be set to a secret of its own of at least {SECRET_MIN_LENGTH} characters,"
+        f" {SECRET_MIN_DIFFERENT} of them different"
+        for name, key in (keys | former).items()
+        if key in (DEV_SECRET_KEY, DEV_OPERATOR_KEY)
+        or len(key) < SECRET_MIN_LENGTH
+        or len(set(key)) < SECRET_MIN_DIFFERENT
+    ]
+    faults += [
+        f"{PREFIX}{one} and {PREFIX}{other} must differ"
+        for (one, key), (other, same) in (
+            *combinations(keys.items(), 2),
+            *product(list(keys.items())[1:], former.items()),
         )
-        if value == known or len(value) < SECRET_MIN_LENGTH
+        if key == same
     ]
     if faults:
         raise SettingsError(f"Profile {settings.profile} does not start: {'; '.join(faults)}.")
+
+
+def _refuse_open_sign_in(settings: Settings) -> None:
+    """Passwords and sessions would go over the network as they are."""
+    address = urlsplit(settings.public_url)
+    if settings.profile == "prod" and address.scheme != "https" and not _is_loopback(address.hostname or ""):
+        raise SettingsError(
+            f"Profile prod does not start: {PREFIX}PUBLIC_URL must begin with https://, unless it is this machine's"
+            " own (http://localhost:8080)."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_half_a_price(settings: Settings) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from entrypoints.settings import FROM_FILE, Settings, SettingsError, load_settings
 
-SECRET = "s" * 40
-OPERATOR = "o" * 40
+SECRET, OPERATOR = ("canary-" + word * 6 for word in ("secret-", "operator-"))
+FEW = "ab12cd3" * 8
 OWNER_URL = "postgresql://owner:p%40ss@db.example:6432/sortation?sslmode=require&password=p%40ss"
 STRONG = {"SORTATION_SECRET_KEY": SECRET, "SORTATION_OPERATOR_KEY": OPERATOR}
 
@@ -163,6 +163,21 @@ def test_every_invalid_value_is_named_at_once() -> None:
             {"SORTATION_SECRET_KEY": load_settings({}).secret_key, "SORTATION_OPERATOR_KEY": OPERATOR},
             {"SORTATION_SECRET_KEY"},
         ),
+        ({"SORTATION_SECRET_KEY": FEW, "SORTATION_OPERATOR_KEY": OPERATOR}, {"SORTATION_SECRET_KEY"}),
+        ({**STRONG, "SORTATION_OPERATOR_KEY": "o" * 40}, {"SORTATION_OPERATOR_KEY"}),
+        ({**STRONG, "SORTATION_OPERATOR_KEY": SECRET}, {"SORTATION_SECRET_KEY", "SORTATION_OPERATOR_KEY"}),
+        ({**STRONG, "SORTATION_METRICS_KEY": "short"}, {"SORTATION_METRICS_KEY"}),
+        ({**STRONG, "SORTATION_METRICS_KEY": OPERATOR}, {"SORTATION_METRICS_KEY", "SORTATION_OPERATOR_KEY"}),
+        ({**STRONG, "SORTATION_FORMER_SECRET_KEYS": f"{SECRET}x,short"}, {"SORTATION_FORMER_SECRET_KEYS, number 2"}),
+        ({**STRONG, "SORTATION_FORMER_SECRET_KEYS": "x" * 40}, {"SORTATION_FORMER_SECRET_KEYS, number 1"}),
+        (
+            {**STRONG, "SORTATION_FORMER_SECRET_KEYS": load_settings({}).secret_key},
+            {"SORTATION_FORMER_SECRET_KEYS, number 1"},
+        ),
+        (
+            {**STRONG, "SORTATION_FORMER_SECRET_KEYS": OPERATOR},
+            {"SORTATION_OPERATOR_KEY", "SORTATION_FORMER_SECRET_KEYS, number 1"},
+        ),
     ],
 )
 def test_outside_development_weak_secrets_are_refused_by_name(
@@ -171,12 +186,33 @@ def test_outside_development_weak_secrets_are_refused_by_name(
     with pytest.raises(SettingsError) as caught:
         load_settings({"SORTATION_PROFILE": profile, **given})
 
-    for name in ("SORTATION_SECRET_KEY", "SORTATION_OPERATOR_KEY"):
-        assert (name in str(caught.value)) is (name in named)
+    told = re.findall(r"SORTATION_\w+_KEYS?(?:, number \d)?", str(caught.value))
+    assert {*told} == named
+    assert not [value for value in given.values() if value in str(caught.value)]
 
 
 def test_prod_starts_with_strong_secrets() -> None:
-    assert load_settings({"SORTATION_PROFILE": "prod", **STRONG}).profile == "prod"
+    strong = {**STRONG, "SORTATION_METRICS_KEY": f"{OPERATOR}x", "SORTATION_FORMER_SECRET_KEYS": f"{SECRET}x,{SECRET}"}
+    assert load_settings({"SORTATION_PROFILE": "prod", **strong}).profile == "prod"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://sort.example", "http://10.0.0.7:8080", "http://localhost.example", "http://[2001:db8::1]", ""]
+)
+def test_prod_lets_nobody_sign_in_over_plain_http(url: str) -> None:
+    given = {**STRONG, "SORTATION_PUBLIC_URL": url, "SORTATION_HOST": "0.0.0.0"}  # noqa: S104 - as in the image
+    with pytest.raises(SettingsError, match="SORTATION_PUBLIC_URL must begin with https://"):
+        load_settings({**given, "SORTATION_PROFILE": "prod"})
+    for profile in ("dev", "stage"):
+        assert load_settings({**given, "SORTATION_PROFILE": profile}).profile == profile
+
+
+@pytest.mark.parametrize(
+    "url", ["https://sort.example", "http://localhost:8080", "http://127.0.0.1", "http://[::1]:80", ""]
+)
+def test_prod_takes_https_and_this_machine(url: str) -> None:
+    given = {"SORTATION_PROFILE": "prod", **STRONG, "SORTATION_PUBLIC_URL": url}
+    assert load_settings(given).profile == "prod"
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
