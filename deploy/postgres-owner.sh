@@ -5,16 +5,15 @@
 # belong to the superuser, run it once by hand: it hands them over, and may be repeated.
 set -eu
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'
-\getenv password SORTATION_OWNER_PASSWORD
+\getenv given SORTATION_OWNER_PASSWORD
 SET log_statement = 'none';
 SET log_min_error_statement = 'panic';
-SET password_encryption = 'scram-sha-256';
 SET client_min_messages = 'warning';
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS vector;
 SELECT 'CREATE ROLE sortation_owner'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sortation_owner') \gexec
-ALTER ROLE sortation_owner NOSUPERUSER NOBYPASSRLS NOCREATEDB NOREPLICATION LOGIN CREATEROLE PASSWORD :'password';
+ALTER ROLE sortation_owner NOSUPERUSER NOBYPASSRLS NOCREATEDB NOREPLICATION LOGIN CREATEROLE PASSWORD :'given';
 SELECT format('ALTER DATABASE %I OWNER TO sortation_owner', current_database()) \gexec
 
 -- What a migration made as the superuser, but for what extensions bring. Sequences and indexes follow their tables.

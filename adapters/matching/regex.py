@@ -67,7 +67,7 @@ def _regexes(condition: Condition) -> Iterable[tuple[str, bool]]:
 @lru_cache(maxsize=1 << 16)
 def _weight(pattern: str, case_sensitive: bool) -> int:
     try:
-        return max(MIN_WEIGHT, _compiled(pattern, case_sensitive).programsize)
+        return max(MIN_WEIGHT, int(_compiled(pattern, case_sensitive).programsize))
     except RuleInvalid:
         return 0  # a former release took it
 

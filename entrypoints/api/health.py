@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -72,12 +73,12 @@ def _readiness(services: Container) -> Mapping[str, Any] | None:
 
 def _check_scraper() -> None:
     settings = container().settings()
-    if settings.metrics_key is None:
-        if settings.profile == "dev" and _on_this_machine():
+    if settings.metrics_key is None and settings.profile == "dev" and _on_this_machine():
+        return
+    with suppress(Unauthenticated):  # which would ask for a key of the API
+        if settings.metrics_key is not None and hmac.compare_digest(bearer().encode(), settings.metrics_key.encode()):
             return
-        raise Unauthenticated(f"metrics are for who has the key that {PREFIX}METRICS_KEY names, as a bearer token")
-    if not hmac.compare_digest(bearer().encode(), settings.metrics_key.encode()):
-        raise Unauthenticated("this is not the key of the metrics")
+    raise Unauthenticated(f"metrics are for who has the key that {PREFIX}METRICS_KEY names, as a bearer token")
 
 
 def _on_this_machine() -> bool:

@@ -40,6 +40,7 @@ def test_metrics_are_for_who_has_their_key(make_container: Callable[..., Contain
         operator = services.settings().operator_key
         for refused in (None, "", "Bearer ", f"Bearer {KEY}x", f"Basic {KEY}", "Bearer \xff", f"Bearer {operator}"):
             assert asked(client, refused) == 401, refused
+        assert "SORTATION_METRICS_KEY" in client.get("/metrics").json["detail"]
 
 
 def test_without_a_key_metrics_are_for_this_machine_in_development_alone(

@@ -10,8 +10,8 @@ import pytest
 
 from entrypoints.settings import FROM_FILE, Settings, SettingsError, load_settings
 
-SECRET = "canary-secret-" + "s" * 26
-OPERATOR = "canary-operator-" + "o" * 24
+SECRET, OPERATOR = ("canary-" + word * 6 for word in ("secret-", "operator-"))
+FEW = "ab12cd3" * 8
 OWNER_URL = "postgresql://owner:p%40ss@db.example:6432/sortation?sslmode=require&password=p%40ss"
 STRONG = {"SORTATION_SECRET_KEY": SECRET, "SORTATION_OPERATOR_KEY": OPERATOR}
 
@@ -163,7 +163,7 @@ def test_every_invalid_value_is_named_at_once() -> None:
             {"SORTATION_SECRET_KEY": load_settings({}).secret_key, "SORTATION_OPERATOR_KEY": OPERATOR},
             {"SORTATION_SECRET_KEY"},
         ),
-        ({"SORTATION_SECRET_KEY": "ab12cd3" * 8, "SORTATION_OPERATOR_KEY": OPERATOR}, {"SORTATION_SECRET_KEY"}),
+        ({"SORTATION_SECRET_KEY": FEW, "SORTATION_OPERATOR_KEY": OPERATOR}, {"SORTATION_SECRET_KEY"}),
         ({**STRONG, "SORTATION_OPERATOR_KEY": "o" * 40}, {"SORTATION_OPERATOR_KEY"}),
         ({**STRONG, "SORTATION_OPERATOR_KEY": SECRET}, {"SORTATION_SECRET_KEY", "SORTATION_OPERATOR_KEY"}),
         ({**STRONG, "SORTATION_METRICS_KEY": "short"}, {"SORTATION_METRICS_KEY"}),
