@@ -30,6 +30,7 @@ GITHUB = Webhook(scheme=WebhookScheme.GITHUB)
 HMAC = Webhook(scheme=WebhookScheme.HMAC, signature_header="X-Signature", id_header="X-Event")
 UNSIGNED = Webhook(scheme=WebhookScheme.UNSIGNED)
 BODY = b'{"id": "evt_1", "object": "event", "amount": "12.50"}'
+BODY_DIGEST = hashlib.sha256(BODY).hexdigest()[:32]
 
 
 def standard(body: bytes, *, id: str = "msg_1", at: datetime = NOW, secret: str = SECRET) -> dict[str, str]:
@@ -54,9 +55,9 @@ def github(body: bytes, secret: str = SECRET) -> dict[str, str]:
 SIGNED = [
     (STANDARD, standard(BODY), "msg_1"),
     (STRIPE, stripes(BODY), "evt_1"),
-    (GITHUB, github(BODY), "72d3162e-cc78-11e3"),
-    (HMAC, {"x-signature": digest(BODY), "x-event": "e-7"}, "e-7"),
-    (HMAC, {"x-signature": f"sha256={digest(BODY).upper()}", "x-event": "e-7"}, "e-7"),
+    (GITHUB, github(BODY), f"72d3162e-cc78-11e3:{BODY_DIGEST}"),
+    (HMAC, {"x-signature": digest(BODY), "x-event": "e-7"}, f"e-7:{BODY_DIGEST}"),
+    (HMAC, {"x-signature": f"sha256={digest(BODY).upper()}", "x-event": "e-7"}, f"e-7:{BODY_DIGEST}"),
 ]
 SCHEMES = pytest.mark.parametrize(("webhook", "headers", "id"), SIGNED)
 
@@ -181,7 +182,7 @@ def test_any_body_and_secret_that_sign_are_taken(body: bytes, key: bytes) -> Non
     }
     assert verify(STANDARD, {"webhook_secret": f"whsec_{secret}"}, headers, body, NOW) == "m"
     hexed = {"x-signature": hmac.digest(secret.encode(), body, "sha256").hex(), "x-event": "e"}
-    assert verify(HMAC, {"webhook_secret": secret}, hexed, body, NOW) == "e"
+    assert verify(HMAC, {"webhook_secret": secret}, hexed, body, NOW) == f"e:{hashlib.sha256(body).hexdigest()[:32]}"
 
 
 def test_a_forgery_takes_as_long_however_much_of_it_is_right() -> None:
@@ -207,3 +208,14 @@ def test_headers_that_let_people_in_are_not_kept() -> None:
         "x-event": "e",
         "x-github-delivery": "72d3162e-cc78-11e3",
     }
+
+
+def test_a_former_body_takes_no_event_to_come_its_id() -> None:
+    """The header with the id is signed by nobody."""
+    former, coming = b'{"n": 1}', b'{"n": 2}'
+    config = {"webhook_secret": SECRET}
+    sent = [
+        verify(HMAC, config, {"x-signature": digest(body), "x-event": "e-8"}, body, NOW) for body in (former, coming)
+    ]
+    assert len(set(sent)) == 2
+    assert verify(HMAC, config, {"x-signature": digest(coming), "x-event": "e-8"}, coming, NOW) == sent[1]
