@@ -16,6 +16,7 @@ from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, worker_actor
 from core.errors import Conflict, Forbidden, LinkInvalid, Unauthenticated
 from core.usecases.shared.joining import acceptable, join
+from core.usecases.shared.leaving import take_back
 from core.usecases.shared.links import INVITATION, read_link, write_link
 from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person, tell, unknown
 from ports.clock import Clock, Ids
@@ -164,12 +165,12 @@ def _known(
             _link(claims, user, caller, people, uow, clock)
         elif grants:
             new = User(id=ids.new(), email=claims.email, name=claims.name, created_at=clock.now())
-            user = _follow_groups(new, (), grants, provider, caller, uow)
+            user = _follow_groups(new, (), grants, provider, caller, uow, clock)
             _link(claims, user, caller, people, uow, clock)
             return user
     if user is None or not provider.groups:
         return user
-    return _follow_groups(user, people.belongings(user.id), grants, provider, caller, uow)
+    return _follow_groups(user, people.belongings(user.id), grants, provider, caller, uow, clock)
 
 
 def _link(claims: Claims, user: User, caller: Caller, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> None:
@@ -189,6 +190,7 @@ def _follow_groups(
     provider: IdentityProvider,
     caller: Caller,
     uow: UnitOfWork,
+    clock: Clock,
 ) -> User:
     """Makes, changes and unmakes the memberships that are the issuer's to grant; those by invitation stay, and so
     does a tenant's last owner."""
@@ -205,6 +207,7 @@ def _follow_groups(
                 tx.members.get(user.id, lock=True)
                 tx.members.set_role(user.id, role)
                 if tx.members.owners():
+                    take_back(tx, user.id, role, clock=clock)
                     _tell(tx, EventType.MEMBER_CHANGED, user, role, before=here.role.value)
     for one in belongings:
         if one.granted_by == provider.issuer and one.tenant_id not in grants:
@@ -212,6 +215,7 @@ def _follow_groups(
                 tx.members.get(user.id, lock=True)
                 tx.members.remove(user.id)
                 if tx.members.owners():
+                    take_back(tx, user.id, None, clock=clock)
                     _tell(tx, EventType.MEMBER_REMOVED, user, one.role)
     return user
 
