@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from adapters.embedded.valkey import EmbeddedValkey
+from core.domain.permissions import ROLE_PERMISSIONS, Role
 from entrypoints.api.app import create_app
 from entrypoints.api.limits import Kind, address, count_caller, storage_uri
 from entrypoints.container import Container
@@ -151,7 +152,8 @@ def test_other_sites_use_up_nobodys_attempts(
 def test_invitations_are_limited_by_tenant_whoever_invites(make_container: Callable[..., Container]) -> None:
     api = made(make_container, invite_limit="3/hour")
     other = new_tenant(api.container, api.client, "Other")
-    second = api.container.create_api_key(api.actor, name="second", scopes=frozenset({"members:write", "members:read"}))
+    scopes = frozenset({"members:write", *(permission.value for permission in ROLE_PERMISSIONS[Role.VIEWER])})
+    second = api.container.create_api_key(api.actor, name="second", scopes=scopes)
     again = replace(api, key=second.secret)
     callers = [api, again, api, again, api]
     codes = [
