@@ -8,58 +8,44 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from ipaddress import ip_address
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 from urllib.parse import urlsplit, urlunsplit
 
-from environs import Env, EnvValidationError, ValidationError, validate
-from limits import parse_many
+from environs import EnvValidationError, validate
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
-from adapters.http.policy import parse_policy
-from core.domain.identity import IdentityProvider, providers_from
-from core.domain.jobs import Stream
-from core.errors import Invalid, SortationError
-from plugins.roots import Roots
+from core.domain.identity import IdentityProvider
+from entrypoints.setting_values import (
+    PREFIX,
+    MappingEnv,
+    SettingsError,
+    at_least_one,
+    choice,
+    limit,
+    names,
+    oidc_providers,
+    policy,
+    positive,
+    postgres_url,
+    price,
+    public_url,
+    roots,
+    streams,
+    url,
+)
 
-PREFIX = "SORTATION_"
 DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
 DEV_OPERATOR_KEY = "insecure-operator-key-for-development"
 SECRET_MIN_LENGTH, SECRET_MIN_DIFFERENT = 32, 8
 """Characters of a key. Of 32 hexadecimal ones fewer than 8 are different once in 28 million times."""
-MAX_PRICE = 1_000_000
-FROM_FILE = frozenset(
-    f"{PREFIX}{name}"
-    for name in (
-        "SECRET_KEY",
-        "FORMER_SECRET_KEYS",
-        "OPERATOR_KEY",
-        "METRICS_KEY",
-        "SMTP_URL",
-        "OIDC_PROVIDERS",
-        "LLM_API_KEY",
-        "EMBEDDINGS_API_KEY",
-        "DATABASE_URL",
-        "APP_DATABASE_URL",
-        "SYSTEM_DATABASE_URL",
-        "BROKER_URL",
-    )
-)
-
 Profile = Literal["dev", "stage", "prod"]
-
-
-class SettingsError(SortationError):
-    """The settings are not valid."""
-
-    code = "settings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,22 +190,22 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     Raises `SettingsError` with one line that names every variable at fault.
     """
-    env = _MappingEnv(os.environ if environ is None else environ)
+    env = MappingEnv(os.environ if environ is None else environ)
     otlp_fallback = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None)
     with env.prefixed(PREFIX):
         secret_key = env.str("SECRET_KEY", DEV_SECRET_KEY)
-        database_url = _postgres_url(env, "DATABASE_URL")
-        app_database_url = _postgres_url(env, "APP_DATABASE_URL")
-        system_database_url = _postgres_url(env, "SYSTEM_DATABASE_URL")
+        database_url = postgres_url(env, "DATABASE_URL")
+        app_database_url = postgres_url(env, "APP_DATABASE_URL")
+        system_database_url = postgres_url(env, "SYSTEM_DATABASE_URL")
         if database_url:
             app_database_url = app_database_url or role_url(database_url, APP_ROLE, secret_key)
             system_database_url = system_database_url or role_url(database_url, SYSTEM_ROLE, secret_key)
         llm_api_key = env.str("LLM_API_KEY", None)
-        llm_base_url = env.str("LLM_BASE_URL", None, validate=_url("http", "https"))
+        llm_base_url = env.str("LLM_BASE_URL", None, validate=url("http", "https"))
         embeddings_api_key = env.str("EMBEDDINGS_API_KEY", None)
-        sync_concurrency = env.int("SYNC_CONCURRENCY", 4, validate=_at_least_one) or 1
+        sync_concurrency = env.int("SYNC_CONCURRENCY", 4, validate=at_least_one) or 1
         settings = Settings(
-            profile=_choice(env, "PROFILE", "dev", "stage", "prod"),
+            profile=choice(env, "PROFILE", "dev", "stage", "prod"),
             data_dir=env.path("DATA_DIR", Path("sortation-data")).absolute(),
             secret_key=secret_key,
             former_secret_keys=tuple(env.str("FORMER_SECRET_KEYS", "").replace(",", " ").split()),
@@ -228,48 +214,48 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             database_url=database_url,
             app_database_url=app_database_url,
             system_database_url=system_database_url,
-            broker_url=env.str("BROKER_URL", None, validate=_url("redis", "rediss", "redis+socket", "sentinel")),
+            broker_url=env.str("BROKER_URL", None, validate=url("redis", "rediss", "redis+socket", "sentinel")),
             host=env.str("HOST", "127.0.0.1"),
             port=env.int("PORT", 8080, validate=validate.Range(1, 65535)),
-            api_threads=env.int("API_THREADS", 8, validate=_at_least_one),
-            worker_concurrency=env.int("WORKER_CONCURRENCY", os.cpu_count() or 1, validate=_at_least_one),
-            worker_streams=_streams(env),
+            api_threads=env.int("API_THREADS", 8, validate=at_least_one),
+            worker_concurrency=env.int("WORKER_CONCURRENCY", os.cpu_count() or 1, validate=at_least_one),
+            worker_streams=streams(env),
             sync_concurrency=sync_concurrency,
-            lease_seconds=env.float("LEASE_SECONDS", 30.0, validate=_positive),
-            republish_after_seconds=env.float("REPUBLISH_AFTER_SECONDS", 15.0, validate=_positive),
-            job_max_attempts=env.int("JOB_MAX_ATTEMPTS", 5, validate=_at_least_one),
-            job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=_positive),
-            payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=_positive),
-            job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=_positive),
-            sync_records=env.int("SYNC_RECORDS", 1_000_000, validate=_at_least_one),
-            sync_seconds=env.float("SYNC_SECONDS", 600.0, validate=_positive),
-            rule_proposals=_choice(env, "RULE_PROPOSALS", "on", "off"),
+            lease_seconds=env.float("LEASE_SECONDS", 30.0, validate=positive),
+            republish_after_seconds=env.float("REPUBLISH_AFTER_SECONDS", 15.0, validate=positive),
+            job_max_attempts=env.int("JOB_MAX_ATTEMPTS", 5, validate=at_least_one),
+            job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=positive),
+            payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=positive),
+            job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=positive),
+            sync_records=env.int("SYNC_RECORDS", 1_000_000, validate=at_least_one),
+            sync_seconds=env.float("SYNC_SECONDS", 600.0, validate=positive),
+            rule_proposals=choice(env, "RULE_PROPOSALS", "on", "off"),
             learn_delay_seconds=env.float("LEARN_DELAY_SECONDS", 30.0, validate=validate.Range(0)),
             refit_delay_seconds=env.float("REFIT_DELAY_SECONDS", 5.0, validate=validate.Range(0)),
-            tenant_share=env.int("TENANT_SHARE", 16, validate=_at_least_one),
-            tenant_sync_share=env.int("TENANT_SYNC_SHARE", max(sync_concurrency // 2, 1), validate=_at_least_one),
-            max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=_at_least_one),
-            max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=_at_least_one),
-            statement_seconds=env.float("STATEMENT_SECONDS", 300.0, validate=_positive),
-            public_url=(env.str("PUBLIC_URL", "", validate=_public_url) or "").rstrip("/"),
-            rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=_limit),
-            costly_limit=env.str("COSTLY_LIMIT", "120/minute", validate=_limit),
-            sign_in_limit=env.str("SIGN_IN_LIMIT", "10/minute; 100/hour", validate=_limit),
-            refused_limit=env.str("REFUSED_LIMIT", "100/minute", validate=_limit),
-            invite_limit=env.str("INVITE_LIMIT", "50/hour", validate=_limit),
-            reset_limit=env.str("RESET_LIMIT", "5/hour", validate=_limit),
-            webhook_limit=env.str("WEBHOOK_LIMIT", "12000/minute", validate=_limit),
+            tenant_share=env.int("TENANT_SHARE", 16, validate=at_least_one),
+            tenant_sync_share=env.int("TENANT_SYNC_SHARE", max(sync_concurrency // 2, 1), validate=at_least_one),
+            max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=at_least_one),
+            max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=at_least_one),
+            statement_seconds=env.float("STATEMENT_SECONDS", 300.0, validate=positive),
+            public_url=(env.str("PUBLIC_URL", "", validate=public_url) or "").rstrip("/"),
+            rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=limit),
+            costly_limit=env.str("COSTLY_LIMIT", "120/minute", validate=limit),
+            sign_in_limit=env.str("SIGN_IN_LIMIT", "10/minute; 100/hour", validate=limit),
+            refused_limit=env.str("REFUSED_LIMIT", "100/minute", validate=limit),
+            invite_limit=env.str("INVITE_LIMIT", "50/hour", validate=limit),
+            reset_limit=env.str("RESET_LIMIT", "5/hour", validate=limit),
+            webhook_limit=env.str("WEBHOOK_LIMIT", "12000/minute", validate=limit),
             proxies=env.int("PROXIES", 0, validate=validate.Range(0, 10)),
-            smtp_url=env.str("SMTP_URL", None, validate=_url("smtp", "smtp+starttls", "smtps")),
+            smtp_url=env.str("SMTP_URL", None, validate=url("smtp", "smtp+starttls", "smtps")),
             smtp_url_file=env.path("SMTP_URL_FILE", None),
             mail_from=env.str("MAIL_FROM", "sortation@localhost"),
-            oidc_providers=_oidc_providers(env.str("OIDC_PROVIDERS", "[]")),
-            local_accounts=_choice(env, "LOCAL_ACCOUNTS", "on", "off"),
-            second_factor=_choice(env, "SECOND_FACTOR", "offered", "required"),
-            session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=_positive),
-            session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=_positive),
-            http_allow=_names(env.list("HTTP_ALLOW", [], validate=_policy) or ()),
-            embeddings=_choice(env, "EMBEDDINGS", "local", "openai", "off"),
+            oidc_providers=oidc_providers(env.str("OIDC_PROVIDERS", "[]")),
+            local_accounts=choice(env, "LOCAL_ACCOUNTS", "on", "off"),
+            second_factor=choice(env, "SECOND_FACTOR", "offered", "required"),
+            session_seconds=env.float("SESSION_SECONDS", 12 * 3600.0, validate=positive),
+            session_idle_seconds=env.float("SESSION_IDLE_SECONDS", 3600.0, validate=positive),
+            http_allow=names(env.list("HTTP_ALLOW", [], validate=policy) or ()),
+            embeddings=choice(env, "EMBEDDINGS", "local", "openai", "off"),
             embeddings_model=env.str("EMBEDDINGS_MODEL", "text-embedding-3-small"),
             embeddings_api_key=embeddings_api_key or llm_api_key,
             embeddings_api_key_file=env.path(
@@ -278,23 +264,23 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             embeddings_base_url=env.str(
                 "EMBEDDINGS_BASE_URL",
                 None if embeddings_api_key else llm_base_url,
-                validate=_url("http", "https"),
+                validate=url("http", "https"),
             ),
             llm_api_key=llm_api_key,
             llm_api_key_file=env.path("LLM_API_KEY_FILE", None),
             llm_base_url=llm_base_url,
             llm_model=env.str("LLM_MODEL", "gpt-4o-mini"),
-            llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=_positive),
-            llm_input_price=env.decimal("LLM_INPUT_PRICE", None, validate=_price),
-            llm_output_price=env.decimal("LLM_OUTPUT_PRICE", None, validate=_price),
-            llm_breaker_failures=env.int("LLM_BREAKER_FAILURES", 5, validate=_at_least_one),
-            llm_breaker_seconds=env.float("LLM_BREAKER_SECONDS", 30.0, validate=_positive),
-            plugins_allow=_names(env.list("PLUGINS_ALLOW", [])),
-            plugins_block=_names(env.list("PLUGINS_BLOCK", [])),
-            folder_roots=_names(env.list("FOLDER_ROOTS", [], validate=_roots) or ()),
-            log_level=_choice(env, "LOG_LEVEL", "info", "debug", "warning", "error", "critical"),
-            log_format=_choice(env, "LOG_FORMAT", "json", "console"),
-            otlp_endpoint=env.str("OTLP_ENDPOINT", otlp_fallback, validate=_url("http", "https")),
+            llm_timeout_seconds=env.float("LLM_TIMEOUT_SECONDS", 30.0, validate=positive),
+            llm_input_price=env.decimal("LLM_INPUT_PRICE", None, validate=price),
+            llm_output_price=env.decimal("LLM_OUTPUT_PRICE", None, validate=price),
+            llm_breaker_failures=env.int("LLM_BREAKER_FAILURES", 5, validate=at_least_one),
+            llm_breaker_seconds=env.float("LLM_BREAKER_SECONDS", 30.0, validate=positive),
+            plugins_allow=names(env.list("PLUGINS_ALLOW", [])),
+            plugins_block=names(env.list("PLUGINS_BLOCK", [])),
+            folder_roots=names(env.list("FOLDER_ROOTS", [], validate=roots) or ()),
+            log_level=choice(env, "LOG_LEVEL", "info", "debug", "warning", "error", "critical"),
+            log_format=choice(env, "LOG_FORMAT", "json", "console"),
+            otlp_endpoint=env.str("OTLP_ENDPOINT", otlp_fallback, validate=url("http", "https")),
         )
     settings = replace(settings, public_url=settings.public_url or f"http://{settings.host}:{settings.port}")
     try:
@@ -323,25 +309,6 @@ def role_url(owner_url: str, role: str, secret_key: str) -> str:
     hosts = parts.netloc.rpartition("@")[2]
     query = "&".join(pair for pair in parts.query.split("&") if pair.partition("=")[0] not in {"user", "password"})
     return urlunsplit(parts._replace(netloc=f"{role}:{role_password(secret_key, role)}@{hosts}", query=query))
-
-
-class _MappingEnv(Env):
-    """An `Env` over any mapping, with `NAME_FILE` for secrets; collects its faults until `seal`."""
-
-    def __init__(self, source: Mapping[str, str]) -> None:
-        super().__init__(eager=False)
-        self._source = source
-
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        file = self._source.get(f"{env_key}_FILE") if env_key in FROM_FILE else None
-        if not file:
-            return self._source.get(env_key) or default
-        if self._source.get(env_key):
-            raise SettingsError(f"{env_key} and {env_key}_FILE are both set: keep one.")
-        try:
-            return Path(file).read_text(encoding="utf-8").strip() or default
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{env_key}_FILE: {file} cannot be read: {error}") from error
 
 
 def _refuse_weak_secrets(settings: Settings) -> None:
@@ -392,92 +359,3 @@ def _is_loopback(host: str) -> bool:
 def _refuse_half_a_price(settings: Settings) -> None:
     if (settings.llm_input_price is None) != (settings.llm_output_price is None):
         raise SettingsError(f"{PREFIX}LLM_INPUT_PRICE and {PREFIX}LLM_OUTPUT_PRICE: set both or neither.")
-
-
-def _postgres_url(env: Env, name: str) -> str | None:
-    """A `postgresql://` DSN; the other spellings of its scheme are accepted and made one."""
-    value: str | None = env.str(name, None, validate=_url("postgresql", "postgres", "postgresql+psycopg"))
-    return None if value is None else f"postgresql:{value.partition(':')[2]}"
-
-
-def _names(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name for value in values if (name := value.strip()))
-
-
-def _choice(env: Env, name: str, default: str, *others: str) -> Any:
-    return env.str(name, default, validate=validate.OneOf((default, *others), error="Must be one of: {choices}."))
-
-
-def _oidc_providers(written: str) -> tuple[IdentityProvider, ...]:
-    # What is wrong is told by its place alone: the value holds secrets.
-    try:
-        return tuple(providers_from(json.loads(written)))
-    except json.JSONDecodeError as error:
-        raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: no JSON, from character {error.pos} on.") from None
-    except Invalid as error:
-        raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: {error}.") from None
-
-
-def _streams(env: Env) -> tuple[str, ...]:
-    """Those that are named; of names that begin with a dash, all but these."""
-    everything = [stream.value for stream in Stream]
-    named = _names(env.list("WORKER_STREAMS", everything) or ())
-    if unknown := sorted({name.removeprefix("-") for name in named} - {*everything}):
-        raise SettingsError(f"SORTATION_WORKER_STREAMS: {unknown[0]!r} is none of {', '.join(everything)}.")
-    wanted = [name for name in named if not name.startswith("-")] or everything
-    streams = tuple(dict.fromkeys(name for name in wanted if f"-{name}" not in named))
-    if not streams:
-        raise SettingsError("SORTATION_WORKER_STREAMS leaves none.")
-    return streams
-
-
-def _policy(values: Iterable[str]) -> None:
-    try:
-        parse_policy(_names(values))
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-def _roots(values: Iterable[str]) -> None:
-    try:
-        Roots(_names(values))
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-def _limit(value: str) -> None:
-    try:
-        parse_many(value)
-    except ValueError:
-        raise ValidationError('Must be a rate such as "6000/minute", or several, with ";" between them.') from None
-
-
-def _public_url(value: str) -> None:
-    if not value:
-        return
-    _url("http", "https")(value)
-    if "?" in value or "#" in value:
-        raise ValidationError("Has neither a query nor a fragment.")
-
-
-_at_least_one = validate.Range(min=1)
-_positive = validate.Range(min=0, min_inclusive=False)
-
-
-def _price(value: Decimal | None) -> None:
-    if value is not None and not (value.is_finite() and 0 <= value < MAX_PRICE):
-        raise ValidationError("Must be US dollars per million tokens, from 0.")
-
-
-def _url(*schemes: str) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        # The value itself stays out of the messages: it may hold a password.
-        scheme, _, rest = value.partition("://")
-        if scheme not in schemes or not rest:
-            raise ValidationError(f"Must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        try:
-            urlsplit(value)
-        except ValueError as error:
-            raise ValidationError("Not a valid URL.") from error
-
-    return check

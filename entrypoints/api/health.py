@@ -19,7 +19,7 @@ from entrypoints.api.kept import Kept
 from entrypoints.api.responses import json_response
 from entrypoints.api.state import EXTENSION, container
 from entrypoints.container import Container
-from entrypoints.settings import PREFIX
+from entrypoints.setting_values import PREFIX
 
 READY_SECONDS = 1.0
 _READY = "sortation.ready"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from entrypoints.settings import PREFIX, Settings, SettingsError
+from entrypoints.setting_values import PREFIX, SettingsError
+from entrypoints.settings import Settings
 
 _NAMES = ("database_url", "app_database_url", "system_database_url", "broker_url")
 

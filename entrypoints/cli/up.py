@@ -21,7 +21,8 @@ from core.errors import StartFailed
 from entrypoints.cli import demo, running, stopping
 from entrypoints.cli.services import bring_up, check_port
 from entrypoints.cli.stopping import deferred
-from entrypoints.settings import PREFIX, Settings, load_settings
+from entrypoints.setting_values import PREFIX
+from entrypoints.settings import Settings, load_settings
 
 READY_SECONDS = 90.0
 DEATHS = 3

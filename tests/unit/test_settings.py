@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import FROM_FILE, Settings, SettingsError, load_settings
+from entrypoints.setting_values import FROM_FILE, SettingsError
+from entrypoints.settings import Settings, load_settings
 
 SECRET, OPERATOR = ("canary-" + word * 6 for word in ("secret-", "operator-"))
 FEW = "ab12cd3" * 8
