@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from entrypoints.cli.files import new_table, print_json, quiet_settings, screen
+from entrypoints.cli.groups import group
 from entrypoints.cli.running import connected
 
 if TYPE_CHECKING:
@@ -24,18 +25,7 @@ EXAMPLES = """Examples:
                                                each of them as the digest of that event
 """
 
-app = typer.Typer(
-    help="Look whether the log of events was tampered with.",
-    epilog=EXAMPLES,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app = group("Look whether the log of events was tampered with.", EXAMPLES)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
 from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound
 from entrypoints.cli.files import new_table, print_json, quiet_settings, screen
+from entrypoints.cli.groups import group
 from entrypoints.cli.running import connected
 
 if TYPE_CHECKING:
@@ -31,22 +32,11 @@ EXAMPLES = """Examples:
   sortation jobs replay --all
 """
 
-app = typer.Typer(
-    help="Look at background jobs, and replay those that are dead.",
-    epilog=EXAMPLES,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
+app = group("Look at background jobs, and replay those that are dead.", EXAMPLES)
 TenantOption = Annotated[UUID | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")]
 StreamOption = Annotated[Stream | None, typer.Option(help="Only this stream.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array instead of a table.")]
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command("list")

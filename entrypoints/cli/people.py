@@ -10,6 +10,7 @@ import typer
 
 from core.domain.permissions import Role
 from core.usecases.shared.signing_in import operator
+from entrypoints.cli.groups import group
 from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.tenants import as_lines, container
 
@@ -21,18 +22,7 @@ EXAMPLES = """Examples:
   sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
 """
 
-app = typer.Typer(
-    help="Let people in: links to pass on, where no mail server does.",
-    epilog=EXAMPLES,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app = group("Let people in: links to pass on, where no mail server does.", EXAMPLES)
 
 
 @app.command()

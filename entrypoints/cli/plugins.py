@@ -12,6 +12,7 @@ from core.domain.plugins import PluginInfo, PluginState, deprecations_of
 from core.errors import Invalid, PluginUnavailable
 from entrypoints.cli import plugin_checks, plugin_install, scaffold
 from entrypoints.cli.files import new_table, print_json, quiet_settings, screen
+from entrypoints.cli.groups import group
 from entrypoints.cli.scaffold import AuthChoice, NewPlugin, PluginKind
 from plugins.isolation import sandbox
 from plugins.isolation.host import Isolation
@@ -35,24 +36,13 @@ NEW_EXAMPLES = """Examples:
   sortation plugin new rule round-amount --directory plugins/round
 """
 
-app = typer.Typer(
-    help="Look at the plugins that are installed beside Sortation, add some, and make your own.",
-    epilog=EXAMPLES,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
+app = group("Look at the plugins that are installed beside Sortation, add some, and make your own.", EXAMPLES)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array instead of a table.")]
 
 _UNGUARDED = (
     "it reaches every address that this machine does, private ones too; the host's policy on addresses "
     "(SORTATION_HTTP_ALLOW), rate limits and redaction do not hold for what it sends"
 )
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command("list")

@@ -7,6 +7,7 @@ import typer
 from core.errors import SecretUnreadable
 from core.usecases.secret_keys import Rotation
 from entrypoints.cli.files import quiet_settings
+from entrypoints.cli.groups import group
 from entrypoints.cli.running import connected
 
 EXAMPLES = """Examples:
@@ -20,18 +21,7 @@ EXAMPLES = """Examples:
 """
 NAMED = 3
 
-app = typer.Typer(
-    help="The secrets of connections, and the keys that they are sealed with.",
-    epilog=EXAMPLES,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app = group("The secrets of connections, and the keys that they are sealed with.", EXAMPLES)
 
 
 @app.command()

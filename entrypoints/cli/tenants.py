@@ -18,6 +18,7 @@ from core.domain.permissions import Role
 from core.errors import Invalid
 from core.usecases.support import MOST_MINUTES
 from entrypoints.cli.files import quiet_settings
+from entrypoints.cli.groups import group
 from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.running import connected
 
@@ -34,18 +35,7 @@ EXAMPLES = """Examples:
                                                             a key to look around with, which the tenant sees
 """
 
-app = typer.Typer(
-    help="Enter a tenant, or give out or erase what is kept of it.",
-    epilog=EXAMPLES,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
-
-
-@app.callback(invoke_without_command=True)
-def root(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app = group("Enter a tenant, or give out or erase what is kept of it.", EXAMPLES)
 
 
 @app.command()
