@@ -29,7 +29,7 @@ from entrypoints.settings import Settings
 View = TypeVar("View", bound=Callable[..., Any])
 SECONDS = 0.5
 """How long a request waits for the broker to count it."""
-_UNCOUNTED = frozenset({"livez", "readyz", "scrape", "metrics", "bootstrap.static"})
+_UNCOUNTED = frozenset({"livez", "bootstrap.static"})
 _EXTENSION = "sortation.limiter"
 _PREFIX = "sortation"
 _NETWORK_BITS = 64
@@ -58,7 +58,7 @@ def limited(kind: Kind) -> Callable[[View], View]:
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Counts every request but probes and assets; to be called when all views are there."""
+    """Counts every request but for `/livez` and assets; to be called when all views are there."""
     limiter = Limiter(
         credential,
         storage_uri=storage_uri(settings.broker_url),

@@ -9,10 +9,11 @@ from uuid import UUID
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from core.domain.permissions import GRANTABLE
-from core.domain.tenants import Actor, TenantSettings
+from core.domain.permissions import GRANTABLE, Role
+from core.domain.tenants import Actor, Membership, TenantSettings, User
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
+from tests.stubs.issuer import IssuerStub
 
 HEADER = "Date;Description;Amount;Currency\n"
 STATEMENT = HEADER + "2026-03-01;NETFLIX.COM 866-579;-12.99;EUR\n2026-03-02;Qwxz unheard of;-3.50;EUR\n"
@@ -87,3 +88,15 @@ def add_rule(api: Api, category_id: str, text: str = "NETFLIX") -> dict[str, Any
         201,
     )
     return rule
+
+
+def member_by_provider(api: Api, issuer: IssuerStub, role: Role) -> UUID:
+    """Somebody of this role who has signed in by the issuer: its tokens speak for them from now on. Their id."""
+    container, subject = api.container, f"ada {role}"
+    user = User(id=container.ids().new(), email="ada@example.org", name="Ada", created_at=container.clock().now())
+    with container.uow().begin(api.actor) as tx:
+        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
+        tx.commit()
+    container.people().add_identity(issuer.url, subject, user.id, user.created_at)
+    issuer.claims |= {"sub": subject, "email": user.email}
+    return user.id

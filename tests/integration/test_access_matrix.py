@@ -14,10 +14,9 @@ from flask import Flask
 
 from core.domain.identity import providers_from
 from core.domain.permissions import GRANTABLE, Role
-from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
-from tests.integration.api_support import Api, new_tenant
+from tests.integration.api_support import Api, member_by_provider, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
 from tests.stubs.issuer import CLIENT_ID, IssuerStub
 
@@ -261,14 +260,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_a_role_opens_its_routes_and_no_others(api: Api, issuer: IssuerStub, role: Role) -> None:
-    user = User(
-        id=api.container.ids().new(), email="ada@example.org", name="Ada", created_at=api.container.clock().now()
-    )
-    with api.container.uow().begin(api.actor) as tx:
-        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
-        tx.commit()
-    api.container.people().add_identity(issuer.url, f"ada {role}", user.id, user.created_at)
-    issuer.claims |= {"sub": f"ada {role}", "email": "ada@example.org"}
+    member_by_provider(api, issuer, role)
     token = issuer.token()
     for route, asks in API.items():
         needed = asks.removesuffix(" or operator")

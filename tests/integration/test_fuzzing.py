@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -20,12 +19,11 @@ from structlog.testing import LogCapture
 
 from core.domain.identity import providers_from
 from core.domain.permissions import Role
-from core.domain.tenants import Membership, User
 from core.errors import SortationError
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
-from tests.integration.api_support import Api, new_tenant
+from tests.integration.api_support import Api, member_by_provider, new_tenant
 from tests.integration.fuzz_support import Living, fill, fuzz, served
 from tests.stubs.issuer import CLIENT_ID, IssuerStub
 
@@ -68,23 +66,13 @@ def api(make_container: Callable[..., Container], issuer: IssuerStub) -> Api:
     return api
 
 
-def member(api: Api, role: Role) -> UUID:
-    """Somebody of this role; their id."""
-    container = api.container
-    user = User(id=container.ids().new(), email="ada@example.org", name="Ada", created_at=container.clock().now())
-    with container.uow().begin(api.actor) as tx:
-        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
-        tx.commit()
-    return user.id
-
-
 @pytest.mark.parametrize("caller", CALLERS)
 def test_nothing_is_found(
     api: Api, issuer: IssuerStub, superuser: psycopg.Connection, faults: LogCapture, caller: Role | str
 ) -> None:
     token, own = None, None
     if isinstance(caller, Role):
-        own = str(member(api, caller))
+        own = str(member_by_provider(api, issuer, caller))
         token = issuer.token(exp=int(time.time()) + HOURS * 3600)
     elif caller == "operator":
         token = api.container.settings().operator_key
