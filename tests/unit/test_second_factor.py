@@ -17,7 +17,7 @@ from core.domain.tenants import User
 from core.errors import CodeWrong, Conflict, Forbidden, LinkInvalid, NotFound, SignInFailed
 from core.usecases import members, passwords, second_factor, secret_keys, sessions
 from core.usecases.shared.signing_in import HalfWay, IssuedSession
-from tests.unit.test_signing_in import ADA, BEN, CALLER, OTHER, PASSWORD, House
+from tests.unit.people_support import ADA, BEN, CALLER, OTHER, PASSWORD, House
 
 
 class Phone:

@@ -1,152 +1,21 @@
-"""Signing in, sessions, passwords and invitations, on storage in memory."""
+"""Signing in, sessions and passwords, on storage in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
-from inspect import signature
-from typing import Any
 
 import pytest
 
-from adapters.memory.clock import CountingIds, FixedClock
-from adapters.memory.people import MemoryPeople
-from adapters.memory.privacy import MemoryPrivacy
-from adapters.memory.state import MemoryStore
-from adapters.memory.system import MemorySystem
-from adapters.memory.unit_of_work import MemoryUnitOfWork
-from adapters.secrets.box import AesSecretBox
-from adapters.secrets.one_time_codes import PyotpCodes
 from core.domain.events import EventFilter
 from core.domain.people import hash_session_secret
-from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
-from core.domain.tenants import Actor, Membership, User
-from core.errors import Conflict, Forbidden, Invalid, LinkInvalid, NotFound, SignInFailed, Unauthenticated
-from core.usecases import mail, members, passwords, sessions
+from core.domain.permissions import ROLE_PERMISSIONS, Role
+from core.domain.tenants import Membership
+from core.errors import Forbidden, Invalid, LinkInvalid, NotFound, SignInFailed, Unauthenticated
+from core.usecases import members, passwords, sessions
 from core.usecases.shared.links import write_link
-from core.usecases.shared.signing_in import Caller, IssuedSession, at_once
-from ports.mail import Mail
-from tests.contract.storage import Storage
-
-CALLER = Caller(address="192.0.2.7", user_agent="A browser", request_id="req-1")
-ADA, BEN = "ada@example.org", "ben@example.org"
-PASSWORD, OTHER = "correct horse battery", "staple correct horse"
-
-
-class PlainHasher:
-    """As fast as a test wants it. Counts what was verified, since a guess must cost the same for everybody."""
-
-    def __init__(self) -> None:
-        self.verified = 0
-        self.form = "1"
-
-    def hash(self, password: str) -> str:
-        return f"{self.form}:{password}"
-
-    def verify(self, password_hash: str | None, password: str) -> bool:
-        self.verified += 1
-        return password_hash is not None and password_hash.partition(":")[2] == password
-
-    def guessable(self, password: str, known: Sequence[str]) -> bool:
-        return password in known
-
-    def outdated(self, password_hash: str) -> bool:
-        return not password_hash.startswith(self.form)
-
-
-class Outbox:
-    def __init__(self) -> None:
-        self.sent: list[Mail] = []
-
-    def send(self, mail: Mail) -> None:
-        self.sent.append(mail)
-
-    @property
-    def token(self) -> str:
-        """Of the last link that was sent."""
-        return next(line.rpartition("/")[2] for line in self.sent[-1].text.splitlines() if line.startswith("https://"))
-
-
-@dataclass(kw_only=True)
-class House:
-    """The use cases over one storage."""
-
-    clock: FixedClock = field(default_factory=FixedClock)
-    hasher: PlainHasher = field(default_factory=PlainHasher)
-    outbox: Outbox = field(default_factory=Outbox)
-    secrets: AesSecretBox = field(default_factory=lambda: AesSecretBox("k" * 40))
-
-    def __post_init__(self) -> None:
-        store = MemoryStore(self.clock, CountingIds())
-        self.storage = Storage(
-            uow=MemoryUnitOfWork(store),
-            system=MemorySystem(store),
-            people=MemoryPeople(store),
-            privacy=MemoryPrivacy(store),
-            now=self.clock.now,
-        )
-        self.tenant = self.storage.tenant("Harbour Books")
-
-    @property
-    def ports(self) -> dict[str, Any]:
-        return {
-            "uow": self.storage.uow,
-            "people": self.storage.people,
-            "hasher": self.hasher,
-            "codes": PyotpCodes(),
-            "secrets": self.secrets,
-            "clock": self.clock,
-            "ids": self.storage.ids,
-            "lasts_seconds": 12 * 3600.0,
-            "later": at_once,
-        }
-
-    def call(self, usecase: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """The use case with those of the ports that it takes."""
-        taken = signature(usecase).parameters
-        wanted = {name: port for name, port in self.ports.items() if name in taken}
-        return usecase(*args, **wanted | named)
-
-    def member(self, email: str = ADA, role: Role = Role.REVIEWER, password: str | None = PASSWORD) -> User:
-        user = User(id=self.storage.ids.new(), email=email, name="", created_at=self.clock.now())
-        with self.storage.writing(self.tenant) as tx:
-            user = tx.members.add(user, Membership(tenant_id=self.tenant.tenant_id, user_id=user.id, role=role))
-        if password is not None:
-            self.storage.people.put_password(user.id, self.hasher.hash(password), self.clock.now())
-        return user
-
-    def acting(self, user: User, role: Role) -> Actor:
-        return Actor(
-            tenant_id=self.tenant.tenant_id,
-            name=user.email,
-            user_id=user.id,
-            role=role,
-            permissions=ROLE_PERMISSIONS[role],
-        )
-
-    def sign_in(self, password: str = PASSWORD, email: str = ADA) -> IssuedSession:
-        issued: IssuedSession = self.call(sessions.sign_in, email, password, CALLER)
-        return issued
-
-    def at(self, issued: IssuedSession) -> Actor:
-        """Who the session is."""
-        found = sessions.open_session(
-            issued.secret, CALLER, idle_seconds=3600, people=self.storage.people, clock=self.clock
-        )
-        return found[1]
-
-    def send(self) -> None:
-        for job in list(self._jobs()):
-            claimed = self.storage.claim(self.tenant, job)
-            self.call(mail.send_mail, claimed, public_url="https://sort.example", mailer=self.outbox)
-
-    def _jobs(self) -> list[Any]:
-        with self.storage.reading(self.tenant) as tx:
-            return [job.id for job in tx.jobs.list(stream="mail:send", statuses=["queued"], after=None, limit=9)]
-
-    def told(self, *types: str) -> list[str]:
-        return [event.type for event in self.storage.events(self.tenant, *types)]
+from core.usecases.shared.signing_in import at_once
+from tests.unit.people_support import ADA, BEN, CALLER, OTHER, PASSWORD, House
 
 
 @pytest.fixture
@@ -322,53 +191,6 @@ def test_a_link_is_good_for_its_purpose_alone(house: House) -> None:
         house.call(members.read_invitation, write_link("password", says, later, house.secrets))
 
 
-def invited(house: House, role: Role = Role.ADMIN, email: str = ADA) -> str:
-    owner = house.member("owner@example.org", Role.OWNER)
-    house.call(members.invite, house.acting(owner, Role.OWNER), email, role, max_attempts=3, mailer=house.outbox)
-    house.send()
-    assert house.outbox.sent[-1].to == email
-    return house.outbox.token
-
-
-def test_who_is_invited_joins_with_a_password_of_their_own(house: House) -> None:
-    token = invited(house)
-    invitation, tenant = house.call(members.read_invitation, token)
-    assert (invitation.email, invitation.role, tenant) == (ADA, Role.ADMIN, "Harbour Books")
-    with pytest.raises(Invalid):
-        house.call(members.accept_invitation, token, "short", CALLER)
-    actor = house.at(house.call(members.accept_invitation, token, PASSWORD, CALLER, name="Ada"))
-    assert (actor.name, actor.role) == ("Ada", Role.ADMIN)
-    house.sign_in()
-    with pytest.raises(LinkInvalid):
-        house.call(members.accept_invitation, token, PASSWORD, CALLER)
-    assert house.told("MEMBER_INVITED", "MEMBER_JOINED") == ["MEMBER_INVITED", "MEMBER_JOINED"]
-
-
-def test_who_has_an_account_proves_it_and_keeps_the_password(house: House) -> None:
-    home, other = house.storage.tenant("Quay Books"), house.tenant
-    house.tenant = home
-    ada = house.member()
-    house.tenant = other
-    token = invited(house)
-    with pytest.raises(SignInFailed):
-        house.call(members.accept_invitation, token, OTHER, CALLER)
-    actor = house.at(house.call(members.accept_invitation, token, PASSWORD, CALLER))
-    assert (actor.user_id, actor.tenant_id) == (ada.id, other.tenant_id)
-
-
-def test_no_invitation_sets_a_password_for_who_is_here_without_one(house: House) -> None:
-    """Whoever invites may have the link: it must not make them somebody who has tenants already."""
-    home, other = house.storage.tenant("Quay Books"), house.tenant
-    house.tenant = home
-    ada = house.member(password=None)
-    house.tenant = other
-    token = invited(house)
-    with pytest.raises(Forbidden):
-        house.call(members.accept_invitation, token, PASSWORD, CALLER)
-    assert house.storage.people.account(ADA) is None
-    assert [one.tenant_id for one in house.storage.people.belongings(ada.id)] == [home.tenant_id]
-
-
 def test_a_password_opens_nothing_that_a_provider_granted(house: House) -> None:
     ada, granted = house.member(), house.storage.tenant("Quay Books")
     with house.storage.writing(granted) as tx:
@@ -394,26 +216,6 @@ def test_whom_a_provider_brought_in_a_mailbox_does_not_keep_in(house: House) -> 
     assert len(house.outbox.sent) == 1
 
 
-def test_programs_invite_nobody_who_may_more_than_they_do(house: House) -> None:
-    key = Actor(tenant_id=house.tenant.tenant_id, name="key narrow", permissions=frozenset({Permission.MEMBERS_WRITE}))
-    for role in (Role.ADMIN, Role.REVIEWER, Role.VIEWER):
-        with pytest.raises(Forbidden):
-            house.call(members.invite, key, BEN, role, max_attempts=3, mailer=None)
-    viewer = house.member(role=Role.VIEWER)
-    with pytest.raises(Forbidden):
-        house.call(members.change_member, key, viewer.id, Role.ADMIN)
-
-
-def test_only_owners_take_back_an_invitation_of_an_owner(house: House) -> None:
-    owner, admin = house.member(role=Role.OWNER), house.member(BEN, Role.ADMIN)
-    made = house.call(
-        members.invite, house.acting(owner, Role.OWNER), "c@example.org", Role.OWNER, max_attempts=3, mailer=None
-    )
-    with pytest.raises(Forbidden):
-        house.call(members.revoke_invitation, house.acting(admin, Role.ADMIN), made.id)
-    house.call(members.revoke_invitation, house.acting(owner, Role.OWNER), made.id)
-
-
 def test_a_browser_that_begins_another_session_leaves_the_former_one(house: House) -> None:
     house.member()
     former = house.sign_in()
@@ -435,63 +237,6 @@ def test_a_lock_lasts_from_when_it_is_written(house: House) -> None:
         work()
     with pytest.raises(SignInFailed):
         house.sign_in()
-
-
-def test_an_invitation_that_is_too_old_or_revoked_is_refused_and_can_be_made_anew(house: House) -> None:
-    token = invited(house)
-    owner = house.acting(house.member("second@example.org", Role.OWNER), Role.OWNER)
-    [invitation] = members.list_invitations(owner, uow=house.storage.uow)
-    again = {"max_attempts": 3, "mailer": house.outbox}
-    with pytest.raises(Conflict):
-        house.call(members.invite, owner, ADA, Role.VIEWER, **again)
-    house.clock.advance(timedelta(days=7))
-    with pytest.raises(LinkInvalid):
-        house.call(members.accept_invitation, token, PASSWORD, CALLER)
-    renewed = house.call(members.invite, owner, ADA, Role.VIEWER, **again)
-    assert [one.id for one in members.list_invitations(owner, uow=house.storage.uow)] == [renewed.id]
-    members.revoke_invitation(owner, renewed.id, uow=house.storage.uow)
-    with pytest.raises(Conflict):
-        members.revoke_invitation(owner, renewed.id, uow=house.storage.uow)
-    with pytest.raises(NotFound):
-        members.revoke_invitation(owner, owner.tenant_id, uow=house.storage.uow)
-    house.send()
-    assert len(house.outbox.sent) == 1, "a mail that is of no use any more is not sent"
-    assert invitation.id != renewed.id
-
-
-def test_members_and_owners_are_kept_apart(house: House) -> None:
-    owner, admin = house.member(role=Role.OWNER), house.member(BEN, Role.ADMIN)
-    by_owner, by_admin = house.acting(owner, Role.OWNER), house.acting(admin, Role.ADMIN)
-    again = {"max_attempts": 3, "mailer": None}
-    for refused in (
-        lambda: house.call(members.invite, by_admin, "new@example.org", Role.OWNER, **again),
-        lambda: house.call(members.change_member, by_admin, admin.id, Role.OWNER),
-        lambda: house.call(members.change_member, by_admin, owner.id, Role.VIEWER),
-        lambda: house.call(members.remove_member, by_admin, owner.id),
-    ):
-        with pytest.raises(Forbidden):
-            refused()
-    for left_without in (
-        lambda: house.call(members.change_member, by_owner, owner.id, Role.ADMIN),
-        lambda: house.call(members.remove_member, by_owner, owner.id),
-    ):
-        with pytest.raises(Conflict, match="at least one owner"):
-            left_without()
-    with pytest.raises(Conflict):
-        house.call(members.invite, by_owner, BEN, Role.VIEWER, **again)
-    house.call(members.change_member, by_owner, admin.id, Role.OWNER)
-    house.call(members.remove_member, house.acting(owner, Role.OWNER), owner.id)
-    assert [user.id for user, _ in members.list_members(by_admin, uow=house.storage.uow)] == [admin.id]
-    assert house.told("MEMBER_CHANGED", "MEMBER_REMOVED") == ["MEMBER_CHANGED", "MEMBER_REMOVED"]
-
-
-def test_keys_that_were_rotated_still_open_their_links(house: House) -> None:
-    token = invited(house)
-    house.secrets = AesSecretBox("n" * 40, former=["k" * 40])
-    house.call(members.read_invitation, token)
-    house.secrets = AesSecretBox("n" * 40)
-    with pytest.raises(LinkInvalid):
-        house.call(members.read_invitation, token)
 
 
 def test_an_event_filter_finds_what_somebody_did(house: House) -> None:
