@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -84,3 +86,11 @@ def test_groups_make_members_with_the_highest_of_their_roles() -> None:
     assert granted(made, replace(claims, groups=())) == {}
     dotted = claims_from(provider(groups_claim="https://x/groups"), {"sub": "s", "https://x/groups": "team"})
     assert dotted.groups == ("team",)
+
+
+def test_the_documents_example_is_a_provider() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "people.md").read_text()
+    written = document.partition("```json\n")[2].partition("```")[0].replace("0192f0c1-...", str(HARBOUR))
+    [made] = providers_from(json.loads(written))
+    assert made.speaks_for("ada@acme.example")
+    assert made.groups == {"finance-heads": (HARBOUR, Role.ADMIN)}
