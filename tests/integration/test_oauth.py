@@ -26,7 +26,8 @@ from core.errors import ConfigInvalid, LinkInvalid, ReauthRequired, Transient
 from core.usecases.shared.secrets import whole_config
 from entrypoints.api.app import create_app
 from entrypoints.chosen import token_transport_of
-from entrypoints.container import RENEWALS, Container
+from entrypoints.container import Container
+from entrypoints.parts import RENEWALS
 from ports.connectors import Connector, Context, HttpClient
 from tests.integration.api_support import Api, new_tenant
 from tests.stubs.host import TestHost

@@ -125,7 +125,7 @@ def visit(day: int) -> SampleRecord:
 
 class Frequent(RuleTypeConformance):
     plugin = "tests.kit.good_rule_types"
-    evaluate_seconds = 1.2
+    evaluate_seconds = 2.5
     params = ({"times": 1}, {"times": 5, "since": "2026-03-01"})
     bad_params = ({"since": "Easter"},)
     examples = (
