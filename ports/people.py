@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.people import Belonging, LocalAccount, Session
+from core.domain.people import Belonging, KnownDevice, LocalAccount, Session
 from core.domain.tenants import User
 
 
@@ -29,33 +29,55 @@ class PeopleStorage(Protocol):
         ...
 
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        """A first or another password: failures are forgotten, unless a second factor's are among them, and all their
-        sessions end."""
+        """A first or another password: failures are forgotten, unless a second factor's are among them, all their
+        sessions end, and no browser is known."""
         ...
 
     def refresh_password(self, user_id: UUID, password_hash: str) -> None:
         """The same password, hashed as it is done now."""
         ...
 
-    def count_failure(self, user_id: UUID) -> int:
-        """One more wrong password; how many in a row there were, also of those that come at once."""
+    def count_failure(self, user_id: UUID, *, device: UUID | None = None) -> int:
+        """One more wrong password, of the account or of the known browser: how many in a row there were, also of those
+        that come at once. 0 where there is no such account or browser."""
         ...
 
-    def begin_attempt(self, user_id: UUID, failures: int, locked_until: datetime | None) -> bool:
+    def begin_attempt(
+        self, user_id: UUID, failures: int, locked_until: datetime | None, *, device: UUID | None = None
+    ) -> bool:
         """Counts an attempt as failed, and locks until then, before it is known whether it is: so that of many at once
         only one is looked at. `failures` are those that there were; False where they are not, any more."""
         ...
 
-    def lock(self, user_id: UUID, until: datetime | None) -> None: ...
+    def lock(self, user_id: UUID, until: datetime | None, *, device: UUID | None = None) -> None: ...
 
-    def forget_failures(self, user_id: UUID) -> None: ...
+    def forget_failures(self, user_id: UUID, *, device: UUID | None = None) -> None: ...
+
+    def device(self, secret_hash: bytes) -> KnownDevice | None:
+        """Whoever's it is."""
+        ...
+
+    def devices(self, user_id: UUID) -> Sequence[KnownDevice]:
+        """The browsers that the person is known by, the one that was seen last first."""
+        ...
+
+    def add_device(self, device: KnownDevice, *, most: int) -> None:
+        """One more browser that somebody with a password is known by. Beyond so many, those that were seen longest ago
+        are forgotten."""
+        ...
+
+    def renew_device(self, user_id: UUID, former: bytes, fresh: bytes, now: datetime) -> bool:
+        """Another secret for the browser that has the former one; it was seen, and its failures are forgotten. False
+        where the person is known by none such."""
+        ...
 
     def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
-        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones."""
+        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones; no
+        browser is known any more."""
         ...
 
     def remove_second_factor(self, user_id: UUID) -> bool:
-        """False where they had none."""
+        """No browser is known any more. False where they had none."""
         ...
 
     def use_step(self, user_id: UUID, step: int) -> bool:
@@ -105,5 +127,6 @@ class PeopleStorage(Protocol):
         ...
 
     def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
-        """Ends all sessions of the person, or the one; returns how many. Ended ones keep their time."""
+        """Ends all sessions of the person, so that no browser is known any more, or the one; returns how many. Ended
+        ones keep their time."""
         ...

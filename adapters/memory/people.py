@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.state import MemoryStore
-from core.domain.people import SEEN_EVERY, Belonging, LocalAccount, Session
+from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount, Session
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
 
@@ -19,6 +19,7 @@ class MemoryPeople:
         self._accounts = store.accounts
         self._identities = store.identities
         self._sessions = store.sessions
+        self._devices = store.devices
 
     def user(self, user_id: UUID) -> User:
         with self._store.lock:
@@ -68,32 +69,58 @@ class MemoryPeople:
     def refresh_password(self, user_id: UUID, password_hash: str) -> None:
         self._change(user_id, password_hash=password_hash)
 
-    def count_failure(self, user_id: UUID) -> int:
+    def count_failure(self, user_id: UUID, *, device: UUID | None = None) -> int:
         with self._store.lock:
-            account = self._accounts.get(user_id)
-            if account is None:
+            counted = self._counted(user_id, device)
+            if counted is None:
                 return 0
-            self._accounts[user_id] = replace(account, failures=account.failures + 1)
-            return account.failures + 1
+            self._recount(user_id, device, failures=counted.failures + 1)
+            return counted.failures + 1
 
-    def begin_attempt(self, user_id: UUID, failures: int, locked_until: datetime | None) -> bool:
+    def begin_attempt(
+        self, user_id: UUID, failures: int, locked_until: datetime | None, *, device: UUID | None = None
+    ) -> bool:
         with self._store.lock:
-            account = self._accounts.get(user_id)
-            if account is None or account.failures != failures:
+            counted = self._counted(user_id, device)
+            if counted is None or counted.failures != failures:
                 return False
-            self._change(user_id, failures=failures + 1, locked_until=locked_until)
+            self._recount(user_id, device, failures=failures + 1, locked_until=locked_until)
         return True
 
-    def lock(self, user_id: UUID, until: datetime | None) -> None:
-        self._change(user_id, locked_until=until)
+    def lock(self, user_id: UUID, until: datetime | None, *, device: UUID | None = None) -> None:
+        self._recount(user_id, device, locked_until=until)
 
-    def forget_failures(self, user_id: UUID) -> None:
-        self._change(user_id, failures=0, locked_until=None)
+    def forget_failures(self, user_id: UUID, *, device: UUID | None = None) -> None:
+        self._recount(user_id, device, failures=0, locked_until=None)
+
+    def device(self, secret_hash: bytes) -> KnownDevice | None:
+        with self._store.lock:
+            return next((one for one in self._devices.values() if one.secret_hash == secret_hash), None)
+
+    def devices(self, user_id: UUID) -> Sequence[KnownDevice]:
+        with self._store.lock:
+            mine = [one for one in self._devices.values() if one.user_id == user_id]
+        return sorted(mine, key=lambda one: (one.seen_at, one.id), reverse=True)
+
+    def add_device(self, device: KnownDevice, *, most: int) -> None:
+        with self._store.lock:
+            self._devices[device.id] = device
+            self._forget_devices(device.user_id, kept=most)
+
+    def renew_device(self, user_id: UUID, former: bytes, fresh: bytes, now: datetime) -> bool:
+        with self._store.lock:
+            found = self.device(former)
+            if found is None or found.user_id != user_id:
+                return False
+            renewed = replace(found, secret_hash=fresh, failures=0, locked_until=None, seen_at=now)
+            self._devices[found.id] = renewed
+        return True
 
     def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
         with self._store.lock:
             self._change(user_id, second_factor=sealed, recovery=tuple(recovery))
             self._store.last_steps.pop(user_id, None)
+            self._forget_devices(user_id)
 
     def remove_second_factor(self, user_id: UUID) -> bool:
         with self._store.lock:
@@ -102,6 +129,7 @@ class MemoryPeople:
                 return False
             self._change(user_id, second_factor=None, recovery=())
             self._store.last_steps.pop(user_id, None)
+            self._forget_devices(user_id)
         return True
 
     def use_step(self, user_id: UUID, step: int) -> bool:
@@ -181,7 +209,28 @@ class MemoryPeople:
             ]
             for session in ending:
                 self._sessions[session.id] = replace(session, ended_at=now)
+            if only is None:
+                self._forget_devices(user_id)
         return len(ending)
+
+    def _counted(self, user_id: UUID, device: UUID | None) -> LocalAccount | KnownDevice | None:
+        """On what failures are counted."""
+        if device is None:
+            return self._accounts.get(user_id)
+        found = self._devices.get(device)
+        return found if found is not None and found.user_id == user_id else None
+
+    def _recount(self, user_id: UUID, device: UUID | None, **fields: object) -> None:
+        with self._store.lock:
+            counted = self._counted(user_id, device)
+            if isinstance(counted, KnownDevice):
+                self._devices[counted.id] = replace(counted, **fields)  # type: ignore[arg-type]
+            elif counted is not None:
+                self._change(user_id, **fields)
+
+    def _forget_devices(self, user_id: UUID, kept: int = 0) -> None:
+        for device in self.devices(user_id)[kept:]:
+            del self._devices[device.id]
 
     def _change(self, user_id: UUID, **fields: object) -> None:
         with self._store.lock:

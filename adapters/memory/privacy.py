@@ -83,6 +83,8 @@ class MemoryPrivacy:
                 del self._store.identities[key]
             for id in [s.id for s in self._store.sessions.values() if s.user_id == user_id]:
                 del self._store.sessions[id]
+            for id in [device.id for device in self._store.devices.values() if device.user_id == user_id]:
+                del self._store.devices[id]
 
 
 def _names(user: User, people: Iterable[User]) -> set[str]:

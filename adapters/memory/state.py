@@ -25,7 +25,7 @@ from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
 from core.domain.oauth import OAuthTokens, SignIn
-from core.domain.people import Invitation, LocalAccount, Session
+from core.domain.people import Invitation, KnownDevice, LocalAccount, Session
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.records import Record
@@ -199,6 +199,7 @@ class MemoryStore:
         self.last_steps: dict[UUID, int] = {}
         self.identities: dict[tuple[str, str], UUID] = {}
         self.sessions: dict[UUID, Session] = {}
+        self.devices: dict[UUID, KnownDevice] = {}
         self.inventories: dict[tuple[Role, str], tuple[Inventory, datetime]] = {}
         """By role and digest, when they were announced last."""
         self.commits = 0

@@ -17,6 +17,7 @@ from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
 from core.domain.oauth import SignIn
+from core.domain.people import DEVICE_TIME
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
 from ports.system import StreamStats
 
@@ -163,6 +164,9 @@ class MemorySystem:
             sessions = self._store.sessions
             over = [s.id for s in sessions.values() if _before(s.ended_at or s.expires_at, now, job_seconds)]
             gone += len([sessions.pop(id) for id in over])
+            devices = self._store.devices
+            unseen = [d.id for d in devices.values() if _before(d.seen_at, now, DEVICE_TIME.total_seconds())]
+            gone += len([devices.pop(id) for id in unseen])
             for state in self._store.tenants.values():
                 kept = _kept_seconds(state, payload_seconds)
                 ended = (i for i in state.imports.values() if _before(i.finished_at, now, kept))

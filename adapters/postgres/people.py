@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, any_, case, func, literal, or_, select
+from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, Table, any_, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres.people_tables import identities, local_accounts, sessions
+from adapters.postgres.people_tables import identities, known_devices, local_accounts, sessions
 from adapters.postgres.tables import memberships, tenants, users
 from adapters.postgres.unit_of_work import passing_faults
-from core.domain.people import SEEN_EVERY, Belonging, LocalAccount, Session
+from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount, Session
 from core.domain.permissions import Role
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
@@ -68,46 +68,80 @@ class PostgresPeople:
                 .on_conflict_do_update(index_elements=["user_id"], set_=fresh | kept)
             )
             connection.execute(sessions.update().where(theirs).values(ended_at=now))
+            connection.execute(_forgetting(user_id))
             connection.commit()
 
     def refresh_password(self, user_id: UUID, password_hash: str) -> None:
         self._change(local_accounts.update().where(_of(user_id)).values(password_hash=password_hash))
 
-    def count_failure(self, user_id: UUID) -> int:
-        counted = (
-            local_accounts.update()
-            .where(_of(user_id))
-            .values(failures=local_accounts.c.failures + 1)
-            .returning(local_accounts.c.failures)
-        )
-        row = self._change(counted)
+    def count_failure(self, user_id: UUID, *, device: UUID | None = None) -> int:
+        table, theirs = _counted(user_id, device)
+        counted = table.update().where(theirs).values(failures=table.c.failures + 1)
+        row = self._change(counted.returning(table.c.failures))
         return 0 if row is None else int(row["failures"])
 
-    def begin_attempt(self, user_id: UUID, failures: int, locked_until: datetime | None) -> bool:
-        c = local_accounts.c
+    def begin_attempt(
+        self, user_id: UUID, failures: int, locked_until: datetime | None, *, device: UUID | None = None
+    ) -> bool:
+        table, theirs = _counted(user_id, device)
         begun = (
-            local_accounts.update()
-            .where(_of(user_id), c.failures == failures)
+            table.update()
+            .where(theirs, table.c.failures == failures)
             .values(failures=failures + 1, locked_until=locked_until)
         )
-        return self._change(begun.returning(c.user_id)) is not None
+        return self._change(begun.returning(table.c.user_id)) is not None
 
-    def lock(self, user_id: UUID, until: datetime | None) -> None:
-        self._change(local_accounts.update().where(_of(user_id)).values(locked_until=until))
+    def lock(self, user_id: UUID, until: datetime | None, *, device: UUID | None = None) -> None:
+        table, theirs = _counted(user_id, device)
+        self._change(table.update().where(theirs).values(locked_until=until))
 
-    def forget_failures(self, user_id: UUID) -> None:
-        failed = or_(local_accounts.c.failures > 0, local_accounts.c.locked_until.is_not(None))
-        self._change(local_accounts.update().where(_of(user_id), failed).values(failures=0, locked_until=None))
+    def forget_failures(self, user_id: UUID, *, device: UUID | None = None) -> None:
+        table, theirs = _counted(user_id, device)
+        failed = or_(table.c.failures > 0, table.c.locked_until.is_not(None))
+        self._change(table.update().where(theirs, failed).values(failures=0, locked_until=None))
+
+    def device(self, secret_hash: bytes) -> KnownDevice | None:
+        row = self._first(select(known_devices).where(known_devices.c.secret_hash == secret_hash))
+        return None if row is None else _to_device(row)
+
+    def devices(self, user_id: UUID) -> Sequence[KnownDevice]:
+        c = known_devices.c
+        query = select(known_devices).where(c.user_id == user_id).order_by(c.seen_at.desc(), c.id.desc())
+        with passing_faults(), self._engine.connect() as connection:
+            return [_to_device(row) for row in connection.execute(query).mappings()]
+
+    def add_device(self, device: KnownDevice, *, most: int) -> None:
+        with passing_faults(), self._engine.connect() as connection:
+            values = {name: getattr(device, name) for name in KnownDevice.__slots__}
+            connection.execute(insert(known_devices).values(values))
+            connection.execute(_forgetting(device.user_id, kept=most))
+            connection.commit()
+
+    def renew_device(self, user_id: UUID, former: bytes, fresh: bytes, now: datetime) -> bool:
+        c = known_devices.c
+        renewed = (
+            known_devices.update()
+            .where(c.secret_hash == former, c.user_id == user_id)
+            .values(secret_hash=fresh, failures=0, locked_until=None, seen_at=now)
+        )
+        return self._change(renewed.returning(c.id)) is not None
 
     def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
         values = {"second_factor": sealed, "recovery": list(recovery), "last_step": 0}
-        self._change(local_accounts.update().where(_of(user_id)).values(values))
+        with passing_faults(), self._engine.connect() as connection:
+            connection.execute(local_accounts.update().where(_of(user_id)).values(values))
+            connection.execute(_forgetting(user_id))
+            connection.commit()
 
     def remove_second_factor(self, user_id: UUID) -> bool:
-        c = local_accounts.c
         without: dict[str, Any] = {"second_factor": None, "recovery": [], "last_step": 0}
-        removed = local_accounts.update().where(_of(user_id), c.second_factor.is_not(None)).values(without)
-        return self._change(removed.returning(c.user_id)) is not None
+        had = local_accounts.c.second_factor.is_not(None)
+        with passing_faults(), self._engine.connect() as connection:
+            removed = connection.execute(local_accounts.update().where(_of(user_id), had).values(without)).rowcount
+            if removed:
+                connection.execute(_forgetting(user_id))
+            connection.commit()
+        return removed > 0
 
     def use_step(self, user_id: UUID, step: int) -> bool:
         c = local_accounts.c
@@ -185,6 +219,8 @@ class PostgresPeople:
             ended = ended.where(sessions.c.id == only)
         with passing_faults(), self._engine.connect() as connection:
             count = connection.execute(ended.values(ended_at=now)).rowcount
+            if only is None:
+                connection.execute(_forgetting(user_id))
             connection.commit()
         return count
 
@@ -220,6 +256,23 @@ def _to_account(row: RowMapping) -> LocalAccount:
 
 def _of(user_id: UUID) -> Any:
     return local_accounts.c.user_id == user_id
+
+
+def _counted(user_id: UUID, device: UUID | None) -> tuple[Table, Any]:
+    """The table in which failures are counted, and the row."""
+    if device is None:
+        return local_accounts, _of(user_id)
+    return known_devices, (known_devices.c.id == device) & (known_devices.c.user_id == user_id)
+
+
+def _forgetting(user_id: UUID, kept: int = 0) -> Executable:
+    return select(func.forget_devices(user_id, kept))
+
+
+def _to_device(row: RowMapping) -> KnownDevice:
+    return KnownDevice(
+        **{name: row[name] for name in KnownDevice.__slots__} | {"secret_hash": bytes(row["secret_hash"])}
+    )
 
 
 def _to_session(row: RowMapping) -> Session:

@@ -49,6 +49,20 @@ sessions = Table(
     Index("sessions_open", "user_id", postgresql_where=text("ended_at IS NULL")),
 )
 
+known_devices = Table(
+    "known_devices",
+    metadata,
+    a_uuid("id", key=True),
+    a_uuid("user_id"),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("failures", Integer, nullable=False),
+    a_time("locked_until", null=True),
+    a_time("created_at"),
+    a_time("seen_at"),
+    ForeignKeyConstraint(["user_id"], ["local_accounts.user_id"], ondelete="CASCADE"),
+    Index("known_devices_of_user", "user_id"),
+)
+
 invitations = Table(
     "invitations",
     metadata,

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Connection, Engine, LargeBinary, Table, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from adapters.postgres.people_tables import identities, sessions
+from adapters.postgres.people_tables import identities, known_devices, sessions
 from adapters.postgres.tables import TENANT_TABLES, memberships, metadata, tenants, users
 from adapters.postgres.unit_of_work import passing_faults, set_tenant
 from adapters.postgres.work_tables import event_batches
@@ -56,6 +56,7 @@ class PostgresPrivacy:
             yield from _rows(connection, memberships, memberships.c.user_id == user_id)
             yield from _rows(connection, identities, identities.c.user_id == user_id)
             yield from _rows(connection, sessions, sessions.c.user_id == user_id)
+            yield from _rows(connection, known_devices, known_devices.c.user_id == user_id)
             yield from _rows(connection, event_batches, event_batches.c.actor_id == user_id)
             for row in connection.execute(_NAMED, {"person": user_id}):
                 yield row.kind, row.told

@@ -27,6 +27,7 @@ from adapters.postgres.work_tables import jobs
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
+from core.domain.people import DEVICE_TIME
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
 from ports.clock import Ids
@@ -168,6 +169,7 @@ class PostgresSystem:
                 func.sweep(payload_seconds, job_seconds, key_seconds)
                 + func.sweep_arrivals(payload_seconds)
                 + func.sweep_sessions(job_seconds)
+                + func.sweep_devices(DEVICE_TIME.total_seconds())
             )
             gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()

@@ -42,7 +42,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
-GLOBAL_TABLES = ("users", "local_accounts", "identities", "sessions", "plugin_inventories")
+GLOBAL_TABLES = ("users", "local_accounts", "identities", "sessions", "known_devices", "plugin_inventories")
 """Tables that no tenant owns."""
 
 
@@ -345,6 +345,7 @@ SYSTEM_MAY_READ = (
     "local_accounts",
     "identities",
     "sessions",
+    "known_devices",
     "jobs",
     "events",
     "event_batches",
@@ -353,7 +354,7 @@ SYSTEM_MAY_READ = (
     "connector_counts",
     "plugin_inventories",
 )
-SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions")
+SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions", "known_devices")
 SEALING_WRITES = ("last_seq", "digest", "head", "contents")
 """What the system changes of an event batch."""
 TELLING_WRITES = (
@@ -361,4 +362,4 @@ TELLING_WRITES = (
     "created_at",
 )
 """What the app writes of one."""
-SYSTEM_MAY_ADD = ("local_accounts", "identities", "sessions")
+SYSTEM_MAY_ADD = ("local_accounts", "identities", "sessions", "known_devices")

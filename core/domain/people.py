@@ -31,11 +31,16 @@ RECOVERY_BYTES = 15
 """120 random bits, so that a digest of them need not be slow (ASVS 6.5.2 asks for 112)."""
 LOCAL = "local"
 """How a session began that a password opened; others have the issuer's URL."""
+MOST_DEVICES = 20
+"""How many browsers a person is known by: with one more, the one that was seen longest ago is none of them."""
+DEVICE_TIME = timedelta(days=365)
+"""How long a browser is known without a sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAccount:
-    """A person who signs in with a password. `failures` are those since they last did.
+    """A person who signs in with a password. `failures` are those since they last did by a browser that was not known,
+    and none that were counted on a known one.
 
     `second_factor` is the sealed key of their one-time codes, None without; `recovery` are the digests of the codes
     that stand in for one, each once.
@@ -48,6 +53,23 @@ class LocalAccount:
     locked_until: datetime | None
     second_factor: bytes | None = field(default=None, repr=False)
     recovery: tuple[bytes, ...] = field(default=(), repr=False)
+
+    def locked(self, now: datetime) -> bool:
+        return self.locked_until is not None and now < self.locked_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDevice:
+    """A browser that the person signed in with by their password, and what went wrong there since. `secret_hash` is the
+    SHA-256 of what it holds. It proves nobody: it says whose guesses are counted, and nothing else."""
+
+    id: UUID
+    user_id: UUID
+    secret_hash: bytes = field(repr=False)
+    failures: int = 0
+    locked_until: datetime | None = None
+    created_at: datetime
+    seen_at: datetime
 
     def locked(self, now: datetime) -> bool:
         return self.locked_until is not None and now < self.locked_until
@@ -118,7 +140,7 @@ class Invitation:
 
 
 def lock_after(failures: int, now: datetime) -> datetime | None:
-    """Until when an account is locked after so many wrong passwords in a row."""
+    """Until when an account, or a browser that is known, is locked after so many wrong passwords in a row."""
     beyond = failures - FREE_FAILURES
     if beyond < 0:
         return None
@@ -151,6 +173,11 @@ def check_email(email: str) -> str:
 
 def hash_session_secret(secret: str) -> bytes:
     """SHA-256: the secret is random, so a slow hash would only slow every page."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def hash_device_secret(secret: str) -> bytes:
+    """SHA-256, as of a session's."""
     return hashlib.sha256(secret.encode()).digest()
 
 

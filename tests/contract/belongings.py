@@ -17,6 +17,7 @@ from tests.contract.storage import (
     START,
     Storage,
     a_delivery,
+    a_device,
     a_draft,
     a_health_entry,
     a_key,
@@ -113,6 +114,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     storage.people.put_password(member.id, "hash", START)
     storage.people.add_identity("https://id.example", f"{member.id} {key_id}", member.id, START)
     storage.people.add_session(a_session(key, member.id, actor, START, key_id.encode()))
+    storage.people.add_device(a_device(key, member.id, START, key_id.encode()), most=9)
     storage.system.seal()
     storage.system.announce_plugins(ProcessRole.API, Inventory(offers={"connector:csv": "1.0"}))
     return Belongings(

@@ -25,7 +25,7 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.oauth import OAuthTokens, SignIn
-from core.domain.people import LOCAL, Invitation, InvitationStatus, Session
+from core.domain.people import LOCAL, Invitation, InvitationStatus, KnownDevice, Session
 from core.domain.permissions import Role
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
@@ -259,6 +259,10 @@ def a_session(id: UUID, user_id: UUID, actor: Actor, now: datetime, secret_hash:
         seen_at=now,
         expires_at=now + timedelta(hours=12),
     )
+
+
+def a_device(id: UUID, user_id: UUID, now: datetime, secret_hash: bytes = b"\x00hash") -> KnownDevice:
+    return KnownDevice(id=id, user_id=user_id, secret_hash=secret_hash, created_at=now, seen_at=now)
 
 
 def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Invitation:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from core.domain.people import InvitationStatus
+from core.domain.people import DEVICE_TIME, InvitationStatus, KnownDevice
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User
 from core.errors import Conflict, NotFound
-from tests.contract.storage import START, Storage, a_session, an_invitation
+from tests.contract.storage import START, Storage, a_device, a_session, an_invitation
 
 ADA, BEN = "ada@example.org", "ben@example.org"
 
@@ -202,6 +203,115 @@ def test_expired_sessions_are_not_listed_and_swept(storage: Storage) -> None:
     assert storage.system.sweep(payload_seconds=month, job_seconds=month, key_seconds=month) == 1
     assert storage.people.session(b"old") is None
     assert storage.people.session(b"new") == new
+
+
+def known(
+    storage: Storage, user_id: UUID, secret_hash: bytes, now: datetime | None = None, most: int = 9
+) -> KnownDevice:
+    """A browser that the person is known by from now on."""
+    device = a_device(storage.ids.new(), user_id, now or storage.now(), secret_hash)
+    storage.people.add_device(device, most=most)
+    return device
+
+
+def with_password(storage: Storage, actor: Actor, email: str = ADA) -> UUID:
+    user_id = join(storage, actor, email)
+    storage.people.put_password(user_id, "hash", storage.now())
+    return user_id
+
+
+def test_a_browser_is_known_by_its_secret_until_it_has_another(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = with_password(storage, actor), with_password(storage, actor, BEN)
+    now = storage.now()
+    device, bens = known(storage, ada, b"one", now), known(storage, ben, b"two", now)
+    assert storage.people.device(b"one") == device
+    assert storage.people.device(b"three") is None
+    storage.people.count_failure(ada, device=device.id)
+    storage.people.lock(ada, now, device=device.id)
+    later = now + timedelta(days=1)
+    assert not storage.people.renew_device(ben, b"one", b"stolen", later), "it is another's"
+    assert not storage.people.renew_device(ada, b"three", b"fresh", later)
+    assert storage.people.renew_device(ada, b"one", b"fresh", later)
+    assert storage.people.device(b"one") is None
+    assert storage.people.device(b"fresh") == replace(device, secret_hash=b"fresh", seen_at=later)
+    assert storage.people.devices(ben) == [bens]
+
+
+def test_what_goes_wrong_at_a_known_browser_is_counted_there(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = with_password(storage, actor), with_password(storage, actor, BEN)
+    first, second = known(storage, ada, b"one"), known(storage, ada, b"two")
+    before = storage.people.account(ADA)
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda _: storage.people.count_failure(ada, device=first.id), range(8)))
+        assert sorted(counts) == list(range(1, 9))
+        begun = pool.map(lambda _: storage.people.begin_attempt(ada, 8, START, device=first.id), range(8))
+        assert sorted(begun) == [False] * 7 + [True]
+    assert storage.people.device(b"one") == replace(first, failures=9, locked_until=START)
+    storage.people.lock(ada, None, device=first.id)
+    assert storage.people.device(b"one") == replace(first, failures=9)
+    for strange in (second.id, storage.ids.new()):  # of somebody else's, and of nobody's
+        assert storage.people.count_failure(ben, device=strange) == 0
+        assert not storage.people.begin_attempt(ben, 0, None, device=strange)
+        storage.people.lock(ben, START, device=strange)
+        storage.people.forget_failures(ben, device=strange)
+    storage.people.count_failure(ada)
+    storage.people.forget_failures(ada, device=first.id)
+    assert storage.people.devices(ada) == [second, first]
+    assert before is not None
+    assert storage.people.account(ADA) == replace(before, failures=1), "the account has its own"
+
+
+def test_of_too_many_browsers_the_one_that_was_seen_longest_ago_is_forgotten(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = with_password(storage, actor), with_password(storage, actor, BEN)
+    now = storage.now()
+    known(storage, ben, b"ben", now - timedelta(days=9))
+    for day, secret in ((3, b"one"), (2, b"two"), (1, b"three")):
+        known(storage, ada, secret, now - timedelta(days=day), most=3)
+    assert storage.people.renew_device(ada, b"one", b"one again", now)
+    known(storage, ada, b"four", now, most=3)
+    assert {one.secret_hash for one in storage.people.devices(ada)} == {b"one again", b"three", b"four"}
+    assert len(storage.people.devices(ben)) == 1
+
+
+@pytest.mark.parametrize("change", ["password", "second factor", "none", "all sessions", "one session", "its hash"])
+def test_browsers_are_forgotten_with_what_made_them_known(storage: Storage, change: str) -> None:
+    actor = storage.tenant()
+    ada, ben = with_password(storage, actor), with_password(storage, actor, BEN)
+    now, people = storage.now(), storage.people
+    if change == "none":
+        people.put_second_factor(ada, b"sealed", [])
+    session = a_session(storage.ids.new(), ada, actor, now)
+    people.add_session(session)
+    hers, his = known(storage, ada, b"hers"), known(storage, ben, b"his")
+    changes: dict[str, Callable[[], object]] = {
+        "password": lambda: people.put_password(ada, "hash 2", now),
+        "second factor": lambda: people.put_second_factor(ada, b"sealed", []),
+        "none": lambda: people.remove_second_factor(ada),
+        "all sessions": lambda: people.end_sessions(ada, now),
+        "one session": lambda: people.end_sessions(ada, now, only=session.id),
+        "its hash": lambda: people.refresh_password(ada, "hash 2"),
+    }
+    people.remove_second_factor(ben)  # he has none: nothing changes
+    changes[change]()
+    assert people.devices(ada) == ([hers] if change in ("one session", "its hash") else [])
+    assert people.devices(ben) == [his]
+
+
+def test_browsers_that_were_not_seen_for_a_year_are_swept_and_those_of_the_erased_gone(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = with_password(storage, actor), with_password(storage, actor, BEN)
+    known(storage, ada, b"old", storage.now() - DEVICE_TIME - timedelta(hours=1))
+    kept = known(storage, ada, b"kept", storage.now() - DEVICE_TIME + timedelta(hours=1))
+    known(storage, ben, b"his")
+    month = 30 * 86_400.0
+    assert storage.system.sweep(payload_seconds=month, job_seconds=month, key_seconds=month) == 1
+    assert storage.people.devices(ada) == [kept]
+    storage.privacy.erase_person(ben)
+    assert storage.people.devices(ben) == []
+    assert storage.people.devices(ada) == [kept]
 
 
 def test_members_are_changed_and_removed(storage: Storage) -> None:

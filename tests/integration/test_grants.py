@@ -43,10 +43,12 @@ FUNCTIONS = {
         "erase_traces",
         "find_api_key",
         "forget_callers",
+        "forget_devices",
         "queue_syncs",
         "rows_that_name",
         "sweep",
         "sweep_arrivals",
+        "sweep_devices",
         "sweep_sessions",
         "take_oauth_state",
         "tenant_of_connection",
@@ -147,4 +149,5 @@ def test_what_points_to_a_tenants_row_points_to_its_own_tenants(catalog: psycopg
         ("local_accounts", "users"),
         ("identities", "users"),
         ("sessions", "users"),
+        ("known_devices", "local_accounts"),
     }, "a person belongs to no tenant"

@@ -114,6 +114,7 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "local_accounts": 0,
         "identities": 0,
         "sessions": 0,
+        "known_devices": 0,
         "invitations": 0,
         "oauth_states": 0,
         "oauth_tokens": 0,
