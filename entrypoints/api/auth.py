@@ -23,6 +23,9 @@ from entrypoints.api.limits import count_caller
 from entrypoints.api.state import container
 
 View = TypeVar("View", bound=Callable[..., Any])
+DEVICE_COOKIE = "__Host-sortation-device"
+"""By which a browser is known that somebody signed in with, so that strangers do not lock them out there. It proves
+nobody: who counts wrong passwords and codes looks at it, and nothing else does."""
 TOUCH_SECONDS = 60
 MAX_USER_AGENT = 300
 _MOST_TOUCHED = 10_000
@@ -90,7 +93,8 @@ def authorise() -> None:
 def caller() -> Caller:
     """From where the request comes."""
     agent = request.headers.get("User-Agent", "")[:MAX_USER_AGENT]
-    return Caller(address=request.remote_addr or "", user_agent=agent, request_id=g.request_id)
+    device = request.cookies.get(DEVICE_COOKIE)
+    return Caller(address=request.remote_addr or "", user_agent=agent, request_id=g.request_id, device=device)
 
 
 def _program(token: str) -> Actor:

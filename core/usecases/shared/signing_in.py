@@ -10,7 +10,17 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.people import LOCAL, Belonging, LocalAccount, Session, hash_session_secret, lock_after
+from core.domain.people import (
+    LOCAL,
+    MOST_DEVICES,
+    Belonging,
+    KnownDevice,
+    LocalAccount,
+    Session,
+    hash_device_secret,
+    hash_session_secret,
+    lock_after,
+)
 from core.domain.permissions import ROLE_PERMISSIONS
 from core.domain.tenants import OPERATOR, Actor, User
 from core.errors import Forbidden, SignInFailed
@@ -28,19 +38,23 @@ _LONGEST_AGENT = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """From where somebody calls who is not known yet."""
+    """From where somebody calls who is not known yet. `device` is the secret of a browser that somebody signed in with
+    before, which proves nobody."""
 
     address: str
     user_agent: str
     request_id: str | None = None
+    device: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedSession:
-    """A session that began just now, and what the browser is to keep: it is stored nowhere."""
+    """A session that began just now, and what the browser is to keep: it is stored nowhere. `device` is what a browser
+    is known by later, None where no password opened the session."""
 
     session: Session
     secret: str = field(repr=False)
+    device: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +77,30 @@ def prove(
 ) -> User:
     """Whom the password is of. Raises `SignInFailed`, in the same words and after as long whether nobody has that
     address, the password is wrong, or the account is locked: what is to be noted then is left for later, since only of
-    somebody there is anything to note."""
+    somebody there is anything to note. What strangers get wrong holds up no browser that the person is known by."""
     account, now = people.account(email.strip().lower()), clock.now()
+    device = known_device(account, caller, now, people)
     right = hasher.verify(account.password_hash if account else None, password)
-    if account is None or account.locked(now) or not right:
+    if account is None or (device or account).locked(now) or not right:
         if account is not None:
-            later(partial(count_wrong, account, caller, LOCAL, people=people, uow=uow, clock=clock))
+            later(partial(count_wrong, account, device, caller, LOCAL, people=people, uow=uow, clock=clock))
         raise SignInFailed
     if account.second_factor is None:  # else the failures are forgotten when that is proved, too
-        people.forget_failures(account.user_id)
+        people.forget_failures(account.user_id, device=device.id if device else None)
     if hasher.outdated(account.password_hash):
         people.refresh_password(account.user_id, hasher.hash(password))
     return people.user(account.user_id)
+
+
+def known_device(
+    account: LocalAccount | None, caller: Caller, now: datetime, people: PeopleStorage
+) -> KnownDevice | None:
+    """The browser that calls, where the account's person is known by it and it is not locked. It is looked for whether
+    or not there is an account, and as long."""
+    found = people.device(hash_device_secret(caller.device)) if caller.device else None
+    if account is None or found is None or found.user_id != account.user_id or found.locked(now):
+        return None
+    return found
 
 
 def admit(
@@ -107,20 +133,30 @@ def at_once(work: Callable[[], None]) -> None:
 
 
 def count_wrong(
-    account: LocalAccount, caller: Caller, via: str, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock
+    account: LocalAccount,
+    device: KnownDevice | None,
+    caller: Caller,
+    via: str,
+    *,
+    people: PeopleStorage,
+    uow: UnitOfWork,
+    clock: Clock,
 ) -> None:
-    """One more wrong password or code: told, and the account locked after too many. Whoever guesses is not known."""
+    """One more wrong password or code: told, and the account locked after too many, or the known browser that it came
+    from. Whoever guesses is not known."""
     now, failures, until = clock.now(), 0, None  # a lock begins when it is written, however late that is
-    if not account.locked(now):  # guesses while it is locked are refused, and count for nothing
-        failures = people.count_failure(account.user_id)
+    if not (device or account).locked(now):  # guesses while it is locked are refused, and count for nothing
+        on = device.id if device else None
+        failures = people.count_failure(account.user_id, device=on)
         until = lock_after(failures, now)
         if until is not None:
-            people.lock(account.user_id, until)
-    tell_wrong(account, caller, via, failures, until, people=people, uow=uow)
+            people.lock(account.user_id, until, device=on)
+    tell_wrong(account, device, caller, via, failures, until, people=people, uow=uow)
 
 
 def tell_wrong(
     account: LocalAccount,
+    device: KnownDevice | None,
     caller: Caller,
     via: str,
     failures: int,
@@ -130,9 +166,10 @@ def tell_wrong(
     uow: UnitOfWork,
 ) -> None:
     """What the person's tenants are told of a wrong password or code, and of the lock until then."""
-    told = [NewEvent(type=EventType.SIGN_IN_FAILED, subject_id=account.user_id, payload={"via": via})]
+    known = {"known_device": True} if device else {}
+    told = [NewEvent(type=EventType.SIGN_IN_FAILED, subject_id=account.user_id, payload={"via": via, **known})]
     if until is not None:
-        payload = {"failures": failures, "until": until.isoformat(timespec="seconds")}
+        payload = {"failures": failures, "until": until.isoformat(timespec="seconds"), **known}
         told.append(NewEvent(type=EventType.ACCOUNT_LOCKED, subject_id=account.user_id, payload=payload))
     for one in people.belongings(account.user_id):
         with uow.begin(unknown(one.tenant_id, caller)) as tx:
@@ -152,8 +189,8 @@ def let_in(
     clock: Clock,
     ids: Ids,
 ) -> IssuedSession:
-    """A new session in that tenant, or in the first of theirs that is open to who came that way. Raises `Forbidden` for
-    a member of none."""
+    """A new session in that tenant, or in the first of theirs that is open to who came that way; a browser that came by
+    a password is known from now on. Raises `Forbidden` for a member of none."""
     belongings = [one for one in people.belongings(user.id) if one.open_to(via)]
     entered = next((one for one in belongings if one.tenant_id == tenant_id), None) or next(iter(belongings), None)
     if entered is None:
@@ -172,8 +209,19 @@ def let_in(
         expires_at=now + lasts,
     )
     people.add_session(session)
+    device = _make_known(user, caller, now, people, ids) if via == LOCAL else None
     tell(EventType.SIGNED_IN, user, [entered], caller, {"session_id": session.id, "via": via}, uow=uow)
-    return IssuedSession(session=session, secret=secret)
+    return IssuedSession(session=session, secret=secret, device=device)
+
+
+def _make_known(user: User, caller: Caller, now: datetime, people: PeopleStorage, ids: Ids) -> str:
+    """What the browser is known by: another secret with each sign-in, so that a copy of the former is worth nothing."""
+    secret = ids.entropy(_SECRET_BYTES).hex()
+    fresh = hash_device_secret(secret)
+    if not caller.device or not people.renew_device(user.id, hash_device_secret(caller.device), fresh, now):
+        device = KnownDevice(id=ids.new(), user_id=user.id, secret_hash=fresh, created_at=now, seen_at=now)
+        people.add_device(device, most=MOST_DEVICES)
+    return secret
 
 
 def tell(
