@@ -19,11 +19,11 @@ import structlog
 from flask import Response, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from core.domain.people import LOCAL, SECOND_STEP_TIME, Belonging, Session
+from core.domain.people import DEVICE_TIME, LOCAL, SECOND_STEP_TIME, Belonging, Session
 from core.domain.tenants import Actor, User
 from core.errors import Forbidden, Invalid, Unauthenticated
 from core.usecases.shared.signing_in import HalfWay, IssuedSession
-from entrypoints.api.auth import caller, page
+from entrypoints.api.auth import DEVICE_COOKIE, caller, page
 from entrypoints.api.limits import count_caller, from_elsewhere
 from entrypoints.api.state import container, small_body
 
@@ -116,6 +116,9 @@ def begin(issued: IssuedSession | HalfWay, to: str = "/") -> AnyResponse:
     answer = redirect(to, 303)
     seconds = int(container().settings().session_seconds)
     answer.set_cookie(SESSION_COOKIE, issued.secret, max_age=seconds, secure=True, httponly=True, samesite="Lax")
+    if issued.device is not None:
+        lasts = int(DEVICE_TIME.total_seconds())
+        answer.set_cookie(DEVICE_COOKIE, issued.device, max_age=lasts, secure=True, httponly=True, samesite="Strict")
     return answer
 
 

@@ -40,6 +40,7 @@ KNOWN_OF_A_PERSON = {
     "evaluations",
     "event_batches",
     "invitations",
+    "known_devices",
     "local_accounts",
     "memberships",
     "oauth_states",
