@@ -18,6 +18,7 @@ from adapters.secrets.passwords import Argon2Hasher
 from adapters.system.later import Background, WhenFull
 from core.domain.api_keys import make_key, write_key
 from entrypoints.api.app import create_app
+from entrypoints.api.auth import DEVICE_COOKIE
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
@@ -127,6 +128,28 @@ def test_a_refused_sign_in_does_the_same_for_everybody(
     assert (hasher.verified, hasher.hashed) == (1, 0)
     assert len(asked) == 1, asked
     assert len(left) == (email in (OWNER, LOCKED)), "what is noted is noted later"
+
+
+@pytest.mark.parametrize("email", ["nobody@example.org", OWNER, UNARMED, LOCKED])
+def test_a_browser_that_somebody_is_known_by_learns_nothing_of_others(
+    api: Api, hasher: CountingHasher, email: str
+) -> None:
+    left: list[Callable[[], None]] = []
+    api.container.noted_later.override(providers.Object(left.append))
+    for known in (True, False):
+        browser = Browser(api.client.application)
+        if known:
+            browser.sign_in()
+            browser.send("/account", {}, "/sign-out")
+        else:
+            browser.client.set_cookie(DEVICE_COOKIE, "x" * 64, domain="sort.example", secure=True, path="/")
+        browser.open("/sign-in")
+        hasher.verified = 0
+        with statements(api.container) as asked:
+            answer = browser.sign_in("wrong horse battery", email)
+        assert answer.status_code == 401
+        assert "The e-mail address or the password is wrong, or the account is locked" in answer.text
+        assert (hasher.verified, len(asked)) == (1, 2), asked
 
 
 def test_asking_for_a_link_does_the_same_for_everybody(api: Api, hasher: CountingHasher) -> None:
