@@ -81,6 +81,8 @@ def test_who_was_here_before_is_let_in_while_strangers_keep_the_account_locked(h
     assert house.at(known.sign_in()).role is Role.REVIEWER
     Browser(house).refused(PASSWORD)
     assert account(house).locked(house.clock.now()), "whom it lets in there says nothing of others"
+    known.refused(times=FREE_FAILURES)
+    known.refused(PASSWORD)
 
 
 def test_what_goes_wrong_there_locks_the_browser_and_then_it_is_as_any_other(house: House) -> None:
