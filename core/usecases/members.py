@@ -99,7 +99,7 @@ def invite(
         expires_at=now + INVITATION_TIME,
     )
     with uow.begin(actor) as tx:
-        invitation = replace(invitation, invited_by_id=person_behind(tx, actor))
+        invitation = replace(invitation, invited_by_id=person_behind(tx, actor, clock=clock))
         if any(user.email == address for user, _ in tx.members.list()):
             raise Conflict("this person is a member already")
         for other in tx.invitations.list():
