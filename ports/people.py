@@ -50,12 +50,13 @@ class PeopleStorage(Protocol):
 
     def forget_failures(self, user_id: UUID) -> None: ...
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
-        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones."""
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
+        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones. All
+        their sessions end."""
         ...
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
-        """False where they had none."""
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
+        """All their sessions end with it. False where they had none."""
         ...
 
     def use_step(self, user_id: UUID, step: int) -> bool:

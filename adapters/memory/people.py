@@ -90,18 +90,20 @@ class MemoryPeople:
     def forget_failures(self, user_id: UUID) -> None:
         self._change(user_id, failures=0, locked_until=None)
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
         with self._store.lock:
             self._change(user_id, second_factor=sealed, recovery=tuple(recovery))
             self._store.last_steps.pop(user_id, None)
+            self.end_sessions(user_id, now)
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
         with self._store.lock:
             account = self._accounts.get(user_id)
             if account is None or account.second_factor is None:
                 return False
             self._change(user_id, second_factor=None, recovery=())
             self._store.last_steps.pop(user_id, None)
+            self.end_sessions(user_id, now)
         return True
 
     def use_step(self, user_id: UUID, step: int) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, any_, case, func, literal, or_, select
+from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, Update, any_, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.people_tables import identities, local_accounts, sessions
@@ -56,7 +56,6 @@ class PostgresPeople:
         return None if row is None else _to_account(row)
 
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        theirs = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
         fresh = {"password_hash": password_hash, "failures": 0, "locked_until": None, "changed_at": now}
         c, forgiven = local_accounts.c, ("failures", "locked_until")
         # Whoever reads the mail may set passwords again and again: that must not make up for wrong codes.
@@ -67,7 +66,7 @@ class PostgresPeople:
                 .values(user_id=user_id, **fresh)
                 .on_conflict_do_update(index_elements=["user_id"], set_=fresh | kept)
             )
-            connection.execute(sessions.update().where(theirs).values(ended_at=now))
+            connection.execute(_ended(user_id, now))
             connection.commit()
 
     def refresh_password(self, user_id: UUID, password_hash: str) -> None:
@@ -99,15 +98,14 @@ class PostgresPeople:
         failed = or_(local_accounts.c.failures > 0, local_accounts.c.locked_until.is_not(None))
         self._change(local_accounts.update().where(_of(user_id), failed).values(failures=0, locked_until=None))
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
         values = {"second_factor": sealed, "recovery": list(recovery), "last_step": 0}
-        self._change(local_accounts.update().where(_of(user_id)).values(values))
+        self._change_and_end(local_accounts.update().where(_of(user_id)).values(values), user_id, now)
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
-        c = local_accounts.c
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
         without: dict[str, Any] = {"second_factor": None, "recovery": [], "last_step": 0}
-        removed = local_accounts.update().where(_of(user_id), c.second_factor.is_not(None)).values(without)
-        return self._change(removed.returning(c.user_id)) is not None
+        had_one = local_accounts.c.second_factor.is_not(None)
+        return self._change_and_end(local_accounts.update().where(_of(user_id), had_one).values(without), user_id, now)
 
     def use_step(self, user_id: UUID, step: int) -> bool:
         c = local_accounts.c
@@ -180,11 +178,11 @@ class PostgresPeople:
         self._change(sessions.update().where(sessions.c.id == id).values(tenant_id=tenant_id))
 
     def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
-        ended = sessions.update().where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+        ended = _ended(user_id, now)
         if only is not None:
             ended = ended.where(sessions.c.id == only)
         with passing_faults(), self._engine.connect() as connection:
-            count = connection.execute(ended.values(ended_at=now)).rowcount
+            count = connection.execute(ended).rowcount
             connection.commit()
         return count
 
@@ -199,6 +197,15 @@ class PostgresPeople:
             row = done.mappings().first() if done.returns_rows else None
             connection.commit()
         return row
+
+    def _change_and_end(self, statement: Update, user_id: UUID, now: datetime) -> bool:
+        """Whether it changed anything: then all sessions of the person end with it."""
+        with passing_faults(), self._engine.connect() as connection:
+            changed = connection.execute(statement).rowcount > 0
+            if changed:
+                connection.execute(_ended(user_id, now))
+            connection.commit()
+        return changed
 
 
 def to_user(row: RowMapping) -> User:
@@ -220,6 +227,11 @@ def _to_account(row: RowMapping) -> LocalAccount:
 
 def _of(user_id: UUID) -> Any:
     return local_accounts.c.user_id == user_id
+
+
+def _ended(user_id: UUID, now: datetime) -> Update:
+    """Those of the person that nobody ended."""
+    return sessions.update().where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None)).values(ended_at=now)
 
 
 def _to_session(row: RowMapping) -> Session:

@@ -52,11 +52,12 @@ def second_factor(
     email: Annotated[str, typer.Argument(metavar="E-MAIL")],
     remove: Annotated[bool, typer.Option("--remove", help="Remove it: be sure of who asks you to.")] = False,
 ) -> None:
-    """Say whether somebody has a second factor; remove it for who lost it with all recovery codes."""
+    """Say whether somebody has a second factor; remove it for who lost it with all recovery codes, and sign them out
+    everywhere."""
     services = container()
     if remove:
         services.drop_second_factor(email, at_command_line("people second-factor"))
-        typer.echo("Removed: their password alone lets them in now.")
+        typer.echo("Removed, and signed out everywhere: their password alone lets them in now.")
         return
     account = services.people().account(email.strip().lower())
     typer.echo("on" if account and account.second_factor else "off")
