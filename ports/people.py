@@ -105,6 +105,9 @@ class PeopleStorage(Protocol):
         """The session goes on in another tenant."""
         ...
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
-        """Ends all sessions of the person, or the one; returns how many. Ended ones keep their time."""
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
+        """Ends all sessions of the person, the one, or those that are in that tenant; returns how many. Ended ones keep
+        their time."""
         ...

@@ -174,13 +174,12 @@ class MemoryPeople:
             if (session := self._sessions.get(id)) is not None:
                 self._sessions[id] = replace(session, tenant_id=tenant_id)
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
         with self._store.lock:
-            ending = [
-                one
-                for one in self._sessions.values()
-                if one.user_id == user_id and one.ended_at is None and only in (None, one.id)
-            ]
+            theirs = [one for one in self._sessions.values() if one.user_id == user_id and one.ended_at is None]
+            ending = [one for one in theirs if only in (None, one.id) and tenant_id in (None, one.tenant_id)]
             for session in ending:
                 self._sessions[session.id] = replace(session, ended_at=now)
         return len(ending)

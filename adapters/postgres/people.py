@@ -177,10 +177,14 @@ class PostgresPeople:
     def enter_tenant(self, id: UUID, tenant_id: UUID) -> None:
         self._change(sessions.update().where(sessions.c.id == id).values(tenant_id=tenant_id))
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
         ended = _ended(user_id, now)
         if only is not None:
             ended = ended.where(sessions.c.id == only)
+        if tenant_id is not None:
+            ended = ended.where(sessions.c.tenant_id == tenant_id)
         with passing_faults(), self._engine.connect() as connection:
             count = connection.execute(ended).rowcount
             connection.commit()

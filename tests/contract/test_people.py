@@ -167,6 +167,23 @@ def test_a_session_is_found_by_its_secret_and_ends_once(storage: Storage) -> Non
     assert storage.people.sessions(ben) == [bens]
 
 
+def test_those_sessions_end_that_are_in_a_tenant(storage: Storage) -> None:
+    here, there, now = storage.tenant(), storage.tenant(), storage.now()
+    ada, ben = join(storage, here), join(storage, here, BEN)
+    moved, stays, bens = (
+        a_session(storage.ids.new(), user, actor, now, secret)
+        for user, actor, secret in ((ada, there, b"one"), (ada, there, b"two"), (ben, here, b"three"))
+    )
+    for session in (moved, stays, bens):
+        storage.people.add_session(session)
+    assert storage.people.end_sessions(ada, now, tenant_id=here.tenant_id) == 0
+    storage.people.enter_tenant(moved.id, here.tenant_id)
+    assert storage.people.end_sessions(ada, now, tenant_id=here.tenant_id, only=stays.id) == 0
+    assert storage.people.end_sessions(ada, now, tenant_id=here.tenant_id) == 1
+    assert storage.people.sessions(ada) == [stays]
+    assert storage.people.sessions(ben) == [bens]
+
+
 def test_a_changed_password_ends_every_session_of_that_person(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)
