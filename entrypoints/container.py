@@ -25,6 +25,7 @@ from core.usecases import (
     ingest,
     inventories,
     jobs,
+    linking,
     llm_spending,
     mail,
     members,
@@ -138,6 +139,11 @@ class Container(Parts):
     begin_identity_sign_in = bound(identity.begin_identity_sign_in)
     check_begun = bound(identity.check_begun)
     finish_identity_sign_in = bound(identity.finish_identity_sign_in)
+    list_linked = bound(linking.list_linked)
+    begin_linking = bound(linking.begin_linking)
+    answer_linking = bound(linking.answer_linking)
+    link_identity = bound(linking.link_identity)
+    unlink_identity = bound(linking.unlink_identity)
     authenticate_token = bound(identity.authenticate_token)
     enter_tenant = bound(sessions.enter_tenant)
     leave_session = bound(sessions.leave_session)

@@ -79,8 +79,16 @@ class PeopleStorage(Protocol):
 
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None: ...
 
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        """The issuers of their identities, in order, each once."""
+        ...
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        """What they have of that issuer; their sessions that began by it end. False where there was nothing."""
+        ...
+
     def has_identity(self, user_id: UUID) -> bool:
-        """Whether they ever proved themselves by a provider."""
+        """Whether they prove themselves by a provider."""
         ...
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:

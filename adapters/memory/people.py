@@ -145,6 +145,19 @@ class MemoryPeople:
         with self._store.lock:
             return user_id in self._identities.values()
 
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        with self._store.lock:
+            return sorted({issuer for (issuer, _), known in self._identities.items() if known == user_id})
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        with self._store.lock:
+            theirs = [key for key, known in self._identities.items() if known == user_id and key[0] == issuer]
+            for key in theirs:
+                del self._identities[key]
+            for session in [one for one in self._sessions.values() if theirs and one.via == issuer]:
+                self.end_sessions(user_id, now, only=session.id)
+        return bool(theirs)
+
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:  # noqa: ARG002
         with self._store.lock:
             if self._identities.setdefault((issuer, subject), user_id) != user_id:

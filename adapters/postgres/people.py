@@ -18,6 +18,9 @@ from core.domain.permissions import Role
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
 
+_UNLINKED = ""
+"""The issuer of an identity that is none any more."""
+
 
 class PostgresPeople:
     def __init__(self, engine: Engine) -> None:
@@ -145,7 +148,20 @@ class PostgresPeople:
         return None if row is None else row["user_id"]
 
     def has_identity(self, user_id: UUID) -> bool:
-        return self._first(select(identities.c.user_id).where(identities.c.user_id == user_id).limit(1)) is not None
+        return bool(self.linked_issuers(user_id))
+
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        c = identities.c
+        query = select(c.issuer).where(c.user_id == user_id, c.issuer != _UNLINKED).distinct().order_by(c.issuer)
+        with passing_faults(), self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        c = identities.c
+        # The system's role deletes nothing: a row is left that names nobody anywhere, and goes with the person.
+        without = {"issuer": _UNLINKED, "subject": func.gen_random_uuid()}
+        removed = identities.update().where(c.user_id == user_id, c.issuer == issuer).values(without)
+        return self._change_and_end(removed, user_id, now, via=issuer)
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
         values = {"issuer": issuer, "subject": subject, "user_id": user_id, "created_at": now}
@@ -202,12 +218,13 @@ class PostgresPeople:
             connection.commit()
         return row
 
-    def _change_and_end(self, statement: Update, user_id: UUID, now: datetime) -> bool:
-        """Whether it changed anything: then all sessions of the person end with it."""
+    def _change_and_end(self, statement: Update, user_id: UUID, now: datetime, via: str | None = None) -> bool:
+        """Whether it changed anything: then all sessions of the person end with it, or those that began that way."""
         with passing_faults(), self._engine.connect() as connection:
             changed = connection.execute(statement).rowcount > 0
             if changed:
-                connection.execute(_ended(user_id, now))
+                ended = _ended(user_id, now)
+                connection.execute(ended if via is None else ended.where(sessions.c.via == via))
             connection.commit()
         return changed
 

@@ -14,15 +14,14 @@ from core.domain.people import (
     LOCAL,
     RECOVERY_BYTES,
     RECOVERY_CODES,
-    LocalAccount,
     Session,
     hash_recovery_code,
-    lock_after,
     recovery_code,
 )
 from core.domain.tenants import User
 from core.errors import CodeWrong, Conflict, LinkInvalid, NotFound
 from core.usecases.shared.links import ENROLMENT, HALF_WAY, fingerprint, read_link, write_link
+from core.usecases.shared.second_step import take_code
 from core.usecases.shared.signing_in import (
     Caller,
     IssuedSession,
@@ -33,7 +32,6 @@ from core.usecases.shared.signing_in import (
     operator,
     prove,
     tell,
-    tell_wrong,
 )
 from ports.clock import Clock, Ids
 from ports.one_time_codes import OneTimeCodes
@@ -130,7 +128,7 @@ def prove_second_factor(
     account = people.account(user.email)
     if account is None or says["present"] != fingerprint(account):
         raise LinkInvalid
-    _take(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
+    take_code(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
     return let_in(
         user,
         LOCAL,
@@ -162,7 +160,7 @@ def remove_second_factor(
     account = people.account(user.email)
     if account is None or account.second_factor is None:
         raise NotFound("you have no second factor")
-    _take(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
+    take_code(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
     people.remove_second_factor(user.id, clock.now())
     tell(EventType.SECOND_FACTOR_REMOVED, user, people.belongings(user.id), caller, {}, uow=uow)
     return go_on(session, user, caller, uow=uow, people=people, clock=clock, ids=ids)
@@ -178,36 +176,3 @@ def drop_second_factor(email: str, caller: Caller, *, people: PeopleStorage, uow
         with uow.begin(operator(one.tenant_id, caller)) as tx:
             tx.events.append([NewEvent(type=EventType.SECOND_FACTOR_REMOVED, subject_id=user.id)])
             tx.commit()
-
-
-def _take(
-    user: User,
-    account: LocalAccount,
-    code: str,
-    caller: Caller,
-    *,
-    codes: OneTimeCodes,
-    people: PeopleStorage,
-    secrets: SecretBox,
-    uow: UnitOfWork,
-    clock: Clock,
-) -> None:
-    """Uses the code up. Raises `CodeWrong`, which counts as a wrong password does: before the code is looked at, so
-    that who tries many at once has no more tries than who tries them in turn."""
-    now, typed = clock.now(), code.strip()
-    failures, until = account.failures + 1, lock_after(account.failures + 1, now)
-    if account.second_factor is None or account.locked(now):
-        failures, until = account.failures, None
-    elif people.begin_attempt(user.id, account.failures, until):
-        step = codes.step(secrets.open(account.second_factor, factor_context(user.id)), typed, now)
-        recovered = step is None and people.use_recovery(user.id, hash_recovery_code(typed))
-        if recovered or (step is not None and people.use_step(user.id, step)):
-            people.forget_failures(user.id)
-            if recovered:
-                payload = {"left": len(account.recovery) - 1}
-                tell(EventType.RECOVERY_CODE_USED, user, people.belongings(user.id), caller, payload, uow=uow)
-            return
-    else:
-        until = None  # it is told of the one that came between
-    tell_wrong(account, caller, "second factor", failures, until, people=people, uow=uow)
-    raise CodeWrong

@@ -145,6 +145,34 @@ def test_an_identity_is_one_persons(storage: Storage) -> None:
     assert storage.people.user_of_identity("https://id.example", "sub-2") is None
 
 
+def test_identities_of_an_issuer_go_with_the_sessions_that_began_by_it(storage: Storage) -> None:
+    actor, now = storage.tenant(), storage.now()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    acme, other = "https://id.example", "https://other.example"
+    for issuer, subject, user in ((acme, "1", ada), (acme, "2", ada), (other, "1", ada), (acme, "3", ben)):
+        storage.people.add_identity(issuer, subject, user, now)
+    begun = {
+        name: replace(a_session(storage.ids.new(), user, actor, now, name.encode()), via=via)
+        for name, user, via in (("acme", ada, acme), ("other", ada, other), ("local", ada, "local"), ("ben", ben, acme))
+    }
+    for session in begun.values():
+        storage.people.add_session(session)
+    assert storage.people.linked_issuers(ada) == [acme, other]
+    assert not storage.people.remove_identities(ben, other, now)
+    assert storage.people.remove_identities(ada, acme, now)
+    assert storage.people.linked_issuers(ada) == [other]
+    assert storage.people.sessions(ada) == [begun["local"], begun["other"]]
+    assert storage.people.sessions(ben) == [begun["ben"]]
+    assert [storage.people.user_of_identity(acme, subject) for subject in "123"] == [None, None, ben]
+    assert not storage.people.remove_identities(ada, acme, now)
+    assert storage.people.remove_identities(ada, other, now)
+    assert not storage.people.has_identity(ada)
+    assert storage.people.linked_issuers(ada) == []
+    for number in range(2):  # once more, and by somebody else
+        storage.people.add_identity(acme, "1", ben if number else ada, now)
+        assert storage.people.remove_identities(ben if number else ada, acme, now)
+
+
 def test_a_session_is_found_by_its_secret_and_ends_once(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)
