@@ -50,12 +50,13 @@ class PeopleStorage(Protocol):
 
     def forget_failures(self, user_id: UUID) -> None: ...
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
-        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones."""
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
+        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones. All
+        their sessions end."""
         ...
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
-        """False where they had none."""
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
+        """All their sessions end with it. False where they had none."""
         ...
 
     def use_step(self, user_id: UUID, step: int) -> bool:
@@ -78,8 +79,16 @@ class PeopleStorage(Protocol):
 
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None: ...
 
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        """The issuers of their identities, in order, each once."""
+        ...
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        """What they have of that issuer; their sessions that began by it end. False where there was nothing."""
+        ...
+
     def has_identity(self, user_id: UUID) -> bool:
-        """Whether they ever proved themselves by a provider."""
+        """Whether they prove themselves by a provider."""
         ...
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
@@ -104,6 +113,9 @@ class PeopleStorage(Protocol):
         """The session goes on in another tenant."""
         ...
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
-        """Ends all sessions of the person, or the one; returns how many. Ended ones keep their time."""
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
+        """Ends all sessions of the person, the one, or those that are in that tenant; returns how many. Ended ones keep
+        their time."""
         ...
