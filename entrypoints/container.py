@@ -25,6 +25,7 @@ from core.usecases import (
     ingest,
     inventories,
     jobs,
+    linking,
     llm_spending,
     mail,
     members,
@@ -121,6 +122,7 @@ class Container(Parts):
     list_members = bound(members.list_members)
     change_member = bound(members.change_member)
     remove_member = bound(members.remove_member)
+    end_member_sessions = bound(members.end_member_sessions)
     invite = bound(members.invite)
     list_invitations = bound(members.list_invitations)
     revoke_invitation = bound(members.revoke_invitation)
@@ -137,11 +139,17 @@ class Container(Parts):
     begin_identity_sign_in = bound(identity.begin_identity_sign_in)
     check_begun = bound(identity.check_begun)
     finish_identity_sign_in = bound(identity.finish_identity_sign_in)
+    list_linked = bound(linking.list_linked)
+    begin_linking = bound(linking.begin_linking)
+    answer_linking = bound(linking.answer_linking)
+    link_identity = bound(linking.link_identity)
+    unlink_identity = bound(linking.unlink_identity)
     authenticate_token = bound(identity.authenticate_token)
     enter_tenant = bound(sessions.enter_tenant)
     leave_session = bound(sessions.leave_session)
     list_sessions = bound(sessions.list_sessions)
     end_session = bound(sessions.end_session)
+    sign_out_person = bound(sessions.sign_out_person)
     ask_for_reset = bound(passwords.ask_for_reset, later=Parts.mailed_later)
     reset_link = bound(passwords.reset_link)
     whose_link = bound(passwords.whose_link)

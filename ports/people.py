@@ -71,13 +71,13 @@ class PeopleStorage(Protocol):
         where the person is known by none such."""
         ...
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
-        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones; no
-        browser is known any more."""
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
+        """The sealed key of their one-time codes, and the digests of their recovery codes, in place of former ones. All
+        their sessions end, and no browser is known."""
         ...
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
-        """No browser is known any more. False where they had none."""
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
+        """All their sessions end with it, and no browser is known. False where they had none."""
         ...
 
     def use_step(self, user_id: UUID, step: int) -> bool:
@@ -100,8 +100,16 @@ class PeopleStorage(Protocol):
 
     def user_of_identity(self, issuer: str, subject: str) -> UUID | None: ...
 
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        """The issuers of their identities, in order, each once."""
+        ...
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        """What they have of that issuer; their sessions that began by it end. False where there was nothing."""
+        ...
+
     def has_identity(self, user_id: UUID) -> bool:
-        """Whether they ever proved themselves by a provider."""
+        """Whether they prove themselves by a provider."""
         ...
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
@@ -126,7 +134,9 @@ class PeopleStorage(Protocol):
         """The session goes on in another tenant."""
         ...
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
-        """Ends all sessions of the person, so that no browser is known any more, or the one; returns how many. Ended
-        ones keep their time."""
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
+        """Ends all sessions of the person, so that no browser is known any more, the one, or those that are in that
+        tenant; returns how many. Ended ones keep their time."""
         ...

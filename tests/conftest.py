@@ -56,9 +56,9 @@ CANARY = "canary"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test is no good one whose secrets were printed or logged, by whomever, while it ran."""
+    """A test is no good one whose secrets were printed or logged, by whomever, while it ran; unless it `leaks`."""
     report = yield
-    if report.when == "teardown" and report.passed:
+    if report.when == "teardown" and report.passed and item.get_closest_marker("leaks") is None:
         for name, content in report.sections:
             if (at := content.find(CANARY)) >= 0:
                 report.outcome = "failed"

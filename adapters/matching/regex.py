@@ -15,8 +15,9 @@ from core.errors import RuleInvalid
 
 MAX_MEMORY = 384 << 10
 """Bytes that one compiled pattern may use (RE2's default is 8 MiB); one that needs more is refused."""
-MIN_WEIGHT = 200
-"""Of a regex: what is kept beside its program, and states that searching makes."""
+MIN_WEIGHT = 1_000
+"""Of a regex: what is kept beside its program, and the states that searching makes, which of a small one take 256 KiB
+at worst. All of a tenant's take 1 GiB, then."""
 
 
 @lru_cache(maxsize=1_024)

@@ -116,20 +116,20 @@ class MemoryPeople:
             self._devices[found.id] = renewed
         return True
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
         with self._store.lock:
             self._change(user_id, second_factor=sealed, recovery=tuple(recovery))
             self._store.last_steps.pop(user_id, None)
-            self._forget_devices(user_id)
+            self.end_sessions(user_id, now)
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
         with self._store.lock:
             account = self._accounts.get(user_id)
             if account is None or account.second_factor is None:
                 return False
             self._change(user_id, second_factor=None, recovery=())
             self._store.last_steps.pop(user_id, None)
-            self._forget_devices(user_id)
+            self.end_sessions(user_id, now)
         return True
 
     def use_step(self, user_id: UUID, step: int) -> bool:
@@ -171,6 +171,19 @@ class MemoryPeople:
         with self._store.lock:
             return user_id in self._identities.values()
 
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        with self._store.lock:
+            return sorted({issuer for (issuer, _), known in self._identities.items() if known == user_id})
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        with self._store.lock:
+            theirs = [key for key, known in self._identities.items() if known == user_id and key[0] == issuer]
+            for key in theirs:
+                del self._identities[key]
+            for session in [one for one in self._sessions.values() if theirs and one.via == issuer]:
+                self.end_sessions(user_id, now, only=session.id)
+        return bool(theirs)
+
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:  # noqa: ARG002
         with self._store.lock:
             if self._identities.setdefault((issuer, subject), user_id) != user_id:
@@ -200,16 +213,15 @@ class MemoryPeople:
             if (session := self._sessions.get(id)) is not None:
                 self._sessions[id] = replace(session, tenant_id=tenant_id)
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
         with self._store.lock:
-            ending = [
-                one
-                for one in self._sessions.values()
-                if one.user_id == user_id and one.ended_at is None and only in (None, one.id)
-            ]
+            theirs = [one for one in self._sessions.values() if one.user_id == user_id and one.ended_at is None]
+            ending = [one for one in theirs if only in (None, one.id) and tenant_id in (None, one.tenant_id)]
             for session in ending:
                 self._sessions[session.id] = replace(session, ended_at=now)
-            if only is None:
+            if only is None and tenant_id is None:
                 self._forget_devices(user_id)
         return len(ending)
 

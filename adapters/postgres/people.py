@@ -7,7 +7,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Executable, LargeBinary, RowMapping, Table, any_, case, func, literal, or_, select
+from sqlalchemy import (
+    Engine,
+    Executable,
+    LargeBinary,
+    RowMapping,
+    Table,
+    Update,
+    any_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.people_tables import identities, known_devices, local_accounts, sessions
@@ -17,6 +30,9 @@ from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount,
 from core.domain.permissions import Role
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
+
+_UNLINKED = ""
+"""The issuer of an identity that is none any more."""
 
 
 class PostgresPeople:
@@ -56,7 +72,6 @@ class PostgresPeople:
         return None if row is None else _to_account(row)
 
     def put_password(self, user_id: UUID, password_hash: str, now: datetime) -> None:
-        theirs = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
         fresh = {"password_hash": password_hash, "failures": 0, "locked_until": None, "changed_at": now}
         c, forgiven = local_accounts.c, ("failures", "locked_until")
         # Whoever reads the mail may set passwords again and again: that must not make up for wrong codes.
@@ -67,7 +82,7 @@ class PostgresPeople:
                 .values(user_id=user_id, **fresh)
                 .on_conflict_do_update(index_elements=["user_id"], set_=fresh | kept)
             )
-            connection.execute(sessions.update().where(theirs).values(ended_at=now))
+            connection.execute(_ended(user_id, now))
             connection.execute(_forgetting(user_id))
             connection.commit()
 
@@ -126,22 +141,14 @@ class PostgresPeople:
         )
         return self._change(renewed.returning(c.id)) is not None
 
-    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes]) -> None:
+    def put_second_factor(self, user_id: UUID, sealed: bytes, recovery: Sequence[bytes], now: datetime) -> None:
         values = {"second_factor": sealed, "recovery": list(recovery), "last_step": 0}
-        with passing_faults(), self._engine.connect() as connection:
-            connection.execute(local_accounts.update().where(_of(user_id)).values(values))
-            connection.execute(_forgetting(user_id))
-            connection.commit()
+        self._change_and_end(local_accounts.update().where(_of(user_id)).values(values), user_id, now)
 
-    def remove_second_factor(self, user_id: UUID) -> bool:
+    def remove_second_factor(self, user_id: UUID, now: datetime) -> bool:
         without: dict[str, Any] = {"second_factor": None, "recovery": [], "last_step": 0}
-        had = local_accounts.c.second_factor.is_not(None)
-        with passing_faults(), self._engine.connect() as connection:
-            removed = connection.execute(local_accounts.update().where(_of(user_id), had).values(without)).rowcount
-            if removed:
-                connection.execute(_forgetting(user_id))
-            connection.commit()
-        return removed > 0
+        had_one = local_accounts.c.second_factor.is_not(None)
+        return self._change_and_end(local_accounts.update().where(_of(user_id), had_one).values(without), user_id, now)
 
     def use_step(self, user_id: UUID, step: int) -> bool:
         c = local_accounts.c
@@ -181,7 +188,20 @@ class PostgresPeople:
         return None if row is None else row["user_id"]
 
     def has_identity(self, user_id: UUID) -> bool:
-        return self._first(select(identities.c.user_id).where(identities.c.user_id == user_id).limit(1)) is not None
+        return bool(self.linked_issuers(user_id))
+
+    def linked_issuers(self, user_id: UUID) -> Sequence[str]:
+        c = identities.c
+        query = select(c.issuer).where(c.user_id == user_id, c.issuer != _UNLINKED).distinct().order_by(c.issuer)
+        with passing_faults(), self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
+        c = identities.c
+        # The system's role deletes nothing: a row is left that names nobody anywhere, and goes with the person.
+        without = {"issuer": _UNLINKED, "subject": func.gen_random_uuid()}
+        removed = identities.update().where(c.user_id == user_id, c.issuer == issuer).values(without)
+        return self._change_and_end(removed, user_id, now, via=issuer)
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
         values = {"issuer": issuer, "subject": subject, "user_id": user_id, "created_at": now}
@@ -213,13 +233,17 @@ class PostgresPeople:
     def enter_tenant(self, id: UUID, tenant_id: UUID) -> None:
         self._change(sessions.update().where(sessions.c.id == id).values(tenant_id=tenant_id))
 
-    def end_sessions(self, user_id: UUID, now: datetime, *, only: UUID | None = None) -> int:
-        ended = sessions.update().where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+    def end_sessions(
+        self, user_id: UUID, now: datetime, *, only: UUID | None = None, tenant_id: UUID | None = None
+    ) -> int:
+        ended = _ended(user_id, now)
         if only is not None:
             ended = ended.where(sessions.c.id == only)
+        if tenant_id is not None:
+            ended = ended.where(sessions.c.tenant_id == tenant_id)
         with passing_faults(), self._engine.connect() as connection:
-            count = connection.execute(ended.values(ended_at=now)).rowcount
-            if only is None:
+            count = connection.execute(ended).rowcount
+            if only is None and tenant_id is None:
                 connection.execute(_forgetting(user_id))
             connection.commit()
         return count
@@ -235,6 +259,19 @@ class PostgresPeople:
             row = done.mappings().first() if done.returns_rows else None
             connection.commit()
         return row
+
+    def _change_and_end(self, statement: Update, user_id: UUID, now: datetime, via: str | None = None) -> bool:
+        """Whether it changed anything: then all sessions of the person end with it, and no browser is known, or those
+        that began that way."""
+        with passing_faults(), self._engine.connect() as connection:
+            changed = connection.execute(statement).rowcount > 0
+            if changed:
+                ended = _ended(user_id, now)
+                connection.execute(ended if via is None else ended.where(sessions.c.via == via))
+                if via is None:
+                    connection.execute(_forgetting(user_id))
+            connection.commit()
+        return changed
 
 
 def to_user(row: RowMapping) -> User:
@@ -256,6 +293,11 @@ def _to_account(row: RowMapping) -> LocalAccount:
 
 def _of(user_id: UUID) -> Any:
     return local_accounts.c.user_id == user_id
+
+
+def _ended(user_id: UUID, now: datetime) -> Update:
+    """Those of the person that nobody ended."""
+    return sessions.update().where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None)).values(ended_at=now)
 
 
 def _counted(user_id: UUID, device: UUID | None) -> tuple[Table, Any]:

@@ -216,7 +216,7 @@ def create_api_key(
     if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
         raise Invalid("expires_at is an instant with a time zone, in the future")
     with uow.begin(actor) as tx:
-        made_by = person_behind(tx, actor)
+        made_by = person_behind(tx, actor, clock=clock)
         issued = issue_key(tx, actor.tenant_id, name.strip(), granted, expires_at, now, ids, created_by=made_by)
         tx.commit()
     return issued
@@ -239,7 +239,7 @@ def rotate_api_key(
             raise Conflict("the operator acts by this API key: it ends when it was said to")
         ends = former.expires_at
         tx.api_keys.expire(key_id, now + overlap)
-        made_by = person_behind(tx, actor)
+        made_by = person_behind(tx, actor, clock=clock)
         issued = issue_key(tx, actor.tenant_id, former.name, former.scopes, ends, now, ids, created_by=made_by)
         payload = {"key_id": issued.key.id, "overlap_seconds": overlap.total_seconds()}
         tx.events.append([NewEvent(type=EventType.KEY_ROTATED, subject_id=key_id, payload=payload)])

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.identity import SIGN_IN_TIME, Claims, IdentityProvider, granted
-from core.domain.oauth import url_safe
+from core.domain.identity import Claims, IdentityProvider, granted
 from core.domain.people import Belonging
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, worker_actor
 from core.errors import Conflict, Forbidden, LinkInvalid, Unauthenticated
+from core.usecases.shared.code_flow import LINKING, SIGN_IN, Begun, begin_flow, begun_flow, exchange_code
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.leaving import take_back
-from core.usecases.shared.links import INVITATION, read_link, write_link
+from core.usecases.shared.links import INVITATION, read_link
 from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person, tell, unknown
 from ports.clock import Clock, Ids
 from ports.identity import IdentityProviders
 from ports.people import PeopleStorage
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
-
-_PURPOSE = "oidc"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """Where the person is to go, and what their browser keeps until they come back."""
-
-    url: str
-    kept: str
 
 
 def begin_identity_sign_in(
@@ -49,20 +38,19 @@ def begin_identity_sign_in(
 ) -> Begun:
     """Sends a person to the provider; `invitation` is the token of one that they accept by that. Raises `NotFound` or
     `Transient`."""
-    provider = identities.get(key)
-    state, nonce, verifier = (url_safe(ids.entropy(n)) for n in (32, 32, 48))
-    url = identities.sign_in_url(provider, redirect_uri=redirect_uri, state=state, nonce=nonce, verifier=verifier)
-    says = {"key": key, "state": state, "nonce": nonce, "verifier": verifier, "redirect_uri": redirect_uri}
-    says |= {"to": to, "invitation": invitation}
-    return Begun(url=url, kept=write_link(_PURPOSE, says, clock.now() + SIGN_IN_TIME, secrets))
+    more = {"to": to, "invitation": invitation}
+    return begin_flow(SIGN_IN, key, redirect_uri, more, identities=identities, secrets=secrets, clock=clock, ids=ids)
 
 
-def check_begun(key: str, kept: str, *, state: str, secrets: SecretBox, clock: Clock) -> Mapping[str, str]:
-    """What this browser keeps of the sign-in that the provider answers. Raises `LinkInvalid` where it began none."""
-    says = read_link(_PURPOSE, kept, clock.now(), secrets)
-    if says["key"] != key or not hmac.compare_digest(says["state"].encode(), state.encode()):
-        raise LinkInvalid
-    return says
+def check_begun(key: str, kept: str, *, state: str, secrets: SecretBox, clock: Clock) -> str:
+    """What this browser began that the provider answers: `SIGN_IN` or `LINKING`. Raises `LinkInvalid` where it began
+    neither."""
+    try:
+        begun_flow(SIGN_IN, key, kept, state=state, secrets=secrets, clock=clock)
+    except LinkInvalid:
+        begun_flow(LINKING, key, kept, state=state, secrets=secrets, clock=clock)
+        return LINKING
+    return SIGN_IN
 
 
 def finish_identity_sign_in(
@@ -82,11 +70,8 @@ def finish_identity_sign_in(
 ) -> tuple[IssuedSession, str]:
     """A session for who came back, and where they were going. Raises `LinkInvalid` where this browser began no such
     sign-in, `Unauthenticated` where the provider's word does not hold, `Forbidden` for a member of no tenant."""
-    says = check_begun(key, kept, state=state, secrets=secrets, clock=clock)
-    provider = identities.get(key)
-    claims = identities.exchange(
-        provider, code=code, redirect_uri=says["redirect_uri"], nonce=says["nonce"], verifier=says["verifier"]
-    )
+    says = begun_flow(SIGN_IN, key, kept, state=state, secrets=secrets, clock=clock)
+    provider, claims = identities.get(key), exchange_code(says, code, identities=identities)
     user = _known(provider, claims, caller, people=people, uow=uow, clock=clock, ids=ids)
     tenant_id: UUID | None = None
     if says["invitation"]:
@@ -175,7 +160,7 @@ def _known(
 
 def _link(claims: Claims, user: User, caller: Caller, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> None:
     if people.account(user.email) is not None:
-        raise Forbidden("you have a password here: sign in with it")
+        raise Forbidden("you have a password here: sign in with it, and link this provider at your account")
     try:
         people.add_identity(claims.issuer, claims.subject, user.id, clock.now())
     except Conflict:

@@ -73,6 +73,22 @@ def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork, clock: Clock)
         tx.commit()
 
 
+def end_member_sessions(actor: Actor, user_id: UUID, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> int:
+    """Ends the sessions of a member that are in this tenant; returns how many there were. Raises `NotFound`, or
+    `Forbidden` where only an owner may."""
+    with uow.begin(actor) as tx:
+        _, membership = tx.members.get(user_id)
+        if user_id != actor.user_id:
+            check_may_assign(actor, membership.role)
+    ended = people.end_sessions(user_id, clock.now(), tenant_id=actor.tenant_id)
+    if ended:
+        with uow.begin(actor) as tx:
+            payload = {"sessions": ended}
+            tx.events.append([NewEvent(type=EventType.SESSION_ENDED, subject_id=user_id, payload=payload)])
+            tx.commit()
+    return ended
+
+
 def invite(
     actor: Actor,
     email: str,
@@ -99,7 +115,7 @@ def invite(
         expires_at=now + INVITATION_TIME,
     )
     with uow.begin(actor) as tx:
-        invitation = replace(invitation, invited_by_id=person_behind(tx, actor))
+        invitation = replace(invitation, invited_by_id=person_behind(tx, actor, clock=clock))
         if any(user.email == address for user, _ in tx.members.list()):
             raise Conflict("this person is a member already")
         for other in tx.invitations.list():

@@ -14,25 +14,24 @@ from core.domain.people import (
     LOCAL,
     RECOVERY_BYTES,
     RECOVERY_CODES,
-    LocalAccount,
+    Session,
     hash_recovery_code,
-    lock_after,
     recovery_code,
 )
 from core.domain.tenants import User
 from core.errors import CodeWrong, Conflict, LinkInvalid, NotFound
 from core.usecases.shared.links import ENROLMENT, HALF_WAY, fingerprint, read_link, write_link
+from core.usecases.shared.second_step import take_code
 from core.usecases.shared.signing_in import (
     Caller,
     IssuedSession,
     at_once,
     factor_context,
-    known_device,
+    go_on,
     let_in,
     operator,
     prove,
     tell,
-    tell_wrong,
 )
 from ports.clock import Clock, Ids
 from ports.one_time_codes import OneTimeCodes
@@ -66,6 +65,7 @@ def begin_second_factor(user: User, *, codes: OneTimeCodes, secrets: SecretBox, 
 
 
 def add_second_factor(
+    session: Session,
     user: User,
     token: str,
     code: str,
@@ -79,8 +79,9 @@ def add_second_factor(
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
-) -> Sequence[str]:
-    """From now on a password alone opens nothing; returns the recovery codes, which are shown this once.
+) -> tuple[IssuedSession, Sequence[str]]:
+    """From now on a password alone opens nothing; returns the recovery codes, which are shown this once. All sessions
+    of the person end, and the present one goes on as another.
 
     The password is asked for, so that a session that was left open does not lock its person out. Raises `SignInFailed`,
     `CodeWrong`, `LinkInvalid`, or `Conflict` for who has a second factor.
@@ -98,10 +99,10 @@ def add_second_factor(
         raise CodeWrong
     shown = [recovery_code(ids.entropy(RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
     sealed = secrets.seal(key, factor_context(user.id))
-    people.put_second_factor(user.id, sealed, [hash_recovery_code(one) for one in shown])
+    people.put_second_factor(user.id, sealed, [hash_recovery_code(one) for one in shown], clock.now())
     people.use_step(user.id, step)
     tell(EventType.SECOND_FACTOR_ADDED, user, people.belongings(user.id), caller, {}, uow=uow)
-    return shown
+    return go_on(session, user, caller, uow=uow, people=people, clock=clock, ids=ids), shown
 
 
 def prove_second_factor(
@@ -127,7 +128,7 @@ def prove_second_factor(
     account = people.account(user.email)
     if account is None or says["present"] != fingerprint(account):
         raise LinkInvalid
-    _take(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
+    take_code(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
     return let_in(
         user,
         LOCAL,
@@ -142,6 +143,7 @@ def prove_second_factor(
 
 
 def remove_second_factor(
+    session: Session,
     user: User,
     code: str,
     caller: Caller,
@@ -151,57 +153,26 @@ def remove_second_factor(
     secrets: SecretBox,
     uow: UnitOfWork,
     clock: Clock,
-) -> None:
-    """By who has it, or one of its recovery codes. Raises `CodeWrong`, or `NotFound` for who has none."""
+    ids: Ids,
+) -> IssuedSession:
+    """By who has it, or one of its recovery codes. All sessions of the person end, and the present one goes on as
+    another. Raises `CodeWrong`, or `NotFound` for who has none."""
     account = people.account(user.email)
     if account is None or account.second_factor is None:
         raise NotFound("you have no second factor")
-    _take(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
-    people.remove_second_factor(user.id)
+    take_code(user, account, code, caller, codes=codes, people=people, secrets=secrets, uow=uow, clock=clock)
+    people.remove_second_factor(user.id, clock.now())
     tell(EventType.SECOND_FACTOR_REMOVED, user, people.belongings(user.id), caller, {}, uow=uow)
+    return go_on(session, user, caller, uow=uow, people=people, clock=clock, ids=ids)
 
 
-def drop_second_factor(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork) -> None:
-    """By the operator, for who lost it with all recovery codes and was recognised otherwise. Raises `NotFound`."""
+def drop_second_factor(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> None:
+    """By the operator, for who lost it with all recovery codes and was recognised otherwise. All sessions of the person
+    end. Raises `NotFound`."""
     user = people.user_of_email(email.strip().lower())
-    if user is None or not people.remove_second_factor(user.id):
+    if user is None or not people.remove_second_factor(user.id, clock.now()):
         raise NotFound("nobody has this e-mail address and a second factor")
     for one in people.belongings(user.id):
         with uow.begin(operator(one.tenant_id, caller)) as tx:
             tx.events.append([NewEvent(type=EventType.SECOND_FACTOR_REMOVED, subject_id=user.id)])
             tx.commit()
-
-
-def _take(
-    user: User,
-    account: LocalAccount,
-    code: str,
-    caller: Caller,
-    *,
-    codes: OneTimeCodes,
-    people: PeopleStorage,
-    secrets: SecretBox,
-    uow: UnitOfWork,
-    clock: Clock,
-) -> None:
-    """Uses the code up. Raises `CodeWrong`, which counts as a wrong password does, and on the same: before the code is
-    looked at, so that who tries many at once has no more tries than who tries them in turn."""
-    now, typed = clock.now(), code.strip()
-    device = known_device(account, caller, now, people)
-    counted, on = device or account, device.id if device else None
-    failures, until = counted.failures + 1, lock_after(counted.failures + 1, now)
-    if account.second_factor is None or counted.locked(now):
-        failures, until = counted.failures, None
-    elif people.begin_attempt(user.id, counted.failures, until, device=on):
-        step = codes.step(secrets.open(account.second_factor, factor_context(user.id)), typed, now)
-        recovered = step is None and people.use_recovery(user.id, hash_recovery_code(typed))
-        if recovered or (step is not None and people.use_step(user.id, step)):
-            people.forget_failures(user.id, device=on)
-            if recovered:
-                payload = {"left": len(account.recovery) - 1}
-                tell(EventType.RECOVERY_CODE_USED, user, people.belongings(user.id), caller, payload, uow=uow)
-            return
-    else:
-        until = None  # it is told of the one that came between
-    tell_wrong(account, device, caller, "second factor", failures, until, people=people, uow=uow)
-    raise CodeWrong

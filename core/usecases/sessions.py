@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from core.domain.events import EventType
+from core.domain.events import EventType, NewEvent
 from core.domain.people import Belonging, Session, hash_session_secret
 from core.domain.tenants import Actor, User
 from core.errors import NotFound, Unauthenticated
-from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, person, prove, tell
+from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, operator, person, prove, tell
 from ports.clock import Clock, Ids
 from ports.later import Later
 from ports.passwords import PasswordHasher
@@ -90,4 +90,19 @@ def end_session(
         here = [one for one in people.belongings(user.id) if one.tenant_id == actor.tenant_id]
         caller = Caller(address=actor.address or "", user_agent=actor.user_agent or "", request_id=actor.request_id)
         tell(EventType.SESSION_ENDED, user, here, caller, {"sessions": ended}, uow=uow)
+    return ended
+
+
+def sign_out_person(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> int:
+    """Ends all sessions of who has that address, by the operator; their tenants are told. Returns how many there were.
+    Raises `NotFound`."""
+    user = people.user_of_email(email.strip().lower())
+    if user is None:
+        raise NotFound("nobody has this e-mail address")
+    ended = people.end_sessions(user.id, clock.now())
+    for one in people.belongings(user.id) if ended else ():
+        with uow.begin(operator(one.tenant_id, caller)) as tx:
+            payload = {"sessions": ended}
+            tx.events.append([NewEvent(type=EventType.SESSION_ENDED, subject_id=user.id, payload=payload)])
+            tx.commit()
     return ended

@@ -12,7 +12,7 @@ from flask import Response, g, request
 
 from core.domain.tenants import Actor, Idempotency
 from core.errors import Invalid, Transient
-from entrypoints.api.state import actor, container, small_body
+from entrypoints.api.state import MAX_JSON_BYTES, actor, container, small_body
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -29,9 +29,9 @@ def key() -> str | None:
     return given
 
 
-def posting(content: str | None = None) -> Actor:
-    """The actor of a change by POST. `content` stands for a body that was too large to keep in memory: its name and
-    hash."""
+def posting(content: str | None = None, *, limit: int = MAX_JSON_BYTES) -> Actor:
+    """The actor of a change by POST, whose body has `limit` bytes at most. `content` stands for one that was too large
+    to keep in memory: its name and hash."""
     given = key()
     if given is None:
         return actor()
@@ -40,7 +40,7 @@ def posting(content: str | None = None) -> Actor:
         request.method.encode(),
         request.path.encode(),
         request.query_string,
-        small_body() if content is None else content.encode(),
+        small_body(limit) if content is None else content.encode(),
     ):
         digest.update(b"%d:" % len(part) + part)
     g.claimed = replace(actor(), idempotency=Idempotency(key=given, request_digest=digest.hexdigest()))

@@ -55,6 +55,16 @@ def remove_member(user_id: UUID) -> Response:
     return Response(status=204)
 
 
+@blp.route("/members/<uuid:user_id>/sessions", "DELETE")
+@needs(Permission.MEMBERS_WRITE)
+@blp.answer(204)
+def end_member_sessions(user_id: UUID) -> Response:
+    """Signs a member out wherever they are at the console in this tenant: they may sign in again. Only owners do so
+    with owners."""
+    container().end_member_sessions(actor(), user_id)
+    return Response(status=204)
+
+
 @blp.route("/invitations")
 @needs(Permission.MEMBERS_READ)
 @blp.query(WholeListSchema)

@@ -116,7 +116,7 @@ def receive_records(query: dict[str, Any]) -> Response:
     body = small_body(MAX_BODY)
     with work():
         lines = list(lines_of(body))
-        return accepted(container().receive_import(posting(), lines, filename="records.json", **options))
+        return accepted(container().receive_import(posting(limit=MAX_BODY), lines, filename="records.json", **options))
 
 
 @blp.route("/<uuid:record_id>")

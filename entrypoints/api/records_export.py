@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import chain
 from typing import Any
 from uuid import UUID
@@ -22,6 +20,7 @@ from entrypoints.api.records import record_filter
 from entrypoints.api.responses import dumps, plain_rows
 from entrypoints.api.schemas.records import ExportQuerySchema
 from entrypoints.api.state import actor, container
+from entrypoints.spreadsheets import cell
 
 blp = Blueprint("export", "Records out.", "/records/export")
 Page = Sequence[Mapping[str, Any]]
@@ -44,9 +43,6 @@ COLUMNS = (
     "attributes",
     "failure",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""With the full-width forms, which some spreadsheets take for the plain ones."""
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 
 @blp.route("")
@@ -92,11 +88,3 @@ def _row(row: Mapping[str, Any], names: Mapping[UUID, str]) -> Iterator[Any]:
         "occurred_at": row["occurred_at"].isoformat(),
     }
     return (shown[name] for name in COLUMNS)
-
-
-def cell(value: Any) -> str:
-    """The text of a cell, which no spreadsheet takes for a formula; plain numbers stay as they are."""
-    if value is None:
-        return ""
-    text = format(value, "f") if isinstance(value, Decimal) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text

@@ -39,6 +39,7 @@ from entrypoints.cli.files import (
     write_json,
 )
 from entrypoints.cli.scratch import scratch
+from entrypoints.spreadsheets import cell
 from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 from ports.storage import RecordFilter
@@ -264,7 +265,7 @@ def _deliver(rows: Sequence[dict[str, Any]], json_out: str | None, csv_out: str 
 def _write_csv(rows: Sequence[dict[str, Any]], out: TextIO) -> None:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(row[name]) for name in COLUMNS} for row in rows)
 
 
 def _show(rows: Sequence[dict[str, Any]], name: str) -> None:

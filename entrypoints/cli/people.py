@@ -19,6 +19,7 @@ EXAMPLES = """Examples:
 \b
   sortation people password ada@example.org                           a link that sets her password, good for an hour
   sortation people second-factor ada@example.org --remove             her password alone lets her in again
+  sortation people sign-out ada@example.org                           she is to sign in again, wherever she is
   sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
 """
 
@@ -52,14 +53,22 @@ def second_factor(
     email: Annotated[str, typer.Argument(metavar="E-MAIL")],
     remove: Annotated[bool, typer.Option("--remove", help="Remove it: be sure of who asks you to.")] = False,
 ) -> None:
-    """Say whether somebody has a second factor; remove it for who lost it with all recovery codes."""
+    """Say whether somebody has a second factor; remove it for who lost it with all recovery codes, and sign them out
+    everywhere."""
     services = container()
     if remove:
         services.drop_second_factor(email, at_command_line("people second-factor"))
-        typer.echo("Removed: their password alone lets them in now.")
+        typer.echo("Removed, and signed out everywhere: their password alone lets them in now.")
         return
     account = services.people().account(email.strip().lower())
     typer.echo("on" if account and account.second_factor else "off")
+
+
+@app.command("sign-out")
+def sign_out(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """End all sessions of somebody, in all tenants."""
+    ended = container().sign_out_person(email, at_command_line("people sign-out"))
+    typer.echo(f"Ended {ended} {'session' if ended == 1 else 'sessions'}.")
 
 
 @app.command()

@@ -27,7 +27,7 @@ def home() -> Response:
 @blp.get("/account")
 @signed_in
 def account() -> str:
-    return _page()
+    return account_page()
 
 
 @blp.post("/account/password")
@@ -40,9 +40,9 @@ def change_password() -> tuple[str, int] | Response:
         issued = container().change_password(user, form.get("present", ""), form.get("password", ""), caller())
     except SignInFailed as error:
         note(error)
-        return _page(str(error)), error.status
+        return account_page(str(error)), error.status
     except Invalid as error:
-        return _page(str(error)), error.status
+        return account_page(str(error)), error.status
     return begin(issued, "/account")
 
 
@@ -63,9 +63,12 @@ def end_all_sessions() -> Response:
     return forget(redirect("/sign-in", 303))
 
 
-def _page(error: str = "") -> str:
+def account_page(error: str = "", at: str = "") -> str:
+    """With what went wrong at one of its forms: that of the provider with that key, or else that of the password."""
     session, actor, user, belongings = known()
-    account = container().people().account(user.email)
+    account, local = container().people().account(user.email), container().settings().local_accounts == "on"
+    providers, linked = container().identities().all(), container().list_linked(user)
+    titles = {provider.issuer: provider.title for provider in providers}
     return render_template(
         "account.html",
         user=user,
@@ -74,6 +77,10 @@ def _page(error: str = "") -> str:
         belongings=belongings,
         role=actor.role.value if actor.role else "",
         has_password=session.via == LOCAL,
+        linked=[(issuer, titles.get(issuer, issuer)) for issuer in linked],
+        may_unlink=local and account is not None,
+        linkable=[p for p in providers if local and session.via == LOCAL and p.issuer not in linked],
         recovery_codes=len(account.recovery) if account and account.second_factor else None,
         error=error,
+        at=at,
     )

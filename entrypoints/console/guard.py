@@ -113,7 +113,11 @@ def begin(issued: IssuedSession | HalfWay, to: str = "/") -> AnyResponse:
         lasts = int(SECOND_STEP_TIME.total_seconds())
         answer.set_cookie(HALF_WAY_COOKIE, issued.token, max_age=lasts, secure=True, httponly=True, samesite="Strict")
         return answer
-    answer = redirect(to, 303)
+    return keep(redirect(to, 303), issued)
+
+
+def keep(answer: AnyResponse, issued: IssuedSession) -> AnyResponse:
+    """The browser has this session from now on."""
     seconds = int(container().settings().session_seconds)
     answer.set_cookie(SESSION_COOKIE, issued.secret, max_age=seconds, secure=True, httponly=True, samesite="Lax")
     if issued.device is not None:

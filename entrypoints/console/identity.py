@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from core.errors import Forbidden, LinkInvalid, Unauthenticated
-from core.usecases.identity import Begun
+from core.errors import Conflict, Forbidden, LinkInvalid, Unauthenticated
+from core.usecases.shared.code_flow import LINKING, Begun
 from entrypoints.api.auth import caller
 from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
-from entrypoints.console.guard import begin, open_page, own_path
+from entrypoints.console.guard import begin, known, open_page, own_path
 
 blp = Blueprint("identity", __name__)
 KEPT_COOKIE = "__Host-sortation-oidc"
@@ -37,8 +37,8 @@ words, which anybody can put into a link."""
 @limited(Kind.SIGN_IN)
 @open_page
 def go_to_provider(key: str) -> Response:
-    begun = container().begin_identity_sign_in(key, _callback(key), to=own_path(request.args.get("next")))
-    return _keep(redirect(begun.url, 303), begun)
+    begun = container().begin_identity_sign_in(key, callback(key), to=own_path(request.args.get("next")))
+    return keep_begun(redirect(begun.url, 303), begun)
 
 
 @blp.post("/sign-in/<key>")
@@ -49,39 +49,45 @@ def accept_by_provider(key: str) -> Response:
 
     The answer is a page that goes on by itself, since browsers hold `form-action` against redirects after a form, too.
     """
-    begun = container().begin_identity_sign_in(key, _callback(key), invitation=request.form.get("invitation", ""))
+    begun = container().begin_identity_sign_in(key, callback(key), invitation=request.form.get("invitation", ""))
     title = container().identities().get(key).title
-    return _keep(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
+    return keep_begun(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
 
 
 @blp.get("/sign-in/<key>/callback")
 @limited(Kind.SIGN_IN)
 @open_page
 def come_back(key: str) -> Response:
-    asked = request.args
+    asked, kept = request.args, request.cookies.get(KEPT_COOKIE, "")
+    state, code = asked.get("state", ""), asked.get("code", "")
     try:
+        began = container().check_begun(key, kept, state=state)
         if "error" in asked:
-            container().check_begun(key, request.cookies.get(KEPT_COOKIE, ""), state=asked.get("state", ""))
             raise Unauthenticated(_SAID.get(asked["error"], _SAID["server_error"]))
-        issued, to = container().finish_identity_sign_in(
-            key,
-            request.cookies.get(KEPT_COOKIE, ""),
-            state=asked.get("state", ""),
-            code=asked.get("code", ""),
-            caller=caller(),
-        )
-    except (Unauthenticated, Forbidden, LinkInvalid) as error:
+        if began == LINKING:
+            answer = _asked_whether_to_link(key, kept, state, code)
+        else:
+            answer = begin(*container().finish_identity_sign_in(key, kept, state=state, code=code, caller=caller()))
+    except (Unauthenticated, Forbidden, LinkInvalid, Conflict) as error:
         note(error, "sign-in refused", provider=key)
         raise
-    answer = begin(issued, to)
     answer.delete_cookie(KEPT_COOKIE, secure=True, httponly=True, samesite="Lax")
     return answer
 
 
-def _keep(answer: Response, begun: Begun) -> Response:
+def _asked_whether_to_link(key: str, kept: str, state: str, code: str) -> Response:
+    session, _, user, _ = known()
+    found = container().answer_linking(session, user, key, kept, state=state, code=code)
+    account = container().people().account(user.email)
+    second_factor = account is not None and account.second_factor is not None
+    return make_response(render_template("linking.html", found=found, second_factor=second_factor))
+
+
+def keep_begun(answer: Response, begun: Begun) -> Response:
     answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
     return answer
 
 
-def _callback(key: str) -> str:
+def callback(key: str) -> str:
+    """The one address that the provider sends people back to."""
     return f"{container().settings().public_url}/sign-in/{key}/callback"

@@ -11,7 +11,7 @@ from jinja2 import FileSystemLoader
 
 from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
-from entrypoints.console import account, guard, identity, invitations, passwords, second_factor, signing_in
+from entrypoints.console import account, guard, identity, invitations, linking, passwords, second_factor, signing_in
 
 _HEADINGS = {
     401: "Sign in",
@@ -35,7 +35,7 @@ def register(app: Flask) -> None:
         return assets(filename=filename)
 
     app.view_functions["bootstrap.static"] = bootstrap_asset
-    for pages in (signing_in, second_factor, identity, passwords, invitations, account):
+    for pages in (signing_in, second_factor, identity, passwords, invitations, account, linking):
         app.register_blueprint(pages.blp)
     app.after_request(guard.keep_form_secret)
     app.jinja_env.globals["form_token"] = guard.form_token

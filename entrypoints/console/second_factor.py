@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import segno
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from core.domain.people import LOCAL
@@ -12,7 +12,7 @@ from entrypoints.api.auth import caller
 from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
-from entrypoints.console.guard import HALF_WAY_COOKIE, begin, known, open_page, own_path, signed_in
+from entrypoints.console.guard import HALF_WAY_COOKIE, begin, keep, known, open_page, own_path, signed_in
 
 blp = Blueprint("second_factor", __name__)
 
@@ -51,24 +51,24 @@ def new_factor_page() -> str:
 @blp.post("/account/second-factor")
 @limited(Kind.SIGN_IN)
 @signed_in
-def add_second_factor() -> tuple[str, int] | str:
-    user, form = known()[2], request.form
+def add_second_factor() -> tuple[str, int] | Response:
+    (session, _, user, _), form = known(), request.form
     try:
-        codes = container().add_second_factor(
-            user, form.get("enrolment", ""), form.get("code", ""), form.get("password", ""), caller()
+        issued, codes = container().add_second_factor(
+            session, user, form.get("enrolment", ""), form.get("code", ""), form.get("password", ""), caller()
         )
     except (CodeWrong, SignInFailed, LinkInvalid) as error:
         note(error)
         return _page(str(error)), error.status
-    return render_template("recovery_codes.html", codes=codes)
+    return keep(make_response(render_template("recovery_codes.html", codes=codes)), issued)
 
 
 @blp.post("/account/second-factor/remove")
 @limited(Kind.SIGN_IN)
 @signed_in
 def remove_second_factor() -> Response:
-    container().remove_second_factor(known()[2], request.form.get("code", ""), caller())
-    return redirect("/account", 303)
+    session, _, user, _ = known()
+    return begin(container().remove_second_factor(session, user, request.form.get("code", ""), caller()), "/account")
 
 
 def _page(error: str = "") -> str:

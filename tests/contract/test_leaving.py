@@ -10,8 +10,10 @@ import pytest
 
 from adapters.memory.clock import FixedClock
 from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
-from core.domain.tenants import Actor
+from core.domain.tenants import Actor, Membership, User
+from core.errors import Forbidden
 from core.usecases.accounts import create_api_key, rotate_api_key
+from core.usecases.members import change_member, remove_member
 from core.usecases.shared.leaving import person_behind, take_back
 from tests.contract.storage import START, Storage, an_invitation
 
@@ -20,8 +22,12 @@ KEYS, READS = frozenset({"keys:write", "records:read", "tenant:write"}), frozens
 
 
 def a_person(storage: Storage, actor: Actor) -> Actor:
-    everything = ROLE_PERMISSIONS[Role.OWNER]
-    return replace(actor, user_id=storage.ids.new(), role=Role.OWNER, permissions=everything)
+    """An owner."""
+    id = storage.ids.new()
+    with storage.writing(actor) as tx:
+        user = User(id=id, email=f"{id}@example.org", name="", created_at=START)
+        tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=id, role=Role.OWNER))
+    return replace(actor, user_id=id, role=Role.OWNER, permissions=ROLE_PERMISSIONS[Role.OWNER])
 
 
 def made_key(storage: Storage, actor: Actor, scopes: frozenset[str]) -> UUID:
@@ -48,9 +54,11 @@ def test_what_a_removed_person_made_is_revoked_and_nobody_elses(storage: Storage
     asked, others = storage.ids.batch(2)
     with storage.writing(by_key) as tx:
         tx.invitations.add(
-            replace(an_invitation(asked, actor, "a@example.org"), invited_by_id=person_behind(tx, by_key))
+            replace(an_invitation(asked, actor, "a@example.org"), invited_by_id=person_behind(tx, by_key, clock=CLOCK))
         )
-        tx.invitations.add(replace(an_invitation(others, actor, "b@example.org"), invited_by_id=person_behind(tx, ben)))
+        tx.invitations.add(
+            replace(an_invitation(others, actor, "b@example.org"), invited_by_id=person_behind(tx, ben, clock=CLOCK))
+        )
     assert left_over(storage, actor) == ({first, through, theirs, rotated}, {asked, others})
     with storage.writing(ben) as tx:
         take_back(tx, ada.user_id or first, None, clock=CLOCK)
@@ -84,3 +92,21 @@ def test_a_demoted_person_keeps_what_they_still_may_make(storage: Storage, role:
     keys, invitations = left_over(storage, actor)
     assert {name for name, id in made.items() if id in keys | invitations} == keeps
     assert len(invitations) == (2 if role is Role.OWNER else len(keeps & {"invited"}))
+
+
+def test_who_was_demoted_or_removed_a_moment_ago_makes_nothing(storage: Storage) -> None:
+    actor = storage.tenant()
+    ada, ben = a_person(storage, actor), a_person(storage, actor)
+    by_key = replace(actor, api_key_id=made_key(storage, ada, KEYS), permissions=frozenset(map(Permission, KEYS)))
+    change_member(ben, user_of(ada), Role.VIEWER, uow=storage.uow, clock=CLOCK)
+    for stale, said in ((ada, "your role has changed"), (by_key, "this API key was revoked")):
+        with pytest.raises(Forbidden, match=said):
+            made_key(storage, stale, READS)
+    remove_member(ben, user_of(ada), uow=storage.uow, clock=CLOCK)
+    with pytest.raises(Forbidden, match="no member"):
+        made_key(storage, ada, READS)
+
+
+def user_of(actor: Actor) -> UUID:
+    assert actor.user_id is not None
+    return actor.user_id

@@ -79,8 +79,8 @@ def test_a_second_factor_is_kept_with_the_password_and_its_codes_are_good_once(s
     ada, ben = join(storage, actor), join(storage, actor, BEN)
     for user in (ada, ben):
         storage.people.put_password(user, "hash", storage.now())
-    assert not storage.people.remove_second_factor(ada)
-    storage.people.put_second_factor(ada, b"1 sealed", [b"one", b"two"])
+    assert not storage.people.remove_second_factor(ada, storage.now())
+    storage.people.put_second_factor(ada, b"1 sealed", [b"one", b"two"], storage.now())
     storage.people.count_failure(ada)
     storage.people.lock(ada, START)
     storage.people.put_password(ada, "hash 2", storage.now())
@@ -96,7 +96,7 @@ def test_a_second_factor_is_kept_with_the_password_and_its_codes_are_good_once(s
     account = storage.people.account(ADA)
     assert account is not None
     assert account.recovery == (b"one",)
-    assert storage.people.remove_second_factor(ada)
+    assert storage.people.remove_second_factor(ada, storage.now())
     account = storage.people.account(ADA)
     assert account is not None
     assert (account.second_factor, account.recovery) == (None, ())
@@ -107,7 +107,7 @@ def test_second_factors_that_a_former_key_sealed_are_found_and_sealed_anew(stora
     people = [join(storage, actor, f"p{number}@example.org") for number in range(4)]
     for number, user in enumerate(people[:3]):
         storage.people.put_password(user, "hash", storage.now())
-        storage.people.put_second_factor(user, b"1 sealed" if number else b"2 sealed", [])
+        storage.people.put_second_factor(user, b"1 sealed" if number else b"2 sealed", [], START)
     found = storage.people.factors_sealed_otherwise(b"2", after=None, limit=9)
     assert found == [(people[1], b"1 sealed"), (people[2], b"1 sealed")]
     assert storage.people.factors_sealed_otherwise(b"2", after=None, limit=1) == found[:1]
@@ -146,6 +146,34 @@ def test_an_identity_is_one_persons(storage: Storage) -> None:
     assert storage.people.user_of_identity("https://id.example", "sub-2") is None
 
 
+def test_identities_of_an_issuer_go_with_the_sessions_that_began_by_it(storage: Storage) -> None:
+    actor, now = storage.tenant(), storage.now()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    acme, other = "https://id.example", "https://other.example"
+    for issuer, subject, user in ((acme, "1", ada), (acme, "2", ada), (other, "1", ada), (acme, "3", ben)):
+        storage.people.add_identity(issuer, subject, user, now)
+    begun = {
+        name: replace(a_session(storage.ids.new(), user, actor, now, name.encode()), via=via)
+        for name, user, via in (("acme", ada, acme), ("other", ada, other), ("local", ada, "local"), ("ben", ben, acme))
+    }
+    for session in begun.values():
+        storage.people.add_session(session)
+    assert storage.people.linked_issuers(ada) == [acme, other]
+    assert not storage.people.remove_identities(ben, other, now)
+    assert storage.people.remove_identities(ada, acme, now)
+    assert storage.people.linked_issuers(ada) == [other]
+    assert storage.people.sessions(ada) == [begun["local"], begun["other"]]
+    assert storage.people.sessions(ben) == [begun["ben"]]
+    assert [storage.people.user_of_identity(acme, subject) for subject in "123"] == [None, None, ben]
+    assert not storage.people.remove_identities(ada, acme, now)
+    assert storage.people.remove_identities(ada, other, now)
+    assert not storage.people.has_identity(ada)
+    assert storage.people.linked_issuers(ada) == []
+    for number in range(2):  # once more, and by somebody else
+        storage.people.add_identity(acme, "1", ben if number else ada, now)
+        assert storage.people.remove_identities(ben if number else ada, acme, now)
+
+
 def test_a_session_is_found_by_its_secret_and_ends_once(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)
@@ -168,6 +196,23 @@ def test_a_session_is_found_by_its_secret_and_ends_once(storage: Storage) -> Non
     assert storage.people.sessions(ben) == [bens]
 
 
+def test_those_sessions_end_that_are_in_a_tenant(storage: Storage) -> None:
+    here, there, now = storage.tenant(), storage.tenant(), storage.now()
+    ada, ben = join(storage, here), join(storage, here, BEN)
+    moved, stays, bens = (
+        a_session(storage.ids.new(), user, actor, now, secret)
+        for user, actor, secret in ((ada, there, b"one"), (ada, there, b"two"), (ben, here, b"three"))
+    )
+    for session in (moved, stays, bens):
+        storage.people.add_session(session)
+    assert storage.people.end_sessions(ada, now, tenant_id=here.tenant_id) == 0
+    storage.people.enter_tenant(moved.id, here.tenant_id)
+    assert storage.people.end_sessions(ada, now, tenant_id=here.tenant_id, only=stays.id) == 0
+    assert storage.people.end_sessions(ada, now, tenant_id=here.tenant_id) == 1
+    assert storage.people.sessions(ada) == [stays]
+    assert storage.people.sessions(ben) == [bens]
+
+
 def test_a_changed_password_ends_every_session_of_that_person(storage: Storage) -> None:
     actor = storage.tenant()
     ada, ben = join(storage, actor), join(storage, actor, BEN)
@@ -176,6 +221,29 @@ def test_a_changed_password_ends_every_session_of_that_person(storage: Storage) 
     storage.people.put_password(ada, "hash", storage.now())
     assert storage.people.sessions(ada) == []
     assert len(storage.people.sessions(ben)) == 1
+
+
+def test_a_second_factor_that_comes_or_goes_ends_every_session_of_that_person(storage: Storage) -> None:
+    actor, now = storage.tenant(), storage.now()
+    ada, ben = join(storage, actor), join(storage, actor, BEN)
+    for user in (ada, ben):
+        storage.people.put_password(user, "hash", now)
+    kept, secrets = a_session(storage.ids.new(), ben, actor, now, b"kept"), iter((b"one", b"two", b"three"))
+    storage.people.add_session(kept)
+
+    def begin() -> None:
+        storage.people.add_session(a_session(storage.ids.new(), ada, actor, now, next(secrets)))
+
+    begin()
+    storage.people.put_second_factor(ada, b"1 sealed", [], now)
+    assert storage.people.sessions(ada) == []
+    begin()
+    assert storage.people.remove_second_factor(ada, now)
+    assert storage.people.sessions(ada) == []
+    begin()
+    assert not storage.people.remove_second_factor(ada, now)
+    assert len(storage.people.sessions(ada)) == 1, "where there was none, nothing happens"
+    assert storage.people.sessions(ben) == [kept]
 
 
 def test_a_session_is_seen_once_a_minute_and_goes_to_other_tenants(storage: Storage) -> None:
@@ -276,27 +344,36 @@ def test_of_too_many_browsers_the_one_that_was_seen_longest_ago_is_forgotten(sto
     assert len(storage.people.devices(ben)) == 1
 
 
-@pytest.mark.parametrize("change", ["password", "second factor", "none", "all sessions", "one session", "its hash"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("password", "second factor", "none", "all sessions"),
+        *("one session", "a tenant's sessions", "a provider", "its hash"),
+    ],
+)
 def test_browsers_are_forgotten_with_what_made_them_known(storage: Storage, change: str) -> None:
     actor = storage.tenant()
     ada, ben = with_password(storage, actor), with_password(storage, actor, BEN)
     now, people = storage.now(), storage.people
     if change == "none":
-        people.put_second_factor(ada, b"sealed", [])
+        people.put_second_factor(ada, b"sealed", [], now)
     session = a_session(storage.ids.new(), ada, actor, now)
     people.add_session(session)
     hers, his = known(storage, ada, b"hers"), known(storage, ben, b"his")
     changes: dict[str, Callable[[], object]] = {
         "password": lambda: people.put_password(ada, "hash 2", now),
-        "second factor": lambda: people.put_second_factor(ada, b"sealed", []),
-        "none": lambda: people.remove_second_factor(ada),
+        "second factor": lambda: people.put_second_factor(ada, b"sealed", [], now),
+        "none": lambda: people.remove_second_factor(ada, now),
         "all sessions": lambda: people.end_sessions(ada, now),
         "one session": lambda: people.end_sessions(ada, now, only=session.id),
+        "a tenant's sessions": lambda: people.end_sessions(ada, now, tenant_id=actor.tenant_id),
+        "a provider": lambda: people.remove_identities(ada, "https://id.example", now),
         "its hash": lambda: people.refresh_password(ada, "hash 2"),
     }
-    people.remove_second_factor(ben)  # he has none: nothing changes
+    people.add_identity("https://id.example", "sub-1", ada, now)
+    people.remove_second_factor(ben, now)  # he has none: nothing changes
     changes[change]()
-    assert people.devices(ada) == ([hers] if change in ("one session", "its hash") else [])
+    assert people.devices(ada) == ([] if change in ("password", "second factor", "none", "all sessions") else [hers])
     assert people.devices(ben) == [his]
 
 

@@ -5,6 +5,7 @@ broker, in no metric, answer or output of a command, but where it is meant to be
 from __future__ import annotations
 
 import base64
+import html
 import os
 import re
 import zipfile
@@ -27,7 +28,7 @@ from tests.stubs.oauth_server import CLIENT_ID, CLIENT_SECRET
 from tests.stubs.scripted_http import Answer, Asked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-OWNER = "owner@example.com"
+OWNER, CHANGED = "owner@example.com", "canary staple horse correct"
 STREAM = {
     "name": "entries",
     "path": "/entries",
@@ -117,7 +118,7 @@ def programs(world: World) -> None:
 
 def people(world: World) -> None:
     password = world.canaries.plant("password", "canary correct horse battery")
-    other = world.canaries.plant("password", "canary staple horse correct")
+    other = world.canaries.plant("password", CHANGED)
     wrong = world.canaries.plant("wrong password", "canary wrong horse battery")
     browser = Browser(world)
     browser.send("/password", email=OWNER)
@@ -168,20 +169,32 @@ def mailed_link(world: World) -> str:
 
 
 def providers_of_identity(world: World) -> None:
-    """An OpenID provider that is asked, one that sends back what it got, and bearer tokens."""
+    """An OpenID provider that is linked to a password and asked, one that sends back what it got, and bearer tokens."""
     world.issuer.claims = {"sub": "sub-1", "email": OWNER, "email_verified": True}
 
-    def come_back(expected: int) -> None:
-        browser = Browser(world)
-        asked = dict(parse_qsl(urlsplit(browser.open("/sign-in/acme?next=/account").headers["Location"]).query))
+    def answered(browser: Browser, sent: str) -> httpx2.Response:
+        asked = dict(parse_qsl(urlsplit(sent).query))
         world.issuer.nonce = world.canaries.plant("nonce", asked["nonce"])
         state = world.canaries.plant("state", asked["state"])
         code = world.canaries.plant("code", f"canary-code-{len(world.canaries.known)}")
         world.issuer.id_token = world.canaries.plant("id token", world.issuer.token(nonce=asked["nonce"]))
-        page = browser.open(f"/sign-in/acme/callback?code={code}&state={state}")
+        return browser.open(f"/sign-in/acme/callback?code={code}&state={state}")
+
+    def come_back(expected: int) -> None:
+        browser = Browser(world)
+        page = answered(browser, browser.open("/sign-in/acme?next=/account").headers["Location"])
         assert page.status_code == expected
         world.outputs.append(("page of the callback", page.text))
 
+    owner = Browser(world)
+    assert owner.send("/sign-in", email=OWNER, password=CHANGED, next="/account").status_code == 303
+    wrong = world.canaries.plant("wrong password", "canary wrong donkey battery")
+    assert owner.send("/account", "/account/link/acme", password=wrong).status_code == 401
+    going_on = owner.send("/account", "/account/link/acme", password=CHANGED).text
+    page = answered(owner, html.unescape(re.findall(r'content="0; url=([^"]+)"', going_on)[0])).text
+    found = world.canaries.plant("who was found", re.findall(r'name="found" value="([^"]+)"', page)[0])
+    assert owner.send("/account", "/account/link", found=f"{found}x").status_code == 422
+    assert owner.send("/account", "/account/link", found=found).status_code == 303
     come_back(303)
 
     def echo(asked: Asked) -> Answer:

@@ -197,7 +197,7 @@ def test_classify_learns_from_examples_and_obeys_rules(tmp_path: Path) -> None:
         "Date,Description,Amount\n"
         "2026-01-31,ZORBLAX WIDGETS 0815,-5.00\n"
         "2026-02-01,QUUXORAMA KABINETT,-2.50\n"
-        "2026-02-02,VRNTSK PLKTRM,-9.99\n"
+        "2026-02-02,=VRNTSK(PLKTRM),-9.99\n"
     )
     (tmp_path / "examples.csv").write_text(
         "text,category\n"
@@ -214,7 +214,7 @@ def test_classify_learns_from_examples_and_obeys_rules(tmp_path: Path) -> None:
     arguments = ["--rules", "rules.json", "--examples", "examples.csv", "--csv", "sorted.csv"]
     sortation("classify", statement, *arguments, cwd=tmp_path)
     rows = list(csv.DictReader(out.open(newline="")))
-    assert [row["text"] for row in rows] == ["ZORBLAX WIDGETS 0815", "QUUXORAMA KABINETT", "VRNTSK PLKTRM"]
+    assert [row["text"] for row in rows] == ["ZORBLAX WIDGETS 0815", "QUUXORAMA KABINETT", "'=VRNTSK(PLKTRM)"]
     assert [row["stage"] for row in rows][:2] == ["rules", "similarity"]
     assert {row["category"] for row in rows[:2]} == {"Curiosities"}
     assert rows[2]["status"] == "needs_review"

@@ -24,12 +24,15 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 ROUTES = {
     "GET /": "page",
     "GET /account": "page",
+    "POST /account/link": "page",
+    "POST /account/link/<key>": "page",
     "POST /account/password": "page",
     "GET /account/second-factor": "page",
     "POST /account/second-factor": "page",
     "POST /account/second-factor/remove": "page",
     "POST /account/sessions": "page",
     "POST /account/sessions/<uuid:session_id>": "page",
+    "POST /account/unlink": "page",
     "GET /api/docs": "public",
     "GET /api/docs/assets/<name>": "public",
     "GET /api/docs/start.js": "public",
@@ -92,6 +95,7 @@ ROUTES = {
     "GET /api/v1/members": "members:read",
     "DELETE /api/v1/members/<uuid:user_id>": "members:write",
     "PATCH /api/v1/members/<uuid:user_id>": "members:write",
+    "DELETE /api/v1/members/<uuid:user_id>/sessions": "members:write",
     "GET /api/v1/oauth/callback": "public",
     "GET /api/v1/records": "records:read",
     "POST /api/v1/records": "records:write",
@@ -240,7 +244,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 90
+    assert len(tokens) * len(API) == 10 * 91
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -255,7 +259,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 19 * 90
+    assert cases == 19 * 91
 
 
 @pytest.mark.parametrize("role", list(Role))

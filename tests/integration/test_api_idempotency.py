@@ -13,6 +13,7 @@ from flask import Flask
 
 from entrypoints.api import idempotency
 from entrypoints.api.app import create_app
+from entrypoints.api.state import MAX_JSON_BYTES
 from entrypoints.container import Container
 from tests.integration.api_support import STATEMENT, Api, new_tenant
 
@@ -96,6 +97,13 @@ def test_an_upload_sent_again_is_one_import(api: Api, way: str) -> None:
     assert first.json == again.json
     assert len(api.get("/imports")["items"]) == 1
     assert send(STATEMENT + "2026-03-03;Other;-1;EUR\n").json["code"] == "idempotency_mismatch"
+
+
+def test_records_with_a_key_may_be_as_large_as_without(api: Api) -> None:
+    records = [{"text": f"{n} {'x' * 900}", "occurred_at": "2026-01-02", "amount": "1.10"} for n in range(5_000)]
+    assert len(json.dumps(records)) > MAX_JSON_BYTES
+    first, again = (api.post("/records", {"records": records}, 202, **{KEY: "a"}) for _ in range(2))
+    assert first == again
 
 
 def test_two_at_once_are_one(app: Flask, api: Api) -> None:

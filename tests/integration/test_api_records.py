@@ -16,7 +16,6 @@ import pytest
 from flask import Flask
 
 from entrypoints.api.app import create_app
-from entrypoints.api.records_export import cell
 from entrypoints.api.responses import dumps, page
 from entrypoints.api.schemas.records import RecordPageSchema
 from entrypoints.container import Container
@@ -239,15 +238,3 @@ def test_exports_are_whole_and_no_spreadsheet_runs_them(api: Api) -> None:
     empty = api.call("GET", "/records/export?kind=none")
     assert empty.text.count("\n") == 1
     assert api.get("/records/export?format=xlsx", 422)["errors"].keys() == {"format"}
-
-
-@pytest.mark.parametrize(
-    "text", ["=1", "+x", "-x", "@x", "\tx", "\rx", "-1-1", "-1e5\n", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"]
-)
-def test_cells_that_would_be_formulas_are_quoted(text: str) -> None:
-    assert cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("value", ["-1.50", "+7", "plain", "", Decimal("-0.5"), -3])
-def test_plain_cells_stay(value: Any) -> None:
-    assert cell(value) == str(value)

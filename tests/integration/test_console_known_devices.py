@@ -135,10 +135,12 @@ def test_it_opens_nothing_and_is_nobody_elses(app: Flask, api: Api) -> None:
 
 
 def test_a_second_factor_is_asked_for_there_too_and_nobody_holds_it_up(app: Flask, api: Api) -> None:
-    known = Browser(app)
+    known, there = Browser(app), Browser(app)
+    there.sign_in()
     known.sign_in()
     _, codes = enrol(known)
-    assert devices(api) == [], "whoever was known by the password alone is not any more"
+    [device] = devices(api)
+    assert device.secret_hash == hash_device_secret(known.cookie(DEVICE_COOKIE) or ""), "no other is known any more"
     known.send("/account", {}, "/sign-out")
     former = known.cookie(DEVICE_COOKIE)
     assert known.sign_in().location == "/second-factor?next=/account"

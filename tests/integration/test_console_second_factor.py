@@ -40,17 +40,21 @@ def enrol(browser: Browser) -> tuple[pyotp.TOTP, list[str]]:
     assert 'src="data:image/svg+xml' in page
     app = pyotp.TOTP(key.group(1))
     form = {"enrolment": enrolment.group(1), "code": app.now(), "password": PASSWORD}
+    former = browser.cookie(SESSION_COOKIE)
     answer = browser.send("/account/second-factor", form)
     assert answer.status_code == 200, answer.text
+    assert browser.cookie(SESSION_COOKIE) not in (former, None), "another session, as with a sign-in"
     return app, re.findall(r"<li>([A-Z2-7-]{29})</li>", answer.text)
 
 
 def test_from_setting_it_up_to_losing_it(make_app: Make) -> None:
     app = make_app()
-    first, second = Browser(app), Browser(app)
+    first, second, before = Browser(app), Browser(app), Browser(app)
     first.sign_in()
+    before.sign_in()
     phone, codes = enrol(first)
     assert len(codes) == 8
+    assert before.open("/account").location == "/sign-in?next=/account", "it began without a second factor"
     assert "You have 8 recovery codes left." in first.open("/account").text
 
     halted = second.sign_in(to="/account#sessions")
@@ -70,7 +74,9 @@ def test_from_setting_it_up_to_losing_it(make_app: Make) -> None:
     assert refused.status_code == 401
     assert [line.get("code") for line in logged if line["event"] == "refused"] == ["code_wrong"]
     removed = second.send("/account", {"code": codes[1]}, to="/account/second-factor/remove")
-    assert removed.status_code == 303
+    assert (removed.status_code, removed.location) == (303, "/account")
+    assert second.open("/account").status_code == 200
+    assert first.open("/account").status_code == 303, "all others have ended"
     assert Browser(app).sign_in().location == "/account"
 
 

@@ -219,6 +219,27 @@ def test_programs_make_no_owners(api: Api) -> None:
     assert (gone.status_code, gone.json["code"]) == (404, "not_found")
 
 
+def test_an_admin_signs_a_member_out_of_the_tenant(app: Flask, api: Api) -> None:
+    path = api.post("/invitations", {"email": "new@example.com", "role": "reviewer"}, 201)["url"].removeprefix(ORIGIN)
+    member, owner = Browser(app), Browser(app)
+    member.send(path, {"name": "New", "password": PASSWORD})
+    owner.sign_in()
+    people = {one["email"]: one["user_id"] for one in api.get("/members")["items"]}
+    theirs = f"/members/{people['new@example.com']}/sessions"
+    assert member.open("/account").status_code == 200
+    assert [api.call("DELETE", theirs).status_code for _ in range(2)] == [204, 204]
+    assert member.open("/account").status_code == 303
+    refused = api.call("DELETE", f"/members/{people[OWNER]}/sessions")
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden")
+    assert owner.open("/account").status_code == 200
+    unknown = api.call("DELETE", f"/members/{api.tenant_id}/sessions")
+    assert (unknown.status_code, unknown.json["code"]) == (404, "not_found")
+    api.container.seal_events()
+    [told] = api.get("/events?type=SESSION_ENDED")["items"]
+    assert (told["subject_id"], told["payload"]) == (people["new@example.com"], {"sessions": 1})
+    assert told["actor"].startswith("key ")
+
+
 def test_without_local_accounts_no_password_opens_anything(make_container: Callable[..., Container]) -> None:
     container = make_container(embeddings="off", public_url=ORIGIN, local_accounts="off")
     browser = Browser(create_app(container))

@@ -271,6 +271,7 @@ def test_whatever_proves_who_somebody_is_has_the_limit_of_sign_in(make_container
         "POST /password",
         "POST /password/<token>",
         "POST /invitations/<token>",
+        "POST /account/link/<key>",
         "POST /account/password",
         "POST /account/second-factor",
         "POST /account/second-factor/remove",

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from adapters.memory.clock import FixedClock
 from core.domain.approvals import Verdict
 from core.domain.decisions import Stage
 from core.domain.drift import watched
@@ -19,9 +20,11 @@ from core.domain.jobs import Stream
 from core.domain.promise import Check
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, Idempotency
-from core.errors import IdempotencyReplay
+from core.errors import Forbidden, IdempotencyReplay
+from core.usecases.shared.leaving import take_back
 from ports.storage import Transaction
 from tests.contract.storage import (
+    START,
     Storage,
     a_draft,
     a_proposal,
@@ -33,6 +36,7 @@ from tests.contract.storage import (
     decided,
     vector,
 )
+from tests.contract.test_leaving import a_person, made_key, user_of
 
 
 def until_waiting(superuser: psycopg.Connection, other: Future[object]) -> None:
@@ -402,3 +406,21 @@ def test_records_that_are_deleted_while_they_are_decided_or_learned_leave_no_arr
     other.result()
     with storage.reading(actor) as tx:
         assert tx.lessons.arrived(3) == 0
+
+
+def test_who_is_removed_meanwhile_leaves_no_key_behind(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor, clock = storage.tenant(), FixedClock(START)
+    ada, ben = a_person(storage, actor), a_person(storage, actor)
+    with storage.uow.begin(ben) as tx:
+        tx.members.get(user_of(ada), lock=True)
+        tx.members.remove(user_of(ada))
+        take_back(tx, user_of(ada), None, clock=clock)
+        made = meanwhile.submit(made_key, storage, ada, frozenset({"records:read"}))
+        until_waiting(superuser, made)
+        tx.commit()
+    with pytest.raises(Forbidden, match="no member"):
+        made.result()
+    with storage.reading(ben) as reading:
+        assert not reading.api_keys.list()

@@ -31,6 +31,7 @@ def test_good_connectors_pass(suite: type[ConnectorConformance]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.leaks
 @pytest.mark.parametrize("name", MUTANTS)
 def test_broken_connectors_are_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]

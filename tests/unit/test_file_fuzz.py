@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
@@ -67,7 +68,7 @@ EDITS = st.lists(
     max_size=8,
 )
 MAX_SECONDS = 3.0
-"""Of CPU time, for one file: a busy machine makes none of them slower."""
+"""Of this thread's CPU time, for one file: a busy machine makes none of them slower."""
 MAX_GROWTH = 256 << 10
 """KiB that all examples of one connector may add to the process."""
 FUZZ_SECONDS = float(os.environ.get("SORTATION_FUZZ_SECONDS", "10"))
@@ -96,7 +97,7 @@ def mutated(content: bytes, edits: list[tuple[str, float, int, bytes]]) -> bytes
 
 def try_to_read(connector: Connector, content: bytes, name: str) -> None:
     """Reads as the host does; what comes must be such that the host can go on with it."""
-    started = time.process_time()
+    started = time.thread_time()
     sure = connector.detect(content[: 1 << 16], name)
     assert 0 <= sure <= 1
     try:
@@ -116,7 +117,7 @@ def try_to_read(connector: Connector, content: bytes, name: str) -> None:
         assert str(error)  # noqa: PT017
         assert "\n" not in str(error)  # noqa: PT017
         assert len(str(error)) < 1_000  # noqa: PT017
-    assert time.process_time() - started < MAX_SECONDS
+    assert time.thread_time() - started < MAX_SECONDS
 
 
 def fuzz(key: str, examples: int, phases: tuple[Phase, ...] = tuple(Phase)) -> None:
@@ -130,7 +131,10 @@ def fuzz(key: str, examples: int, phases: tuple[Phase, ...] = tuple(Phase)) -> N
         name, content = seed
         try_to_read(factory(), mutated(content, edits), name)
 
+    gc.collect()
+    gc.freeze()  # else what other tests left in this process is looked through at a connector's expense
     run()
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("key", SEEDS)
@@ -210,10 +214,10 @@ def test_a_hostile_file_is_an_error_at_once(name: str) -> None:
     content, host = HOSTILE[name], installed()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for extension in ("xml", "csv", "sta", "ofx", "qif", "json", "csv.gz", "zip"):
-        started = time.process_time()
+        started = time.thread_time()
         with pytest.raises((UnknownFormat, UnreadableFile)):
             read_nothing(host, content, f"x.{extension}")
-        assert time.process_time() - started < MAX_SECONDS
+        assert time.thread_time() - started < MAX_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH
 
 

@@ -28,10 +28,11 @@ class Browser:
     device: str | None = None
 
     def call(self, usecase: Any, *args: Any, **named: Any) -> Any:
-        issued = self.house.call(usecase, *args, replace(CALLER, device=self.device), **named)
+        found = self.house.call(usecase, *args, replace(CALLER, device=self.device), **named)
+        issued = found[0] if isinstance(found, tuple) else found
         if isinstance(issued, IssuedSession) and issued.device is not None:
             self.device = issued.device
-        return issued
+        return found
 
     def sign_in(self, password: str = PASSWORD, email: str = ADA) -> Any:
         return self.call(sessions.sign_in, email, password)
@@ -60,11 +61,12 @@ def devices(house: House, user: User) -> list[KnownDevice]:
     return list(house.storage.people.devices(user.id))
 
 
-def enrol(house: House, user: User) -> tuple[pyotp.TOTP, list[str]]:
+def enrol(browser: Browser, user: User) -> tuple[pyotp.TOTP, list[str]]:
+    house, session = browser.house, browser.sign_in().session
     begun = house.call(second_factor.begin_second_factor, user)
     phone = pyotp.TOTP(begun.key)
     code = phone.at(house.clock.now())
-    codes = house.call(second_factor.add_second_factor, user, begun.token, code, PASSWORD, CALLER)
+    _, codes = browser.call(second_factor.add_second_factor, session, user, begun.token, code, PASSWORD)
     house.clock.advance(timedelta(seconds=60))
     return phone, list(codes)
 
@@ -183,19 +185,19 @@ def test_a_browser_is_no_session_and_a_session_no_browser(house: House) -> None:
 
 def test_half_of_the_way_makes_nobody_known(house: House) -> None:
     user = house.member()
-    phone, _ = enrol(house, user)
-    browser = Browser(house)
+    phone, _ = enrol(Browser(house), user)
+    browser, before = Browser(house), devices(house, user)
     found = browser.sign_in()
     assert isinstance(found, HalfWay)
-    assert (browser.device, devices(house, user)) == (None, [])
+    assert (browser.device, devices(house, user)) == (None, before)
     browser.finish(found.token, phone.at(house.clock.now()))
     assert browser.device is not None
-    assert len(devices(house, user)) == 1
+    assert len(devices(house, user)) == len(before) + 1
 
 
 def test_the_second_step_of_a_known_browser_is_not_held_up_either(house: House) -> None:
     user = house.member()
-    phone, codes = enrol(house, user)
+    phone, codes = enrol(Browser(house), user)
     known, stranger = Browser(house), Browser(house)
     known.finish(known.sign_in().token, codes[0])
     stranger.refused(times=FREE_FAILURES)
@@ -212,7 +214,7 @@ def test_the_second_step_of_a_known_browser_is_not_held_up_either(house: House) 
 
 def test_who_knows_the_password_and_has_the_browser_guesses_no_codes_for_long(house: House) -> None:
     user = house.member()
-    phone, codes = enrol(house, user)
+    phone, codes = enrol(Browser(house), user)
     thief = Browser(house)
     thief.finish(thief.sign_in().token, codes[0])
     token = thief.sign_in().token
@@ -246,9 +248,13 @@ def test_what_changes_the_proof_forgets_every_browser(house: House) -> None:
     second.call(passwords.reset_password, token, PASSWORD)
     assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(second.device or "")]
     both_known()
-    phone, _ = enrol(house, user)
-    assert devices(house, user) == []
-    first.finish(first.sign_in().token, phone.at(house.clock.now()))
+    phone, _ = enrol(first, user)
+    assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(first.device or "")]
+    issued = second.finish(second.sign_in().token, phone.at(house.clock.now()))
+    house.clock.advance(timedelta(seconds=60))
+    second.call(second_factor.remove_second_factor, issued.session, user, phone.at(house.clock.now()))
+    assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(second.device or "")]
+    enrol(first, user)
     house.call(second_factor.drop_second_factor, ADA, CALLER)
     assert devices(house, user) == []
     both_known()

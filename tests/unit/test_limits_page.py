@@ -58,7 +58,7 @@ MIB, KIB = 1 << 20, 1 << 10
         f"a regex | {conditions.MAX_LITERAL} characters",
         f"a compiled regex | {regex.MAX_MEMORY // KIB} KiB;",
         f"of a tenant | {MAX_RULE_WEIGHT:,}, {MAX_WEIGHT:,} instructions of their programs,"
-        f" at least {regex.MIN_WEIGHT} each",
+        f" at least {regex.MIN_WEIGHT:,} each",
         f"a rule type | {conditions.MAX_PARAMS:,} characters",
         f"the text form | {MAX_TEXT:,} characters",
         f"{host.MEMORY >> 30} GiB of memory",

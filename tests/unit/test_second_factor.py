@@ -13,8 +13,8 @@ from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from core.domain.people import RECOVERY_CODES, hash_recovery_code, recovery_code
 from core.domain.permissions import Role
-from core.domain.tenants import User
-from core.errors import CodeWrong, Conflict, Forbidden, LinkInvalid, NotFound, SignInFailed
+from core.domain.tenants import Membership, User
+from core.errors import CodeWrong, Conflict, Forbidden, LinkInvalid, NotFound, SignInFailed, Unauthenticated
 from core.usecases import members, passwords, second_factor, secret_keys, sessions
 from core.usecases.shared.signing_in import HalfWay, IssuedSession
 from tests.unit.people_support import ADA, BEN, CALLER, OTHER, PASSWORD, House
@@ -37,9 +37,9 @@ def house() -> House:
 
 
 def enrol(house: House, user: User) -> tuple[Phone, list[str]]:
-    begun = house.call(second_factor.begin_second_factor, user)
+    session, begun = house.sign_in().session, house.call(second_factor.begin_second_factor, user)
     phone = Phone(house, begun.key)
-    codes = house.call(second_factor.add_second_factor, user, begun.token, phone.code(), PASSWORD, CALLER)
+    _, codes = house.call(second_factor.add_second_factor, session, user, begun.token, phone.code(), PASSWORD, CALLER)
     house.clock.advance(timedelta(seconds=60))
     return phone, list(codes)
 
@@ -60,7 +60,7 @@ def test_a_password_is_half_of_the_way(house: House) -> None:
     assert len(set(codes)) == RECOVERY_CODES
     issued = finish(house, half_way(house), phone.code())
     assert house.at(issued).role is Role.REVIEWER
-    assert house.told()[-2:] == ["SECOND_FACTOR_ADDED", "SIGNED_IN"]
+    assert house.told()[-3:] == ["SECOND_FACTOR_ADDED", "SIGNED_IN", "SIGNED_IN"]
 
 
 def test_the_key_is_shown_as_apps_read_it(house: House) -> None:
@@ -190,35 +190,70 @@ def test_setting_the_password_anew_makes_up_for_no_wrong_codes(house: House) -> 
 
 def test_only_who_knows_the_password_and_has_the_key_adds_one(house: House) -> None:
     ada, ben = house.member(), house.member(BEN)
-    begun = house.call(second_factor.begin_second_factor, ada)
+    session, begun = house.sign_in().session, house.call(second_factor.begin_second_factor, ada)
     code = Phone(house, begun.key).code()
     add = second_factor.add_second_factor
     with pytest.raises(SignInFailed):
-        house.call(add, ada, begun.token, code, OTHER, CALLER)
+        house.call(add, session, ada, begun.token, code, OTHER, CALLER)
     with pytest.raises(CodeWrong):
-        house.call(add, ada, begun.token, "000000", PASSWORD, CALLER)
+        house.call(add, session, ada, begun.token, "000000", PASSWORD, CALLER)
     with pytest.raises(LinkInvalid):
-        house.call(add, ben, begun.token, code, PASSWORD, CALLER)
-    house.call(add, ada, begun.token, code, PASSWORD, CALLER)
+        house.call(add, session, ben, begun.token, code, PASSWORD, CALLER)
+    house.call(add, session, ada, begun.token, code, PASSWORD, CALLER)
     with pytest.raises(Conflict):
-        house.call(add, ada, begun.token, code, PASSWORD, CALLER)
+        house.call(add, session, ada, begun.token, code, PASSWORD, CALLER)
 
 
 def test_who_has_it_removes_it_and_the_operator_for_who_lost_it(house: House) -> None:
     user = house.member()
-    phone, _ = enrol(house, user)
+    phone, codes = enrol(house, user)
+    session, remove = finish(house, half_way(house), codes[0]).session, second_factor.remove_second_factor
     with pytest.raises(CodeWrong):
-        house.call(second_factor.remove_second_factor, user, "000000", CALLER)
-    house.call(second_factor.remove_second_factor, user, phone.code(), CALLER)
+        house.call(remove, session, user, "000000", CALLER)
+    house.call(remove, session, user, phone.code(), CALLER)
     assert isinstance(house.sign_in(), IssuedSession)
     with pytest.raises(NotFound):
-        house.call(second_factor.remove_second_factor, user, phone.code(), CALLER)
-    enrol(house, user)
+        house.call(remove, session, user, phone.code(), CALLER)
+    _, codes = enrol(house, user)
+    left_open = finish(house, half_way(house), codes[0])
     house.call(second_factor.drop_second_factor, ADA, CALLER)
+    with pytest.raises(Unauthenticated):
+        house.at(left_open)
     assert isinstance(house.sign_in(), IssuedSession)
     with pytest.raises(NotFound):
         house.call(second_factor.drop_second_factor, ADA, CALLER)
     assert house.told().count("SECOND_FACTOR_REMOVED") == 2
+
+
+def test_a_factor_that_comes_or_goes_ends_all_other_sessions_and_the_present_one_goes_on(house: House) -> None:
+    user = house.member()
+    elsewhere = house.storage.tenant("Quay Books")
+    with house.storage.writing(elsewhere) as tx:
+        tx.members.add(user, Membership(tenant_id=elsewhere.tenant_id, user_id=user.id, role=Role.VIEWER))
+    here, there = house.sign_in(), house.sign_in()
+    house.call(sessions.enter_tenant, here.session, elsewhere.tenant_id, CALLER)
+    present = house.storage.people.session(here.session.secret_hash)
+    house.clock.advance(timedelta(minutes=30))
+    begun = house.call(second_factor.begin_second_factor, user)
+    phone, add = Phone(house, begun.key), second_factor.add_second_factor
+    with pytest.raises(CodeWrong):
+        house.call(add, present, user, begun.token, "000000", PASSWORD, CALLER)
+    house.at(there)
+    added, _ = house.call(add, present, user, begun.token, phone.code(), PASSWORD, CALLER)
+    for ended in (here, there):
+        with pytest.raises(Unauthenticated):
+            house.at(ended)
+    assert house.at(added).tenant_id == elsewhere.tenant_id
+    assert added.session.expires_at == here.session.expires_at, "it lasts no longer than it was to"
+    house.clock.advance(timedelta(seconds=60))
+    with pytest.raises(CodeWrong):
+        house.call(second_factor.remove_second_factor, added.session, user, "000000", CALLER)
+    house.at(added)
+    removed = house.call(second_factor.remove_second_factor, added.session, user, phone.code(), CALLER)
+    with pytest.raises(Unauthenticated):
+        house.at(added)
+    assert house.at(removed).tenant_id == elsewhere.tenant_id
+    assert [one.id for one in house.storage.people.sessions(user.id)] == [removed.session.id]
 
 
 def test_who_was_removed_meanwhile_is_not_let_in(house: House) -> None:

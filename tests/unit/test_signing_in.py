@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from core.domain.events import EventFilter
 from core.domain.people import hash_session_secret
-from core.domain.permissions import ROLE_PERMISSIONS, Role
-from core.domain.tenants import Membership
+from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
+from core.domain.tenants import Actor, Membership
 from core.errors import Forbidden, Invalid, LinkInvalid, NotFound, SignInFailed, Unauthenticated
 from core.usecases import members, passwords, sessions
 from core.usecases.shared.links import write_link
@@ -114,6 +115,68 @@ def test_nobody_ends_the_sessions_of_others(house: House) -> None:
     issued = house.sign_in()
     assert house.call(sessions.end_session, house.acting(ben, Role.OWNER), ben, issued.session.id) == 0
     house.at(issued)
+
+
+def test_an_admin_ends_the_sessions_that_are_in_their_tenant(house: House) -> None:
+    ada, ben = house.member(), house.member(BEN, Role.ADMIN)
+    elsewhere, end = house.storage.tenant("Quay Books"), members.end_member_sessions
+    with house.storage.writing(elsewhere) as tx:
+        tx.members.add(ada, Membership(tenant_id=elsewhere.tenant_id, user_id=ada.id, role=Role.VIEWER))
+    here, there, bens = house.sign_in(), house.sign_in(), house.sign_in(email=BEN)
+    house.call(sessions.enter_tenant, there.session, elsewhere.tenant_id, CALLER)
+    by_ben = house.at(bens)
+    assert house.call(end, by_ben, ada.id) == 1
+    with pytest.raises(Unauthenticated):
+        house.at(here)
+    house.at(there)
+    house.at(bens)
+    assert house.call(end, by_ben, ada.id) == 0
+    [told] = house.storage.events(house.tenant, "SESSION_ENDED")
+    assert (told.actor_id, told.subject_id, told.payload) == (ben.id, ada.id, {"sessions": 1})
+    assert house.storage.events(elsewhere, "SESSION_ENDED") == []
+
+
+def test_only_owners_end_the_sessions_of_owners(house: House) -> None:
+    ada, ben = house.member(role=Role.OWNER), house.member(BEN, Role.ADMIN)
+    adas, end = house.sign_in(), members.end_member_sessions
+    key = Actor(tenant_id=house.tenant.tenant_id, name="key", permissions=ROLE_PERMISSIONS[Role.OWNER])
+    few = replace(key, permissions=frozenset({Permission.MEMBERS_WRITE}))
+    for actor, user_id in ((house.acting(ben, Role.ADMIN), ada.id), (key, ada.id), (few, ben.id)):
+        with pytest.raises(Forbidden):
+            house.call(end, actor, user_id)
+    house.at(adas)
+    with pytest.raises(NotFound):
+        house.call(end, key, house.storage.ids.new())
+    stranger = replace(house.acting(ada, Role.OWNER), tenant_id=house.storage.tenant("Foreign Books").tenant_id)
+    with pytest.raises(NotFound):
+        house.call(end, stranger, ben.id)
+    assert house.call(end, key, ben.id) == 0
+    assert house.call(end, house.acting(ben, Role.ADMIN), ben.id) == 0, "everybody may with their own"
+    assert house.call(end, house.acting(ada, Role.OWNER), ada.id) == 1
+    with pytest.raises(Unauthenticated):
+        house.at(adas)
+
+
+def test_the_operator_signs_somebody_out_everywhere_and_their_tenants_are_told(house: House) -> None:
+    ada = house.member()
+    house.member(BEN)
+    elsewhere = house.storage.tenant("Quay Books")
+    with house.storage.writing(elsewhere) as tx:
+        tx.members.add(ada, Membership(tenant_id=elsewhere.tenant_id, user_id=ada.id, role=Role.VIEWER))
+    here, there, bens = house.sign_in(), house.sign_in(), house.sign_in(email=BEN)
+    house.call(sessions.enter_tenant, there.session, elsewhere.tenant_id, CALLER)
+    assert house.call(sessions.sign_out_person, " Ada@example.org", CALLER) == 2
+    for ended in (here, there):
+        with pytest.raises(Unauthenticated):
+            house.at(ended)
+    house.at(bens)
+    for tenant in (house.tenant, elsewhere):
+        [told] = house.storage.events(tenant, "SESSION_ENDED")
+        assert (told.actor, told.actor_id, told.subject_id, told.payload) == ("operator", None, ada.id, {"sessions": 2})
+    assert house.call(sessions.sign_out_person, ADA, CALLER) == 0
+    assert house.told("SESSION_ENDED") == ["SESSION_ENDED"]
+    with pytest.raises(NotFound):
+        house.call(sessions.sign_out_person, "nobody@example.org", CALLER)
 
 
 def test_another_role_holds_from_the_next_request_on(house: House) -> None:

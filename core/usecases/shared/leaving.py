@@ -8,15 +8,30 @@ from core.domain.events import EventType, NewEvent
 from core.domain.people import InvitationStatus
 from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
 from core.domain.tenants import Actor
+from core.errors import Forbidden, NotFound
 from ports.clock import Clock
 from ports.storage import Transaction
 
 
-def person_behind(tx: Transaction, actor: Actor) -> UUID | None:
-    """Whose doing it is: the person's, or of an API key the person's who made that; None for nobody's."""
-    if actor.user_id is not None or actor.api_key_id is None:
-        return actor.user_id
-    return tx.api_keys.get(actor.api_key_id).created_by
+def person_behind(tx: Transaction, actor: Actor, *, clock: Clock) -> UUID | None:
+    """Whose doing it is: the person's, or of an API key the person's who made that; None for nobody's.
+
+    Until the transaction ends they are neither removed nor demoted: what they make here, who does that will find.
+    Raises `Forbidden` where it was done a moment ago.
+    """
+    key_id = actor.api_key_id if actor.user_id is None else None
+    user_id = actor.user_id if key_id is None else tx.api_keys.get(key_id).created_by
+    if user_id is None:
+        return None
+    try:
+        _, membership = tx.members.get(user_id, lock=True)
+    except NotFound:
+        raise Forbidden("you are no member of this tenant any more") from None
+    if key_id is None and not actor.permissions <= ROLE_PERMISSIONS[membership.role]:
+        raise Forbidden("your role has changed: try again")
+    if key_id is not None and not tx.api_keys.get(key_id).usable(clock.now()):
+        raise Forbidden("this API key was revoked")
+    return user_id
 
 
 def take_back(tx: Transaction, user_id: UUID, role: Role | None, *, clock: Clock) -> None:

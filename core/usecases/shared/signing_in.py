@@ -224,6 +224,17 @@ def _make_known(user: User, caller: Caller, now: datetime, people: PeopleStorage
     return secret
 
 
+def go_on(
+    session: Session, user: User, caller: Caller, *, uow: UnitOfWork, people: PeopleStorage, clock: Clock, ids: Ids
+) -> IssuedSession:
+    """The session that takes the place of this one, after all of the person's were ended: by the same proof, in the
+    same tenant, and no longer than this one was to last. Raises as `let_in`."""
+    lasts, tenant_id = session.expires_at - clock.now(), session.tenant_id
+    return let_in(
+        user, session.via, caller, lasts=lasts, tenant_id=tenant_id, uow=uow, people=people, clock=clock, ids=ids
+    )
+
+
 def tell(
     type: EventType,
     user: User,
