@@ -11,7 +11,6 @@ import pytest
 
 from tests.stack import ROOT, running_stack
 
-pytestmark = pytest.mark.slow
 README = (ROOT / "README.md").read_text()
 
 
@@ -21,6 +20,7 @@ def tour() -> str:
     return found.group(1)
 
 
+@pytest.mark.slow
 def test_the_tour_works_as_printed(tmp_path: Path) -> None:
     """Only the address and the place of the key are ours; a curl that fails, or answers an error, fails the test."""
     with running_stack(tmp_path / "data") as stack:
@@ -72,7 +72,8 @@ def test_the_tour_works_as_printed(tmp_path: Path) -> None:
 
 def test_every_setting_is_in_the_readme() -> None:
     source = (ROOT / "entrypoints" / "settings.py").read_text()
-    names = set(re.findall(r'(?:env\.\w+|_\w+)\((?:env, )?"([A-Z][A-Z_]+)"', source)) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+    found = re.findall(r'(?:env\.\w+|_\w+)\((?:env, )?"([A-Z][A-Z_]+)"', source)
+    names = {name.removesuffix("_FILE") for name in found} - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
     assert len(names) > 20
     missing = sorted(name for name in names if f"SORTATION_{name}" not in README and f"_{name}`" not in README)
     assert missing == []
