@@ -18,7 +18,7 @@ import pytest
 
 from adapters.postgres.tables import GLOBAL_TABLES, TENANT_TABLES
 from core.domain.approvals import Answer, Verdict
-from core.domain.permissions import GRANTABLE, Role
+from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Role
 from core.domain.proposals import ProposalStatus
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid, NotFound
@@ -131,7 +131,9 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     browser = Browser(api.client.application)
     browser.send(made["url"].removeprefix(ORIGIN), {"name": NAME, "password": PASSWORD})
     user_id = next(m["user_id"] for m in api.get("/members")["items"] if m["email"] == "ada@example.org")
-    do_one_of_everything(api, Actor(tenant_id=api.tenant_id, name=NAME, user_id=UUID(user_id), permissions=GRANTABLE))
+    do_one_of_everything(
+        api, Actor(tenant_id=api.tenant_id, name=NAME, user_id=UUID(user_id), permissions=ROLE_PERMISSIONS[Role.ADMIN])
+    )
     lines = [json.loads(line) for line in as_lines(api.container.export_person("Ada@Example.org", OPERATOR))]
     assert {line["kind"] for line in lines} == KNOWN_OF_A_PERSON
     (account,) = [line for line in lines if line["kind"] == "local_accounts"]
