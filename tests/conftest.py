@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from shutil import disk_usage
@@ -19,15 +20,15 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
+from werkzeug.routing import Rule
 
 from adapters.embedded import OWNER_ROLE
 from adapters.embedded.postgres import DATABASE, DatabaseUrls, EmbeddedPostgres
-from adapters.postgres.engine import create
 from adapters.postgres.migrate import migrate
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemIds
-from tests.scoping import watch
+from tests.shared_engines import SharedEngines
 
 # How long an example takes, or is in the making, tells of the machine and what else it does. What must be fast has a
 # test of its own.
@@ -43,6 +44,17 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+_compile_builder = Rule._compile_builder
+
+
+def _compile_builder_late(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+    """Most tests make an application, which compiles what builds the URL of each route; most build no URL at all."""
+    compiled = cache(lambda: _compile_builder(rule, append_unknown))
+    return lambda of, **values: compiled()(of, **values)
+
+
+Rule._compile_builder = _compile_builder_late  # type: ignore[method-assign]
 
 _CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
 """What a server need not do whose data may be lost."""
@@ -137,14 +149,22 @@ def database(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]])
         yield urls
 
 
+@pytest.fixture(scope="session")
+def shared_engines() -> SharedEngines:
+    return SharedEngines()
+
+
 @pytest.fixture
-def engines(database: DatabaseUrls) -> Iterator[Engines]:
-    made = Engines(app=create(database.app, pool_size=5), system=create(database.system, pool_size=2))
-    faults = watch(made.app)
-    yield made
-    made.app.dispose()
-    made.system.dispose()
+def take_engine(shared_engines: SharedEngines) -> Iterator[Callable[..., Engine]]:
+    """Engines for the time of a test; fails where they were asked out of scope."""
+    yield shared_engines.take
+    faults = shared_engines.give_back()
     assert not faults, faults[0]
+
+
+@pytest.fixture
+def engines(database: DatabaseUrls, take_engine: Callable[..., Engine]) -> Engines:
+    return Engines(app=take_engine(database.app, pool_size=5), system=take_engine(database.system, pool_size=2))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
@@ -41,7 +42,7 @@ class LarkRuleText:
     """Implements `ports.rule_text.RuleTextParser`. Time and memory grow with the length of the text, not its depth."""
 
     def __init__(self) -> None:
-        self._lark = Lark(GRAMMAR, start="condition", parser="lalr", lexer="contextual", transformer=_Parts())
+        self._lark = _made()
 
     def parse(self, text: str) -> Condition:
         root = self._read(text)
@@ -65,6 +66,12 @@ class LarkRuleText:
             raise _unexpected(text, error) from error
         assert isinstance(root, Part)  # noqa: S101 - the transformer makes nothing else of a condition
         return root
+
+
+@cache
+def _made() -> Lark:
+    """Safe to share between threads; to be made takes it a tenth of a second."""
+    return Lark(GRAMMAR, start="condition", parser="lalr", lexer="contextual", transformer=_Parts())
 
 
 def _wrong(column: int, message: str) -> RuleInvalid:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from dependency_injector import providers
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.onnx.embedder import OnnxEmbedder
@@ -32,7 +33,6 @@ from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
 from tests.integration.rule_support import SHOPS, bring
 from tests.integration.sync_support import Shop, TestHost
-from tests.scoping import watch
 from tests.stubs.llm_server import LlmStub
 
 
@@ -74,14 +74,13 @@ def make_container(
     database: DatabaseUrls,
     local_embedder: OnnxEmbedder,
     host_of: Callable[[Settings], PluginManager],
+    take_engine: Callable[..., Engine],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[..., Container]]:
+) -> Callable[..., Container]:
     """Containers on the test's database; keyword arguments are settings."""
     monkeypatch.setattr("entrypoints.chosen.OnnxEmbedder", lambda: local_embedder)
     monkeypatch.setattr("entrypoints.api.health.READY_SECONDS", 0.0)
     monkeypatch.setattr("entrypoints.api.metrics.SECONDS", 0.0)
-    made: list[Container] = []
-    faults: list[list[str]] = []
 
     def make(**changed: Any) -> Container:
         settings = replace(
@@ -91,19 +90,15 @@ def make_container(
             system_database_url=database.system,
             **_QUICK | changed,
         )
-        made.append(Container(settings=settings))
-        for later in (made[-1].noted_later, made[-1].mailed_later):
+        made = Container(settings=settings)
+        for later in (made.noted_later, made.mailed_later):
             later.override(providers.Object(at_once))
-        made[-1].host.override(providers.Callable(host_of, settings))
-        faults.extend(watch(engine) for engine in (made[-1].app_engine(), made[-1].renewal_engine()))
-        return made[-1]
+        made.host.override(providers.Callable(host_of, settings))
+        for engine in (made.app_engine, made.system_engine, made.renewal_engine):
+            engine.set_provides(take_engine)
+        return made
 
-    yield make
-    for container in made:
-        container.app_engine().dispose()
-        container.system_engine().dispose()
-        container.renewal_engine().dispose()
-    assert not any(faults), faults
+    return make
 
 
 @pytest.fixture
