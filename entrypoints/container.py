@@ -144,6 +144,7 @@ class Container(Parts):
     answer_linking = bound(linking.answer_linking)
     link_identity = bound(linking.link_identity)
     unlink_identity = bound(linking.unlink_identity)
+    unlink_person = bound(linking.unlink_person)
     authenticate_token = bound(identity.authenticate_token)
     enter_tenant = bound(sessions.enter_tenant)
     leave_session = bound(sessions.leave_session)

@@ -31,9 +31,6 @@ from core.domain.permissions import Role
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
 
-_UNLINKED = ""
-"""The issuer of an identity that is none any more."""
-
 
 class PostgresPeople:
     def __init__(self, engine: Engine) -> None:
@@ -192,16 +189,17 @@ class PostgresPeople:
 
     def linked_issuers(self, user_id: UUID) -> Sequence[str]:
         c = identities.c
-        query = select(c.issuer).where(c.user_id == user_id, c.issuer != _UNLINKED).distinct().order_by(c.issuer)
+        query = select(c.issuer).where(c.user_id == user_id).distinct().order_by(c.issuer)
         with passing_faults(), self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
     def remove_identities(self, user_id: UUID, issuer: str, now: datetime) -> bool:
-        c = identities.c
-        # The system's role deletes nothing: a row is left that names nobody anywhere, and goes with the person.
-        without = {"issuer": _UNLINKED, "subject": func.gen_random_uuid()}
-        removed = identities.update().where(c.user_id == user_id, c.issuer == issuer).values(without)
-        return self._change_and_end(removed, user_id, now, via=issuer)
+        with passing_faults(), self._engine.connect() as connection:
+            removed: int = connection.execute(select(func.unlink_identities(user_id, issuer))).scalar_one()
+            if removed:
+                connection.execute(_ended(user_id, now).where(sessions.c.via == issuer))
+            connection.commit()
+        return removed > 0
 
     def add_identity(self, issuer: str, subject: str, user_id: UUID, now: datetime) -> None:
         values = {"issuer": issuer, "subject": subject, "user_id": user_id, "created_at": now}
@@ -260,16 +258,13 @@ class PostgresPeople:
             connection.commit()
         return row
 
-    def _change_and_end(self, statement: Update, user_id: UUID, now: datetime, via: str | None = None) -> bool:
-        """Whether it changed anything: then all sessions of the person end with it, and no browser is known, or those
-        that began that way."""
+    def _change_and_end(self, statement: Update, user_id: UUID, now: datetime) -> bool:
+        """Whether it changed anything: then all sessions of the person end with it, and no browser is known."""
         with passing_faults(), self._engine.connect() as connection:
             changed = connection.execute(statement).rowcount > 0
             if changed:
-                ended = _ended(user_id, now)
-                connection.execute(ended if via is None else ended.where(sessions.c.via == via))
-                if via is None:
-                    connection.execute(_forgetting(user_id))
+                connection.execute(_ended(user_id, now))
+                connection.execute(_forgetting(user_id))
             connection.commit()
         return changed
 

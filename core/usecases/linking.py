@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.domain.events import EventType
+from core.domain.events import EventType, NewEvent
 from core.domain.identity import SIGN_IN_TIME, IdentityProvider
 from core.domain.people import LOCAL, Session
 from core.domain.tenants import User
@@ -13,7 +13,7 @@ from core.errors import Conflict, Forbidden, LinkInvalid, NotFound
 from core.usecases.shared.code_flow import LINKING, Begun, begin_flow, begun_flow, exchange_code
 from core.usecases.shared.links import read_link, write_link
 from core.usecases.shared.second_step import take_code
-from core.usecases.shared.signing_in import Caller, IssuedSession, at_once, go_on, prove, tell
+from core.usecases.shared.signing_in import Caller, IssuedSession, at_once, go_on, operator, prove, tell
 from ports.clock import Clock, Ids
 from ports.identity import IdentityProviders
 from ports.one_time_codes import OneTimeCodes
@@ -146,6 +146,23 @@ def unlink_identity(
     if not people.remove_identities(user.id, issuer, clock.now()):
         raise NotFound("this provider is not linked to your account")
     tell(EventType.IDENTITY_UNLINKED, user, people.belongings(user.id), caller, {"via": issuer}, uow=uow)
+
+
+def unlink_person(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> Sequence[str]:
+    """By the operator, for whom somebody else may have linked one: unlinks all providers of who has that address, and
+    tells their tenants. Returns their issuers. Raises `NotFound`."""
+    user = people.user_of_email(email.strip().lower())
+    if user is None:
+        raise NotFound("nobody has this e-mail address")
+    issuers = people.linked_issuers(user.id)
+    for issuer in issuers:
+        people.remove_identities(user.id, issuer, clock.now())
+    told = [NewEvent(type=EventType.IDENTITY_UNLINKED, subject_id=user.id, payload={"via": one}) for one in issuers]
+    for one in people.belongings(user.id) if told else ():
+        with uow.begin(operator(one.tenant_id, caller)) as tx:
+            tx.events.append(told)
+            tx.commit()
+    return issuers
 
 
 def _check_free(provider: IdentityProvider, user: User, people: PeopleStorage) -> None:

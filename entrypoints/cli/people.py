@@ -20,6 +20,7 @@ EXAMPLES = """Examples:
   sortation people password ada@example.org                           a link that sets her password, good for an hour
   sortation people second-factor ada@example.org --remove             her password alone lets her in again
   sortation people sign-out ada@example.org                           she is to sign in again, wherever she is
+  sortation people unlink ada@example.org                             no provider signs her in as well as her password
   sortation people invite ada@example.org --tenant ID --role owner    a link that makes her a member, good for a week
 """
 
@@ -69,6 +70,13 @@ def sign_out(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
     """End all sessions of somebody, in all tenants."""
     ended = container().sign_out_person(email, at_command_line("people sign-out"))
     typer.echo(f"Ended {ended} {'session' if ended == 1 else 'sessions'}.")
+
+
+@app.command()
+def unlink(email: Annotated[str, typer.Argument(metavar="E-MAIL")]) -> None:
+    """Unlink somebody from all providers of OpenID Connect, in case it was not they who linked one."""
+    issuers = container().unlink_person(email, at_command_line("people unlink"))
+    typer.echo(f"Unlinked: {', '.join(issuers)}." if issuers else "Nothing was linked.")
 
 
 @app.command()

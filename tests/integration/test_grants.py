@@ -53,6 +53,7 @@ FUNCTIONS = {
         "take_oauth_state",
         "tenant_of_connection",
         "tenants_that_know",
+        "unlink_identities",
     },
 }
 

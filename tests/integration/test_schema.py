@@ -220,6 +220,7 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "take_oauth_state",
         "tenant_of_connection",
         "tenants_that_know",
+        "unlink_identities",
     }
     assert {(tuple(row[1]), row[2]) for row in rows} == {(("search_path=public, pg_temp",), False)}
 

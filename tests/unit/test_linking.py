@@ -12,7 +12,7 @@ import pytest
 
 from core.domain.identity import Claims, IdentityProvider, providers_from
 from core.domain.permissions import Role
-from core.domain.tenants import User
+from core.domain.tenants import OPERATOR, User
 from core.errors import (
     CodeWrong,
     Conflict,
@@ -27,7 +27,7 @@ from core.usecases.linking import Found
 from core.usecases.shared.code_flow import Begun
 from core.usecases.shared.links import write_link
 from core.usecases.shared.signing_in import IssuedSession
-from tests.unit.people_support import BEN, CALLER, OTHER, PASSWORD, House
+from tests.unit.people_support import ADA, BEN, CALLER, OTHER, PASSWORD, House
 
 ACME, QUAY = "https://id.example", "https://quay.example"
 BACK = "https://sort.example/sign-in/acme/callback"
@@ -285,6 +285,23 @@ def test_what_was_linked_is_unlinked_with_the_sessions_that_began_by_it(house: L
     with pytest.raises(Conflict, match="nothing would be left"):
         house.call(linking.unlink_identity, ben, ACME, CALLER)
     house.at(bens)
+
+
+def test_the_operator_unlinks_what_somebody_else_may_have_linked(house: Linked) -> None:
+    ada = house.member()
+    house.link(house.sign_in(), ada)
+    by_provider = house.come_in()
+    assert house.call(linking.unlink_person, " Ada@example.org", CALLER) == [ACME]
+    with pytest.raises(Unauthenticated):
+        house.at(by_provider)
+    with pytest.raises(Forbidden):
+        house.come_in()
+    [told] = house.storage.events(house.tenant, "IDENTITY_UNLINKED")
+    assert (told.subject_id, told.actor, told.payload) == (ada.id, OPERATOR, {"via": ACME})
+    assert house.call(linking.unlink_person, ADA, CALLER) == []
+    with pytest.raises(NotFound):
+        house.call(linking.unlink_person, "nobody@example.org", CALLER)
+    assert len(house.storage.events(house.tenant, "IDENTITY_UNLINKED")) == 1
 
 
 def test_who_signed_out_links_nothing(house: Linked) -> None:

@@ -1,4 +1,5 @@
-"""People are known by browsers that they signed in with, so that strangers lock nobody out of these."""
+"""People are known by browsers that they signed in with, so that strangers lock nobody out of these, and unlink
+providers."""
 
 from pathlib import Path
 

@@ -44,3 +44,14 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 REVOKE ALL ON FUNCTION sweep_devices FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sweep_devices TO sortation_system;
+
+-- What somebody is known by at a provider, when they unlink it.
+CREATE FUNCTION unlink_identities(person uuid, of_issuer text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH gone AS (
+        DELETE FROM identities WHERE user_id = person AND issuer = of_issuer RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$;
+REVOKE ALL ON FUNCTION unlink_identities FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION unlink_identities TO sortation_system;
