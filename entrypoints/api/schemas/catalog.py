@@ -4,8 +4,9 @@ from marshmallow import Schema, fields, validate
 
 from core.domain.categories import KEY, MAX_NAME
 from entrypoints.api.schemas.base import ChangeSchema
+from entrypoints.api.schemas.names import a_name
 
-_NAME = validate.Length(1, MAX_NAME)
+_NAME = a_name(MAX_NAME)
 _KEY = {"pattern": f"^{KEY.pattern}$", "maxLength": MAX_NAME}
 _DESCRIPTION = validate.Length(max=2_000)
 

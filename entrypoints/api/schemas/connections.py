@@ -6,8 +6,9 @@ from core.domain.categories import MAX_NAME
 from core.domain.connections import MAX_SCHEDULE, MAX_STREAMS, MIN_SCHEDULE
 from core.domain.webhooks import MAX_OVERLAP
 from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Whole
+from entrypoints.api.schemas.names import a_name
 
-_NAME = validate.Length(1, MAX_NAME)
+_NAME = a_name(MAX_NAME)
 
 
 class ConnectorSchema(Schema):

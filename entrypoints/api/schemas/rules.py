@@ -8,9 +8,10 @@ from core.domain.rule_runs import RunStatus
 from core.domain.rules import MAX_NAME, MAX_PRIORITY, RuleStage
 from core.usecases.rule_preview import MAX_DRAFTS
 from entrypoints.api.schemas.base import AfterSchema, ChangeSchema, Flag, LimitSchema, Whole
+from entrypoints.api.schemas.names import a_name
 from entrypoints.api.schemas.records import RecordFilterSchema
 
-_NAME = validate.Length(1, MAX_NAME)
+_NAME = a_name(MAX_NAME)
 _STAGE = validate.OneOf([s.value for s in RuleStage])
 _PRIORITY = validate.Range(-MAX_PRIORITY, MAX_PRIORITY)
 _WHEN = {

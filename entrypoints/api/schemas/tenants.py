@@ -8,9 +8,10 @@ from marshmallow import Schema, fields, validate
 from core.domain.permissions import GRANTABLE
 from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MAX_PERSON_NAME, MOST_DAYS, STAGES
 from entrypoints.api.schemas.base import ChangeSchema, Real, Whole
+from entrypoints.api.schemas.names import a_name
 
 _SHARE = validate.Range(0, 1)
-_NAME = validate.Length(1, 200)
+_NAME = a_name(200)
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 """What the storage and every time zone can still hold."""
 
