@@ -20,7 +20,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fmt verify scan lock sbom audit clean
+.PHONY: help run test short lint bench fmt verify scan lock sbom audit clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,11 @@ help: ## say what there is
 run: $(STAMP) ## the whole service on this machine, with a demo (ARGS="--no-demo")
 	@$(BIN)/sortation up $(ARGS)
 
-test: lint ## lint, types, import order, and all tests but the long ones (ARGS="-k rules")
+test: $(STAMP) ## lint, types, import order, and all tests but the long ones (ARGS="-k rules")
+	@$(MAKE) --no-print-directory --jobs=2 lint short
+
+# What `test` runs beside `lint`, which leaves a core idle.
+short: $(STAMP)
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line
