@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from adapters.postgres.engine import create
@@ -21,16 +21,14 @@ class SharedEngines:
     def __init__(self) -> None:
         self._free: dict[Kind, list[Engine]] = defaultdict(list)
         self._taken: list[tuple[Kind, Engine]] = []
-        self._urls: dict[Engine, URL] = {}
         self._faults: dict[Engine, list[str]] = {}
 
     def take(self, url: str, **options: Any) -> Engine:
         """As `adapters.postgres.engine.create`."""
-        there = make_url(url)
-        kind = (there.set(database=""), *sorted(options.items()))
+        kind = (make_url(url).set(database=""), *sorted(options.items()))
         engine = self._free[kind].pop() if self._free[kind] else self._made(url, options)
+        engine.url = engine.url.set(database=make_url(url).database)
         self._taken.append((kind, engine))
-        self._urls[engine] = there
         return engine
 
     def give_back(self) -> list[str]:
@@ -50,6 +48,6 @@ class SharedEngines:
 
         @event.listens_for(engine, "do_connect")
         def to_its_database(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
-            parameters["dbname"] = self._urls[engine].database
+            parameters["dbname"] = engine.url.database
 
         return engine

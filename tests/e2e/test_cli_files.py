@@ -64,6 +64,7 @@ def refusal(*arguments: str | Path, cwd: Path, **settings: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_help_and_version_need_no_settings(tmp_path: Path) -> None:
     bare = sortation(cwd=tmp_path)
     for command in ("classify", "parse", "up", "jobs", "migrate", "api", "worker", "relay"):
@@ -113,6 +114,7 @@ def test_parse_shows_a_table(tmp_path: Path) -> None:
     assert "CHF" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -148,6 +150,7 @@ def test_what_is_wrong_is_one_line(arguments: list[str], says: str, tmp_path: Pa
     assert says.lower() in refusal(*arguments, cwd=tmp_path).lower()
 
 
+@pytest.mark.slow
 def test_wrong_settings_are_one_line_that_names_them(tmp_path: Path) -> None:
     assert "SORTATION_PORT" in refusal("up", cwd=tmp_path, SORTATION_PORT="ninety")
     unreachable = "postgresql://nobody:secret@127.0.0.1:1/nothing"

@@ -129,6 +129,7 @@ def test_test_shows_what_each_check_says(shop: Path, tmp_path: Path) -> None:
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.slow
 def test_test_repeats_what_is_deprecated_and_tells_of_modules_that_fail(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text(
         "import warnings\n\n\ndef test_one():\n    warnings.warn('this goes', DeprecationWarning)\n"
@@ -142,11 +143,13 @@ def test_test_repeats_what_is_deprecated_and_tells_of_modules_that_fail(tmp_path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_test_says_what_is_missing(tmp_path: Path) -> None:
     assert "there is no folder nowhere" in refusal("plugin", "test", "nowhere", cwd=tmp_path)
     assert "has no tests" in refusal("plugin", "test", cwd=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

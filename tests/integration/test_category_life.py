@@ -36,6 +36,7 @@ def sorted_api(api: Api) -> Api:
     return api
 
 
+@pytest.mark.slow
 def test_a_merged_category_takes_everything_along(sorted_api: Api) -> None:
     api = sorted_api
     groceries, rent = api.category("food.groceries"), api.category("housing.rent")

@@ -40,6 +40,7 @@ def read(api: Api, record: dict[str, Any]) -> dict[str, Any]:
     return {name: stored[name] for name in TOLD}
 
 
+@pytest.mark.slow
 def test_rules_that_appear_by_themselves(api: Api) -> None:
     rules = api.get("/rules?limit=500")["items"]
     for record in bring(api, *(f"ZQX QORBEL {n:03}" for n in range(60))):
@@ -160,6 +161,7 @@ def test_only_what_matches_is_shown(api: Api) -> None:
     assert (change["status_before"], change["status_after"]) == ("needs_review", "processed")
 
 
+@pytest.mark.slow
 def test_silent_learning(api: Api) -> None:
     """What people teach shows: similarity's candidates tell what was approved alike, proposals their evidence."""
     for record in bring(api, *(f"ZQX QORBEL {n:03}" for n in range(60))):

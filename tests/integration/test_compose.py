@@ -164,6 +164,7 @@ def check_roles(server: Server) -> None:
             system.execute("SELECT count(*) FROM examples")
 
 
+@pytest.mark.slow
 def test_the_owner_migrates_a_database_that_the_image_made(server: Server) -> None:
     server.run_script()
     assert server.migrate("sortation_owner") == (None, head())
@@ -172,6 +173,7 @@ def test_the_owner_migrates_a_database_that_the_image_made(server: Server) -> No
     assert server.migrate("sortation_owner") == (head(), head())
 
 
+@pytest.mark.slow
 def test_the_owner_takes_over_what_the_superuser_migrated(server: Server) -> None:
     assert server.migrate("postgres") == (None, head())
     assert server.owners() == {("table", "postgres"), ("routine", "postgres")}
@@ -184,6 +186,7 @@ def test_the_owner_takes_over_what_the_superuser_migrated(server: Server) -> Non
         owner.execute("CREATE OR REPLACE FUNCTION public.another() RETURNS int LANGUAGE sql AS 'SELECT 1'")
 
 
+@pytest.mark.slow
 def test_the_broker_lets_nobody_in_without_the_password(tmp_path: Path) -> None:
     port = free_port()
     service = FILE["services"]["valkey"]

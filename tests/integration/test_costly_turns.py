@@ -37,6 +37,7 @@ def turns_of(api: Api) -> Turns:
     return turns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "options"), COSTLY)
 def test_a_tenant_has_its_share_and_no_more(api: Api, method: str, path: str, options: dict[str, Any]) -> None:
     other = new_tenant(api.container, api.client)

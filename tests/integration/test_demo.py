@@ -29,6 +29,7 @@ def served(api: Api) -> Iterator[Client]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "payload", "waits"),
     [(Stream.EMBED, {"forget": "a former model"}, False), (Stream.LEARN, {}, False), (Stream.EMBED, {}, True)],

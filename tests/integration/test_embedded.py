@@ -192,6 +192,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_the_server_of_a_killed_parent_is_taken_over(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     with python(HOST, tmp_path) as parent:
         assert says(parent) == "up"
@@ -232,6 +233,7 @@ def test_a_killed_server_recovers_though_its_pid_is_somebody_elses_by_now(
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
+@pytest.mark.slow
 def test_half_a_cluster_is_made_anew(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
     (tmp_path / "postgres.new").mkdir()
     (tmp_path / "postgres.new" / "PG_VERSION").write_text("18\n")
@@ -240,6 +242,7 @@ def test_half_a_cluster_is_made_anew(postgres: EmbeddedPostgres, tmp_path: Path)
         assert not (tmp_path / "postgres.new").exists()
 
 
+@pytest.mark.slow
 def test_a_deep_data_directory_works(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / ("deep" * 30) / "a,b c%d")
     try:
@@ -384,6 +387,7 @@ def test_stop_goes_backwards_and_leaves_nothing_even_of_the_deaf(
     assert events == []
 
 
+@pytest.mark.slow
 def test_a_killed_server_comes_back_under_its_keeper(
     supervisor: tuple[Supervisor, list[str]], postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:

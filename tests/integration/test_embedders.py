@@ -54,6 +54,7 @@ def test_vectors_are_of_unit_length_in_order_and_repeatable(embedder: Embedder) 
     assert embedder.embed([]) == []
 
 
+@pytest.mark.slow
 def test_a_vector_does_not_depend_on_what_it_is_embedded_with(embedder: Embedder) -> None:
     together = embedder.embed([*TEXTS, *(f"filler {number} " * (number * 7 % 40) for number in range(70))])
     alone = [embedder.embed([text])[0] for text in TEXTS]
@@ -75,6 +76,7 @@ def test_like_meaning_lies_closer(embedder: Embedder, text: str, close: str, far
     assert cosine(vector, near) > cosine(vector, away) + 0.2
 
 
+@pytest.mark.slow
 def test_threads_share_one(embedder: Embedder) -> None:
     assert_threads_agree(embedder)
 

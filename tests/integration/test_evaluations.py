@@ -162,6 +162,7 @@ def test_an_evaluation_tells_what_would_be_decided_alone_and_leaves_nothing_else
     assert event["payload"] == {name: report[name] for name in ("promise", "coverage", "precision", "train", "test")}
 
 
+@pytest.mark.slow
 def test_the_promise_is_the_tenants_unless_another_is_asked_for(sorted_api: Api) -> None:
     done = evaluate(sorted_api, test=40)
     assert (done["promise"], done["report"]["test"], done["report"]["train"]) == (0.95, 40, 360)
@@ -184,6 +185,7 @@ def test_what_was_taught_is_older_than_what_is_asked_about(api: Api) -> None:
     assert all(one["accuracy"] < 0.05 for one in report["worst_categories"])
 
 
+@pytest.mark.slow
 def test_rules_act_where_that_is_asked_for(sorted_api: Api) -> None:
     save(sorted_api, rule(sorted_api, "VUMBA", "housing.rent"))
     without = evaluate(sorted_api, promise=0.8)["report"]
@@ -237,6 +239,7 @@ def test_what_cannot_be_asked_for_is_said(api: Api, body: dict[str, Any]) -> Non
     assert api.post("/evaluations", body, 422)["code"] == "invalid"
 
 
+@pytest.mark.slow
 def test_one_evaluation_at_a_time(sorted_api: Api) -> None:
     first = sorted_api.post("/evaluations", {}, 202, **{"Idempotency-Key": "once"})
     assert sorted_api.post("/evaluations", {}, 202, **{"Idempotency-Key": "once"}) == first
@@ -337,6 +340,7 @@ def test_an_evaluation_whose_job_is_dead_failed_and_comes_back_with_its_replay(s
     assert (done["status"], done["failure"]) == ("done", None)
 
 
+@pytest.mark.slow
 def test_history_that_went_meanwhile_ends_it_at_once(sorted_api: Api) -> None:
     started = sorted_api.post("/evaluations", {}, 202)
     for record in sorted_api.get("/records?limit=201")["items"]:

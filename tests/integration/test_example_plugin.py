@@ -90,6 +90,7 @@ def test_an_installed_rule_type_judges_records() -> None:
             host.rule_type("weekend").compile(params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_authors_own_tests_pass(name: str, site: Path, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / name, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("sortation_*.py"))

@@ -241,6 +241,7 @@ def test_after_enough_approvals_similarity_decides_alone(books: Books) -> None:
     )
 
 
+@pytest.mark.slow
 def test_history_that_came_sorted_opens_the_gate_too(sorted_books: Books) -> None:
     books = sorted_books
     assert books.ensemble().gate.threshold is not None
@@ -248,6 +249,7 @@ def test_history_that_came_sorted_opens_the_gate_too(sorted_books: Books) -> Non
     assert sum(r.status is RecordStatus.PROCESSED for r in found) >= 30
 
 
+@pytest.mark.slow
 def test_a_higher_promise_decides_less_alone(sorted_books: Books) -> None:
     books = sorted_books
     books.container.change_tenant(
@@ -259,6 +261,7 @@ def test_a_higher_promise_decides_less_alone(sorted_books: Books) -> None:
     assert {r.status for r in found} == {RecordStatus.NEEDS_REVIEW}, "a hundred answers don't show 99 %"
 
 
+@pytest.mark.slow
 def test_a_chunk_is_judged_by_one_version_whatever_is_learned_meanwhile(sorted_books: Books) -> None:
     books = sorted_books
     before = books.ensemble()
@@ -281,6 +284,7 @@ def test_a_chunk_is_judged_by_one_version_whatever_is_learned_meanwhile(sorted_b
     books.drain()
 
 
+@pytest.mark.slow
 def test_a_gate_is_used_with_the_ensemble_that_it_was_made_for(sorted_books: Books) -> None:
     """Another version is stored between the two looks into the storage."""
     books = sorted_books
@@ -302,6 +306,7 @@ def test_a_gate_is_used_with_the_ensemble_that_it_was_made_for(sorted_books: Boo
     assert {(j.status, j.attempts) for j in jobs} == {(JobStatus.DONE, 1)}, "nothing had to be tried again"
 
 
+@pytest.mark.slow
 def test_what_is_learned_again_and_again_is_asked_later(sorted_books: Books, superuser: psycopg.Connection) -> None:
     """Here by the preview of a rule that lets go of what it decided."""
 
@@ -348,6 +353,7 @@ def test_a_withdrawn_answer_is_unlearned(sorted_books: Books) -> None:
     assert again.status is RecordStatus.NEEDS_REVIEW
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["withdrawn", "changed"])
 @pytest.mark.parametrize("when", ["as it is learned", "learned before"])
 def test_what_a_person_takes_back_while_it_is_learned_is_unlearned(sorted_books: Books, how: str, when: str) -> None:
@@ -394,6 +400,7 @@ def test_merged_categories_are_one_at_once(sorted_books: Books) -> None:
     assert sum(r.status is RecordStatus.PROCESSED and r.category_id == into for r in found) >= 7
 
 
+@pytest.mark.slow
 def test_what_was_of_an_unsorted_category_is_decided_no_more(sorted_books: Books) -> None:
     books = sorted_books
     gone = books.category["food.restaurants"]

@@ -192,6 +192,7 @@ def test_a_plan_tells_what_a_run_would_take_and_asks_nothing(api: Api, stub: Llm
     assert (plan["records"], plan["cached"], plan["asked"], Decimal(plan["cost"])) == (1, 1, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_plan_is_near_what_the_run_then_takes(api: Api, stub: LlmStub) -> None:
     allow(api, llm_monthly_cap="0")
     sort(api, [f"zqx supermarket number {n} in the old town of Berlin, card payment" for n in range(20)])

@@ -213,6 +213,7 @@ def test_without_an_embedder_there_are_no_examples(make_llm_api: Make, stub: Llm
     assert data_of(stub.requests[0])["examples"] == []
 
 
+@pytest.mark.slow
 def test_of_a_large_tree_the_most_similar_categories_are_offered(api: Api, stub: LlmStub) -> None:
     topic = add_category(api, "Beekeeping", "hives, honey, wax")
     for n in range(30):
@@ -229,6 +230,7 @@ def test_of_a_large_tree_the_most_similar_categories_are_offered(api: Api, stub:
     assert enum == [*range(len(offered(stub.requests[0]))), None]
 
 
+@pytest.mark.slow
 def test_of_a_large_tree_what_neighbours_and_rules_say_is_offered(api: Api, stub: LlmStub) -> None:
     far = add_category(api, "Xyzzy")
     for n in range(30):

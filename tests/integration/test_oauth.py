@@ -267,6 +267,7 @@ def test_a_connection_that_waited_for_a_person_goes_on(api: Api, provider: OAuth
     assert told[-2:] == ["CONNECTION_HEALTHY", "CONNECTION_CHANGED"]
 
 
+@pytest.mark.slow
 def test_processes_that_renew_at_once_exchange_once(
     make_container: Callable[..., Container], provider: OAuthServer, database: Any
 ) -> None:

@@ -152,6 +152,7 @@ def lists(size: int) -> io.BytesIO:
     return io.BytesIO(b"[" + b"[{}]," * (size // 5 - 1) + b"1]")
 
 
+@pytest.mark.slow
 def test_the_largest_array_fits_into_the_memory_of_a_child(installed: list[EntryPoint]) -> None:
     host = PluginManager(isolation=Isolation())
     batches = read(host, "json", file=lists(MAX_ARRAY), filename="x.json", batch_size=9)

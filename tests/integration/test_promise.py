@@ -130,6 +130,7 @@ def test_a_stage_that_breaks_its_promise_is_tightened_once_with_its_evidence(che
     assert len(told(checked, "PROMISE_AT_RISK")) == 1, "what was decided before says nothing of the stricter stage"
 
 
+@pytest.mark.slow
 def test_a_tightened_stage_is_eased_by_good_checks(checked: Api) -> None:
     with checked.container.uow().begin(checked.actor) as tx:
         [watch] = tx.promises.hold([Stage.RULES], 0.9).values()
@@ -144,6 +145,7 @@ def test_a_tightened_stage_is_eased_by_good_checks(checked: Api) -> None:
     assert stage(checked)["strictness"] == 1
 
 
+@pytest.mark.slow
 def test_a_person_resets_a_stage(checked: Api) -> None:
     bring(checked, [f"ZQX QORBEL {n}" for n in range(40)])
     answer(checked, 12, wrong=12)

@@ -122,6 +122,7 @@ def test_a_bad_file_is_refused_alone_and_patterns_are_kept(host: PluginManager, 
     assert texts(read(host, outbox.context("/sub"))) == ["deeper"]
 
 
+@pytest.mark.slow
 def test_a_check_says_why_it_can_not_be_read(host: PluginManager, outbox: Outbox) -> None:
     def checked(ctx: Context) -> tuple[bool, str]:
         (check,) = host.connector("files").check(ctx)

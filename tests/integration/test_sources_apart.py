@@ -155,6 +155,7 @@ def test_the_example_brings_another_kind_of_record(host: PluginManager) -> None:
         }
 
 
+@pytest.mark.slow
 def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
     source = shutil.copytree(EXAMPLE, tmp_path / "source")
     path = os.pathsep.join([str(source), str(Path(__file__).parents[2])])

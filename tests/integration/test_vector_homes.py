@@ -229,6 +229,7 @@ def test_among_very_many_alike_the_others_are_found(storage: Storage, homes: Pos
     assert recall(found(storage, asked), truth(asked)) >= 0.99
 
 
+@pytest.mark.slow
 def test_an_index_that_was_built_in_another_way_is_built_anew(
     storage: Storage,
     homes: PostgresVectorHomes,
@@ -249,6 +250,7 @@ def test_an_index_that_was_built_in_another_way_is_built_anew(
     assert recall(found(storage, crowd), truth(crowd)) >= 0.99
 
 
+@pytest.mark.slow
 def test_what_was_cut_off_while_it_built_an_index_is_carried_on(
     storage: Storage,
     homes: PostgresVectorHomes,
@@ -277,6 +279,7 @@ def test_what_was_cut_off_while_it_built_an_index_is_carried_on(
     assert recall(found(storage, crowd), truth(crowd)) >= 0.99
 
 
+@pytest.mark.slow
 def test_what_a_move_that_never_ended_left_goes(
     storage: Storage, homes: PostgresVectorHomes, crowd: Crowd, superuser: psycopg.Connection[Any]
 ) -> None:
@@ -296,6 +299,7 @@ def test_what_a_move_that_never_ended_left_goes(
     assert found(storage, crowd) == truth(crowd)
 
 
+@pytest.mark.slow
 def test_what_is_left_behind_stays_for_who_may_be_reading_it(
     database: DatabaseUrls, storage: Storage, crowd: Crowd, superuser: psycopg.Connection[Any]
 ) -> None:
@@ -308,6 +312,7 @@ def test_what_is_left_behind_stays_for_who_may_be_reading_it(
     assert recall(found(storage, crowd), truth(crowd)) >= 0.99
 
 
+@pytest.mark.slow
 def test_one_moves_at_a_time(database: DatabaseUrls, homes: PostgresVectorHomes, crowd: Crowd) -> None:
     with PostgresVectorHomes(database.owner).alone() as alone:
         assert alone

@@ -37,6 +37,7 @@ def api(make_llm_api: Callable[..., Api], embeddings: EmbeddingsStub) -> Api:
     )
 
 
+@pytest.mark.slow
 def test_only_what_the_document_names_leaves_and_masked(api: Api, stub: LlmStub, embeddings: EmbeddingsStub) -> None:
     assert api.call("PATCH", "/tenant", {"name": "stays-tenant"}).status_code == 200
     api.post("/categories", {"name": f"Rent to {DETAILS}", "description": f"ask {DETAILS}"}, 201)

@@ -20,6 +20,7 @@ def test_a_good_rule_type_passes_every_check() -> None:
     assert {result.check: result.said for result in results if result.outcome is not Outcome.PASSED} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_broken_rule_types_are_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]

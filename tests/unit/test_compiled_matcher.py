@@ -310,6 +310,7 @@ def test_a_rule_without_words_is_asked_once_for_each_value() -> None:
     assert list(found) == list(ReferenceMatcher(TYPES).compile(rules).winners(records))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "abc " * 1_000, "ß" * 4_000, "Tesco stores"])
 def test_huge_texts_and_many_records(text: str) -> None:
     rules = [

@@ -57,6 +57,7 @@ def test_without_weights_the_same_checks_would_accuse_a_stage_that_keeps_its_pro
     assert len(turns(FRESH, unweighted(), 4_000)) > 4 * max(1, len(turns(FRESH, answers(1, 0.95, risky=True), 4_000)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "median"), [(0.8, 60), (0.9, 220), (0.92, 380)])
 @pytest.mark.parametrize("risky", [False, True])
 def test_a_loss_is_found_soon(precision: float, median: int, risky: bool) -> None:

@@ -72,6 +72,7 @@ def test_confidences_are_taken_together_by_level() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("promise", "least"), [(0.9, 0.5), (0.95, 0.15)])
 def test_it_keeps_the_promise_while_it_decides_what_it_learns_from(promise: float, least: float) -> None:
     """50 days of 300 records: what is not decided is answered, of what is decided 2 % are checked."""

@@ -42,6 +42,7 @@ def drawn(seed: int, records: int, precision: float, share: float, wrong: Callab
     return tally(checks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=list(WRONG))
 @pytest.mark.parametrize(
     ("precision", "records", "share"),

@@ -85,6 +85,7 @@ def test_a_number_is_not_cut_in_two() -> None:
         lines(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [b"{}", b"[]", b"1.5", b'"ab"', b'{"a":{}}', b'{"a":[[],[],[1.5,2.5]]}'])
 @pytest.mark.parametrize("inside", [False, True])
 def test_no_body_takes_much_more_memory_than_its_bytes(small: bytes, inside: bool) -> None:

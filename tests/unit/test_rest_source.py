@@ -199,6 +199,7 @@ def test_the_first_read_may_begin_later(source: SourceServer) -> None:
     assert [r.query["since"] for r in source.requests] == ["2025-12-31T23:00:00Z"] * 2
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_order_tie_or_crash_loses_a_row(source: SourceServer, data: st.DataObject) -> None:
