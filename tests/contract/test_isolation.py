@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -165,22 +166,25 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
 }
 
 
-@pytest.mark.parametrize("reads", [EMPTY[name] for name in EMPTY], ids=list(EMPTY))
-def test_another_tenant_sees_nothing(storage: Storage, reads: Callable[[Transaction, Belongings], Any]) -> None:
+def test_another_tenant_sees_nothing(storage: Storage) -> None:
     their, mine = belongings(storage), storage.tenant()
-    with storage.writing(mine) as tx:
-        assert not reads(tx, their)
+    seen = {}
+    for name, reads in EMPTY.items():
+        with storage.writing(mine) as tx:
+            seen[name] = reads(tx, their)
+    assert {name: found for name, found in seen.items() if found} == {}
     with storage.reading(their.actor) as tx:
         assert tx.records.get(their.undecided).status == "ingested"
 
 
-@pytest.mark.parametrize("reaches", [MISSING[name] for name in MISSING], ids=list(MISSING))
-def test_another_tenants_things_are_not_found(
-    storage: Storage, reaches: Callable[[Transaction, Belongings], Any]
-) -> None:
+def test_another_tenants_things_are_not_found(storage: Storage) -> None:
     their, mine = belongings(storage), storage.tenant()
-    with storage.reading(mine) as tx, pytest.raises(NotFound):
-        reaches(tx, their)
+    found = []
+    for name, reaches in MISSING.items():
+        with storage.reading(mine) as tx, suppress(NotFound):
+            reaches(tx, their)
+            found.append(name)
+    assert found == []
 
 
 def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
