@@ -10,6 +10,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from adapters.postgres.engine import create
+from adapters.postgres.migrate import APP_ROLE
 from tests.scoping import watch
 
 Kind = tuple[object, ...]
@@ -44,7 +45,7 @@ class SharedEngines:
 
     def _made(self, url: str, options: dict[str, Any]) -> Engine:
         engine = create(url, **options)
-        self._faults[engine] = watch(engine) if make_url(url).username == "sortation_app" else []
+        self._faults[engine] = watch(engine) if make_url(url).username == APP_ROLE else []
 
         @event.listens_for(engine, "do_connect")
         def to_its_database(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:

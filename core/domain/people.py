@@ -171,13 +171,9 @@ def check_email(email: str) -> str:
     return f"{name}@{host}"
 
 
-def hash_session_secret(secret: str) -> bytes:
-    """SHA-256: the secret is random, so a slow hash would only slow every page."""
-    return hashlib.sha256(secret.encode()).digest()
-
-
-def hash_device_secret(secret: str) -> bytes:
-    """SHA-256, as of a session's."""
+def hash_browser_secret(secret: str) -> bytes:
+    """SHA-256 of what a browser holds of a session, or is known by: it is random, so a slow hash would only slow every
+    page."""
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -29,7 +29,7 @@ from core.domain.tenants import (
 from core.errors import Conflict, Invalid, Unauthenticated
 from core.usecases.shared.keys import IssuedKey, issue_key
 from core.usecases.shared.leaving import person_behind
-from core.usecases.shared.signing_in import Caller, operator
+from core.usecases.shared.people import Caller, operator
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage

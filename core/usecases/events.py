@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.domain.events import Event, EventFilter, EventType, NewEvent, Verification
 from core.domain.tenants import Actor
-from core.usecases.shared.signing_in import Caller, operator
+from core.usecases.shared.people import Caller, operator
 from ports.clock import Clock
 from ports.storage import UnitOfWork
 from ports.system import SystemStorage

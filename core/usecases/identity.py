@@ -17,7 +17,8 @@ from core.usecases.shared.code_flow import LINKING, SIGN_IN, Begun, begin_flow, 
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.leaving import take_back
 from core.usecases.shared.links import INVITATION, read_link
-from core.usecases.shared.signing_in import Caller, IssuedSession, let_in, person, tell, unknown
+from core.usecases.shared.people import Caller, person, tell, unknown
+from core.usecases.shared.signing_in import IssuedSession, let_in
 from ports.clock import Clock, Ids
 from ports.identity import IdentityProviders
 from ports.people import PeopleStorage

@@ -12,8 +12,9 @@ from core.domain.tenants import User
 from core.errors import Conflict, Forbidden, LinkInvalid, NotFound
 from core.usecases.shared.code_flow import LINKING, Begun, begin_flow, begun_flow, exchange_code
 from core.usecases.shared.links import read_link, write_link
+from core.usecases.shared.people import Caller, addressed, operator, tell, tell_as
 from core.usecases.shared.second_step import take_code
-from core.usecases.shared.signing_in import Caller, IssuedSession, at_once, go_on, operator, prove, tell
+from core.usecases.shared.signing_in import IssuedSession, at_once, go_on, prove
 from ports.clock import Clock, Ids
 from ports.identity import IdentityProviders
 from ports.one_time_codes import OneTimeCodes
@@ -151,17 +152,13 @@ def unlink_identity(
 def unlink_person(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> Sequence[str]:
     """By the operator, for whom somebody else may have linked one: unlinks all providers of who has that address, and
     tells their tenants. Returns their issuers. Raises `NotFound`."""
-    user = people.user_of_email(email.strip().lower())
-    if user is None:
-        raise NotFound("nobody has this e-mail address")
+    user = addressed(email, people)
     issuers = people.linked_issuers(user.id)
     for issuer in issuers:
         people.remove_identities(user.id, issuer, clock.now())
     told = [NewEvent(type=EventType.IDENTITY_UNLINKED, subject_id=user.id, payload={"via": one}) for one in issuers]
-    for one in people.belongings(user.id) if told else ():
-        with uow.begin(operator(one.tenant_id, caller)) as tx:
-            tx.events.append(told)
-            tx.commit()
+    if told:
+        tell_as((operator(one.tenant_id, caller) for one in people.belongings(user.id)), told, uow=uow)
     return issuers
 
 

@@ -24,7 +24,8 @@ from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.leaving import person_behind, take_back
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
 from core.usecases.shared.new_password import hash_new
-from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, at_once, prove, tell
+from core.usecases.shared.people import Caller, tell
+from core.usecases.shared.signing_in import HalfWay, IssuedSession, admit, at_once, prove
 from ports.clock import Clock, Ids
 from ports.mail import Mailer
 from ports.passwords import PasswordHasher

@@ -9,22 +9,12 @@ from uuid import UUID
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
 from core.domain.people import LOCAL
-from core.domain.tenants import Actor, User, worker_actor
+from core.domain.tenants import User, worker_actor
 from core.errors import LinkInvalid, NotFound
 from core.usecases.shared.links import PASSWORD, fingerprint, password_token, read_link
 from core.usecases.shared.new_password import hash_new
-from core.usecases.shared.signing_in import (
-    Caller,
-    HalfWay,
-    IssuedSession,
-    admit,
-    at_once,
-    let_in,
-    operator,
-    prove,
-    tell,
-    unknown,
-)
+from core.usecases.shared.people import Caller, addressed, operator, tell, tell_as, unknown
+from core.usecases.shared.signing_in import HalfWay, IssuedSession, admit, at_once, let_in, prove
 from ports.clock import Clock, Ids
 from ports.later import Later
 from ports.passwords import PasswordHasher
@@ -52,8 +42,7 @@ def _queue_reset(
     with uow.begin(worker_actor(belongings[0].tenant_id)) as tx:
         tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=payload, max_attempts=max_attempts)])
         tx.commit()
-    for one in belongings:
-        _tell_of_link(unknown(one.tenant_id, caller), user, uow)
+    tell_as((unknown(one.tenant_id, caller) for one in belongings), [_of_link(user)], uow=uow)
 
 
 def reset_link(
@@ -61,18 +50,13 @@ def reset_link(
 ) -> str:
     """The token of a link that sets the password of who has that address, for the operator to pass on; their tenants
     are told. Raises `NotFound`."""
-    user = people.user_of_email(email.strip().lower())
-    if user is None:
-        raise NotFound("nobody has this e-mail address")
-    for one in people.belongings(user.id):
-        _tell_of_link(operator(one.tenant_id, caller), user, uow)
+    user = addressed(email, people)
+    tell_as((operator(one.tenant_id, caller) for one in people.belongings(user.id)), [_of_link(user)], uow=uow)
     return password_token(user, people.account(user.email), clock.now(), secrets)
 
 
-def _tell_of_link(actor: Actor, user: User, uow: UnitOfWork) -> None:
-    with uow.begin(actor) as tx:
-        tx.events.append([NewEvent(type=EventType.PASSWORD_LINK_MADE, subject_id=user.id)])
-        tx.commit()
+def _of_link(user: User) -> NewEvent:
+    return NewEvent(type=EventType.PASSWORD_LINK_MADE, subject_id=user.id)
 
 
 def reset_password(

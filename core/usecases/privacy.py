@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.permissions import Role
-from core.domain.tenants import User, worker_actor
-from core.errors import Conflict, NotFound
-from core.usecases.shared.signing_in import Caller, operator
+from core.domain.tenants import worker_actor
+from core.errors import Conflict
+from core.usecases.shared.people import Caller, addressed, operator, tell_as
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
 from ports.storage import UnitOfWork
@@ -31,9 +31,9 @@ def export_person(
     email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, privacy: PrivacyStorage
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(kind, row) of everything that names the person; the tenants that it is of are told first. Raises `NotFound`."""
-    user = _person(email, people)
+    user = addressed(email, people)
     told = NewEvent(type=EventType.EXPORTED, subject_id=user.id, payload={"what": "person"})
-    _tell(told, privacy.tenants_of_person(user.id), caller, uow)
+    tell_as((operator(one, caller) for one in privacy.tenants_of_person(user.id)), [told], uow=uow)
     return privacy.person_rows(user.id)
 
 
@@ -51,25 +51,11 @@ def erase_person(
 ) -> None:
     """Erases what proves and names the person, in all tenants, which are told by their id first: also those that the
     person left. Raises `NotFound`, or `Conflict` for the only owner of one."""
-    user = _person(email, people)
+    user = addressed(email, people)
     for one in people.belongings(user.id):
         with uow.begin(worker_actor(one.tenant_id)) as tx:
             if one.role is Role.OWNER and tx.members.owners() == 1:
                 raise Conflict(f"they are the only owner of {one.tenant_name}: make another one, or erase the tenant")
     told = NewEvent(type=EventType.PERSON_ERASED, subject_id=user.id)
-    _tell(told, privacy.tenants_of_person(user.id), caller, uow)
+    tell_as((operator(one, caller) for one in privacy.tenants_of_person(user.id)), [told], uow=uow)
     privacy.erase_person(user.id)
-
-
-def _tell(event: NewEvent, tenants: Iterable[UUID], caller: Caller, uow: UnitOfWork) -> None:
-    for tenant_id in tenants:
-        with uow.begin(operator(tenant_id, caller)) as tx:
-            tx.events.append([event])
-            tx.commit()
-
-
-def _person(email: str, people: PeopleStorage) -> User:
-    user = people.user_of_email(email.strip().lower())
-    if user is None:
-        raise NotFound("nobody has this e-mail address")
-    return user

@@ -21,18 +21,9 @@ from core.domain.people import (
 from core.domain.tenants import User
 from core.errors import CodeWrong, Conflict, LinkInvalid, NotFound
 from core.usecases.shared.links import ENROLMENT, HALF_WAY, fingerprint, read_link, write_link
+from core.usecases.shared.people import Caller, operator, tell, tell_as
 from core.usecases.shared.second_step import take_code
-from core.usecases.shared.signing_in import (
-    Caller,
-    IssuedSession,
-    at_once,
-    factor_context,
-    go_on,
-    let_in,
-    operator,
-    prove,
-    tell,
-)
+from core.usecases.shared.signing_in import IssuedSession, at_once, factor_context, go_on, let_in, prove
 from ports.clock import Clock, Ids
 from ports.one_time_codes import OneTimeCodes
 from ports.passwords import PasswordHasher
@@ -172,7 +163,5 @@ def drop_second_factor(email: str, caller: Caller, *, people: PeopleStorage, uow
     user = people.user_of_email(email.strip().lower())
     if user is None or not people.remove_second_factor(user.id, clock.now()):
         raise NotFound("nobody has this e-mail address and a second factor")
-    for one in people.belongings(user.id):
-        with uow.begin(operator(one.tenant_id, caller)) as tx:
-            tx.events.append([NewEvent(type=EventType.SECOND_FACTOR_REMOVED, subject_id=user.id)])
-            tx.commit()
+    told = [NewEvent(type=EventType.SECOND_FACTOR_REMOVED, subject_id=user.id)]
+    tell_as((operator(one.tenant_id, caller) for one in people.belongings(user.id)), told, uow=uow)

@@ -7,10 +7,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.people import Belonging, Session, hash_session_secret
+from core.domain.people import Belonging, Session, hash_browser_secret
 from core.domain.tenants import Actor, User
 from core.errors import NotFound, Unauthenticated
-from core.usecases.shared.signing_in import Caller, HalfWay, IssuedSession, admit, operator, person, prove, tell
+from core.usecases.shared.people import Caller, addressed, operator, person, tell, tell_as
+from core.usecases.shared.signing_in import HalfWay, IssuedSession, admit, prove
 from ports.clock import Clock, Ids
 from ports.later import Later
 from ports.passwords import PasswordHasher
@@ -47,7 +48,7 @@ def open_session(
 
     Raises `Unauthenticated` where it ended, or its person is no member there any more.
     """
-    session, now = people.session(hash_session_secret(secret)), clock.now()
+    session, now = people.session(hash_browser_secret(secret)), clock.now()
     if session is None or not session.live(now, timedelta(seconds=idle_seconds)):
         raise Unauthenticated("your session has ended: sign in again")
     belongings = [one for one in people.belongings(session.user_id) if one.open_to(session.via)]
@@ -73,7 +74,7 @@ def enter_tenant(session: Session, tenant_id: UUID, caller: Caller, *, people: P
 
 def leave_session(secret: str, *, people: PeopleStorage, clock: Clock) -> None:
     """Ends the session that a browser had before it began another one, if there is one."""
-    if (session := people.session(hash_session_secret(secret))) is not None:
+    if (session := people.session(hash_browser_secret(secret))) is not None:
         people.end_sessions(session.user_id, clock.now(), only=session.id)
 
 
@@ -96,13 +97,9 @@ def end_session(
 def sign_out_person(email: str, caller: Caller, *, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> int:
     """Ends all sessions of who has that address, by the operator; their tenants are told. Returns how many there were.
     Raises `NotFound`."""
-    user = people.user_of_email(email.strip().lower())
-    if user is None:
-        raise NotFound("nobody has this e-mail address")
+    user = addressed(email, people)
     ended = people.end_sessions(user.id, clock.now())
-    for one in people.belongings(user.id) if ended else ():
-        with uow.begin(operator(one.tenant_id, caller)) as tx:
-            payload = {"sessions": ended}
-            tx.events.append([NewEvent(type=EventType.SESSION_ENDED, subject_id=user.id, payload=payload)])
-            tx.commit()
+    if ended:
+        told = [NewEvent(type=EventType.SESSION_ENDED, subject_id=user.id, payload={"sessions": ended})]
+        tell_as((operator(one.tenant_id, caller) for one in people.belongings(user.id)), told, uow=uow)
     return ended

@@ -9,7 +9,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
 from core.errors import Invalid
 from core.usecases.shared.keys import IssuedKey, issue_key
-from core.usecases.shared.signing_in import Caller, operator
+from core.usecases.shared.people import Caller, operator
 from ports.clock import Clock, Ids
 from ports.storage import UnitOfWork
 

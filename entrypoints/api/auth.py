@@ -16,7 +16,7 @@ from flask import Flask, current_app, g, request
 from core.domain.permissions import Permission
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, OPERATOR, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
-from core.usecases.shared.signing_in import Caller
+from core.usecases.shared.people import Caller
 from entrypoints.api.access import Access, access_of, bearer_token
 from entrypoints.api.denials import note
 from entrypoints.api.limits import count_caller

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 
-from core.usecases.shared.signing_in import Caller
+from core.usecases.shared.people import Caller
 
 
 def at_command_line(command: str) -> Caller:

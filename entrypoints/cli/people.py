@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from core.domain.permissions import Role
-from core.usecases.shared.signing_in import operator
+from core.usecases.shared.people import operator
 from entrypoints.cli.groups import group
 from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.tenants import as_lines, container

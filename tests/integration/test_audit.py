@@ -15,7 +15,7 @@ from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Role
 from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound
 from entrypoints.api.app import create_app
-from entrypoints.api.auth import page
+from entrypoints.api.auth import MAX_USER_AGENT, page
 from entrypoints.cli.operating import at_command_line
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
@@ -41,12 +41,14 @@ def test_an_export_is_told_with_what_went_out_and_no_personal_filter(api: Api) -
     api.upload()
     everything = api.call("GET", "/records/export?format=ndjson", headers={"User-Agent": "a tool/1.0"})
     assert len(everything.text.splitlines()) == 2
-    api.call("GET", "/records/export?format=csv&text=Ada+Lovelace&since=2026-01-01&status=approved")
+    odd = {"User-Agent": "a" * 5_000}
+    api.call("GET", "/records/export?format=csv&text=Ada+Lovelace&since=2026-01-01&status=approved", headers=odd)
     whole, part = told(api, "EXPORTED")
     assert whole["payload"] == {"what": "records", "records": 2, "filters": {}}
     assert (whole["actor"], whole["address"], whole["user_agent"]) == ("key first key", "127.0.0.1", "a tool/1.0")
     assert part["payload"]["filters"] == {"text": True, "since": "2026-01-01", "statuses": ["approved"]}
     assert "Ada" not in str(part)
+    assert len(part["user_agent"]) == MAX_USER_AGENT
 
 
 def test_what_the_operator_does_in_a_tenant_is_told_there(api: Api) -> None:

@@ -8,7 +8,7 @@ from http.cookies import SimpleCookie
 import pytest
 from flask import Flask
 
-from core.domain.people import FREE_FAILURES, KnownDevice, hash_device_secret
+from core.domain.people import FREE_FAILURES, KnownDevice, hash_browser_secret
 from entrypoints.api.app import create_app
 from entrypoints.api.auth import DEVICE_COOKIE
 from entrypoints.console.guard import SESSION_COOKIE
@@ -109,7 +109,7 @@ def test_the_cookie_stays_with_this_host_and_says_nothing(app: Flask, api: Api) 
     assert kept["httponly"]
     assert kept["max-age"] == str(365 * 86_400)
     assert (len(kept.value), set(kept.value) <= set("0123456789abcdef")) == (64, True)
-    assert [device.secret_hash for device in devices(api)] == [hash_device_secret(kept.value)]
+    assert [device.secret_hash for device in devices(api)] == [hash_browser_secret(kept.value)]
     away(browser).sign_in()
     assert browser.cookie(DEVICE_COOKIE) not in (None, kept.value)
     assert len(devices(api)) == 1
@@ -140,7 +140,7 @@ def test_a_second_factor_is_asked_for_there_too_and_nobody_holds_it_up(app: Flas
     known.sign_in()
     _, codes = enrol(known)
     [device] = devices(api)
-    assert device.secret_hash == hash_device_secret(known.cookie(DEVICE_COOKIE) or ""), "no other is known any more"
+    assert device.secret_hash == hash_browser_secret(known.cookie(DEVICE_COOKIE) or ""), "no other is known any more"
     known.send("/account", {}, "/sign-out")
     former = known.cookie(DEVICE_COOKIE)
     assert known.sign_in().location == "/second-factor?next=/account"
@@ -164,7 +164,7 @@ def test_a_changed_password_and_signing_out_everywhere_forget_it(app: Flask, api
     assert len(devices(api)) == 2
     form = {"present": PASSWORD, "password": OTHER}
     assert here.send("/account", form, "/account/password").status_code == 303
-    assert [one.secret_hash for one in devices(api)] == [hash_device_secret(here.cookie(DEVICE_COOKIE) or "")]
+    assert [one.secret_hash for one in devices(api)] == [hash_browser_secret(here.cookie(DEVICE_COOKIE) or "")]
     back = {"present": OTHER, "password": PASSWORD}
     assert here.send("/account", back, "/account/password").status_code == 303
     guess(Browser(app))

@@ -18,7 +18,8 @@ from adapters.secrets.one_time_codes import PyotpCodes
 from core.domain.permissions import ROLE_PERMISSIONS, Role
 from core.domain.tenants import Actor, Membership, User
 from core.usecases import mail, sessions
-from core.usecases.shared.signing_in import Caller, IssuedSession, at_once
+from core.usecases.shared.people import Caller
+from core.usecases.shared.signing_in import IssuedSession, at_once
 from ports.mail import Mail
 from tests.contract.storage import Storage
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.domain.people import FREE_FAILURES, MOST_DEVICES, KnownDevice, LocalAccount, hash_device_secret
+from core.domain.people import FREE_FAILURES, MOST_DEVICES, KnownDevice, LocalAccount, hash_browser_secret
 from core.domain.permissions import Role
 from core.domain.tenants import User
 from core.errors import CodeWrong, SignInFailed
@@ -128,13 +128,13 @@ def test_each_sign_in_gives_the_browser_another_secret(house: House) -> None:
     first, [device] = known.device, devices(house, user)
     assert first is not None
     assert (first not in repr(issued), len(first)) == (True, 64)
-    assert device.secret_hash == hash_device_secret(first)
+    assert device.secret_hash == hash_browser_secret(first)
     house.clock.advance(timedelta(days=30))
     known.sign_in()
     assert known.device != first
     [renewed] = devices(house, user)
     assert renewed == replace(
-        device, secret_hash=hash_device_secret(known.device or ""), seen_at=device.seen_at + timedelta(days=30)
+        device, secret_hash=hash_browser_secret(known.device or ""), seen_at=device.seen_at + timedelta(days=30)
     )
     Browser(house).refused(times=FREE_FAILURES)
     Browser(house, first).refused(PASSWORD)
@@ -152,7 +152,7 @@ def test_a_browser_is_known_to_whom_it_knows_alone(house: House) -> None:
     his.refused(PASSWORD)
     hers.refused(email="nobody@example.org", times=9)
     assert [device.failures for device in devices(house, ada)] == [0]
-    for made_up in ("", "x", "0" * 64, "\ufffd", hash_device_secret(hers.device or "").hex()):
+    for made_up in ("", "x", "0" * 64, "\ufffd", hash_browser_secret(hers.device or "").hex()):
         Browser(house, made_up).refused(PASSWORD)
 
 
@@ -169,7 +169,7 @@ def test_a_browser_is_looked_for_whoever_they_say_they_are(house: House, email: 
 
     house.storage.people.device = watched  # type: ignore[method-assign]
     Browser(house, "a secret").refused(email=email)
-    assert asked == [hash_device_secret("a secret")]
+    assert asked == [hash_browser_secret("a secret")]
     assert house.hasher.verified == 1
 
 
@@ -177,7 +177,7 @@ def test_a_browser_is_no_session_and_a_session_no_browser(house: House) -> None:
     house.member()
     known = Browser(house)
     issued = known.sign_in()
-    assert house.storage.people.session(hash_device_secret(known.device or "")) is None
+    assert house.storage.people.session(hash_browser_secret(known.device or "")) is None
     Browser(house).refused(times=FREE_FAILURES)
     Browser(house, issued.secret).refused(PASSWORD)
     known.refused(known.device or "")
@@ -243,17 +243,17 @@ def test_what_changes_the_proof_forgets_every_browser(house: House) -> None:
 
     both_known()
     first.call(passwords.change_password, user, PASSWORD, OTHER)
-    assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(first.device or "")]
+    assert [one.secret_hash for one in devices(house, user)] == [hash_browser_secret(first.device or "")]
     token = house.call(passwords.reset_link, ADA, CALLER)
     second.call(passwords.reset_password, token, PASSWORD)
-    assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(second.device or "")]
+    assert [one.secret_hash for one in devices(house, user)] == [hash_browser_secret(second.device or "")]
     both_known()
     phone, _ = enrol(first, user)
-    assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(first.device or "")]
+    assert [one.secret_hash for one in devices(house, user)] == [hash_browser_secret(first.device or "")]
     issued = second.finish(second.sign_in().token, phone.at(house.clock.now()))
     house.clock.advance(timedelta(seconds=60))
     second.call(second_factor.remove_second_factor, issued.session, user, phone.at(house.clock.now()))
-    assert [one.secret_hash for one in devices(house, user)] == [hash_device_secret(second.device or "")]
+    assert [one.secret_hash for one in devices(house, user)] == [hash_browser_secret(second.device or "")]
     enrol(first, user)
     house.call(second_factor.drop_second_factor, ADA, CALLER)
     assert devices(house, user) == []

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from core.domain.events import EventFilter
-from core.domain.people import hash_session_secret
+from core.domain.people import hash_browser_secret
 from core.domain.permissions import ROLE_PERMISSIONS, Permission, Role
 from core.domain.tenants import Actor, Membership
 from core.errors import Forbidden, Invalid, LinkInvalid, NotFound, SignInFailed, Unauthenticated
@@ -35,7 +35,7 @@ def test_who_knows_the_password_gets_a_session_and_the_tenant_is_told(house: Hou
     assert (event.type, event.subject_id, event.actor_id) == ("SIGNED_IN", ada.id, ada.id)
     assert (event.address, event.user_agent) == ("192.0.2.7", "A browser")
     assert issued.secret not in repr(issued)
-    assert issued.session.secret_hash == hash_session_secret(issued.secret)
+    assert issued.session.secret_hash == hash_browser_secret(issued.secret)
 
 
 @pytest.mark.parametrize("email", [ADA, BEN, "nobody@example.org"])

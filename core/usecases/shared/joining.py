@@ -8,7 +8,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.people import Invitation, InvitationStatus
 from core.domain.tenants import Actor, Membership, User
 from core.errors import LinkInvalid, NotFound
-from core.usecases.shared.signing_in import Caller
+from core.usecases.shared.people import Caller
 from ports.clock import Clock
 from ports.storage import Transaction, UnitOfWork
 

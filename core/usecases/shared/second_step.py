@@ -6,7 +6,8 @@ from core.domain.events import EventType
 from core.domain.people import LocalAccount, hash_recovery_code, lock_after
 from core.domain.tenants import User
 from core.errors import CodeWrong
-from core.usecases.shared.signing_in import Caller, factor_context, known_device, tell, tell_wrong
+from core.usecases.shared.people import Caller, tell
+from core.usecases.shared.signing_in import factor_context, known_device, tell_wrong
 from ports.clock import Clock
 from ports.one_time_codes import OneTimeCodes
 from ports.people import PeopleStorage

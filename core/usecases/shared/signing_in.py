@@ -1,30 +1,27 @@
-"""A person who proved who they are is let in: a session begins, and their tenant is told."""
+"""A person proves who they are, and is let in: a session begins, and their tenant is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.people import (
     LOCAL,
     MOST_DEVICES,
-    Belonging,
     KnownDevice,
     LocalAccount,
     Session,
-    hash_device_secret,
-    hash_session_secret,
+    hash_browser_secret,
     lock_after,
 )
-from core.domain.permissions import ROLE_PERMISSIONS
-from core.domain.tenants import OPERATOR, Actor, User
+from core.domain.tenants import User
 from core.errors import Forbidden, SignInFailed
 from core.usecases.shared.links import half_way_token
+from core.usecases.shared.people import Caller, tell, tell_as, unknown
 from ports.clock import Clock, Ids
 from ports.later import Later
 from ports.passwords import PasswordHasher
@@ -33,18 +30,6 @@ from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 _SECRET_BYTES = 32
-_LONGEST_AGENT = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """From where somebody calls who is not known yet. `device` is the secret of a browser that somebody signed in with
-    before, which proves nobody."""
-
-    address: str
-    user_agent: str
-    request_id: str | None = None
-    device: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +82,7 @@ def known_device(
 ) -> KnownDevice | None:
     """The browser that calls, where the account's person is known by it and it is not locked. It is looked for whether
     or not there is an account, and as long."""
-    found = people.device(hash_device_secret(caller.device)) if caller.device else None
+    found = people.device(hash_browser_secret(caller.device)) if caller.device else None
     if account is None or found is None or found.user_id != account.user_id or found.locked(now):
         return None
     return found
@@ -171,10 +156,7 @@ def tell_wrong(
     if until is not None:
         payload = {"failures": failures, "until": until.isoformat(timespec="seconds"), **known}
         told.append(NewEvent(type=EventType.ACCOUNT_LOCKED, subject_id=account.user_id, payload=payload))
-    for one in people.belongings(account.user_id):
-        with uow.begin(unknown(one.tenant_id, caller)) as tx:
-            tx.events.append(told)
-            tx.commit()
+    tell_as((unknown(one.tenant_id, caller) for one in people.belongings(account.user_id)), told, uow=uow)
 
 
 def let_in(
@@ -198,12 +180,12 @@ def let_in(
     now, secret = clock.now(), ids.entropy(_SECRET_BYTES).hex()
     session = Session(
         id=ids.new(),
-        secret_hash=hash_session_secret(secret),
+        secret_hash=hash_browser_secret(secret),
         user_id=user.id,
         tenant_id=entered.tenant_id,
         via=via,
         address=caller.address,
-        user_agent=caller.user_agent[:_LONGEST_AGENT],
+        user_agent=caller.user_agent,
         created_at=now,
         seen_at=now,
         expires_at=now + lasts,
@@ -217,8 +199,8 @@ def let_in(
 def _make_known(user: User, caller: Caller, now: datetime, people: PeopleStorage, ids: Ids) -> str:
     """What the browser is known by: another secret with each sign-in, so that a copy of the former is worth nothing."""
     secret = ids.entropy(_SECRET_BYTES).hex()
-    fresh = hash_device_secret(secret)
-    if not caller.device or not people.renew_device(user.id, hash_device_secret(caller.device), fresh, now):
+    fresh = hash_browser_secret(secret)
+    if not caller.device or not people.renew_device(user.id, hash_browser_secret(caller.device), fresh, now):
         device = KnownDevice(id=ids.new(), user_id=user.id, secret_hash=fresh, created_at=now, seen_at=now)
         people.add_device(device, most=MOST_DEVICES)
     return secret
@@ -232,54 +214,4 @@ def go_on(
     lasts, tenant_id = session.expires_at - clock.now(), session.tenant_id
     return let_in(
         user, session.via, caller, lasts=lasts, tenant_id=tenant_id, uow=uow, people=people, clock=clock, ids=ids
-    )
-
-
-def tell(
-    type: EventType,
-    user: User,
-    belongings: Iterable[Belonging],
-    caller: Caller,
-    payload: Mapping[str, Any],
-    *,
-    uow: UnitOfWork,
-) -> None:
-    """An event about the person in each of these tenants."""
-    for one in belongings:
-        with uow.begin(person(user, one, caller)) as tx:
-            tx.events.append([NewEvent(type=type, subject_id=user.id, payload=payload)])
-            tx.commit()
-
-
-def person(user: User, belonging: Belonging, caller: Caller) -> Actor:
-    """The person in that tenant, with what their role allows."""
-    return Actor(
-        tenant_id=belonging.tenant_id,
-        name=user.name or user.email,
-        permissions=ROLE_PERMISSIONS[belonging.role],
-        user_id=user.id,
-        role=belonging.role,
-        request_id=caller.request_id,
-        address=caller.address,
-        user_agent=caller.user_agent[:_LONGEST_AGENT],
-    )
-
-
-def operator(tenant_id: UUID, caller: Caller) -> Actor:
-    """Who runs the installation, at work in a tenant. It carries no permission: what needs one asks for a key."""
-    return _from_outside(OPERATOR, tenant_id, caller)
-
-
-def unknown(tenant_id: UUID, caller: Caller) -> Actor:
-    """Somebody who did not say who they are."""
-    return _from_outside("somebody", tenant_id, caller)
-
-
-def _from_outside(name: str, tenant_id: UUID, caller: Caller) -> Actor:
-    return Actor(
-        tenant_id=tenant_id,
-        name=name,
-        request_id=caller.request_id,
-        address=caller.address or None,
-        user_agent=caller.user_agent[:_LONGEST_AGENT],
     )
