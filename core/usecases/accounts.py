@@ -238,8 +238,8 @@ def rotate_api_key(
         if former.operators:
             raise Conflict("the operator acts by this API key: it ends when it was said to")
         ends = former.expires_at
+        made_by = person_behind(tx, actor, clock=clock)  # before the key: who removes them takes both in this order
         tx.api_keys.expire(key_id, now + overlap)
-        made_by = person_behind(tx, actor, clock=clock)
         issued = issue_key(tx, actor.tenant_id, former.name, former.scopes, ends, now, ids, created_by=made_by)
         payload = {"key_id": issued.key.id, "overlap_seconds": overlap.total_seconds()}
         tx.events.append([NewEvent(type=EventType.KEY_ROTATED, subject_id=key_id, payload=payload)])

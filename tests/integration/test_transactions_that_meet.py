@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from time import monotonic, sleep
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from core.domain.promise import Check
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, Idempotency
 from core.errors import Forbidden, IdempotencyReplay
+from core.usecases.accounts import rotate_api_key
 from core.usecases.shared.leaving import take_back
 from ports.storage import Transaction
 from tests.contract.storage import (
@@ -424,3 +425,24 @@ def test_who_is_removed_meanwhile_leaves_no_key_behind(
         made.result()
     with storage.reading(ben) as reading:
         assert not reading.api_keys.list()
+
+
+def test_a_key_is_rotated_or_revoked_with_its_maker_and_neither_waits_in_a_circle(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor, clock = storage.tenant(), FixedClock(START)
+    ada, ben = a_person(storage, actor), a_person(storage, actor)
+    key = made_key(storage, ada, frozenset({"records:read"}))
+    with storage.uow.begin(ben) as tx:
+        tx.members.get(user_of(ada), lock=True)
+        rotated = meanwhile.submit(
+            rotate_api_key, ada, key, overlap=timedelta(days=1), uow=storage.uow, clock=clock, ids=storage.ids
+        )
+        until_waiting(superuser, rotated)
+        tx.members.remove(user_of(ada))
+        take_back(tx, user_of(ada), None, clock=clock)
+        tx.commit()
+    with pytest.raises(Forbidden, match="no member"):
+        rotated.result()
+    with storage.reading(ben) as reading:
+        assert [one.usable(START) for one in reading.api_keys.list()] == [False]
