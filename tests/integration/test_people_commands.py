@@ -18,7 +18,6 @@ from tests.integration.test_console_second_factor import enrol
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
 
 ISSUER = "https://id.example"
-NEW_PASSWORD = "another battery, stapled 2"
 Give = Callable[..., str]
 
 
@@ -63,7 +62,7 @@ def test_a_link_sets_a_password_and_is_told(api: Api, give: Give) -> None:
 
 def test_somebody_is_invited_and_becomes_what_was_said(api: Api, give: Give) -> None:
     link = give("invite", "ben@example.org", "--tenant", str(api.tenant_id), "--role", "reviewer")
-    new = {"name": "Ben", "password": NEW_PASSWORD}
+    new = {"name": "Ben", "password": PASSWORD}
     assert Browser(api.client.application).send(link.removeprefix(ORIGIN), new).status_code == 303
     roles = {member["email"]: member["role"] for member in api.get("/members")["items"]}
     assert roles == {OWNER: "owner", "ben@example.org": "reviewer"}
@@ -105,7 +104,7 @@ def test_what_is_known_of_somebody_is_given_out_and_erased(api: Api, give: Give)
     with pytest.raises(Conflict, match="the only owner"):
         give("erase", OWNER)
     link = give("invite", "ben@example.org", "--tenant", str(api.tenant_id))
-    new = {"name": "Ben", "password": NEW_PASSWORD}
+    new = {"name": "Ben", "password": PASSWORD}
     Browser(api.client.application).send(link.removeprefix(ORIGIN), new)
     assert give("erase", OWNER) == "Erased."
     assert [member["email"] for member in api.get("/members")["items"]] == ["ben@example.org"]
