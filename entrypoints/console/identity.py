@@ -38,20 +38,16 @@ words, which anybody can put into a link."""
 @open_page
 def go_to_provider(key: str) -> Response:
     begun = container().begin_identity_sign_in(key, callback(key), to=own_path(request.args.get("next")))
-    return keep_begun(redirect(begun.url, 303), begun)
+    return _keep(redirect(begun.url, 303), begun)
 
 
 @blp.post("/sign-in/<key>")
 @limited(Kind.SIGN_IN)
 @open_page
 def accept_by_provider(key: str) -> Response:
-    """Joins by an invitation, which only its own page can ask for: a link would let anybody have others join.
-
-    The answer is a page that goes on by itself, since browsers hold `form-action` against redirects after a form, too.
-    """
+    """Joins by an invitation, which only its own page can ask for: a link would let anybody have others join."""
     begun = container().begin_identity_sign_in(key, callback(key), invitation=request.form.get("invitation", ""))
-    title = container().identities().get(key).title
-    return keep_begun(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
+    return go_on_to_provider(key, begun)
 
 
 @blp.get("/sign-in/<key>/callback")
@@ -83,7 +79,13 @@ def _asked_whether_to_link(key: str, kept: str, state: str, code: str) -> Respon
     return make_response(render_template("linking.html", found=found, second_factor=second_factor))
 
 
-def keep_begun(answer: Response, begun: Begun) -> Response:
+def go_on_to_provider(key: str, begun: Begun) -> Response:
+    """After a form: a page that goes on by itself, since browsers hold `form-action` against redirects, too."""
+    title = container().identities().get(key).title
+    return _keep(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
+
+
+def _keep(answer: Response, begun: Begun) -> Response:
     answer.set_cookie(KEPT_COOKIE, begun.kept, max_age=600, secure=True, httponly=True, samesite="Lax")
     return answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, make_response, redirect, render_template, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from core.errors import CodeWrong, NotFound, SignInFailed
@@ -12,7 +12,7 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.account import account_page
 from entrypoints.console.guard import begin, forget, known, signed_in
-from entrypoints.console.identity import callback, keep_begun
+from entrypoints.console.identity import callback, go_on_to_provider
 
 blp = Blueprint("linking", __name__)
 
@@ -31,8 +31,7 @@ def begin_linking(key: str) -> tuple[str, int] | Response:
     except (SignInFailed, CodeWrong) as error:
         note(error)
         return account_page(str(error), at=key), error.status
-    title = container().identities().get(key).title
-    return keep_begun(make_response(render_template("going_on.html", title=title, url=begun.url)), begun)
+    return go_on_to_provider(key, begun)
 
 
 @blp.post("/account/link")
