@@ -253,6 +253,33 @@ class LlmRefused(SortationError):
     status = 502
 
 
+class PaymentsUnavailable(Transient):
+    """Who takes the payments cannot be reached now; try again later."""
+
+    code = "payments_unavailable"
+
+
+class PaymentsRefused(SortationError):
+    """Who takes the payments refuses this; check its key and its prices."""
+
+    code = "payments_refused"
+    status = 502
+
+
+class ReadOnly(SortationError):
+    """Nothing can be changed here until the subscription is paid: see /api/v1/billing."""
+
+    code = "read_only"
+    status = 402
+
+
+class LimitReached(SortationError):
+    """The plan holds no more of these: see /api/v1/billing."""
+
+    code = "limit_reached"
+    status = 402
+
+
 class EmbeddingsUnavailable(Transient):
     """What embeds texts cannot be reached now; try again later."""
 

@@ -1,0 +1,81 @@
+"""The repositories of a tenant's account, of what it used, and of what of that was reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.billing import Account
+from core.domain.plans import Meter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """`granted` of what was wanted; the counter before and after."""
+
+    granted: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReport:
+    """Usage of a month that is to be reported, or was. `tried_at` is when it was sent first; `sent_at` when the
+    provider said that it has it."""
+
+    id: UUID
+    meter: Meter
+    month: date
+    quantity: int
+    created_at: datetime
+    tried_at: datetime | None = None
+    sent_at: datetime | None = None
+
+
+class Accounts(Protocol):
+    def get(self, *, lock: bool = False) -> Account:
+        """The tenant's account, an empty one before the first `put`. With `lock` nobody else changes it until the
+        transaction ends."""
+        ...
+
+    def put(self, account: Account, *, changes_at: datetime | None) -> None:
+        """Writes the account that was locked, and when what it allows changes next of itself. Raises `Conflict` for a
+        customer that is another tenant's."""
+        ...
+
+    def ask(self, now: datetime, since: datetime) -> bool:
+        """Notes that the provider is to be asked anew; whether this is the first time `since` then."""
+        ...
+
+    def hold(self) -> None:
+        """Notes that records of the tenant are held."""
+        ...
+
+
+class Usages(Protocol):
+    """Counters by calendar month, named by its first day."""
+
+    def take(self, meter: Meter, month: date, wanted: int, most: Decimal | None) -> Taken:
+        """Counts as many of `wanted` as `most` leaves room for. Transactions that do so at once wait for each other
+        from here to their ends, so that together they never exceed it."""
+        ...
+
+    def since(self, month: date) -> Sequence[tuple[Meter, date, int]]:
+        """What was counted from that month on, by month and meter."""
+        ...
+
+    def to_report(self, meter: Meter, now: datetime) -> None:
+        """Makes a report of what was counted and is in none yet, one for each month."""
+        ...
+
+    def reports(self, *, limit: int) -> Sequence[UsageReport]:
+        """Those that were not sent, by id, locked until the transaction ends."""
+        ...
+
+    def note_reports(self, ids: Sequence[UUID], *, tried_at: datetime | None, sent_at: datetime | None) -> None:
+        """When these were sent, and when taken; what is noted already, or None, stays."""
+        ...
