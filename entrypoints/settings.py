@@ -22,15 +22,19 @@ from environs import EnvValidationError, validate
 
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
 from core.domain.identity import IdentityProvider
+from core.domain.plans import FREE, UNLIMITED, Catalog
 from entrypoints.setting_values import (
     PREFIX,
     MappingEnv,
     SettingsError,
     at_least_one,
+    base_plan,
     choice,
     limit,
     names,
     oidc_providers,
+    origins,
+    plans,
     policy,
     positive,
     postgres_url,
@@ -159,6 +163,24 @@ class Settings:
     llm_breaker_failures: int
     """After so many failures in a row the provider is left in peace for `llm_breaker_seconds`."""
     llm_breaker_seconds: float
+    plans: Catalog
+    """What is sold, and what a tenant may do for it."""
+    base_plan: str
+    """The plan of who has no subscription: where nobody can pay, one without limits."""
+    grace_days: float
+    """How long a missing payment is waited for before its tenant is read-only."""
+    return_origins: tuple[str, ...]
+    """Where else than here people may be sent back to when they paid."""
+    stripe_api_key: str | None = field(repr=False)
+    """`None`: invoices are written by hand."""
+    stripe_api_key_file: Path | None
+    stripe_webhook_secrets: str = field(repr=False)
+    """What Stripe signs its webhooks with: several, with spaces between them, while one takes another's place."""
+    stripe_webhook_secrets_file: Path | None
+    stripe_base_url: str | None
+    """`None`: Stripe's own."""
+    stripe_tax: Literal["on", "off"]
+    """Whether Stripe works out taxes; it must be set up there."""
     plugins_allow: tuple[str, ...]
     """Empty: every installed plugin that is not blocked."""
     plugins_block: tuple[str, ...]
@@ -203,6 +225,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         llm_api_key = env.str("LLM_API_KEY", None)
         llm_base_url = env.str("LLM_BASE_URL", None, validate=url("http", "https"))
         embeddings_api_key = env.str("EMBEDDINGS_API_KEY", None)
+        stripe_api_key = env.str("STRIPE_API_KEY", None)
+        catalog = plans(env.str("PLANS", ""))
         sync_concurrency = env.int("SYNC_CONCURRENCY", 4, validate=at_least_one) or 1
         settings = Settings(
             profile=choice(env, "PROFILE", "dev", "stage", "prod"),
@@ -275,6 +299,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             llm_output_price=env.decimal("LLM_OUTPUT_PRICE", None, validate=price),
             llm_breaker_failures=env.int("LLM_BREAKER_FAILURES", 5, validate=at_least_one),
             llm_breaker_seconds=env.float("LLM_BREAKER_SECONDS", 30.0, validate=positive),
+            plans=catalog,
+            base_plan=base_plan(env, catalog, UNLIMITED.key if stripe_api_key is None else FREE),
+            grace_days=env.float("GRACE_DAYS", 14.0, validate=validate.Range(0)),
+            return_origins=names(env.list("RETURN_ORIGINS", [], validate=origins) or ()),
+            stripe_api_key=stripe_api_key,
+            stripe_api_key_file=env.path("STRIPE_API_KEY_FILE", None),
+            stripe_webhook_secrets=env.str("STRIPE_WEBHOOK_SECRETS", ""),
+            stripe_webhook_secrets_file=env.path("STRIPE_WEBHOOK_SECRETS_FILE", None),
+            stripe_base_url=env.str("STRIPE_BASE_URL", None, validate=url("http", "https")),
+            stripe_tax=choice(env, "STRIPE_TAX", "off", "on"),
             plugins_allow=names(env.list("PLUGINS_ALLOW", [])),
             plugins_block=names(env.list("PLUGINS_BLOCK", [])),
             folder_roots=names(env.list("FOLDER_ROOTS", [], validate=roots) or ()),

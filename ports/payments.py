@@ -93,6 +93,6 @@ class Payments(Protocol):
         ...
 
     def report(self, readings: Sequence[MeterReading]) -> Sequence[UUID]:
-        """Reports usage, and returns the ids of what was taken, now or before. A reading that is sent again within a day
-        is counted once."""
+        """Reports usage, and returns the ids of what was taken, now or before. A reading that is sent again within a
+        day is counted once."""
         ...

@@ -34,6 +34,7 @@ from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
 from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
+from ports.billing_storage import BillingSystem
 from ports.learning_storage import StoredEnsemble
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
@@ -47,6 +48,7 @@ class Storage:
     system: SystemStorage
     people: PeopleStorage
     privacy: PrivacyStorage
+    billing: BillingSystem
     now: Callable[[], datetime]
     """The storage's own clock."""
     ids: CountingIds = field(default_factory=CountingIds)
