@@ -6,11 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.manual.payments import ManualPayments
-
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport, Limits
+from adapters.manual.payments import ManualPayments
 from adapters.messaging.smtp import SmtpMailer
 from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from adapters.postgres.agreements import PostgresAgreements
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
@@ -12,6 +11,7 @@ from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.oauth.provider import AuthlibProvider
 from adapters.postgres import engine
+from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.billing import Account, PaymentEvent
+from core.domain.billing import Account, EventOutcome, PaymentEvent
 from core.domain.plans import Meter
 
 
@@ -99,13 +98,6 @@ class Held(Protocol):
         ...
 
     def count(self) -> int: ...
-
-
-class EventOutcome(StrEnum):
-    ACCEPTED = "accepted"
-    IGNORED = "ignored"
-    """It is nobody's here, or changes nothing that matters here."""
-    DUPLICATE = "duplicate"
 
 
 class BillingSystem(Protocol):

@@ -64,9 +64,9 @@ class Stored:
     pending so far, were posted (`updated`)."""
 
     inserted: tuple[UUID, ...]
-    open: tuple[UUID, ...]
     known: int
     updated: int
+    open: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

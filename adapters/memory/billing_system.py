@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.state import KeptAccount, KeptJob, MemoryStore, TenantState
-from core.domain.billing import PaymentEvent
+from core.domain.billing import EventOutcome, PaymentEvent
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
 from core.domain.tenants import DEFAULT_SOURCE_AGENT
-from ports.billing_storage import EventOutcome
 
 
 class MemoryBillingSystem:

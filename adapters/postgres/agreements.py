@@ -14,11 +14,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.billing_tables import agreements
 from adapters.postgres.unit_of_work import passing_faults, set_tenant
+from core.domain.agreements import Agreement
 from core.domain.billing import Invoice
 from core.domain.tenants import worker_actor
-from ports.agreements import Agreement
 
 _AMOUNTS = frozenset({"total", "due"})
+_TIMES = ("_at", "_from", "_until", "_start", "_end")
+"""How times are called; all else is text."""
 
 
 class PostgresAgreements:
@@ -68,7 +70,6 @@ def _agreement(tenant_id: UUID, stored: Mapping[str, Any]) -> Agreement:
 
 
 def _read(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Times and amounts are known by their names: those that end as times do."""
     return {
         name: Decimal(value)
         if name in _AMOUNTS
@@ -77,6 +78,3 @@ def _read(stored: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for name, value in stored.items()
     }
-
-
-_TIMES = ("_at", "_from", "_until", "_start", "_end")

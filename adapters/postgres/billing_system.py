@@ -10,8 +10,7 @@ from sqlalchemy import Engine, func, select
 
 from adapters.postgres.events import notify
 from adapters.postgres.unit_of_work import passing_faults
-from core.domain.billing import PaymentEvent
-from ports.billing_storage import EventOutcome
+from core.domain.billing import EventOutcome, PaymentEvent
 
 
 class PostgresBillingSystem:

@@ -278,6 +278,15 @@ class MeterReading:
     at: datetime
 
 
+class EventOutcome(StrEnum):
+    """What became of an event when it was received."""
+
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    """It is nobody's here, or changes nothing that matters here."""
+    DUPLICATE = "duplicate"
+
+
 class Purpose(StrEnum):
     """What a customer goes to the provider's pages for."""
 

@@ -12,6 +12,7 @@ from core.domain.billing import (
     Account,
     Entitlement,
     Invoice,
+    Purpose,
     SubscriptionStatus,
     Terms,
     check_return_url,
@@ -28,7 +29,7 @@ from core.usecases.shared.limits import seats_taken, sources_of
 from core.usecases.shared.paying import customer_of, provider_key
 from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
-from ports.payments import HostedPage, NewCustomer, Order, Payments, Purpose
+from ports.payments import HostedPage, NewCustomer, Order, Payments
 from ports.storage import Transaction, UnitOfWork
 
 _REPLACEABLE = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from core.domain.billing import EventOutcome
 from core.usecases.shared.paying import provider_key
-from ports.billing_storage import BillingSystem, EventOutcome
+from ports.billing_storage import BillingSystem
 from ports.clock import Clock, Ids
 from ports.payments import Payments
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.memory.agreements import MemoryAgreements
 from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
 from adapters.memory.people import MemoryPeople
@@ -19,6 +20,7 @@ from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
 from adapters.memory.system import MemorySystem
 from adapters.memory.unit_of_work import MemoryUnitOfWork
+from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create
 from adapters.postgres.people import PostgresPeople
@@ -47,6 +49,7 @@ def memory_storage() -> Storage:
         people=MemoryPeople(store),
         privacy=MemoryPrivacy(store),
         billing=MemoryBillingSystem(store),
+        agreements=MemoryAgreements(store),
         now=clock.now,
     )
 
@@ -85,6 +88,7 @@ def kept_storage(
                 people=PostgresPeople(system),
                 privacy=PostgresPrivacy(app, system),
                 billing=PostgresBillingSystem(system),
+                agreements=PostgresAgreements(app, system),
                 now=lambda: datetime.now(UTC),
             ),
             superuser,

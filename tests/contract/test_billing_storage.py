@@ -10,14 +10,22 @@ from uuid import UUID
 
 import pytest
 
-from core.domain.billing import Access, Account, Comp, PaymentEvent, Subscription, SubscriptionStatus, Told
+from core.domain.billing import (
+    Access,
+    Account,
+    Comp,
+    EventOutcome,
+    PaymentEvent,
+    Subscription,
+    SubscriptionStatus,
+    Told,
+)
 from core.domain.jobs import Job, Stream
 from core.domain.plans import Meter
 from core.domain.records import RecordStatus
 from core.domain.tenants import Actor
 from core.errors import Conflict, Transient
-from ports.billing_storage import EventOutcome
-from tests.contract.storage import Storage, a_draft
+from tests.contract.storage import Storage, a_draft, a_payment_event
 
 MONTH = date(2026, 5, 1)
 NOW = datetime(2026, 5, 3, 12, tzinfo=UTC)
@@ -43,17 +51,6 @@ def customer(storage: Storage, actor: Actor, id: str = "cus_1", **fields: dateti
 def jobs(storage: Storage, actor: Actor, stream: Stream | None = None) -> list[Job]:
     with storage.reading(actor) as tx:
         return list(tx.jobs.list(stream=stream and stream.value, statuses=(), after=None, limit=100))
-
-
-def event(id: str = "evt_1", customer_id: str | None = "cus_1", *, known: bool = True) -> PaymentEvent:
-    return PaymentEvent(
-        provider="stripe/test",
-        id=id,
-        type="customer.subscription.updated",
-        customer_id=customer_id,
-        known=known,
-        created_at=NOW,
-    )
 
 
 def queue(storage: Storage, now: datetime) -> int:
@@ -235,7 +232,7 @@ def test_an_event_is_kept_once_and_queues_one_job(storage: Storage) -> None:
     def receive(told: PaymentEvent) -> EventOutcome:
         return storage.billing.receive(told, storage.ids.new(), max_attempts=3)
 
-    assert [receive(event()), receive(event()), receive(event("evt_2"))] == [
+    assert [receive(a_payment_event()), receive(a_payment_event()), receive(a_payment_event("evt_2"))] == [
         EventOutcome.ACCEPTED,
         EventOutcome.DUPLICATE,
         EventOutcome.ACCEPTED,
@@ -245,12 +242,14 @@ def test_an_event_is_kept_once_and_queues_one_job(storage: Storage) -> None:
     with storage.writing(actor) as tx:
         assert tx.jobs.claim(job.id, UUID(int=1), 30.0) is not None
     # What is told after a job began may be newer than what it was answered.
-    assert receive(event("evt_3")) is EventOutcome.ACCEPTED
+    assert receive(a_payment_event("evt_3")) is EventOutcome.ACCEPTED
     assert len(jobs(storage, actor)) == 2
 
 
 @pytest.mark.parametrize(
-    "told", [event(customer_id="cus_other"), event(customer_id=None), event(known=False)], ids=["other", "none", "type"]
+    "told",
+    [a_payment_event(customer_id="cus_other"), a_payment_event(customer_id=None), a_payment_event(known=False)],
+    ids=["other", "none", "type"],
 )
 def test_an_event_that_is_nobodys_or_means_nothing_is_kept_and_queues_nothing(
     storage: Storage, told: PaymentEvent
@@ -264,10 +263,10 @@ def test_an_event_that_is_nobodys_or_means_nothing_is_kept_and_queues_nothing(
 
 def test_events_are_dropped_after_a_while(storage: Storage) -> None:
     customer(storage, storage.tenant())
-    storage.billing.receive(event(), storage.ids.new(), max_attempts=3)
+    storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3)
     assert storage.billing.sweep(3_600) == 0
     assert storage.billing.sweep(-1) == 1
-    assert storage.billing.receive(event(), storage.ids.new(), max_attempts=3) is EventOutcome.ACCEPTED
+    assert storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3) is EventOutcome.ACCEPTED
 
 
 def test_what_changes_by_the_clock_is_queued_once(storage: Storage) -> None:

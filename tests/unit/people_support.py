@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
+from adapters.memory.agreements import MemoryAgreements
+from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
 from adapters.memory.people import MemoryPeople
 from adapters.memory.privacy import MemoryPrivacy
@@ -78,6 +80,8 @@ class House:
             system=MemorySystem(store),
             people=MemoryPeople(store),
             privacy=MemoryPrivacy(store),
+            billing=MemoryBillingSystem(store),
+            agreements=MemoryAgreements(store),
             now=self.clock.now,
         )
         self.tenant = self.storage.tenant("Harbour Books")

@@ -91,7 +91,7 @@ CREATE POLICY queued ON usage_reports FOR SELECT TO CURRENT_USER USING (true);
 
 -- A job of this stream that nobody has begun, nor begins before this transaction ends.
 CREATE FUNCTION waits(of_tenant uuid, of_stream text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM FROM jobs WHERE tenant_id = of_tenant AND stream = of_stream AND status = 'queued'
         LIMIT 1 FOR SHARE SKIP LOCKED;
@@ -103,7 +103,7 @@ END $$;
 REVOKE ALL ON FUNCTION waits FROM PUBLIC;
 
 CREATE FUNCTION queue_job(of_tenant uuid, job uuid, of_stream text, attempts integer, why text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql SET search_path = public, pg_temp AS $$
     INSERT INTO jobs (tenant_id, id, stream, status, payload, progress, attempts, max_attempts, due_at, source_agent,
                       created_at)
     VALUES (of_tenant, job, of_stream, 'queued', jsonb_build_object('reason', why), '{}', 0, attempts, now(),
