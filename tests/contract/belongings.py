@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
+from core.domain.agreements import Agreement
 from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.inventories import Inventory
