@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from core.domain.minor_units import from_minor
 from plugins.json_lines import plain
-from plugins.minor_units import from_minor
 from plugins.rest.moments import Format
 from plugins.rest.paths import Condition, Source
 from sortation import Draft

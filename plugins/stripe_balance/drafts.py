@@ -7,13 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from core.domain.minor_units import STRIPE_DECIMALS, from_minor
 from plugins.json_lines import plain
-from plugins.minor_units import from_minor
 from sortation import Draft
-
-_WITHOUT = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
-DECIMALS = {**dict.fromkeys(_WITHOUT.split(), 0), **dict.fromkeys(["BHD", "JOD", "KWD", "OMR", "TND"], 3)}
-"""As Stripe counts, which is not always as ISO 4217 does: to it, ISK and UGX have two decimals, and MGA none."""
 
 
 def drafts_of(transaction: Mapping[str, Any], account: str, fees_apart: bool) -> list[Draft]:
@@ -74,7 +70,7 @@ def _fees(transaction: Mapping[str, Any], currency: str, common: Mapping[str, An
 
 
 def _money(amount: int, currency: str) -> Decimal:
-    return from_minor(amount, currency, DECIMALS)
+    return from_minor(amount, currency, STRIPE_DECIMALS)
 
 
 def _text(transaction: Mapping[str, Any], details: Mapping[str, Any]) -> str:

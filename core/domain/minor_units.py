@@ -14,6 +14,12 @@ ISO_DECIMALS: Mapping[str, int] = {
     "UYW": 4,
 }
 """How many decimals a currency has by ISO 4217; those that are not here have two."""
+_WITHOUT_AT_STRIPE = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+STRIPE_DECIMALS: Mapping[str, int] = {
+    **dict.fromkeys(_WITHOUT_AT_STRIPE.split(), 0),
+    **dict.fromkeys(["BHD", "JOD", "KWD", "OMR", "TND"], 3),
+}
+"""As Stripe counts, which is not always as ISO 4217 does: to it, ISK and UGX have two decimals, and MGA none."""
 
 
 def from_minor(amount: Decimal | int, currency: str, decimals: Mapping[str, int] = ISO_DECIMALS) -> Decimal:
