@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.billing import Invoice, MeterReading, PaymentEvent, Subscription
+from core.domain.billing import Invoice, MeterReading, PaymentEvent, Purpose, Subscription
 from core.domain.plans import Interval, Plan
 
 
@@ -34,14 +33,6 @@ class Order:
     success_url: str
     cancel_url: str
     key: str
-
-
-class Purpose(StrEnum):
-    """What a customer goes to the provider's pages for."""
-
-    MANAGE = "manage"
-    PAYMENT_METHOD = "payment_method"
-    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +67,8 @@ class Payments(Protocol):
         ...
 
     def portal(self, customer_id: str, purpose: Purpose, subscription_id: str | None, return_url: str) -> HostedPage:
-        """Where a customer looks after payments; what is canceled there ends with the period that is paid."""
+        """Where a customer looks after payments; what is canceled there ends with the period that is paid. Raises
+        `Invalid` for canceling without a subscription."""
         ...
 
     def subscriptions(self, customer_id: str) -> Sequence[Subscription]:
@@ -94,5 +86,5 @@ class Payments(Protocol):
 
     def report(self, readings: Sequence[MeterReading]) -> Sequence[UUID]:
         """Reports usage, and returns the ids of what was taken, now or before. A reading that is sent again within a day
-        is counted once."""
+        is counted once. Where a fault keeps some back, these alone are missing; it is raised if nothing was taken."""
         ...

@@ -265,6 +265,14 @@ class MeterReading:
     at: datetime
 
 
+class Purpose(StrEnum):
+    """What a customer goes to the provider's pages for."""
+
+    MANAGE = "manage"
+    PAYMENT_METHOD = "payment_method"
+    CANCEL = "cancel"
+
+
 _TIMES = ("created_at", "period_start", "period_end", "trial_end", "cancel_at", "past_due_since")
 
 
