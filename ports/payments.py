@@ -85,6 +85,7 @@ class Payments(Protocol):
         ...
 
     def report(self, readings: Sequence[MeterReading]) -> Sequence[UUID]:
-        """Reports usage, and returns the ids of what was taken, now or before. A reading that is sent again within a day
-        is counted once. Where a fault keeps some back, these alone are missing; it is raised if nothing was taken."""
+        """Reports usage, and returns the ids of what was taken, now or before. A reading that is sent again within a
+        day is counted once. Where a fault keeps some back, these alone are missing; it is raised if nothing was
+        taken."""
         ...

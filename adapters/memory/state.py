@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+from core.domain.agreements import Agreement
 from core.domain.approvals import Approval, Example
 from core.domain.categories import Category
 from core.domain.connections import Connection, Import, StreamCursor
@@ -161,6 +162,8 @@ class TenantState:
     counts: dict[tuple[date, str, str], int] = field(default_factory=dict)
     """Records by day (in the tenant's time zone), stage and status that they were decided with."""
     watches: dict[Stage, Watch] = field(default_factory=dict)
+    agreements: dict[UUID, Agreement] = field(default_factory=dict)
+    """The tenant's one, by the tenant's id."""
 
     def copy(self) -> TenantState:
         return TenantState(**{f.name: dict(getattr(self, f.name)) for f in fields(self)})
