@@ -23,7 +23,7 @@ from core.usecases import mail, sessions
 from core.usecases.shared.people import Caller
 from core.usecases.shared.signing_in import IssuedSession, at_once
 from ports.mail import Mail
-from tests.contract.storage import Storage
+from tests.contract.storage import Storage, some_terms
 
 CALLER = Caller(address="192.0.2.7", user_agent="A browser", request_id="req-1")
 ADA, BEN = "ada@example.org", "ben@example.org"
@@ -98,6 +98,7 @@ class House:
             "ids": self.storage.ids,
             "lasts_seconds": 12 * 3600.0,
             "later": at_once,
+            "terms": some_terms(),
         }
 
     def call(self, usecase: Callable[..., Any], *args: Any, **named: Any) -> Any:
