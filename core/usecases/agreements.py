@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from core.domain.agreements import Agreement, canceled, paid, subscription_at
-from core.domain.billing import ENDED, Subscription, Terms, check_reason
+from core.domain.billing import ENDED, Subscription, SubscriptionStatus, Terms, check_reason
 from core.domain.events import EventType, NewEvent
 from core.domain.plans import BY_HAND, Interval, Plan
 from core.domain.tenants import Actor
@@ -20,6 +20,8 @@ from ports.clock import Clock, Ids
 from ports.payments import Payments
 from ports.storage import UnitOfWork
 
+_UNPAID = frozenset({SubscriptionStatus.INCOMPLETE, SubscriptionStatus.PAST_DUE})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
@@ -28,6 +30,11 @@ class Agreed:
     agreement: Agreement
     subscription: Subscription | None
     bought: tuple[Plan, Interval] | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a payment is missing."""
+        return self.subscription is not None and self.subscription.status in _UNPAID
 
 
 def list_agreements(*, agreements: Agreements, terms: Terms, clock: Clock) -> Sequence[Agreed]:
