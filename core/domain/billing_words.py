@@ -96,15 +96,13 @@ def _records(entitlement: Entitlement, usages: Sequence[Usage], held: int) -> Se
         return [f"{waiting}, and sorted as soon as there is a worker for it."] if waiting else []
     used_up = f"This month's {usage.limit.hard:,} records are used up"
     if not waiting:
-        return [f"{used_up}: what comes in is held until {_day(next_month(usage.month))}, or for another plan."]
-    return [f"{used_up}: {waiting} until {_day(next_month(usage.month))}, or for another plan."]
+        return [f"{used_up}: what comes in is held until {_day(next_month(usage.month))}, or another plan."]
+    return [f"{used_up}: {waiting} until {_day(next_month(usage.month))}, or another plan."]
 
 
 def _llm(entitlement: Entitlement, usages: Sequence[Usage]) -> Sequence[str]:
     usage = next((one for one in usages if one.meter is Meter.LLM_SPEND), None)
-    if entitlement.access is Access.READ_ONLY or usage is None or usage.limit.hard is None:
-        return []
-    if usage.used < usage.limit.hard:
+    if entitlement.access is Access.READ_ONLY or usage is None or not usage.limit.hard or usage.used < usage.limit.hard:
         return []
     return [f"This month's {usage.limit.hard:,f} US dollars of the LLM are spent: it is asked nothing more."]
 
@@ -112,6 +110,8 @@ def _llm(entitlement: Entitlement, usages: Sequence[Usage]) -> Sequence[str]:
 def _kept(fill: Fill, what: str) -> Sequence[str]:
     if not fill.full:
         return []
+    if not fill.limit:
+        return [f"The plan holds no {what}s."]
     return [f"The {what} of the plan is taken." if fill.limit == 1 else f"All {fill.limit:,} {what}s are taken."]
 
 
