@@ -96,6 +96,18 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "has at most . decimals",
         "no schema counts the decimals of a number",
     ),
+    ("POST /api/v1/billing/.*", "a return URL begins with", "each installation has addresses of its own"),
+    (
+        "POST /api/v1/billing/checkout|PUT /api/v1/tenants/{tenant_id}/comp",
+        "is no plan that is offered|is none of the plans|is not sold by",
+        "each installation has plans of its own",
+    ),
+    ("PUT /api/v1/tenants/{tenant_id}/comp", "in the future", "no schema knows what time it is"),
+    (
+        ".* /api/v1/tenants/{tenant_id}/comp",
+        "a reason has 1 to",
+        "no pattern tells which characters are letters, in all languages",
+    ),
     ("POST /api/v1/api-keys", "in the future", "no schema knows what time it is"),
 )
 """What a valid request is refused for all the same, as no schema can say it: by operation and answer, each with why."""
