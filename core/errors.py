@@ -155,7 +155,7 @@ class PermissionDenied(SortationError):
 
 
 class WebhookRefused(SortationError):
-    """No connection takes this delivery: its address, its signature or its time is not right."""
+    """This delivery is not taken: its address, its signature or its time is not right."""
 
     code = "webhook_refused"
     status = 401

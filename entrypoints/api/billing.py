@@ -147,7 +147,7 @@ def receive_event() -> dict[str, str]:
     except WebhookRefused as refused:
         metrics().payment_event(REFUSED)
         log.warning("payment event refused", reason=str(refused), address=request.remote_addr)
-        raise WebhookRefused("this delivery is not taken: its signature or its time is not right") from None
+        raise WebhookRefused from None  # which says nothing of the reason
     metrics().payment_event(outcome)
     return {"outcome": outcome}
 
@@ -197,7 +197,7 @@ def _comp(comp: Comp) -> dict[str, Any]:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
-    forecast = usage.forecast and usage.forecast.quantize(_STEPS[usage.meter], ROUND_CEILING)
+    ahead = usage.forecast
     return {
         "meter": usage.meter.value,
         "month": f"{usage.month:%Y-%m}",
@@ -205,5 +205,5 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "soft": usage.limit.soft,
         "hard": usage.limit.hard,
         "percent": usage.percent and round(usage.percent, 2),
-        "forecast": forecast,
+        "forecast": None if ahead is None else ahead.quantize(_STEPS[usage.meter], ROUND_CEILING),
     }

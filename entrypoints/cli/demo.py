@@ -189,7 +189,7 @@ def _per_second(client: Client, imported: Mapping[str, Any]) -> float | None:
     if not started or not ends:
         return None
     seconds = (max(map(datetime.fromisoformat, ends)) - datetime.fromisoformat(started)).total_seconds()
-    return float(imported["inserted"]) / seconds if seconds > 0 else None
+    return float(imported["inserted"] - imported["held"]) / seconds if seconds > 0 else None
 
 
 def _table(name: str, records: list[Mapping[str, Any]], per_second: float | None) -> Group:
