@@ -110,7 +110,8 @@ def _of_the_other_kind(error: stripe.StripeError) -> bool:
 
 
 def _codes(error: stripe.StripeError) -> str:
-    told = (error.code, getattr(error, "param", None))
+    # Of most errors the library has the code in what it was sent alone.
+    told = (error.code or getattr(error.error, "code", None), getattr(error, "param", None))
     codes = [code for code in told if isinstance(code, str) and _NAME.fullmatch(code)]
     codes.append("no answer" if error.http_status is None else f"HTTP {error.http_status}")
     if error.request_id is not None and _NAME.fullmatch(error.request_id):

@@ -58,32 +58,35 @@ class Portal:
     ) -> HostedPage:
         """Raises the library's errors."""
         client = self._api.client()
-        mark = _mark_of(features)
+        place = (client, _mark_of(features))
         asked: SessionCreateParams = {"customer": customer_id, "return_url": return_url}
         if flow is not None:
             asked["flow_data"] = flow
-        configuration = self._known.get((client, mark))
-        if configuration is not None:
+        gone = ""
+        while True:
+            configuration = self._known.get(place) or _configuration(client, features, place[1], gone)
+            self._known[place] = configuration
             try:
                 session = client.v1.billing_portal.sessions.create({**asked, "configuration": configuration})
                 return HostedPage(url=session.url)
             except stripe.InvalidRequestError as error:
-                if error.param != "configuration":
+                if error.param != "configuration" or gone:
                     raise
-        # Not looked for before, or put out of use since.
-        configuration = self._known[client, mark] = _configuration(client, features, mark)
-        session = client.v1.billing_portal.sessions.create({**asked, "configuration": configuration})
-        return HostedPage(url=session.url)
+                gone = configuration  # somebody put it out of use
+                self._known.pop(place, None)
 
 
-def _configuration(client: stripe.StripeClient, features: ConfigurationCreateParamsFeatures, mark: str) -> str:
-    """The id of the one with this mark: what somebody changed of it at Stripe stays."""
+def _configuration(
+    client: stripe.StripeClient, features: ConfigurationCreateParamsFeatures, mark: str, gone: str
+) -> str:
+    """The id of the one with this mark that is in use; what somebody changed of it at Stripe stays. It is made once
+    for all who ask at the same time, and anew after one that is `gone`."""
     configurations = client.v1.billing_portal.configurations
     for known in configurations.list({"active": True, "limit": 100}).auto_paging_iter():
         if known.metadata is not None and getattr(known.metadata, MARK, None) == mark:
             return known.id
     return once(
-        f"portal-{mark}",
+        f"portal-{mark}-{gone}",
         lambda key: configurations.create(
             {"features": features, "metadata": {MARK: mark}, "name": "Sortation"}, {"idempotency_key": key}
         ),
