@@ -20,7 +20,7 @@ from core.domain.billing import MeterReading, Purpose
 from core.errors import PaymentsRefused, PaymentsUnavailable
 from tests.integration.stripe_support import ADA, BACK, EMAIL, TEAM_PRICE, an_order, payments_of, with_prices
 from tests.stubs.scripted_http import Answer, ScriptedServer
-from tests.stubs.stripe_billing_server import RETRY_AFTER, StripeBillingServer
+from tests.stubs.stripe_billing_server import RETRY_AFTER, SIGNED_BY, StripeBillingServer
 from tests.stubs.stripe_server import KEY
 
 
@@ -105,7 +105,7 @@ def tells_nothing(error: BaseException) -> None:
 
 def test_a_wrong_key_is_refused_and_not_told(server: StripeBillingServer) -> None:
     with pytest.raises(PaymentsRefused, match="does not let this key") as raised:
-        payments_of(server, api_key="sk_test_canary_wrong").subscriptions("cus_1")
+        payments_of(server, api_key=SIGNED_BY).subscriptions("cus_1")
     tells_nothing(raised.value)
 
 
