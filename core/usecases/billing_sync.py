@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from core.domain.billing import Account, Terms, pick
+from core.domain.billing import Account, Terms
 from core.domain.events import EventType, NewEvent
-from core.domain.jobs import Job, NewJob, Stream
+from core.domain.jobs import Job
 from core.domain.tenants import Actor, worker_actor
-from core.usecases.shared.paying import customer_of
+from core.usecases.shared.paying import as_provider_has, ask_job
 from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
 from ports.payments import Payments
@@ -26,10 +24,13 @@ def sync_billing(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork,
     """
     with uow.begin(worker_actor(job.tenant_id, job.source_agent, job.request_id)) as tx:
         account = tx.billing.get(lock=True)
-        found = _asked(account, payments, clock)
+        found, running = as_provider_has(account, payments, clock)
         tx.jobs.hold(job)  # after the answer: the lease is renewed while it is waited for
         if found.subscription != account.subscription:
             _tell(tx, account, found, repaired=job.payload.get("reason") == RECONCILE)
+        if len(running) > 1:
+            payload = {"subscriptions": [one.id for one in running]}
+            tx.events.append([NewEvent(type=EventType.SUBSCRIPTIONS_OVERLAP, payload=payload)])
         settle(tx, found, terms, job.max_attempts, clock=clock, ids=ids)
         tx.jobs.finish(job)
         tx.commit()
@@ -38,24 +39,11 @@ def sync_billing(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork,
 def refresh_billing(actor: Actor, *, max_attempts: int, uow: UnitOfWork, ids: Ids) -> Job:
     """Queues a job that asks the provider now: who comes back from its pages does not wait for what it tells."""
     with uow.begin(actor) as tx:
-        new = NewJob(
-            id=ids.new(),
-            stream=Stream.BILLING,
-            payload={"reason": "asked"},
-            request_id=actor.request_id,
-            max_attempts=max_attempts,
-        )
+        new = ask_job(actor, max_attempts, ids)
         tx.jobs.add([new])
         job = tx.jobs.get(new.id)
         tx.commit()
     return job
-
-
-def _asked(account: Account, payments: Payments, clock: Clock) -> Account:
-    """The account as its provider has it now. A customer of another provider, from before, has nothing here."""
-    customer = customer_of(account, payments)
-    subscription = None if customer is None else pick(payments.subscriptions(customer))
-    return replace(account, subscription=subscription, fetched_at=clock.now())
 
 
 def _tell(tx: Transaction, before: Account, now: Account, *, repaired: bool) -> None:
