@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapters.embedders import Succession
 from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport, Limits
+from adapters.manual.payments import ManualPayments
 from adapters.messaging.smtp import SmtpMailer
 from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
 from adapters.postgres.vector_homes import PostgresVectorHomes
 from adapters.secrets.keys import KeyFile
+from core.domain.billing import Terms
 from entrypoints.settings import Settings
+from ports.agreements import Agreements
+from ports.clock import Clock
 from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
 from ports.mail import Mailer
+from ports.payments import Payments
 from ports.trials import Trials
 from ports.vector_homes import VectorHomes
 
@@ -97,6 +103,34 @@ def trials_of(settings: Settings, embedder: Embedder | None, host: PluginHost) -
     from entrypoints.evaluating.trials import ScratchTrials  # which makes a container
 
     return ScratchTrials(settings, embedder, host)
+
+
+def terms_of(settings: Settings) -> Terms:
+    return Terms(
+        catalog=settings.plans,
+        base=settings.base_plan,
+        grace=timedelta(days=settings.grace_days),
+        mails=settings.smtp_url is not None,
+    )
+
+
+def payments_of(settings: Settings, agreements: Agreements, clock: Clock) -> Payments:
+    if settings.stripe_api_key is None:
+        return ManualPayments(agreements, clock)
+    from adapters.stripe.payments import StripePayments  # as above
+
+    return StripePayments(
+        _key(settings.stripe_api_key, settings.stripe_api_key_file),
+        _key(settings.stripe_webhook_secrets, settings.stripe_webhook_secrets_file),
+        base_url=settings.stripe_base_url,
+        automatic_tax=settings.stripe_tax == "on",
+    )
+
+
+def origins_of(settings: Settings) -> tuple[str, ...]:
+    """Where people may be sent back to: here, and where the operator says."""
+    here = urlsplit(settings.public_url)
+    return (f"{here.scheme}://{here.netloc}", *settings.return_origins)
 
 
 def model_of(llm: Llm | None) -> str | None:

@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 from dependency_injector import providers
 
 from core.usecases import (
+    access,
     accounts,
     ask_llm,
+    billing_sync,
     catalog,
+    comps,
     connection_ends,
     connections,
     embed,
@@ -31,12 +34,14 @@ from core.usecases import (
     members,
     oauth,
     passwords,
+    payment_events,
     process,
     promise,
     proposals,
     records,
     refit,
     relay,
+    resume,
     retention,
     review,
     rule_preview,
@@ -48,15 +53,19 @@ from core.usecases import (
     sources,
     support,
     sync,
+    usage_reports,
     vectors,
     webhooks,
     withdraw,
 )
+from core.usecases import billing as billing_usecases
 from core.usecases import privacy as privacy_usecases
 from entrypoints.parts import Parts
 
 Result = TypeVar("Result")
 _PORTS = (
+    "agreements",
+    "billing",
     "broker",
     "clock",
     "codes",
@@ -71,12 +80,15 @@ _PORTS = (
     "llm_model",
     "mailer",
     "matcher",
+    "origins",
+    "payments",
     "people",
     "privacy",
     "ranker",
     "renewals",
     "secrets",
     "system",
+    "terms",
     "trials",
     "uow",
 )
@@ -248,6 +260,17 @@ class Container(Parts):
     llm_usage = bound(llm_spending.llm_usage)
     plan_llm = bound(llm_spending.plan_llm)
 
+    show_billing = bound(billing_usecases.show_billing)
+    list_plans = bound(billing_usecases.list_plans)
+    order_plan = bound(billing_usecases.order_plan)
+    open_portal = bound(billing_usecases.open_portal)
+    list_invoices = bound(billing_usecases.list_invoices)
+    refresh_billing = bound(billing_sync.refresh_billing)
+    receive_payment_event = bound(payment_events.receive_payment_event)
+    check_may_work = bound(access.check_may_work)
+    doubt_denial = bound(access.doubt_denial)
+    comp_plan = bound(comps.comp_plan)
+
     list_events = bound(events.list_events)
     verify_events = bound(events.verify_events)
     list_tenant_events = bound(events.list_tenant_events)
@@ -272,10 +295,15 @@ class Container(Parts):
     embed_examples = bound(embed.embed_examples)
     refit = bound(refit.refit)
     run_evaluation = bound(evaluations.run_evaluation)
+    sync_billing = bound(billing_sync.sync_billing)
+    resume_held = bound(resume.resume_held)
+    report_usage = bound(usage_reports.report_usage)
     start_reembedding = bound(embed.start_reembedding)
 
     publish_due = bound(relay.publish_due)
     queue_syncs = bound(relay.queue_syncs)
+    queue_billing = bound(payment_events.queue_billing)
+    sweep_payment_events = bound(payment_events.sweep_payment_events)
     reap_jobs = bound(relay.reap_jobs)
     sweep = bound(relay.sweep)
     expire_records = bound(retention.expire_records)

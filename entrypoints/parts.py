@@ -11,6 +11,8 @@ from adapters.learning.learner import EnsembleLearner
 from adapters.matching.compiled import CompiledMatcher
 from adapters.oauth.provider import AuthlibProvider
 from adapters.postgres import engine
+from adapters.postgres.agreements import PostgresAgreements
+from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -65,6 +67,11 @@ class Parts(containers.DeclarativeContainer):
     system = providers.Singleton(PostgresSystem, system_engine, ids)
     people = providers.Singleton(PostgresPeople, system_engine)
     privacy = providers.Singleton(PostgresPrivacy, app_engine, system_engine)
+    billing = providers.Singleton(PostgresBillingSystem, system_engine)
+    agreements = providers.Singleton(PostgresAgreements, app_engine, system_engine)
+    terms = providers.Singleton(chosen.terms_of, settings)
+    origins = providers.Singleton(chosen.origins_of, settings)
+    payments = providers.Singleton(chosen.payments_of, settings, agreements, clock)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,

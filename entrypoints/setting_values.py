@@ -13,8 +13,10 @@ from environs import Env, ValidationError, validate
 from limits import parse_many
 
 from adapters.http.policy import parse_policy
+from core.domain.defaults import default_plans
 from core.domain.identity import IdentityProvider, providers_from
 from core.domain.jobs import Stream
+from core.domain.plans import Catalog, catalog_from
 from core.errors import Invalid, SortationError
 from plugins.roots import Roots
 
@@ -31,6 +33,9 @@ FROM_FILE = frozenset(
         "OIDC_PROVIDERS",
         "LLM_API_KEY",
         "EMBEDDINGS_API_KEY",
+        "STRIPE_API_KEY",
+        "STRIPE_WEBHOOK_SECRETS",
+        "PLANS",
         "DATABASE_URL",
         "APP_DATABASE_URL",
         "SYSTEM_DATABASE_URL",
@@ -86,6 +91,31 @@ def oidc_providers(written: str) -> tuple[IdentityProvider, ...]:
         raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: no JSON, from character {error.pos} on.") from None
     except Invalid as error:
         raise SettingsError(f"{PREFIX}OIDC_PROVIDERS: {error}.") from None
+
+
+def plans(written: str) -> Catalog:
+    if not written:
+        return default_plans()
+    try:
+        return catalog_from(json.loads(written))
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{PREFIX}PLANS: no JSON: {error}.") from None
+    except Invalid as error:
+        raise SettingsError(f"{PREFIX}PLANS: {error}.") from None
+
+
+def base_plan(env: Env, catalog: Catalog, default: str) -> str:
+    key: str = env.str("BASE_PLAN", default)
+    if catalog.newest(key) is None:
+        raise SettingsError(f"{PREFIX}BASE_PLAN: {key!r} is none of {', '.join(one.key for one in catalog.offered())}.")
+    return key
+
+
+def origins(values: Iterable[str]) -> None:
+    for value in names(values):
+        url("http", "https")(value)
+        if urlsplit(value)._replace(scheme="", netloc="").geturl() or "@" in value:
+            raise ValidationError("Must be origins such as https://sortation.example, without a path.")
 
 
 def streams(env: Env) -> tuple[str, ...]:

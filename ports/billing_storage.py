@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.billing import Account
+from core.domain.billing import Account, EventOutcome, PaymentEvent
 from core.domain.plans import Meter
 
 
@@ -25,7 +25,7 @@ class Taken:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReport:
     """Usage of a month that is to be reported, or was. `tried_at` is when it was sent first; `sent_at` when the
-    provider said that it has it."""
+    provider said that it has it, or it was given up."""
 
     id: UUID
     meter: Meter
@@ -43,16 +43,16 @@ class Accounts(Protocol):
         ...
 
     def put(self, account: Account, *, changes_at: datetime | None) -> None:
-        """Writes the account that was locked, and when what it allows changes next of itself. Raises `Conflict` for a
-        customer that is another tenant's."""
+        """Writes the account that was locked but for `resumes_at`, and when what it allows changes next of itself.
+        Raises `Conflict` for a customer that is another tenant's."""
         ...
 
     def ask(self, now: datetime, since: datetime) -> bool:
-        """Notes that the provider is to be asked anew; whether this is the first time `since` then."""
+        """Notes that the provider is asked anew out of turn; whether this is the first time `since` then."""
         ...
 
-    def hold(self) -> None:
-        """Notes that records of the tenant are held."""
+    def note_held(self, until: datetime | None) -> None:
+        """Notes when records that are held are looked at next; None: none is held."""
         ...
 
 
@@ -78,4 +78,49 @@ class Usages(Protocol):
 
     def note_reports(self, ids: Sequence[UUID], *, tried_at: datetime | None, sent_at: datetime | None) -> None:
         """When these were sent, and when taken; what is noted already, or None, stays."""
+        ...
+
+
+class Held(Protocol):
+    """Records that wait until the plan has room for them: `held` instead of `ingested`."""
+
+    def hold(self, ids: Sequence[UUID]) -> None:
+        """Those of these that are `ingested`."""
+        ...
+
+    def next(self, limit: int) -> Sequence[tuple[UUID, UUID]]:
+        """The first that are held, with their imports, by rising id, locked until the transaction ends; those that
+        another transaction has locked are left out."""
+        ...
+
+    def release(self, ids: Sequence[UUID]) -> None:
+        """Those of these that are held are `ingested` again."""
+        ...
+
+    def count(self) -> int: ...
+
+
+class BillingSystem(Protocol):
+    """What is done of billing across tenants, each call a transaction of its own."""
+
+    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int) -> EventOutcome:
+        """Keeps an event once, and queues a job that asks the provider about its customer, unless one waits."""
+        ...
+
+    def queue(
+        self,
+        ids: Sequence[UUID],
+        now: datetime,
+        *,
+        max_attempts: int,
+        reconcile_seconds: float,
+        report_seconds: float,
+    ) -> int:
+        """Queues what is due: jobs that ask a provider where what is allowed changes of itself, or that was not asked
+        for so long; that take up what is held; and that report usage, as often as that. Returns how many, at most as
+        many as there are `ids`; however many call it at once, none is queued twice."""
+        ...
+
+    def sweep(self, seconds: float) -> int:
+        """Drops events that were received so long ago; returns how many."""
         ...

@@ -24,6 +24,7 @@ from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Tenant
+from ports.billing_storage import Accounts, Held, Usages
 from ports.category_storage import Categories
 from ports.connection_storage import Connections, Sealed, Syncs
 from ports.evaluation_storage import Evaluations
@@ -58,12 +59,14 @@ class RecordFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What became of a batch of drafts: the ids of new records in the drafts' order; how many were `known` already,
-    twice in the batch, or deleted before; and how many records, pending so far, were posted (`updated`)."""
+    """What became of a batch of drafts: the ids of new records in the drafts' order, and of those of them that are to
+    be sorted (`open`); how many were `known` already, twice in the batch, or deleted before; and how many records,
+    pending so far, were posted (`updated`)."""
 
     inserted: tuple[UUID, ...]
     known: int
     updated: int
+    open: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +357,12 @@ class Transaction(Protocol):
     def promises(self) -> Promises: ...
     @property
     def evaluations(self) -> Evaluations: ...
+    @property
+    def billing(self) -> Accounts: ...
+    @property
+    def usages(self) -> Usages: ...
+    @property
+    def held(self) -> Held: ...
     @property
     def jobs(self) -> Jobs: ...
     @property

@@ -66,7 +66,8 @@ class MemoryRecords:
             if categories is not None and draft.category and normalise(draft.category) in categories:
                 self._approve(id, categories[normalise(draft.category)], import_id)
         inserted = tuple(id for id, _ in added)
-        return Stored(inserted=inserted, known=len(drafts) - len(inserted), updated=updated)
+        to_sort = tuple(id for id in inserted if self._records[id].record.status is RecordStatus.INGESTED)
+        return Stored(inserted=inserted, open=to_sort, known=len(drafts) - len(inserted), updated=updated)
 
     def known(self, connection_id: UUID, keys: Sequence[tuple[str, str]]) -> int:
         there = self._by_key(connection_id).keys() | self._former_keys(connection_id)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from core.domain.agreements import Agreement
 from core.domain.approvals import Approval, Example
+from core.domain.billing import Account, PaymentEvent
 from core.domain.categories import Category
 from core.domain.connections import Connection, Import, StreamCursor
 from core.domain.decisions import Stage
@@ -27,6 +28,7 @@ from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
 from core.domain.oauth import OAuthTokens, SignIn
 from core.domain.people import Invitation, KnownDevice, LocalAccount, Session
+from core.domain.plans import Meter
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.records import Record
@@ -35,6 +37,7 @@ from core.domain.rules import Rule
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from core.domain.webhooks import RefusedDeliveries, WebhookDelivery
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
+from ports.billing_storage import UsageReport
 from ports.clock import Clock, Ids
 from ports.learning_storage import StoredEnsemble
 
@@ -78,6 +81,16 @@ class KeptJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAccount:
+    """An account, and when it is looked at next, or was last, and why."""
+
+    account: Account
+    changes_at: datetime | None = None
+    asked_at: datetime | None = None
+    reported_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventBatch:
     """The events of one transaction; the sealer sets `last_seq`."""
 
@@ -110,6 +123,8 @@ class TenantState:
     operator_reads: dict[UUID, datetime] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     """By e-mail address; shared by all tenants."""
+    customers: dict[tuple[str | None, str], UUID] = field(default_factory=dict)
+    """Whose they are, by provider and id; shared by all tenants."""
     memberships: dict[UUID, Membership] = field(default_factory=dict)
     invitations: dict[UUID, Invitation] = field(default_factory=dict)
     api_keys: dict[UUID, ApiKey] = field(default_factory=dict)
@@ -156,6 +171,11 @@ class TenantState:
     changes: dict[tuple[UUID, UUID], KeptChange] = field(default_factory=dict)
     """By run and record."""
     evaluations: dict[UUID, Evaluation] = field(default_factory=dict)
+    billing: dict[UUID, KeptAccount] = field(default_factory=dict)
+    """The tenant's one, by the tenant's id."""
+    usages: dict[tuple[date, Meter], tuple[int, int]] = field(default_factory=dict)
+    """What was used, and how much of that is in reports, by month and meter."""
+    usage_reports: dict[UUID, UsageReport] = field(default_factory=dict)
     jobs: dict[UUID, KeptJob] = field(default_factory=dict)
     batches: dict[UUID, EventBatch] = field(default_factory=dict)
     responses: dict[str, KeptResponse] = field(default_factory=dict)
@@ -197,6 +217,7 @@ class MemoryStore:
         self.lock = threading.Condition()
         self.tenants: dict[UUID, TenantState] = {}
         self.users: dict[str, User] = {}
+        self.customers: dict[tuple[str | None, str], UUID] = {}
         self.accounts: dict[UUID, LocalAccount] = {}
         """By user, as `users` are by e-mail address."""
         self.last_steps: dict[UUID, int] = {}
@@ -205,13 +226,15 @@ class MemoryStore:
         self.devices: dict[UUID, KnownDevice] = {}
         self.inventories: dict[tuple[Role, str], tuple[Inventory, datetime]] = {}
         """By role and digest, when they were announced last."""
+        self.payment_events: dict[tuple[str, str], tuple[PaymentEvent, datetime]] = {}
+        """By provider and id, with when they were received."""
         self.commits = 0
         """How many commits queued a job or told an event."""
 
     def state(self, tenant_id: UUID) -> TenantState:
         """The live tables of a tenant, to be used under the lock."""
         if tenant_id not in self.tenants:
-            self.tenants[tenant_id] = TenantState(users=self.users)
+            self.tenants[tenant_id] = TenantState(users=self.users, customers=self.customers)
         return self.tenants[tenant_id]
 
     def woken(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from adapters.memory.accounts import MemoryApiKeys, MemoryTenants
 from adapters.memory.approvals import MemoryApprovals, MemoryEmbeddings, MemoryExamples
+from adapters.memory.billing import MemoryBilling, MemoryHeld, MemoryUsages
 from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
 from adapters.memory.evaluations import MemoryEvaluations
@@ -59,6 +60,9 @@ class MemoryTransaction:
         self.runs = MemoryRuleRuns(at)
         self.promises = MemoryPromises(at)
         self.evaluations = MemoryEvaluations(at)
+        self.billing = MemoryBilling(at)
+        self.usages = MemoryUsages(at)
+        self.held = MemoryHeld(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 

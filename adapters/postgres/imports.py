@@ -82,7 +82,7 @@ class PostgresImports:
             position += 1
 
     def update(self, imported: Import) -> None:
-        changed = ("inserted", "known", "refused", "refusals", "gaps", "failure", "finished_at")
+        changed = ("inserted", "known", "refused", "held", "refusals", "gaps", "failure", "finished_at")
         values = {name: getattr(imported, name) for name in changed} | {"status": imported.status.value}
         where = and_(at(imports, self._tenant_id, imported.id), imports.c.status != ImportStatus.UNDONE.value)
         if self._connection.execute(imports.update().where(where).values(values)).rowcount == 0:

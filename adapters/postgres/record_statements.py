@@ -61,13 +61,13 @@ ADD_DRAFTS = text("""
         )
         ORDER BY s.n
         ON CONFLICT (tenant_id, connection_id, account, external_id) DO NOTHING
-        RETURNING id
+        RETURNING id, status
     ), told AS (
         INSERT INTO events (tenant_id, batch_id, ordinal, type, subject_id, payload)
         SELECT :tenant, :batch, :told + row_number() OVER (ORDER BY id), 'INGESTED', id, CAST(:payload AS jsonb)
         FROM added
     )
-    SELECT id FROM added ORDER BY id
+    SELECT id, status = 'ingested' AS open FROM added ORDER BY id
 """)
 
 POST_PENDING = text("""

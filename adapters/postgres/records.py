@@ -59,7 +59,7 @@ class PostgresRecords:
         categories: Mapping[str, UUID] | None = None,
     ) -> Stored:
         if not drafts:
-            return Stored(inserted=(), known=0, updated=0)
+            return Stored(inserted=(), open=(), known=0, updated=0)
         staged = _without_superseded(drafts)
         self._stage("staged_drafts", sql.STAGED_DRAFTS, (_draft_row(n, *d, categories) for n, d in enumerate(staged)))
         there = {"connection": connection_id, "import": import_id}
@@ -67,7 +67,8 @@ class PostgresRecords:
             self._connection.execute(sql.RENAME_PENDING, {"tenant": self._tenant_id, "connection": connection_id})
         with conflicts(unknown="the connection or a category does not exist"):
             payload = {"payload": dumps({"import_id": import_id, "connection_id": connection_id})}
-            inserted = tuple(self._connection.execute(sql.ADD_DRAFTS, there | self._told() | payload).scalars())
+            added = self._connection.execute(sql.ADD_DRAFTS, there | self._told() | payload).all()
+        inserted = tuple(row.id for row in added)
         self._events.told(len(inserted))
         updated = 0
         if len(inserted) < len(drafts):
@@ -77,7 +78,8 @@ class PostgresRecords:
             parameters = {"import": import_id, "ids": list(inserted)} | self._told()
             self._events.told(self._connection.execute(sql.TEACH_HISTORY, parameters).scalar_one())
         self._connection.execute(text("TRUNCATE staged_drafts"))
-        return Stored(inserted=inserted, known=len(drafts) - len(inserted), updated=updated)
+        to_sort = tuple(row.id for row in added if row.open)
+        return Stored(inserted=inserted, open=to_sort, known=len(drafts) - len(inserted), updated=updated)
 
     def known(self, connection_id: UUID, keys: Sequence[tuple[str, str]]) -> int:
         parameters = {

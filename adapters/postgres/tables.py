@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from adapters.postgres import (  # noqa: F401 - of the same metadata
+    billing_tables,
     category_tables,
     connection_tables,
     evaluation_tables,
@@ -42,7 +43,15 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, of_tenant, reference
 from adapters.postgres.columns import metadata as metadata
 
-GLOBAL_TABLES = ("users", "local_accounts", "identities", "sessions", "known_devices", "plugin_inventories")
+GLOBAL_TABLES = (
+    "users",
+    "local_accounts",
+    "identities",
+    "sessions",
+    "known_devices",
+    "plugin_inventories",
+    "payment_events",
+)
 """Tables that no tenant owns."""
 
 
@@ -164,6 +173,7 @@ imports = Table(
     Column("inserted", Integer, nullable=False),
     Column("known", Integer, nullable=False),
     Column("refused", Integer, nullable=False),
+    Column("held", Integer, nullable=False, server_default=text("0")),
     a_json("refusals"),
     Column("gaps", JSONB, nullable=False, server_default=text("'[]'")),
     a_text("failure", null=True),
@@ -353,6 +363,8 @@ SYSTEM_MAY_READ = (
     "vector_homes",
     "connector_counts",
     "plugin_inventories",
+    "agreements",
+    "payment_events",
 )
 SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions", "known_devices")
 SEALING_WRITES = ("last_seq", "digest", "head", "contents")

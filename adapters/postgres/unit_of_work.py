@@ -13,11 +13,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
 
 from adapters.postgres.accounts import PostgresApiKeys, PostgresTenants
 from adapters.postgres.approvals import PostgresApprovals
+from adapters.postgres.billing import PostgresBilling, PostgresUsages
 from adapters.postgres.categories import PostgresCategories
 from adapters.postgres.connections import PostgresConnections
 from adapters.postgres.evaluations import PostgresEvaluations
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
+from adapters.postgres.held import PostgresHeld
 from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
@@ -70,6 +72,9 @@ class PostgresTransaction:
         self.runs = PostgresRuleRuns(connection, tenant_id)
         self.promises = PostgresPromises(connection, tenant_id)
         self.evaluations = PostgresEvaluations(connection, tenant_id)
+        self.billing = PostgresBilling(connection, tenant_id)
+        self.usages = PostgresUsages(connection, tenant_id, ids)
+        self.held = PostgresHeld(connection, tenant_id)
         self.jobs = PostgresJobs(connection, tenant_id)
 
     def commit(self) -> None:

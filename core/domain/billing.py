@@ -16,6 +16,8 @@ from core.errors import Invalid
 
 MAX_RETURN_URL = 2_000
 MAX_REASON = 200
+PLAN_SETTLES = timedelta(days=30)
+"""How long a tenant has a plan before records go that it does not keep: time to change one's mind, or to export."""
 
 
 class SubscriptionStatus(StrEnum):
@@ -71,26 +73,6 @@ class Comp:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """What is known of a tenant's payments. `subscription` is the provider's as it was at `fetched_at`; `asked_at` is
-    when it was last asked for because somebody was denied something.
-
-    `without_since`: from when on the tenant does without a subscription, by its own wish; one that ended before is
-    history. `told` is what its people were told last of what it may do, and `holds` whether records of it are held.
-    """
-
-    tenant_id: UUID
-    customer_id: str | None = None
-    subscription: Subscription | None = None
-    comp: Comp | None = None
-    without_since: datetime | None = None
-    fetched_at: datetime | None = None
-    asked_at: datetime | None = None
-    told: Told | None = None
-    holds: bool = False
-
-
 class Access(StrEnum):
     FULL = "full"
     GRACE = "grace"
@@ -110,12 +92,32 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is known of a tenant's payments. `provider` is whose customer it is; `subscription` is the provider's, as it
+    was at `fetched_at`. `without_since`: from when on the tenant does without one, by its own wish; one that had ended
+    by then is history. `told` is what its people were told last of what it may do. `resumes_at` is when records that
+    are held are looked at next; None: none is."""
+
+    tenant_id: UUID
+    provider: str | None = None
+    customer_id: str | None = None
+    subscription: Subscription | None = None
+    comp: Comp | None = None
+    without_since: datetime | None = None
+    fetched_at: datetime | None = None
+    told: Told | None = None
+    resumes_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What an installation offers. `base` is the key of the plan of who has no subscription."""
+    """What an installation offers. `base` is the key of the plan of who has no subscription; `grace` is how long a
+    missing payment is waited for. `mails`: whether owners are written when what they may do changes."""
 
     catalog: Catalog
     base: str
     grace: timedelta
+    mails: bool = False
 
     @property
     def base_plan(self) -> Plan:
@@ -206,6 +208,17 @@ def changes_at(account: Account, terms: Terms, now: datetime) -> datetime | None
     return until if until is not None and until > now else None
 
 
+def kept_days(account: Account, terms: Terms, wanted: int | None, now: datetime) -> int | None:
+    """How many days records are kept: as many as the tenant wants, or as its plan keeps them where that is less; None
+    is for ever. A plan's days count where the tenant has had it for `PLAN_SETTLES`, and nothing goes while a payment is
+    missing."""
+    entitlement, told = entitle(account, terms, now), account.told
+    plan, by_plan = entitlement.plan, None
+    if entitlement.access is Access.FULL and told is not None and now - told.plan_since >= PLAN_SETTLES:
+        by_plan = plan.retention_days if (told.plan_key, told.plan_version) == (plan.key, plan.version) else None
+    return min((days for days in (wanted, by_plan) if days is not None), default=None)
+
+
 def check_return_url(url: str, origins: Sequence[str]) -> str:
     """The URL to which a provider sends people back. Raises `Invalid` unless it lies at one of these origins (such as
     https://sortation.example)."""
@@ -265,6 +278,15 @@ class MeterReading:
     at: datetime
 
 
+class EventOutcome(StrEnum):
+    """What became of an event when it was received."""
+
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    """It is nobody's here, or changes nothing that matters here."""
+    DUPLICATE = "duplicate"
+
+
 class Purpose(StrEnum):
     """What a customer goes to the provider's pages for."""
 
@@ -273,18 +295,32 @@ class Purpose(StrEnum):
     CANCEL = "cancel"
 
 
-_TIMES = ("created_at", "period_start", "period_end", "trial_end", "cancel_at", "past_due_since")
+_TIMES = (
+    *("created_at", "period_start", "period_end", "trial_end", "cancel_at", "past_due_since"),
+    *("until", "plan_since"),
+)
 
 
-def subscription_json(subscription: Subscription) -> dict[str, Any]:
-    """As it is stored."""
+def as_json(value: Subscription | Comp | Told) -> dict[str, Any]:
+    """As it is stored; what is None is left out."""
     return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name in Subscription.__slots__
-        if (value := getattr(subscription, name)) is not None
+        name: kept.isoformat() if isinstance(kept, datetime) else kept
+        for name in value.__slots__
+        if (kept := getattr(value, name)) is not None
     }
 
 
 def subscription_from(stored: Mapping[str, Any]) -> Subscription:
-    times = {name: datetime.fromisoformat(stored[name]) for name in _TIMES if name in stored}
-    return Subscription(**{**stored, **times, "status": SubscriptionStatus(stored["status"])})
+    return Subscription(**{**_timed(stored), "status": SubscriptionStatus(stored["status"])})
+
+
+def comp_from(stored: Mapping[str, Any]) -> Comp:
+    return Comp(**{"until": None, **_timed(stored)})
+
+
+def told_from(stored: Mapping[str, Any]) -> Told:
+    return Told(**{**_timed(stored), "access": Access(stored["access"])})
+
+
+def _timed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in stored.items()}

@@ -24,6 +24,8 @@ MAX_STREAMS = 1_000
 MAX_STREAM_NAME = 200
 MAX_CURSOR = 1 << 16
 """Characters of a cursor in JSON."""
+UPLOADS = "uploads"
+"""The name of the connection, one a connector, of what comes in without one being named."""
 HAS_RECORDS = "this connection has records or imports, which stay: disable it by POST /connections/{id}/disable"
 """Why one can't be deleted."""
 _HOST = re.compile(
@@ -196,7 +198,8 @@ class ImportStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """A delivery of records: a file, or a call of the API. `approved` says that its categories are a person's.
+    """A delivery of records: a file, or a call of the API. `approved` says that its categories are a person's. `held`
+    of those that were `inserted` wait until the tenant's plan has room for them.
 
     `refusals` holds the first `MAX_REFUSALS` (position, reason) pairs; `refused` counts all. `gaps` holds the first
     `MAX_GAPS` of the statements whose balances differ from what was read.
@@ -219,6 +222,7 @@ class Import:
     created_at: datetime
     finished_at: datetime | None
     gaps: tuple[Mapping[str, Any], ...] = ()
+    held: int = 0
 
 
 MAX_REFUSALS = 200

@@ -24,6 +24,9 @@ class Stream(StrEnum):
     WEBHOOK = "webhooks:receive"
     SYNC = "connections:sync"
     MAIL = "mail:send"
+    BILLING = "billing:sync"
+    RESUME = "records:resume"
+    REPORT = "billing:report"
 
 
 class JobStatus(StrEnum):

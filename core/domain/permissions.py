@@ -27,6 +27,8 @@ class Permission(StrEnum):
     EVENTS_READ = "events:read"
     JOBS_READ = "jobs:read"
     JOBS_REPLAY = "jobs:replay"
+    BILLING_READ = "billing:read"
+    BILLING_WRITE = "billing:write"
     OPERATOR = "operator"
     """The operator of the installation: tenants, and events of all of them. No role and no API key carries it."""
 
@@ -38,13 +40,14 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_READ = frozenset(p for p in Permission if p.value.endswith(":read") and p is not Permission.KEYS_READ)
+_OF_FEW = frozenset({Permission.KEYS_READ, Permission.BILLING_READ})
+_READ = frozenset(p for p in Permission if p.value.endswith(":read") and p not in _OF_FEW)
 _EVERYTHING = frozenset(Permission) - {Permission.OPERATOR}
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.OWNER: _EVERYTHING,
-        Role.ADMIN: _EVERYTHING - {Permission.TENANT_WRITE},
+        Role.ADMIN: _EVERYTHING - {Permission.TENANT_WRITE, Permission.BILLING_WRITE},
         Role.REVIEWER: _READ | {Permission.APPROVALS_DECIDE, Permission.RECORDS_WRITE},
         Role.VIEWER: _READ,
     }
@@ -52,3 +55,15 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 
 GRANTABLE = _EVERYTHING
 """The scopes that an API key may carry."""
+
+PAID_FOR = frozenset(
+    {
+        Permission.CATEGORIES_WRITE,
+        Permission.CONNECTIONS_WRITE,
+        Permission.RECORDS_WRITE,
+        Permission.RULES_WRITE,
+        Permission.APPROVALS_DECIDE,
+        Permission.JOBS_REPLAY,
+    }
+)
+"""What nobody may do in a tenant that is read-only. Its people, keys and payments stay in its hands, and its end."""

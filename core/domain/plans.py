@@ -73,6 +73,8 @@ class Plan:
 
 UNLIMITED = Plan(key="unlimited", version=1, title="Unlimited")
 """What everybody has where nobody pays."""
+FREE = "free"
+"""The plan of who does not pay, where others do."""
 BY_HAND = "manual"
 """The environment of prices that are invoiced by hand: every plan has them."""
 
@@ -104,7 +106,8 @@ class Catalog:
 
 
 def catalog_from(written: Any) -> Catalog:
-    """The catalog out of its JSON form: a list of plans. Raises `Invalid`, which says what is wrong where."""
+    """The catalog out of its JSON form: a list of plans, to which `UNLIMITED` is added unless it is among them. Raises
+    `Invalid`, which says what is wrong where."""
     if not isinstance(written, list) or not written:
         raise Invalid("plans are a list of objects")
     plans = sorted((_plan(one, f"plan {place}") for place, one in enumerate(written, start=1)), key=_version)
@@ -115,7 +118,8 @@ def catalog_from(written: Any) -> Catalog:
     if taken := next((id for id in prices if prices.count(id) > 1), None):
         raise Invalid(f"the price {taken} buys two plans")
     order = [str(one["key"]) for one in written]
-    return Catalog(tuple(sorted(plans, key=lambda plan: order.index(plan.key))))
+    ordered = tuple(sorted(plans, key=lambda plan: order.index(plan.key)))
+    return Catalog(ordered if UNLIMITED.key in order else (*ordered, UNLIMITED))
 
 
 def _version(plan: Plan) -> int:

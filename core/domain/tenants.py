@@ -74,6 +74,10 @@ class Tenant:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    def capped(self, cap: Decimal | None) -> Tenant:
+        """The same, with another `llm_monthly_cap`."""
+        return replace(self, settings=replace(self.settings, llm_monthly_cap=cap))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from core.domain.approvals import group_key
+from core.domain.billing import Terms
 from core.domain.decisions import Candidate, Decision, Outcome, Stage, StageResult, decide, earlier_results, mix_in
 from core.domain.drift import wanted
 from core.domain.gate import RECENT, SHUT, Gate
@@ -16,11 +19,14 @@ from core.domain.llm_gate import level, llm_gates
 from core.domain.llm_orders import order_in
 from core.domain.llm_questions import grouped
 from core.domain.llm_spending import LlmSpend, month_of
+from core.domain.plans import Meter
 from core.domain.records import Record, clean_text
 from core.domain.tenants import Actor, Tenant, worker_actor
 from core.errors import LlmCapReached, LlmRefused
 from core.usecases.shared.acting import NOT_ALONE, acting_tenant, held_back
-from core.usecases.shared.llm_calls import KEPT, call
+from core.usecases.shared.admitting import entitled, note_usage
+from core.usecases.shared.limits import llm_off, within_plan
+from core.usecases.shared.llm_calls import KEPT, Note, call
 from core.usecases.shared.llm_questions import questions_about
 from core.usecases.shared.present import present_decisions
 from ports.clock import Clock, Ids
@@ -31,25 +37,30 @@ from ports.storage import Transaction, UnitOfWork
 MAX_RATIONALE = 500
 
 
-def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | None, clock: Clock, ids: Ids) -> None:
+def ask_llm(
+    job: Job, *, terms: Terms, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | None, clock: Clock, ids: Ids
+) -> None:
     """Decides the records that the job names, or sends them to review.
 
     Raises what went wrong, for a retry, while attempts are left; what was answered until then is kept. After the last
-    one, when the LLM refuses, and at the tenant's cap, the records go to review with the reason in their trace: an LLM
-    that is away holds nothing up for long.
+    one, when the LLM refuses, at the tenant's cap and where its plan ends, the records go to review with the reason in
+    their trace: an LLM that is away holds nothing up for long.
     """
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
-        tenant = acting_tenant(tx)
+        entitlement = entitled(tx, terms, clock)
+        tenant = within_plan(acting_tenant(tx), entitlement)
         records = tx.records.open_among([UUID(id) for id in job.payload["records"]])
         gates = _gates(tx, tenant, llm.model) if llm is not None and records else {}
-    results, cached = _same(records, Outcome.OFF, "no LLM is configured"), 0
-    if llm is not None and records:
+    off = "no LLM is configured" if llm is None else llm_off(entitlement)
+    results, cached = _same(records, Outcome.OFF, off or ""), 0
+    if llm is not None and off is None and records:
         results = {r.id: _ordering(quote) for r in records if (quote := order_in([r.text, r.counterparty])) is not None}
         safe = [r for r in records if r.id not in results]
         try:
+            note = partial(_note_spending, terms=terms, job=job, clock=clock, ids=ids)
             said, cached = _ask(
-                safe, actor, tenant, gates, job, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids
+                safe, actor, tenant, gates, job, note=note, uow=uow, llm=llm, embedder=embedder, clock=clock, ids=ids
             )
             results |= said
         except Exception as error:
@@ -64,6 +75,13 @@ def ask_llm(job: Job, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | 
             tx.llm_usages.settle(None, month_of(clock.now()), LlmSpend(cached=cached))
         tx.jobs.finish(job)
         tx.commit()
+
+
+def _note_spending(
+    tx: Transaction, before: Decimal, after: Decimal, *, terms: Terms, job: Job, clock: Clock, ids: Ids
+) -> None:
+    limit = entitled(tx, terms, clock).limit(Meter.LLM_SPEND)
+    note_usage(tx, Meter.LLM_SPEND, before, after, limit, terms, job.max_attempts, clock=clock, ids=ids)
 
 
 def _gates(tx: Transaction, tenant: Tenant, model: str) -> Mapping[bool, Gate]:
@@ -84,6 +102,7 @@ def _ask(
     gates: Mapping[bool, Gate],
     job: Job,
     *,
+    note: Note,
     uow: UnitOfWork,
     llm: Llm,
     embedder: Embedder | None,
@@ -110,7 +129,7 @@ def _ask(
         asked: Mapping[bytes, LlmQuestion] = {key_of_question[question.record.id]: question for question in group}
         waiting = [id for key in asked for id in alike[key]]
         try:
-            answers = call(asked, actor, tenant, llm=llm, uow=uow, clock=clock, ids=ids)
+            answers = call(asked, actor, tenant, llm=llm, note=note, uow=uow, clock=clock, ids=ids)
         except LlmCapReached as error:
             results |= _all(waiting, Outcome.OFF, str(error))
         except LlmRefused as error:

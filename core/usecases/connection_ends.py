@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.connections import Connection, split_secrets
 from core.domain.events import EventType, NewEvent
 from core.domain.health import DISABLED, DISABLED_ACTION, Health
@@ -12,6 +13,7 @@ from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid
 from core.usecases.shared.configuring import check_config, manifest_of
 from core.usecases.shared.connection_health import note_health
+from core.usecases.shared.limits import check_room_for_connection
 from core.usecases.shared.oauth import give_back_all
 from core.usecases.shared.secrets import whole_config
 from ports.clock import Clock, Ids
@@ -93,6 +95,7 @@ def resume_connection(
     actor: Actor,
     connection_id: UUID,
     *,
+    terms: Terms,
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
@@ -100,14 +103,15 @@ def resume_connection(
     ids: Ids,
 ) -> Connection:
     """Gives a connection that is paused or otherwise ill a fresh chance: it is tried at once, whether it has a schedule
-    or not. Raises `NotFound`; for one that is disabled also `Conflict` while its configuration lacks something, and
-    `PluginUnavailable`."""
+    or not. Raises `NotFound`; for one that is disabled also `Conflict` while its configuration lacks something,
+    `LimitReached` and `PluginUnavailable`."""
     with uow.begin(actor) as tx:
         connection = tx.connections.get(connection_id, lock=True)
         well = connection.health is Health.HEALTHY and connection.schedule_seconds is None
         again = connection.next_sync_at if well else clock.now()
         resumed = replace(connection, health=Health.HEALTHY, failures=0, next_sync_at=again)
         if connection.disabled_at is not None:
+            check_room_for_connection(tx, terms, clock)
             manifest = manifest_of(connection.connector, host)
             try:
                 check_config(manifest, whole_config(connection, secrets), host)

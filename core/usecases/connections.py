@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.categories import MAX_NAME
 from core.domain.connections import (
     Connection,
@@ -27,6 +28,7 @@ from core.domain.webhooks import SECRET_FIELD, RefusedDeliveries, superseded, we
 from core.errors import Conflict, Invalid, ReauthRequired, VersionMismatch
 from core.usecases.shared.configuring import configured, given_config, manifest_of, merged_config
 from core.usecases.shared.connection_health import note_health
+from core.usecases.shared.limits import check_room_for_connection
 from core.usecases.shared.oauth import give_back_all
 from core.usecases.shared.secrets import former_webhook_secrets, open_secrets, seal_secrets
 from ports.clock import Clock, Ids
@@ -67,6 +69,7 @@ def create_connection(
     config: Mapping[str, Any],
     schedule_seconds: int | None = None,
     streams: Sequence[str] | None = None,
+    terms: Terms,
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
@@ -74,7 +77,8 @@ def create_connection(
     ids: Ids,
 ) -> Connection:
     """`config` comes with its secrets, which are sealed. With a schedule it is first synced at once. Raises
-    `PluginUnavailable`, `Invalid` (the configuration doesn't fit the connector's schema) or `Conflict`."""
+    `PluginUnavailable`, `Invalid` (the configuration doesn't fit the connector's schema), `LimitReached` or
+    `Conflict`."""
     manifest = manifest_of(connector, host)
     given = given_config(manifest, config, host)
     now = clock.now()
@@ -92,6 +96,7 @@ def create_connection(
     )
     connection = configured(new, manifest, given, secrets)
     with uow.begin(actor) as tx:
+        check_room_for_connection(tx, terms, clock)
         tx.connections.add(connection)
         payload = {"connector": connector, "secrets": list(connection.secrets)}
         tx.events.append([NewEvent(type=EventType.CONNECTION_CREATED, subject_id=connection.id, payload=payload)])

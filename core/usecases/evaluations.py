@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.evaluations import (
     MOST,
     Evaluation,
@@ -21,9 +22,11 @@ from core.domain.evaluations import (
 )
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.plans import Feature
 from core.domain.records import DECIDED_BY_PERSON, occurred_on
 from core.domain.tenants import Actor, worker_actor
 from core.errors import Conflict
+from core.usecases.shared.limits import check_feature
 from ports.clock import Clock, Ids
 from ports.storage import RecordFilter, UnitOfWork
 from ports.trials import Trials
@@ -40,14 +43,17 @@ def start_evaluation(
     test_share: float,
     with_rules: bool,
     max_attempts: int,
+    terms: Terms,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
 ) -> Evaluation:
     """Queues an evaluation at this promise (None: the tenant's) of the latest `MOST` records that people decided.
 
-    Raises `TooLittleHistory`, or `Conflict` while another is under way: one holds a worker for minutes."""
+    Raises `LimitReached`, `TooLittleHistory`, or `Conflict` while another is under way: one holds a worker for
+    minutes."""
     with uow.begin(actor) as tx:
+        check_feature(tx, Feature.EVALUATIONS, terms, clock)
         tenant = tx.tenants.get()
         check_enough(tx.records.count(_PEOPLE), test)
         if any(other.status in _OPEN for other in tx.evaluations.list(before=None, limit=1)):

@@ -7,15 +7,17 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.events import EventType, NewEvent
 from core.domain.identity import Claims, IdentityProvider, granted
 from core.domain.people import Belonging
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User, worker_actor
-from core.errors import Conflict, Forbidden, LinkInvalid, Unauthenticated
+from core.errors import Conflict, Forbidden, LimitReached, LinkInvalid, Unauthenticated
 from core.usecases.shared.code_flow import LINKING, SIGN_IN, Begun, begin_flow, begun_flow, exchange_code
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.leaving import take_back
+from core.usecases.shared.limits import check_room_for_member
 from core.usecases.shared.links import INVITATION, read_link
 from core.usecases.shared.people import Caller, person, tell, unknown
 from core.usecases.shared.signing_in import IssuedSession, let_in
@@ -64,6 +66,7 @@ def finish_identity_sign_in(
     lasts_seconds: float,
     identities: IdentityProviders,
     people: PeopleStorage,
+    terms: Terms,
     uow: UnitOfWork,
     secrets: SecretBox,
     clock: Clock,
@@ -73,7 +76,7 @@ def finish_identity_sign_in(
     sign-in, `Unauthenticated` where the provider's word does not hold, `Forbidden` for a member of no tenant."""
     says = begun_flow(SIGN_IN, key, kept, state=state, secrets=secrets, clock=clock)
     provider, claims = identities.get(key), exchange_code(says, code, identities=identities)
-    user = _known(provider, claims, caller, people=people, uow=uow, clock=clock, ids=ids)
+    user = _known(provider, claims, caller, people=people, terms=terms, uow=uow, clock=clock, ids=ids)
     tenant_id: UUID | None = None
     if says["invitation"]:
         user, tenant_id = _accepted(
@@ -135,6 +138,7 @@ def _known(
     caller: Caller,
     *,
     people: PeopleStorage,
+    terms: Terms,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -151,12 +155,12 @@ def _known(
             _link(claims, user, caller, people, uow, clock)
         elif grants:
             new = User(id=ids.new(), email=claims.email, name=claims.name, created_at=clock.now())
-            user = _follow_groups(new, (), grants, provider, caller, uow, clock)
+            user = _follow_groups(new, (), grants, provider, caller, terms, uow, clock)
             _link(claims, user, caller, people, uow, clock)
             return user
     if user is None or not provider.groups:
         return user
-    return _follow_groups(user, people.belongings(user.id), grants, provider, caller, uow, clock)
+    return _follow_groups(user, people.belongings(user.id), grants, provider, caller, terms, uow, clock)
 
 
 def _link(claims: Claims, user: User, caller: Caller, people: PeopleStorage, uow: UnitOfWork, clock: Clock) -> None:
@@ -175,17 +179,23 @@ def _follow_groups(
     grants: Mapping[UUID, Role],
     provider: IdentityProvider,
     caller: Caller,
+    terms: Terms,
     uow: UnitOfWork,
     clock: Clock,
 ) -> User:
-    """Makes, changes and unmakes the memberships that are the issuer's to grant; those by invitation stay, and so
-    does a tenant's last owner."""
+    """Makes, changes and unmakes the memberships that are the issuer's to grant, where the tenant's plan has room;
+    those by invitation stay, and so does a tenant's last owner."""
     present = {one.tenant_id: one for one in belongings}
     for tenant_id, role in grants.items():
         here = present.get(tenant_id)
         if here is None:
             membership = Membership(tenant_id=tenant_id, user_id=user.id, role=role, granted_by=provider.issuer)
             with uow.begin(_issuer(provider, tenant_id, caller)) as tx:
+                try:
+                    check_room_for_member(tx, terms, clock)
+                except LimitReached as full:
+                    _tell(tx, EventType.MEMBER_REFUSED, user, role, reason=full.code)
+                    continue
                 user = tx.members.add(user, membership)
                 _tell(tx, EventType.MEMBER_JOINED, user, role)
         elif here.granted_by == provider.issuer and here.role is not role:

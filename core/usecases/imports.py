@@ -10,7 +10,16 @@ from itertools import chain
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, DryRun, Import, ImportStatus, check_enabled
+from core.domain.connections import (
+    MAX_GAPS,
+    MAX_REFUSALS,
+    UPLOADS,
+    Connection,
+    DryRun,
+    Import,
+    ImportStatus,
+    check_enabled,
+)
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
 from core.domain.plugins import gaps_of
@@ -25,8 +34,6 @@ from ports.secrets import SecretBox
 from ports.storage import UnitOfWork
 
 SAMPLE_BYTES = 1 << 16
-UPLOADS = "uploads"
-"""The connection, one a connector, of what comes in without one being named."""
 SAMPLES = 5
 SPOOL_BYTES = 8 << 20
 MAX_DRY_RUN = 100_000

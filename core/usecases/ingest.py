@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import BinaryIO, cast
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.connections import ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
@@ -31,6 +32,7 @@ def ingest_records(
     job: Job,
     *,
     learn_delay: float | None = None,
+    terms: Terms,
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
@@ -56,7 +58,7 @@ def ingest_records(
                 return
             shutil.copyfileobj(tx.imports.open(imported.id), file)
         file.seek(0)
-        delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection)
+        delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection, terms=terms)
         context = Context(config=whole_config(connection, secrets), default_currency=tenant.settings.default_currency)
         request = ReadRequest(file=cast(BinaryIO, file), filename=imported.filename, batch_size=BATCH)
         occurrences: dict[tuple[str, str], int] = {}
@@ -86,7 +88,7 @@ def _finish(
     clock: Clock,
     ids: Ids,
 ) -> None:
-    counts = {"inserted": progress.inserted, "known": progress.known, "refused": progress.refused}
+    counts = {name: getattr(progress, name) for name in ("inserted", "known", "refused", "held")}
     with uow.begin(delivery.actor) as tx:
         tx.imports.update(
             replace(import_so_far(delivery.imported, progress), status=ImportStatus.DONE, finished_at=clock.now())

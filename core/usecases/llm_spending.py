@@ -8,11 +8,14 @@ from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 from math import ceil
 
+from core.domain.billing import Terms
 from core.domain.llm_orders import order_in
 from core.domain.llm_questions import batches, content_of, grouped, merged
 from core.domain.llm_spending import LlmMonth, LlmSpend, month_of, months_before
 from core.domain.records import RecordStatus, Snapshot, chunked
-from core.domain.tenants import Actor, Tenant
+from core.domain.tenants import Actor
+from core.usecases.shared.admitting import entitled
+from core.usecases.shared.limits import llm_off, within_plan
 from core.usecases.shared.llm_calls import KEPT, why_no_call
 from core.usecases.shared.llm_questions import questions_about
 from core.usecases.shared.storing import BATCH
@@ -68,16 +71,24 @@ class LlmPlan:
 
 
 def llm_usage(
-    actor: Actor, *, months: int, uow: UnitOfWork, llm: Llm | None, clock: Clock
+    actor: Actor, *, months: int, terms: Terms, uow: UnitOfWork, llm: Llm | None, clock: Clock
 ) -> tuple[LlmMeans, Sequence[LlmMonth]]:
     """What is left this month, and the latest `months` months, this one first."""
     with uow.begin(actor) as tx:
-        tenant, found = tx.tenants.get(), _months(tx, months, clock)
-    return _means(tenant, found[0], llm), found
+        found = _months(tx, months, clock)
+        means = _means(tx, found[0], llm, terms, clock)
+    return means, found
 
 
 def plan_llm(
-    actor: Actor, where: RecordFilter, *, uow: UnitOfWork, llm: Llm | None, embedder: Embedder | None, clock: Clock
+    actor: Actor,
+    where: RecordFilter,
+    *,
+    terms: Terms,
+    uow: UnitOfWork,
+    llm: Llm | None,
+    embedder: Embedder | None,
+    clock: Clock,
 ) -> LlmPlan:
     """What asking the LLM about the records that the filter lets through would take. Asks nothing, and costs nothing.
 
@@ -86,7 +97,7 @@ def plan_llm(
     where = where if where.statuses else replace(where, statuses=OPEN)
     with uow.begin(actor) as tx:
         tenant, categories = tx.tenants.get(), tx.categories.list()
-        means = _means(tenant, _months(tx, 1, clock)[0], llm)
+        means = _means(tx, _months(tx, 1, clock)[0], llm, terms, clock)
         total = tx.records.count(where)
         seen = tx.records.snapshots(where, before=None, limit=MOST_RECORDS)
         distinct = list({content_of(s): s.id for s in seen}.values())
@@ -147,11 +158,12 @@ def _months(tx: Transaction, count: int, clock: Clock) -> list[LlmMonth]:
     return [stored.get(month) or LlmMonth(month=month, spend=LlmSpend(), reserved=Decimal(0)) for month in wanted]
 
 
-def _means(tenant: Tenant, month: LlmMonth, llm: Llm | None) -> LlmMeans:
-    cap = tenant.settings.llm_monthly_cap
+def _means(tx: Transaction, month: LlmMonth, llm: Llm | None, terms: Terms, clock: Clock) -> LlmMeans:
+    entitlement = entitled(tx, terms, clock)
+    cap = within_plan(tx.tenants.get(), entitlement).settings.llm_monthly_cap
     return LlmMeans(
         model=None if llm is None else llm.model,
-        off="no LLM is configured" if llm is None else why_no_call(cap, llm),
+        off="no LLM is configured" if llm is None else llm_off(entitlement) or why_no_call(cap, llm),
         cap=cap,
         month=month,
         left=None if cap is None else month.left(cap),

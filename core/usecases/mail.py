@@ -9,6 +9,7 @@ from uuid import UUID
 from core.domain.jobs import Job
 from core.domain.tenants import one_line, worker_actor
 from core.errors import Invalid, NotFound
+from core.usecases.shared.billing_notices import NOTICE, notice_words
 from core.usecases.shared.links import INVITATION, PASSWORD, invitation_token, password_token
 from ports.clock import Clock
 from ports.mail import Mail, Mailer
@@ -54,6 +55,7 @@ def send_mail(
     write: Mapping[str, Callable[[], Mail | None]] = {
         INVITATION: partial(_invitation, job, public_url, uow=uow, secrets=secrets, clock=clock),
         PASSWORD: partial(_password, job, public_url, people=people, secrets=secrets, clock=clock),
+        NOTICE: partial(_notice, job, public_url, uow=uow),
     }
     try:
         mail = write[job.payload["mail"]]()
@@ -71,6 +73,15 @@ def _password(job: Job, public_url: str, *, people: PeopleStorage, secrets: Secr
     token = password_token(user, people.account(user.email), clock.now(), secrets)
     text = _RESET.format(email=user.email, url=f"{public_url}/password/{token}")
     return Mail(to=user.email, subject="Set your password at Sortation", text=text)
+
+
+def _notice(job: Job, public_url: str, *, uow: UnitOfWork) -> Mail:
+    with uow.begin(worker_actor(job.tenant_id)) as tx:
+        (user, _), tenant = tx.members.get(UUID(job.payload["user_id"])), tx.tenants.get()
+    subject, text = notice_words(job.payload)
+    name = one_line(tenant.name)
+    text = f"{text}\n\nWhat {name} may do and uses: {public_url}/billing\n"
+    return Mail(to=user.email, subject=f"{subject}: {name}", text=text)
 
 
 def _invitation(job: Job, public_url: str, *, uow: UnitOfWork, secrets: SecretBox, clock: Clock) -> Mail | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
 from core.domain.names import check_name
@@ -22,6 +23,7 @@ from core.domain.tenants import Actor, Membership, User, check_person_name, work
 from core.errors import Conflict, Forbidden
 from core.usecases.shared.joining import acceptable, join
 from core.usecases.shared.leaving import person_behind, take_back
+from core.usecases.shared.limits import check_room_for_member
 from core.usecases.shared.links import INVITATION, invitation_token, read_link
 from core.usecases.shared.new_password import hash_new
 from core.usecases.shared.people import Caller, tell
@@ -97,12 +99,13 @@ def invite(
     *,
     max_attempts: int,
     mailer: Mailer | None,
+    terms: Terms,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
 ) -> Invitation:
     """Asks somebody to become a member; a mail with the link is queued, where there is a mail server. Raises `Invalid`,
-    `Forbidden`, or `Conflict` for a member and where that address has an open invitation."""
+    `Forbidden`, `LimitReached`, or `Conflict` for a member and where that address has an open invitation."""
     address, now = check_email(email), clock.now()
     check_may_assign(actor, role)
     invitation = Invitation(
@@ -122,6 +125,7 @@ def invite(
         for other in tx.invitations.list():
             if other.email == address and not other.acceptable(now):
                 tx.invitations.close(other.id, InvitationStatus.REVOKED)
+        check_room_for_member(tx, terms, clock)
         tx.invitations.add(invitation)
         payload = {"role": role.value}
         tx.events.append([NewEvent(type=EventType.MEMBER_INVITED, subject_id=invitation.id, payload=payload)])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from core.domain.billing import ENDED
 from core.domain.events import EventType, NewEvent
 from core.domain.permissions import Role
 from core.domain.tenants import worker_actor
@@ -43,6 +44,9 @@ def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: Privac
     with uow.begin(worker_actor(tenant_id)) as tx:
         if tx.tenants.get().name != name:
             raise Conflict("this is not the tenant's name: nothing was erased")
+        paid = tx.billing.get().subscription
+        if paid is not None and paid.status not in ENDED:
+            raise Conflict("a subscription runs: cancel it at the provider first, or it is charged for nothing")
     privacy.erase_tenant(tenant_id)
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
+from core.domain.billing import Terms, kept_days
 from core.domain.events import EventType, NewEvent
 from core.domain.tenants import Tenant, worker_actor
 from core.errors import NotFound
+from core.usecases.shared.settling import settle
 from core.usecases.shared.teaching import queue_refit
 from ports.clock import Clock, Ids
 from ports.storage import UnitOfWork
@@ -19,15 +21,27 @@ BATCHES_AT_ONCE = 5_000
 _TENANTS_AT_ONCE = 500
 
 
-def expire_records(*, refit_delay: float, system: SystemStorage, uow: UnitOfWork, clock: Clock, ids: Ids) -> int:
-    """Removes the records that are older than their tenants keep them, some in a transaction, and tells how many by an
-    event each; what was learned from them goes with the next refit. Returns how many. What fails for one tenant is
-    raised when all others had their turn."""
+def expire_records(
+    *,
+    refit_delay: float,
+    max_attempts: int,
+    terms: Terms,
+    system: SystemStorage,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> int:
+    """Removes the records that are older than their tenants or their plans keep them, some in a transaction, and tells
+    how many by an event each; what was learned from them goes with the next refit. Returns how many. What fails for one
+    tenant is raised when all others had their turn."""
     gone, failures = 0, list[Exception]()
+    by_plan = any(plan.retention_days is not None for plan in terms.catalog.plans)
     for tenant in _tenants(system):
-        if tenant.settings.record_retention_days is not None:
+        if by_plan or tenant.settings.record_retention_days is not None:
             try:
-                for removed in _expire(tenant.id, refit_delay, uow, clock, ids):
+                if by_plan:
+                    _begin_plan(tenant.id, terms, max_attempts, uow=uow, clock=clock, ids=ids)
+                for removed in _expire(tenant.id, refit_delay, terms, uow, clock, ids):
                     gone += removed
             except NotFound:
                 continue  # it was erased meanwhile
@@ -47,7 +61,17 @@ def forget_callers(*, system: SystemStorage) -> int:
     return forgotten
 
 
-def _expire(tenant_id: UUID, refit_delay: float, uow: UnitOfWork, clock: Clock, ids: Ids) -> Iterator[int]:
+def _begin_plan(tenant_id: UUID, terms: Terms, max_attempts: int, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> None:
+    """Notes from when on a tenant has its plan, where that was never noted: what it keeps counts from then."""
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        if tx.billing.get().told is None:
+            settle(tx, tx.billing.get(lock=True), terms, max_attempts, clock=clock, ids=ids)
+            tx.commit()
+
+
+def _expire(
+    tenant_id: UUID, refit_delay: float, terms: Terms, uow: UnitOfWork, clock: Clock, ids: Ids
+) -> Iterator[int]:
     """How many went, by transaction. Each asks how long the tenant keeps records, since its owners may change their
     minds while it lasts."""
     actor, after = worker_actor(tenant_id), None
@@ -55,7 +79,7 @@ def _expire(tenant_id: UUID, refit_delay: float, uow: UnitOfWork, clock: Clock, 
         now = clock.now()
         with uow.begin(actor) as tx:
             tenant = tx.tenants.get()
-            days = tenant.settings.record_retention_days
+            days = kept_days(tx.billing.get(), terms, tenant.settings.record_retention_days, now)
             if days is None:
                 return
             before = now.astimezone(tenant.zone).date() - timedelta(days=days)

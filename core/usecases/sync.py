@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from core.domain.billing import Access, Terms
 from core.domain.connections import (
     MAX_CURSOR,
     MAX_STREAMS,
@@ -21,12 +22,13 @@ from core.domain.connections import (
     check_streams,
 )
 from core.domain.events import EventType, NewEvent
-from core.domain.health import Health, blacken, diagnose, jitter_of
+from core.domain.health import Health, LogLine, blacken, diagnose, jitter_of
 from core.domain.jobs import Job
 from core.domain.plugins import Batch
 from core.domain.records import identify
 from core.domain.tenants import worker_actor
 from core.errors import Conflict, Invalid, NotFound
+from core.usecases.shared.admitting import entitled
 from core.usecases.shared.connection_health import note_health
 from core.usecases.shared.source import Source, SourceTrouble, open_source
 from core.usecases.shared.storing import (
@@ -45,6 +47,7 @@ from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 
 DONE, CONTINUED = "done", "continued"
+READ_ONLY = "not synced: the tenant is read-only until its subscription is paid"
 
 
 def sync_connection(
@@ -52,6 +55,7 @@ def sync_connection(
     *,
     max_records: int,
     max_seconds: float,
+    terms: Terms,
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
@@ -74,9 +78,14 @@ def sync_connection(
             tx.jobs.finish(job)
             tx.commit()
             return
+        if entitled(tx, terms, clock).access is Access.READ_ONLY:  # what is at the source stays there to be read
+            tx.syncs.log(connection.id, [LogLine(id=ids.new(), at=clock.now(), level="warning", text=READ_ONLY)])
+            tx.jobs.finish(job)
+            tx.commit()
+            return
         tenant, cursors = tx.tenants.get(), dict(tx.syncs.cursors(connection.id))
     imported = _new_import(job, connection, clock.now())
-    delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection)
+    delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection, terms=terms)
     share = (max_records, clock.now() + timedelta(seconds=max_seconds))
     run = _Run(delivery, cursors, share, uow=uow, clock=clock, ids=ids)
     try:
@@ -287,7 +296,7 @@ class _Run:
         imported = import_so_far(self._delivery.imported, self._progress)
         failure = None if trouble is None else trouble.message
         tx.imports.update(replace(imported, status=ImportStatus.DONE, failure=failure, finished_at=self._clock.now()))
-        counts = {name: getattr(self._progress, name) for name in ("inserted", "known", "refused")}
+        counts = {name: getattr(self._progress, name) for name in ("inserted", "known", "refused", "held")}
         tx.events.append([NewEvent(type=EventType.IMPORT_DONE, subject_id=imported.id, payload=counts)])
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.connections import Connection, Import, ImportStatus, check_enabled
 from core.domain.events import EventType, NewEvent
 from core.domain.health import Health, LogLine, blacken
@@ -140,6 +141,7 @@ def receive_webhook(
 def read_webhook(
     job: Job,
     *,
+    terms: Terms,
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
@@ -204,7 +206,8 @@ def read_webhook(
             note_good_delivery(tx, connection.id, clock=clock, ids=ids)
         tx.jobs.finish(job)
 
-    work = Delivery(job=job, actor=actor, tenant=tenant, imported=_as_import(delivery), connection=connection)
+    imported = _as_import(delivery)
+    work = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection, terms=terms)
     progress = Progress().with_batch(batch, refusals)
     store_batch(work, list(identify(drafts)), progress, keep, uow=uow, clock=clock, ids=ids)
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from flask import Flask, current_app, g, request
 
-from core.domain.permissions import Permission
+from core.domain.permissions import PAID_FOR, Permission
 from core.domain.tenants import DEFAULT_SOURCE_AGENT, OPERATOR, Actor
 from core.errors import Forbidden, Invalid, NotFound, Transient, Unauthenticated
 from core.usecases.shared.people import Caller
@@ -29,6 +29,7 @@ nobody: who counts wrong passwords and codes looks at it, and nothing else does.
 TOUCH_SECONDS = 60
 MAX_USER_AGENT = 300
 _MOST_TOUCHED = 10_000
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _AGENT = re.compile(r"[a-z0-9_.-]{1,64}")
 log = structlog.get_logger("sortation.api")
 
@@ -86,6 +87,8 @@ def authorise() -> None:
     g.tenant_id, g.actor = str(actor.tenant_id), actor
     if access.permission is not None:
         actor.require(access.permission)
+    if access.permission in PAID_FOR and request.method not in _READING:
+        container().check_may_work(actor)
     if actor.api_key_id is not None:
         _touch(actor, actor.api_key_id)
 

@@ -8,8 +8,9 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 
-from core.errors import CodeWrong, Forbidden, SignInFailed, SortationError
+from core.errors import CodeWrong, Forbidden, SignInFailed, SortationError, Transient
 from entrypoints.api.access import is_page
+from entrypoints.api.state import container
 
 _EMAIL = re.compile(r"[^\s:]+@[^\s:]+")
 log = structlog.get_logger("sortation.api")
@@ -36,6 +37,16 @@ def note_unexpected(error: SortationError) -> None:
     """Of an error that no view caught, if it is a refusal. What has no credential at all is none."""
     if isinstance(error, Forbidden | SignInFailed | CodeWrong):
         note(error)
+
+
+def doubt() -> None:
+    """Somebody was denied something for want of a payment: the provider is asked whether that is so."""
+    if (actor := g.get("actor")) is None:
+        return
+    try:
+        container().doubt_denial(actor)
+    except Transient as error:  # the denial is answered all the same
+        log.warning("denial not doubted", error=str(error))
 
 
 def _log(event: str, told: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ import structlog
 from flask import Flask, Response, current_app, g
 from werkzeug.exceptions import HTTPException
 
-from core.errors import IdempotencyReplay, SortationError, Transient, Unauthenticated
+from core.errors import IdempotencyReplay, LimitReached, ReadOnly, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
 from entrypoints.api.access import is_page
-from entrypoints.api.denials import note_unexpected
+from entrypoints.api.denials import doubt, note_unexpected
 from entrypoints.api.waiting import Busy
 
 PROBLEM_PAGE = "sortation.problem_page"
@@ -91,6 +91,8 @@ def _on_domain_error(error: SortationError) -> Response:
         return _on_unexpected(error)
     note_unexpected(error)
     headers = {}
+    if isinstance(error, ReadOnly | LimitReached):
+        doubt()
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="sortation"'
     if isinstance(error, Transient | NotReady | Busy):

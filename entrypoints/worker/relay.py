@@ -20,6 +20,8 @@ PAUSE_SECONDS = 1.0
 """After a fault of the database or the broker."""
 MODELS_SECONDS = 60.0
 """How often it looks whether another model is to take over."""
+BILLING_SECONDS = 15.0
+"""How often it looks what is due of billing: what ends by the clock is told so soon after."""
 TEND_SECONDS = 600.0
 """How often it looks whose vectors live in the wrong place."""
 EXPIRE_SECONDS = 3_600.0
@@ -32,15 +34,19 @@ def run_relay(container: Container, stop: Event) -> None:
     Thread(target=_tend, args=(container, stop), name="vectors", daemon=True).start()
     Thread(target=_expire, args=(container, stop), name="retention", daemon=True).start()
     reap_every = min(container.settings().lease_seconds, container.settings().republish_after_seconds) / 3
-    next_reap = next_sweep = next_models = 0.0
+    next_reap = next_sweep = next_models = next_billing = 0.0
     while not stop.is_set():
         try:
             busy = _turn(container, reap=time.monotonic() >= next_reap)
             if time.monotonic() >= next_reap:
                 next_reap = time.monotonic() + reap_every
             if time.monotonic() >= next_sweep:
-                log.info("swept", rows=container.sweep())
+                log.info("swept", rows=container.sweep() + container.sweep_payment_events())
                 next_sweep = time.monotonic() + SWEEP_SECONDS
+            if time.monotonic() >= next_billing:
+                if queued := container.queue_billing():
+                    log.info("billing queued", jobs=queued)
+                next_billing = time.monotonic() + BILLING_SECONDS
             if time.monotonic() >= next_models:
                 if tenants := container.start_reembedding():
                     log.info("another model takes over", tenants=tenants)

@@ -64,6 +64,9 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.WEBHOOK: container.read_webhook,
         Stream.SYNC: container.sync_connection,
         Stream.MAIL: container.send_mail,
+        Stream.BILLING: container.sync_billing,
+        Stream.RESUME: container.resume_held,
+        Stream.REPORT: container.report_usage,
     }
 
 

@@ -16,12 +16,14 @@ OPENS_TRANSACTIONS = {
     "adapters/postgres/privacy.py": "the same, to give out or erase a whole tenant; and the system's, of a person",
     "adapters/postgres/people.py": "the system's: who signs in has no tenant yet",
     "adapters/postgres/system.py": "the system's: relay, sealer, and what is found before the tenant is known",
+    "adapters/postgres/billing_system.py": "the system's: what providers tell, and what is due",
+    "adapters/postgres/agreements.py": "a tenant's, which it names first; and the system's, for the operator's list",
     "adapters/postgres/vector_homes.py": "the owner's: makes tables",
     "adapters/postgres/migrate.py": "the owner's",
     "adapters/embedded/postgres.py": "the superuser's: makes the embedded database",
 }
 """Modules that open connections to the database, and whose. Everything else is handed one."""
-HAS_THE_APPS_ENGINE = {"uow", "renewals", "privacy"}
+HAS_THE_APPS_ENGINE = {"uow", "renewals", "privacy", "agreements"}
 
 
 def opened(path: Path) -> list[str]:

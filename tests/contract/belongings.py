@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
+from core.domain.agreements import Agreement
 from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.inventories import Inventory
 from core.domain.inventories import Role as ProcessRole
 from core.domain.jobs import Stream
 from core.domain.permissions import Role
+from core.domain.plans import Meter
 from core.domain.tenants import Actor, Idempotency, Membership, User
 from tests.contract.storage import (
     START,
@@ -23,6 +25,7 @@ from tests.contract.storage import (
     a_key,
     a_log_line,
     a_message,
+    a_payment_event,
     a_proposal,
     a_rule,
     a_run,
@@ -107,6 +110,10 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.syncs.tell(connection, a_health_entry(key))
         tx.syncs.log(connection, [a_log_line(key)])
         tx.syncs.count("csv", "done", 1)
+        account = replace(tx.billing.get(lock=True), provider="stripe/test", customer_id=f"cus_{key_id}")
+        tx.billing.put(account, changes_at=None)
+        tx.usages.take(Meter.RECORDS, START.date().replace(day=1), 3, None)
+        tx.usages.to_report(Meter.RECORDS, START)
     with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
         pass
     job = storage.job(actor)
@@ -115,6 +122,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     storage.people.add_identity("https://id.example", f"{member.id} {key_id}", member.id, START)
     storage.people.add_session(a_session(key, member.id, actor, START, key_id.encode()))
     storage.people.add_device(a_device(key, member.id, START, key_id.encode()), most=9)
+    storage.agreements.put(Agreement(tenant_id=actor.tenant_id, price_id="team@1/month", ordered_at=START))
+    storage.billing.receive(a_payment_event(f"evt_{key_id}", f"cus_{key_id}"), storage.ids.new(), max_attempts=1)
     storage.system.seal()
     storage.system.announce_plugins(ProcessRole.API, Inventory(offers={"connector:csv": "1.0"}))
     return Belongings(

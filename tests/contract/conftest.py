@@ -12,12 +12,16 @@ import pytest
 from psycopg import sql
 
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.memory.agreements import MemoryAgreements
+from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
 from adapters.memory.people import MemoryPeople
 from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
 from adapters.memory.system import MemorySystem
 from adapters.memory.unit_of_work import MemoryUnitOfWork
+from adapters.postgres.agreements import PostgresAgreements
+from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
@@ -44,6 +48,8 @@ def memory_storage() -> Storage:
         system=MemorySystem(store),
         people=MemoryPeople(store),
         privacy=MemoryPrivacy(store),
+        billing=MemoryBillingSystem(store),
+        agreements=MemoryAgreements(store),
         now=clock.now,
     )
 
@@ -81,6 +87,8 @@ def kept_storage(
                 system=listening,
                 people=PostgresPeople(system),
                 privacy=PostgresPrivacy(app, system),
+                billing=PostgresBillingSystem(system),
+                agreements=PostgresAgreements(app, system),
                 now=lambda: datetime.now(UTC),
             ),
             superuser,

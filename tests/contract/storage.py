@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from adapters.memory.clock import START, CountingIds
 from core.domain.approvals import Approval, ApprovalReason, Example
+from core.domain.billing import PaymentEvent, Terms
 from core.domain.categories import Category
 from core.domain.conditions import parse_condition
 from core.domain.connections import Connection, Import, ImportStatus, SealedPurpose, SealedValue
@@ -27,6 +28,7 @@ from core.domain.llm import LlmAnswer
 from core.domain.oauth import OAuthTokens, SignIn
 from core.domain.people import LOCAL, Invitation, InvitationStatus, KnownDevice, Session
 from core.domain.permissions import Role
+from core.domain.plans import UNLIMITED, Catalog, Plan
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.records import Draft, RecordStatus, occurred_on
@@ -34,6 +36,8 @@ from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
 from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
+from ports.agreements import Agreements
+from ports.billing_storage import BillingSystem
 from ports.learning_storage import StoredEnsemble
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
@@ -47,6 +51,8 @@ class Storage:
     system: SystemStorage
     people: PeopleStorage
     privacy: PrivacyStorage
+    billing: BillingSystem
+    agreements: Agreements
     now: Callable[[], datetime]
     """The storage's own clock."""
     ids: CountingIds = field(default_factory=CountingIds)
@@ -431,3 +437,20 @@ def an_evaluation(id: UUID, actor: Actor, **fields: Any) -> Evaluation:
 def vector(**components: float) -> list[float]:
     """A vector of 384 dimensions; `x`, `y` and `z` are its first three."""
     return [components.get(name, 0.0) for name in "xyz"] + [0.0] * 381
+
+
+def a_payment_event(id: str = "evt_1", customer_id: str | None = "cus_1", *, known: bool = True) -> PaymentEvent:
+    return PaymentEvent(
+        provider="stripe/test",
+        id=id,
+        type="customer.subscription.updated",
+        customer_id=customer_id,
+        known=known,
+        created_at=START,
+    )
+
+
+def some_terms(*plans: Plan, grace_days: float = 14, mails: bool = False) -> Terms:
+    """What an installation offers: these plans, of which the first is everybody's; or no limits at all."""
+    catalog = Catalog(plans or (UNLIMITED,))
+    return Terms(catalog=catalog, base=catalog.plans[0].key, grace=timedelta(days=grace_days), mails=mails)

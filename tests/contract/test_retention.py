@@ -30,6 +30,7 @@ from tests.contract.storage import (
     an_example,
     an_import,
     asked,
+    some_terms,
 )
 
 OLD, DAY_OF_LAW, NEW = date(2024, 6, 1), date(2025, 6, 1), date(2026, 1, 3)
@@ -37,7 +38,13 @@ OLD, DAY_OF_LAW, NEW = date(2024, 6, 1), date(2025, 6, 1), date(2026, 1, 3)
 
 def expire(storage: Storage, at: datetime = datetime(2026, 6, 1, 23, tzinfo=UTC), uow: UnitOfWork | None = None) -> int:
     return expire_records(
-        refit_delay=0.0, system=storage.system, uow=uow or storage.uow, clock=FixedClock(at), ids=storage.ids
+        refit_delay=0.0,
+        max_attempts=1,
+        terms=some_terms(),
+        system=storage.system,
+        uow=uow or storage.uow,
+        clock=FixedClock(at),
+        ids=storage.ids,
     )
 
 

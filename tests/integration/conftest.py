@@ -17,6 +17,8 @@ from sqlalchemy import Engine
 
 from adapters.embedded.postgres import DatabaseUrls
 from adapters.onnx.embedder import OnnxEmbedder
+from adapters.postgres.agreements import PostgresAgreements
+from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -110,7 +112,15 @@ def container(make_container: Callable[..., Container]) -> Container:
 def storage(uow: PostgresUnitOfWork, system: PostgresSystem, engines: Engines) -> Storage:
     people = PostgresPeople(engines.system)
     privacy = PostgresPrivacy(engines.app, engines.system)
-    return Storage(uow=uow, system=system, people=people, privacy=privacy, now=lambda: datetime.now(UTC))
+    return Storage(
+        uow=uow,
+        system=system,
+        people=people,
+        privacy=privacy,
+        billing=PostgresBillingSystem(engines.system),
+        agreements=PostgresAgreements(engines.app, engines.system),
+        now=lambda: datetime.now(UTC),
+    )
 
 
 @pytest.fixture

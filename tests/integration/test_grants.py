@@ -44,11 +44,14 @@ FUNCTIONS = {
         "find_api_key",
         "forget_callers",
         "forget_devices",
+        "queue_billing",
         "queue_syncs",
+        "receive_payment_event",
         "rows_that_name",
         "sweep",
         "sweep_arrivals",
         "sweep_devices",
+        "sweep_payment_events",
         "sweep_sessions",
         "take_oauth_state",
         "tenant_of_connection",
@@ -151,4 +154,5 @@ def test_what_points_to_a_tenants_row_points_to_its_own_tenants(catalog: psycopg
         ("identities", "users"),
         ("sessions", "users"),
         ("known_devices", "local_accounts"),
-    }, "a person belongs to no tenant"
+        ("payment_events", "tenants"),
+    }, "a person belongs to no tenant, and what a provider tells perhaps to none"

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.postgres.agreements import PostgresAgreements
+from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create, driver
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
@@ -47,6 +49,8 @@ def test_a_pooled_connection_carries_no_tenant_to_its_next_user(database: Databa
         system=PostgresSystem(engine, SystemIds()),
         people=PostgresPeople(engine),
         privacy=PostgresPrivacy(engine, engine),
+        billing=PostgresBillingSystem(engine),
+        agreements=PostgresAgreements(engine, engine),
         now=lambda: datetime.now(UTC),
     )
     actor = storage.tenant()

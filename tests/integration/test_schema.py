@@ -19,6 +19,8 @@ from sqlalchemy import Connection, text
 
 from adapters.embedded import APP_ROLE, OWNER_ROLE, SYSTEM_ROLE
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.postgres.agreements import PostgresAgreements
+from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
@@ -61,6 +63,8 @@ def filled(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]]) -
             system=PostgresSystem(system, SystemIds()),
             people=PostgresPeople(system),
             privacy=PostgresPrivacy(app, system),
+            billing=PostgresBillingSystem(system),
+            agreements=PostgresAgreements(app, system),
             now=lambda: datetime.now(UTC),
         )
         first, second = belongings(storage, key_id="k1"), belongings(storage, key_id="k2")
@@ -211,11 +215,14 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "find_api_key",
         "forget_callers",
         "forget_devices",
+        "queue_billing",
         "queue_syncs",
+        "receive_payment_event",
         "rows_that_name",
         "sweep",
         "sweep_arrivals",
         "sweep_devices",
+        "sweep_payment_events",
         "sweep_sessions",
         "take_oauth_state",
         "tenant_of_connection",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
+from adapters.memory.agreements import MemoryAgreements
+from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
 from adapters.memory.people import MemoryPeople
 from adapters.memory.privacy import MemoryPrivacy
@@ -21,7 +23,7 @@ from core.usecases import mail, sessions
 from core.usecases.shared.people import Caller
 from core.usecases.shared.signing_in import IssuedSession, at_once
 from ports.mail import Mail
-from tests.contract.storage import Storage
+from tests.contract.storage import Storage, some_terms
 
 CALLER = Caller(address="192.0.2.7", user_agent="A browser", request_id="req-1")
 ADA, BEN = "ada@example.org", "ben@example.org"
@@ -78,6 +80,8 @@ class House:
             system=MemorySystem(store),
             people=MemoryPeople(store),
             privacy=MemoryPrivacy(store),
+            billing=MemoryBillingSystem(store),
+            agreements=MemoryAgreements(store),
             now=self.clock.now,
         )
         self.tenant = self.storage.tenant("Harbour Books")
@@ -94,6 +98,7 @@ class House:
             "ids": self.storage.ids,
             "lasts_seconds": 12 * 3600.0,
             "later": at_once,
+            "terms": some_terms(),
         }
 
     def call(self, usecase: Callable[..., Any], *args: Any, **named: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a new tenant starts with: a category tree and a pack of rules for bank transactions."""
+"""What there is from the start: a category tree and a pack of rules for bank transactions, and plans."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from core.domain.categories import CategorySeed
 from core.domain.conditions import Condition, parse_condition
+from core.domain.plans import Catalog, catalog_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,12 @@ def starter_rules() -> tuple[StarterRule, ...]:
         )
         for item in _read("bank_rules.json")
     )
+
+
+@cache
+def default_plans() -> Catalog:
+    """What is offered where nobody says otherwise. No provider has prices for these yet."""
+    return catalog_from(_read("plans.json"))
 
 
 def _read(name: str) -> list[dict[str, Any]]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from core.domain.llm import LlmAnswer, LlmQuestion
 from core.domain.llm_questions import merged
-from core.domain.llm_spending import month_of, spend_of
+from core.domain.llm_spending import LlmSpend, month_of, spend_of
 from core.domain.tenants import Actor, Tenant
 from core.errors import LlmCapReached, LlmRefused, LlmUnavailable
 from ports.clock import Clock, Ids
 from ports.llm import Llm
-from ports.storage import UnitOfWork
+from ports.storage import Transaction, UnitOfWork
 
+Note = Callable[[Transaction, Decimal, Decimal], None]
+"""Told a month's cost before and after a call."""
 KEPT = timedelta(days=90)
 """How long an answer is kept and given again: models change behind their names."""
 
@@ -33,6 +35,7 @@ def call(
     tenant: Tenant,
     *,
     llm: Llm,
+    note: Note,
     uow: UnitOfWork,
     clock: Clock,
     ids: Ids,
@@ -40,9 +43,10 @@ def call(
     """The answers to questions, by their keys, out of one request.
 
     Before it, what it may cost is set aside, so that calls at once can't exceed the cap together. After it, what it
-    took and what it brought is stored in a transaction of its own: a job that then fails, or loses its lease, has lost
-    no spending, and its next attempt finds the answers. Where the worker itself is lost in between, what was set aside
-    stays so for the month. Raises `LlmCapReached` (nothing was sent), `LlmUnavailable` or `LlmRefused`.
+    took and what it brought is stored in a transaction of its own, in which `note` is called: a job that then fails, or
+    loses its lease, has lost no spending, and its next attempt finds the answers. Where the worker itself is lost in
+    between, what was set aside stays so for the month. Raises `LlmCapReached` (nothing was sent), `LlmUnavailable` or
+    `LlmRefused`.
     """
     request, now = merged(list(questions.values())), clock.now()
     reservation = _reserve(llm.estimate(request).at_most, actor, tenant, llm=llm, uow=uow, clock=clock, ids=ids)
@@ -52,16 +56,22 @@ def call(
         usage = error.details.get("usage")
         if usage is not None:
             with uow.begin(actor) as tx:
-                tx.llm_usages.settle(reservation, month_of(now), spend_of(usage, 0))
+                _settle(tx, reservation, month_of(now), spend_of(usage, 0), note)
                 tx.commit()
         raise
     answers = dict(zip(questions, reply.answers, strict=True))
     with uow.begin(actor) as tx:
         tx.llm_answers.put({key: answer for key, answer in answers.items() if not answer.fault})
         tx.llm_answers.forget(now - KEPT)
-        tx.llm_usages.settle(reservation, month_of(now), spend_of(reply.usage, len(answers)))
+        _settle(tx, reservation, month_of(now), spend_of(reply.usage, len(answers)), note)
         tx.commit()
     return answers
+
+
+def _settle(tx: Transaction, reservation: UUID | None, month: date, spend: LlmSpend, note: Note) -> None:
+    tx.llm_usages.settle(reservation, month, spend)
+    after = tx.llm_usages.since(month)[-1].spend.cost
+    note(tx, after - spend.cost, after)
 
 
 def _reserve(

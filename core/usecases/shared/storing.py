@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from core.domain.billing import Terms
 from core.domain.categories import Category, key_from_name
 from core.domain.connections import MAX_GAPS, MAX_REFUSALS, Connection, Import, ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.health import error_line
-from core.domain.jobs import Job, NewJob, Stream
+from core.domain.jobs import Job
 from core.domain.plugins import Batch, gaps_of
-from core.domain.records import Draft, Refusal, check_draft, clean_text, normalise, occurred_on
+from core.domain.records import Draft, Refusal, check_draft, chunked, clean_text, normalise, occurred_on
 from core.domain.tenants import Actor, Tenant
 from core.errors import Invalid, LeaseLost, Transient
+from core.usecases.shared.admitting import CHUNK, admit, process_job
 from core.usecases.shared.present import known_categories
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
@@ -23,8 +25,6 @@ from ports.storage import Transaction, UnitOfWork
 BATCH = 5_000
 TOLD_REFUSALS = 20
 """Refusals of a batch that its connection's log names."""
-CHUNK = 2_500
-"""Records that one job sorts: less than what is stored at once, so that several workers end at about the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class Progress:
     items: int = 0
     inserted: int = 0
     known: int = 0
+    held: int = 0
     refused: int = 0
     refusals: tuple[Mapping[str, Any], ...] = ()
     gaps: tuple[Mapping[str, Any], ...] = ()
@@ -60,6 +61,7 @@ class Delivery:
     tenant: Tenant
     imported: Import
     connection: Connection
+    terms: Terms
 
 
 Keep = Callable[[Transaction, Progress, bool], None]
@@ -109,11 +111,15 @@ def store_batch(
                 import_id=delivery.imported.id,
                 categories=_categories(tx, delivery, drafts, clock, ids) if delivery.imported.approved else None,
             )
-            if stored.inserted:
-                chunks = [stored.inserted[at : at + CHUNK] for at in range(0, len(stored.inserted), CHUNK)]
-                tx.jobs.add([_process_job(delivery, ids.new(), chunk) for chunk in chunks])
+            admitted = admit(tx, stored.open, delivery.terms, delivery.job, clock=clock, ids=ids)
+            tx.jobs.add(
+                [process_job(delivery.job, delivery.imported.id, ids.new(), some) for some in chunked(admitted, CHUNK)]
+            )
             after = replace(
-                progress, inserted=progress.inserted + len(stored.inserted), known=progress.known + stored.known
+                progress,
+                inserted=progress.inserted + len(stored.inserted),
+                known=progress.known + stored.known,
+                held=progress.held + len(stored.open) - len(admitted),
             )
             keep(tx, after, whole)
             tx.commit()
@@ -133,18 +139,6 @@ def store_batch(
             progress, refused=progress.refused + 1, refusals=(*progress.refusals, refusal)[:MAX_REFUSALS]
         )
         return store_batch(delivery, [], progress, keep, uow=uow, clock=clock, ids=ids) if whole else progress
-
-
-def _process_job(delivery: Delivery, id: UUID, inserted: Sequence[UUID]) -> NewJob:
-    return NewJob(
-        id=id,
-        stream=Stream.PROCESS,
-        payload={"import_id": str(delivery.imported.id), "first": str(inserted[0]), "last": str(inserted[-1])},
-        request_id=delivery.job.request_id,
-        source_agent=delivery.job.source_agent,
-        max_attempts=delivery.job.max_attempts,
-        trace_parent=delivery.job.trace_parent,
-    )
 
 
 def _categories(
@@ -187,6 +181,7 @@ def import_so_far(imported: Import, progress: Progress) -> Import:
         status=ImportStatus.READING,
         inserted=progress.inserted,
         known=progress.known,
+        held=progress.held,
         refused=progress.refused,
         refusals=progress.refusals,
         gaps=progress.gaps,

@@ -1,0 +1,60 @@
+"""What a plan holds of things that stay: connections, seats, features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.domain.billing import Access, Entitlement, Terms, entitle
+from core.domain.connections import UPLOADS, Connection
+from core.domain.plans import Feature, Meter
+from core.domain.tenants import Tenant
+from core.errors import LimitReached
+from ports.clock import Clock
+from ports.storage import Transaction
+
+
+def check_room_for_connection(tx: Transaction, terms: Terms, clock: Clock) -> None:
+    """Raises `LimitReached`. Who adds one at the same time waits."""
+    if any(plan.connections is not None for plan in terms.catalog.plans):
+        plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
+        if plan.connections is not None and len(sources_of(tx)) >= plan.connections:
+            raise LimitReached(f"the plan {plan.title} holds {plan.connections} connections: see /api/v1/billing")
+
+
+def check_room_for_member(tx: Transaction, terms: Terms, clock: Clock) -> None:
+    """Raises `LimitReached`. Who adds one at the same time waits."""
+    if any(plan.seats is not None for plan in terms.catalog.plans):
+        plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
+        if plan.seats is not None and seats_taken(tx, clock.now()) >= plan.seats:
+            raise LimitReached(f"the plan {plan.title} holds {plan.seats} people: see /api/v1/billing")
+
+
+def check_feature(tx: Transaction, feature: Feature, terms: Terms, clock: Clock) -> None:
+    """Raises `LimitReached`."""
+    entitlement = entitle(tx.billing.get(), terms, clock.now())
+    if not entitlement.has(feature):
+        raise LimitReached(f"the plan {entitlement.plan.title} has no {feature.value}: see /api/v1/billing")
+
+
+def llm_off(entitlement: Entitlement) -> str | None:
+    """Why the LLM is not asked for a tenant, whatever that costs; None if it is."""
+    if entitlement.access is Access.READ_ONLY:
+        return "the tenant is read-only until its subscription is paid"
+    return None if entitlement.has(Feature.LLM) else f"the plan {entitlement.plan.title} has no LLM"
+
+
+def within_plan(tenant: Tenant, entitlement: Entitlement) -> Tenant:
+    """The tenant, whose LLM may cost no more than its plan allows."""
+    caps = (entitlement.limit(Meter.LLM_SPEND).hard, tenant.settings.llm_monthly_cap)
+    return tenant.capped(min((cap for cap in caps if cap is not None), default=None))
+
+
+def sources_of(tx: Transaction) -> Sequence[Connection]:
+    """The connections that count: people made them, and they are not disabled."""
+    return [one for one in tx.connections.list() if one.name != UPLOADS and one.disabled_at is None]
+
+
+def seats_taken(tx: Transaction, now: datetime) -> int:
+    """Members, and who may still accept an invitation."""
+    return len(tx.members.list()) + sum(one.acceptable(now) for one in tx.invitations.list())

@@ -1,0 +1,45 @@
+"""Whose customer a tenant is, and what it has there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.domain.billing import ENDED, Account, Subscription, pick
+from core.domain.jobs import NewJob, Stream
+from core.domain.tenants import Actor
+from ports.clock import Clock, Ids
+from ports.payments import Payments
+
+
+def provider_key(payments: Payments) -> str:
+    """What accounts and events name a provider by: its test customers are not its live ones."""
+    return f"{payments.name}/{payments.prices}"
+
+
+def customer_of(account: Account, payments: Payments) -> str | None:
+    """The tenant's customer at this provider, if it has one."""
+    return account.customer_id if account.provider == provider_key(payments) else None
+
+
+def ask_job(actor: Actor, max_attempts: int, ids: Ids) -> NewJob:
+    """The job that asks the provider, since the actor did something there."""
+    return NewJob(
+        id=ids.new(),
+        stream=Stream.BILLING,
+        payload={"reason": "asked"},
+        request_id=actor.request_id,
+        max_attempts=max_attempts,
+    )
+
+
+def as_provider_has(account: Account, payments: Payments, clock: Clock) -> tuple[Account, Sequence[Subscription]]:
+    """The account as its provider has it now, and which subscriptions run. A customer of another provider, from before,
+    has nothing here; one who is gone is forgotten. Raises `PaymentsUnavailable` or `PaymentsRefused`."""
+    customer = customer_of(account, payments)
+    found = None if customer is None else payments.subscriptions(customer)
+    if customer is not None and found is None:
+        account = replace(account, provider=None, customer_id=None)
+    subscriptions = found or []
+    running = [one for one in subscriptions if one.status not in ENDED]
+    return replace(account, subscription=pick(subscriptions), fetched_at=clock.now()), running
