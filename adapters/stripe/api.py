@@ -98,15 +98,15 @@ def _as_ours(error: stripe.StripeError) -> SortationError:
         return PaymentsRefused(f"Stripe was sent another order under the same key ({_codes(error)}).", **details)
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return PaymentsRefused(f"Stripe does not let this key do that ({_codes(error)}).", **details)
-    param = getattr(error, "param", None)
-    if error.code == "resource_missing" and param == "customer" and not _of_the_other_kind(error):
+    if is_missing(error) and getattr(error, "param", None) == "customer":
         return NoSuchCustomer(f"Stripe knows no such customer ({_codes(error)}).", **details)
     return PaymentsRefused(f"Stripe refuses this: check its key and its prices ({_codes(error)}).", **details)
 
 
-def _of_the_other_kind(error: stripe.StripeError) -> bool:
-    """Whether the thing is there, but not to a key of this kind: the operator has the wrong one."""
-    return "similar object exists" in (error.user_message or "")
+def is_missing(error: stripe.StripeError) -> bool:
+    """Whether there is no such thing; not where a key of the other kind would find it, so that the operator has set the
+    wrong one."""
+    return error.code == "resource_missing" and "similar object exists" not in (error.user_message or "")
 
 
 def _codes(error: stripe.StripeError) -> str:

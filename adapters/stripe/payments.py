@@ -9,12 +9,12 @@ from uuid import UUID
 
 import stripe
 import structlog
-from stripe.params import SubscriptionListParams
+from stripe.params import CustomerUpdateParams, SubscriptionListParams
 from stripe.params.billing_portal import SessionCreateParamsFlowData, SessionCreateParamsFlowDataAfterCompletion
 from stripe.params.checkout import SessionCreateParams, SessionCreateParamsSubscriptionData
 
 from adapters.stripe import webhooks
-from adapters.stripe.api import RETRIES, NoSuchCustomer, StripeApi, once, translated
+from adapters.stripe.api import RETRIES, NoSuchCustomer, StripeApi, is_missing, once, translated
 from adapters.stripe.portal import Portal, with_change
 from adapters.stripe.reading import invoice_of, plan_item, price_of, subscription_of, unpaid_since
 from core.domain.billing import Invoice, MeterReading, PaymentEvent, Purpose, Subscription
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 PAGE = 100
 _TAKEN_BEFORE = "An event already exists with identifier"
 _NO_KEY = {401, 403}
+_FOLLOWERS = 5
+"""How many customers of a tenant may be deleted in a day."""
 
 
 class StripePayments:
@@ -59,19 +61,24 @@ class StripePayments:
         return "live" if self._api.live else "test"
 
     def create_customer(self, customer: NewCustomer) -> str:
-        """Made by what never changes of a tenant, and named then: under its key Stripe takes the same words alone."""
+        """Made by what never changes of a tenant, and named then: under its key Stripe takes the same words alone. For
+        a day it gives one who was deleted meanwhile for the key, too: whoever follows has a key of their own."""
         customers = self._api.client().v1.customers
-        metadata = {"tenant_id": str(customer.tenant_id)}
+        key, metadata = f"customer-{customer.tenant_id}", {"tenant_id": str(customer.tenant_id)}
+        named: CustomerUpdateParams = {"name": customer.name}
+        if customer.email is not None:
+            named["email"] = customer.email
         with translated():
-            made = once(
-                f"customer-{customer.tenant_id}",
-                lambda key: customers.create({"metadata": metadata}, {"idempotency_key": key}),
-            )
-            if customer.email is None:
-                customers.update(made.id, {"name": customer.name})
-            else:
-                customers.update(made.id, {"name": customer.name, "email": customer.email})
-            return made.id
+            for _ in range(_FOLLOWERS):
+                made = once(key, lambda key: customers.create({"metadata": metadata}, {"idempotency_key": key}))
+                try:
+                    customers.update(made.id, named)
+                    return made.id
+                except stripe.InvalidRequestError as error:
+                    if not is_missing(error):
+                        raise
+                key = f"customer-{customer.tenant_id}-{made.id}"
+        raise PaymentsRefused("Stripe has deleted each customer that was made for this tenant today.")
 
     def order(self, order: Order) -> HostedPage:
         price_id = order.plan.prices.get(self.prices, {}).get(order.interval)
@@ -143,21 +150,24 @@ class StripePayments:
         with translated():
             return self._portal.open(customer_id, return_url, flow=flow)
 
-    def subscriptions(self, customer_id: str) -> Sequence[Subscription]:
-        """None of a customer that was deleted, though Stripe still has its own."""
+    def subscriptions(self, customer_id: str) -> Sequence[Subscription] | None:
+        """Stripe keeps those of customers who were deleted."""
         asked: SubscriptionListParams = {
             "customer": customer_id,
             "status": "all",
             "limit": PAGE,
             "expand": ["data.customer"],
         }
+        client = self._api.client()
         try:
             with translated():
-                found = self._api.client().v1.subscriptions.list(asked).auto_paging_iter()
-                kept = [one for one in found if not getattr(one.customer, "deleted", False)]
-                return [subscription_of(one, self._past_due_since(one)) for one in kept]
+                found = list(client.v1.subscriptions.list(asked).auto_paging_iter())
+                customer = found[0].customer if found else _customer(client, customer_id)
+                if customer is None or getattr(customer, "deleted", False):
+                    return None
+                return [subscription_of(one, self._past_due_since(one)) for one in found]
         except NoSuchCustomer:
-            return []
+            return None
 
     def _past_due_since(self, subscription: stripe.Subscription) -> datetime | None:
         if subscription.status != "past_due":
@@ -211,6 +221,15 @@ class StripePayments:
         except stripe.InvalidRequestError as error:
             if error.code != "duplicate_meter_event" and not (error.user_message or "").startswith(_TAKEN_BEFORE):
                 raise
+
+
+def _customer(client: stripe.StripeClient, id: str) -> stripe.Customer | None:
+    try:
+        return client.v1.customers.retrieve(id)
+    except stripe.InvalidRequestError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def _back_to(url: str) -> SessionCreateParamsFlowDataAfterCompletion:

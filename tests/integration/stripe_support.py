@@ -17,12 +17,16 @@ EMAIL = "ada@example.org"
 ADA = NewCustomer(tenant_id=TENANT, name="Ada's Bakery", email=EMAIL)
 BACK = "https://sortation.example/billing"
 TEAM_PRICE, BUSINESS_PRICE = "price_team", "price_business"
-TEAM, BUSINESS = catalog_from(
-    [
-        {"key": key, "title": key, "prices": {"test": {"month": price}, "live": {"month": f"live_{price}"}}}
-        for key, price in (("team", TEAM_PRICE), ("business", BUSINESS_PRICE))
-    ]
-).plans
+TEAM, BUSINESS = (
+    plan
+    for plan in catalog_from(
+        [
+            {"key": key, "title": key, "prices": {"test": {"month": price}, "live": {"month": f"live_{price}"}}}
+            for key, price in (("team", TEAM_PRICE), ("business", BUSINESS_PRICE))
+        ]
+    ).plans
+    if "test" in plan.prices
+)
 
 
 def with_prices(server: StripeBillingServer) -> StripeBillingServer:

@@ -19,7 +19,7 @@ import pytest
 import stripe
 
 from adapters.stripe.payments import StripePayments
-from core.domain.billing import SubscriptionStatus
+from core.domain.billing import Subscription, SubscriptionStatus
 from core.errors import PaymentsRefused, WebhookRefused
 from tests.architecture.test_imports import ROOT
 from tests.integration.stripe_support import ADA, EMAIL, TENANT
@@ -90,6 +90,11 @@ def shop(url: str) -> Shop:
     return Shop(url)
 
 
+def the_one(payments: StripePayments, customer: str) -> Subscription:
+    (subscription,) = payments.subscriptions(customer) or ()
+    return subscription
+
+
 def test_a_customer_is_made_and_named(payments: StripePayments, shop: Shop) -> None:
     made = shop.ask("get", f"/v1/customers/{payments.create_customer(ADA)}")
     assert (made["name"], made["email"], made["metadata"]) == (ADA.name, EMAIL, {"tenant_id": str(TENANT)})
@@ -101,15 +106,15 @@ def test_subscriptions_are_read_from_their_beginning_to_their_end(payments: Stri
     shop.pays_by(customer, GOOD)
     plan = shop.plan()
     id = shop.subscribe(customer, plan)
-    (subscription,) = payments.subscriptions(customer)
+    subscription = the_one(payments, customer)
     assert (subscription.id, subscription.price_id) == (id, plan)
     assert subscription.status is SubscriptionStatus.ACTIVE
     assert timedelta(days=27) < subscription.period_end - subscription.period_start < timedelta(days=32)
     assert abs(datetime.now(UTC) - subscription.created_at) < timedelta(minutes=5)
     shop.ask("post", f"/v1/subscriptions/{id}", cancel_at_period_end=True)
-    assert payments.subscriptions(customer)[0].cancel_at == subscription.period_end
+    assert the_one(payments, customer).cancel_at == subscription.period_end
     shop.ask("delete", f"/v1/subscriptions/{id}")
-    assert payments.subscriptions(customer)[0].status is SubscriptionStatus.CANCELED
+    assert the_one(payments, customer).status is SubscriptionStatus.CANCELED
 
 
 def test_another_plan_is_another_price(payments: StripePayments, shop: Shop) -> None:
@@ -117,14 +122,14 @@ def test_another_plan_is_another_price(payments: StripePayments, shop: Shop) -> 
     shop.pays_by(customer, GOOD)
     id, larger = shop.subscribe(customer, shop.plan()), shop.plan(amount=9_900)
     shop.ask("post", f"/v1/subscriptions/{id}", items=[{"plan": larger}])
-    assert payments.subscriptions(customer)[0].price_id == larger
+    assert the_one(payments, customer).price_id == larger
 
 
 def test_a_first_payment_that_is_declined_leaves_an_open_bill(payments: StripePayments, shop: Shop) -> None:
     customer = payments.create_customer(ADA)
     shop.pays_by(customer, DECLINED_LATER)
     shop.subscribe(customer, shop.plan())
-    (subscription,) = payments.subscriptions(customer)
+    subscription = the_one(payments, customer)
     assert subscription.status is SubscriptionStatus.INCOMPLETE
     (bill,) = payments.invoices(customer, 10)
     assert (bill.status, bill.total, bill.due) == ("open", Decimal("29.00"), Decimal("29.00"))

@@ -49,6 +49,7 @@ def a_reading(server: StripeBillingServer, customer: str, number: int, **fields:
     return replace(reading, **fields)
 
 
+OF_THE_OTHER_KIND = "; a similar object exists in live mode, but a test mode key was used to make this request."
 ASKING: dict[str, Callable[[StripePayments, str], Any]] = {
     "create_customer": lambda payments, customer: payments.create_customer(replace(ADA, tenant_id=UUID(int=0x22))),
     "order": lambda payments, customer: payments.order(an_order(customer, key="another")),
@@ -168,13 +169,23 @@ def test_a_status_that_is_not_known_is_refused_clearly(
         payments.subscriptions(customer)
 
 
-def test_customers_of_the_other_kind_of_key_are_not_gone(server: StripeBillingServer) -> None:
-    told = "No such customer: 'cus_1'; a similar object exists in live mode, but a test mode key was used."
-    error = {"type": "invalid_request_error", "code": "resource_missing", "param": "customer", "message": told}
-    with ScriptedServer() as other:
-        other.script("GET", "/v1/subscriptions", Answer(status=400, json={"error": error}))
-        with pytest.raises(PaymentsRefused):
-            payments_of(server, base_url=other.url).subscriptions("cus_1")
+@pytest.mark.parametrize(("more", "gone"), [("", True), (OF_THE_OTHER_KIND, False)])
+def test_a_customer_that_a_key_of_the_other_kind_would_find_is_not_gone(
+    server: StripeBillingServer, more: str, gone: bool
+) -> None:
+    """Stripe may say so of the list, or have an empty one."""
+    error = {"type": "invalid_request_error", "code": "resource_missing", "message": f"No such customer: 'cus_1'{more}"}
+    nothing = Answer(json={"object": "list", "url": "/v1/subscriptions", "has_more": False, "data": []})
+    for listed in (Answer(status=400, json={"error": {**error, "param": "customer"}}), nothing):
+        with ScriptedServer() as other:
+            other.script("GET", "/v1/subscriptions", listed)
+            other.script("GET", "/v1/customers/cus_1", Answer(status=404, json={"error": {**error, "param": "id"}}))
+            payments = payments_of(server, base_url=other.url)
+            if gone:
+                assert payments.subscriptions("cus_1") is None
+            else:
+                with pytest.raises(PaymentsRefused):
+                    payments.subscriptions("cus_1")
 
 
 def test_a_wrong_address_does_not_mean_that_nobody_pays(server: StripeBillingServer, customer: str) -> None:
@@ -291,7 +302,7 @@ def test_threads_share_it(server: StripeBillingServer, customer: str) -> None:
 
     def ask() -> int:
         ready.wait(10)
-        return len(payments.subscriptions(customer)) + len(payments.invoices(customer, 1))
+        return len(payments.subscriptions(customer) or ()) + len(payments.invoices(customer, 1))
 
     with ThreadPoolExecutor(4) as threads:
         assert [one.result(10) for one in [threads.submit(ask) for _ in range(4)]] == [2] * 4

@@ -14,7 +14,7 @@ import stripe
 
 from adapters.secrets.keys import KeyFile
 from adapters.stripe.payments import StripePayments
-from core.domain.billing import Purpose, SubscriptionStatus
+from core.domain.billing import Purpose, Subscription, SubscriptionStatus
 from core.errors import PaymentsRefused
 from tests.integration.stripe_support import (
     ADA,
@@ -54,6 +54,12 @@ def the_page(server: StripeBillingServer) -> dict[str, Any]:
     return list(server.sessions.values())[-1]
 
 
+def the_first(payments: StripePayments, customer: str) -> Subscription:
+    found = payments.subscriptions(customer)
+    assert found is not None
+    return found[0]
+
+
 def test_a_customer_is_the_tenant_by_its_name(server: StripeBillingServer, customer: str) -> None:
     made = server.customers[customer]
     assert (made["name"], made["email"], made["metadata"]) == (ADA.name, EMAIL, {"tenant_id": str(TENANT)})
@@ -63,7 +69,7 @@ def test_requests_name_the_version_of_the_library_and_tell_nothing_of_this_machi
     server: StripeBillingServer, payments: StripePayments, customer: str
 ) -> None:
     payments.subscriptions(customer)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
     for request in server.requests:
         assert request.headers["authorization"] == f"Bearer {KEY}"
         assert request.headers["stripe-version"] == stripe.api_version
@@ -196,7 +202,7 @@ def test_all_subscriptions_are_read_however_many_pages_they_fill(
     server.routes.most_per_page = 2
     made = [server.begin(customer, TEAM_PRICE)["id"] for _ in range(5)]
     server.cancel(made[0], at_period_end=False)
-    found = payments.subscriptions(customer)
+    found = payments.subscriptions(customer) or ()
     assert [one.id for one in found] == made[::-1]
     assert found[-1].status is SubscriptionStatus.CANCELED
     assert len(server.asked("/v1/subscriptions")) == 3
@@ -214,13 +220,21 @@ def test_bills_that_are_not_finished_are_left_out_and_the_newest_of_the_rest_are
     assert [one.id for one in payments.invoices(customer, 3)] == [bills[n]["id"] for n in (-2, -4, -5)]
 
 
-def test_a_customer_who_was_deleted_has_nothing(
-    server: StripeBillingServer, payments: StripePayments, customer: str
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_customer_who_was_deleted_is_gone_and_another_follows(
+    server: StripeBillingServer, payments: StripePayments, customer: str, ordered: bool
 ) -> None:
-    server.begin(customer, TEAM_PRICE)
-    assert payments.subscriptions(customer) != []
-    server.delete_customer(customer)
-    assert payments.subscriptions(customer) == []
+    if ordered:
+        server.begin(customer, TEAM_PRICE)
+    assert len(payments.subscriptions(customer) or ()) == ordered
+    for _ in range(2):  # in one day, for which Stripe gives the former one for the key of the tenant
+        server.delete_customer(customer)
+        assert payments.subscriptions(customer) is None
+        former, customer = customer, payments.create_customer(ADA)
+        assert customer != former
+        assert customer == payments.create_customer(ADA)
+        assert payments.subscriptions(customer) == []
+    assert server.customers[customer]["name"] == ADA.name
 
 
 def test_bills_that_are_added_do_not_begin_the_wait_for_the_first_anew(
@@ -230,15 +244,15 @@ def test_bills_that_are_added_do_not_begin_the_wait_for_the_first_anew(
     server.renew(subscription["id"], pays=False)
     due = server.now
     server.renew(subscription["id"], pays=False)
-    assert payments.subscriptions(customer)[0].past_due_since == due
+    assert the_first(payments, customer).past_due_since == due
     newest = server.bills(subscription["id"])[-1]
     newest["status"] = "uncollectible"
-    assert payments.subscriptions(customer)[0].past_due_since == due
+    assert the_first(payments, customer).past_due_since == due
     server.bills(subscription["id"])[-2]["status"] = "void"
-    assert payments.subscriptions(customer)[0].past_due_since == server.now
+    assert the_first(payments, customer).past_due_since == server.now
     server.pay(subscription["id"])
     server.renew(subscription["id"], pays=False)
-    (late,) = payments.subscriptions(customer)
+    late = the_first(payments, customer)
     assert (late.status, late.past_due_since) == (SubscriptionStatus.PAST_DUE, server.now)
 
 
@@ -249,7 +263,7 @@ def test_a_bill_that_is_sent_is_due_on_its_day(
     server.renew(subscription["id"], pays=False)
     due = server.now + timedelta(days=30)
     server.bills(subscription["id"])[-1]["due_date"] = int(due.timestamp())
-    assert payments.subscriptions(customer)[0].past_due_since == due
+    assert the_first(payments, customer).past_due_since == due
 
 
 def test_what_is_canceled_for_a_day_or_for_the_end_says_when(
@@ -257,11 +271,11 @@ def test_what_is_canceled_for_a_day_or_for_the_end_says_when(
 ) -> None:
     subscription = server.begin(customer, TEAM_PRICE)
     server.change(subscription["id"], cancel_at_period_end=True)
-    (leaving,) = payments.subscriptions(customer)
+    leaving = the_first(payments, customer)
     assert leaving.cancel_at == leaving.period_end
     day = datetime(2026, 1, 20, tzinfo=UTC)
     server.change(subscription["id"], cancel_at_period_end=False, cancel_at=int(day.timestamp()))
-    assert payments.subscriptions(customer)[0].cancel_at == day
+    assert the_first(payments, customer).cancel_at == day
 
 
 @pytest.mark.parametrize("status", list(SubscriptionStatus))
@@ -270,7 +284,7 @@ def test_each_status_is_known(
 ) -> None:
     subscription = server.begin(customer, TEAM_PRICE)
     server.change(subscription["id"], status=status.value)
-    assert payments.subscriptions(customer)[0].status is status
+    assert the_first(payments, customer).status is status
 
 
 def test_what_is_counted_by_use_is_not_the_plan(
@@ -280,7 +294,7 @@ def test_what_is_counted_by_use_is_not_the_plan(
     subscription = server.begin(customer, TEAM_PRICE)
     items = subscription["items"]["data"]
     items.insert(0, {**items[0], "id": "si_records", "price": server.prices["price_records"]})
-    assert payments.subscriptions(customer)[0].price_id == TEAM_PRICE
+    assert the_first(payments, customer).price_id == TEAM_PRICE
 
 
 @pytest.mark.parametrize(
