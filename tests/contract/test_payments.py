@@ -23,7 +23,7 @@ from core.domain.billing import (
     subscription_from,
 )
 from core.domain.plans import UNLIMITED, Interval
-from core.errors import Invalid, WebhookRefused
+from core.errors import Invalid, PaymentsRefused, WebhookRefused
 from ports.payments import NewCustomer, Order
 from tests.contract.payment_peers import CATALOG, COUNTED_AS, LARGER, TEAM, Peer, peer_of
 
@@ -221,6 +221,13 @@ def test_there_is_a_page_or_a_word_for_all_that_customers_look_after(
 def test_nothing_is_canceled_where_nothing_is(peer: Peer, customer: str) -> None:
     with pytest.raises(Invalid, match="no subscription"):
         peer.payments.portal(customer, Purpose.CANCEL, None, BACK)
+
+
+def test_no_other_subscription_is_canceled_than_the_one_that_is_named(peer: Peer, customer: str) -> None:
+    former = bought(peer, customer)
+    with pytest.raises((Invalid, PaymentsRefused)):
+        peer.payments.portal(customer, Purpose.CANCEL, f"{former.id}x", BACK)
+    assert list(of(peer, customer)) == [former]
 
 
 def test_what_a_provider_tells_names_the_customer(peer: Peer, customer: str) -> None:

@@ -251,6 +251,7 @@ def test_bills_that_are_added_do_not_begin_the_wait_for_the_first_anew(
     server.bills(subscription["id"])[-2]["status"] = "void"
     assert the_first(payments, customer).past_due_since == server.now
     server.pay(subscription["id"])
+    server.bills(subscription["id"])[1]["status"] = "uncollectible"  # forgone for good: what came after it was paid
     server.renew(subscription["id"], pays=False)
     late = the_first(payments, customer)
     assert (late.status, late.past_due_since) == (SubscriptionStatus.PAST_DUE, server.now)
@@ -282,9 +283,11 @@ def test_what_is_canceled_for_a_day_or_for_the_end_says_when(
 def test_each_status_is_known(
     server: StripeBillingServer, payments: StripePayments, customer: str, status: SubscriptionStatus
 ) -> None:
-    subscription = server.begin(customer, TEAM_PRICE)
+    subscription = server.begin(customer, TEAM_PRICE, pays=False)
     server.change(subscription["id"], status=status.value)
-    assert the_first(payments, customer).status is status
+    found = the_first(payments, customer)
+    assert found.status is status
+    assert (found.past_due_since is not None) is (status is SubscriptionStatus.PAST_DUE)
 
 
 def test_what_is_counted_by_use_is_not_the_plan(

@@ -100,12 +100,13 @@ class StripeBilling:
             return subscription
 
     def _bill(self, subscription: Thing, amount: int, status: str, **fields: Any) -> Thing:
-        """As Stripe's, with the period that is paid for in its line alone."""
+        """As Stripe's, with the period that is paid for in its line alone: its own is the one before."""
+        former = [one["lines"]["data"][0]["period"]["start"] for one in self.bills(subscription["id"])]
         item = subscription["items"]["data"][0]
         period = {"start": item["current_period_start"], "end": item["current_period_end"]}
         line = self.made("line_item", "il", amount=amount, period=period)
         invoice = self.made("invoice", "in", customer=subscription["customer"], status=status, total=amount)
-        invoice |= {"period_start": self.seconds, "period_end": self.seconds, "due_date": None}
+        invoice |= {"period_start": (former or [self.seconds])[-1], "period_end": self.seconds, "due_date": None}
         invoice |= {"currency": subscription["currency"], "number": f"STUB-{len(self.invoices) + 1:04d}"}
         invoice |= {"amount_due": amount, "amount_paid": amount if status == _PAID else 0}
         invoice |= {"hosted_invoice_url": f"{PAGES}invoices/{invoice['id']}"}
