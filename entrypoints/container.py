@@ -58,6 +58,7 @@ from core.usecases import (
     webhooks,
     withdraw,
 )
+from core.usecases import agreements as agreements_usecases
 from core.usecases import billing as billing_usecases
 from core.usecases import privacy as privacy_usecases
 from entrypoints.parts import Parts
@@ -261,6 +262,7 @@ class Container(Parts):
     plan_llm = bound(llm_spending.plan_llm)
 
     show_billing = bound(billing_usecases.show_billing)
+    show_usage = bound(billing_usecases.show_usage)
     list_plans = bound(billing_usecases.list_plans)
     order_plan = bound(billing_usecases.order_plan)
     open_portal = bound(billing_usecases.open_portal)
@@ -270,6 +272,9 @@ class Container(Parts):
     check_may_work = bound(access.check_may_work)
     doubt_denial = bound(access.doubt_denial)
     comp_plan = bound(comps.comp_plan)
+    list_agreements = bound(agreements_usecases.list_agreements)
+    note_payment = bound(agreements_usecases.note_payment)
+    end_agreement = bound(agreements_usecases.end_agreement)
 
     list_events = bound(events.list_events)
     verify_events = bound(events.verify_events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 
 from core.domain.billing import (
@@ -19,15 +20,16 @@ from core.domain.billing import (
     check_return_url,
     entitle,
 )
+from core.domain.billing_words import Fill, explain
 from core.domain.events import EventType, NewEvent
-from core.domain.llm_spending import LlmMonth, month_of
+from core.domain.llm_spending import month_of, months_before
 from core.domain.permissions import Role
-from core.domain.plans import Interval, Meter, Plan
+from core.domain.plans import Interval, Limit, Meter, Plan
 from core.domain.tenants import Actor
 from core.domain.usage import Usage, forecast
 from core.errors import Conflict, Invalid
 from core.usecases.shared.limits import seats_taken, sources_of
-from core.usecases.shared.paying import as_provider_has, ask_job, customer_of, provider_key
+from core.usecases.shared.paying import as_provider_has, customer_of, provider_key, queue_sync
 from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
 from ports.payments import HostedPage, NewCustomer, Order, Payments
@@ -39,30 +41,49 @@ _REPLACEABLE = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingState:
-    """What a tenant may do and why, what of it is used, and how many records are held."""
+    """What a tenant may do and why, also in `words`; what of it is used, and how many records are held. `bought` is
+    what its subscription's price buys, if that is known here."""
 
     account: Account
     entitlement: Entitlement
+    bought: tuple[Plan, Interval] | None
     provider: str
     usages: Sequence[Usage]
-    connections: int
-    seats: int
+    connections: Fill
+    seats: Fill
     held: int
+    words: str
 
 
 def show_billing(actor: Actor, *, terms: Terms, payments: Payments, uow: UnitOfWork, clock: Clock) -> BillingState:
+    """Raises `NotFound`."""
     with uow.begin(actor) as tx:
-        account = tx.billing.get()
-        entitlement = entitle(account, terms, clock.now())
-        return BillingState(
-            account=account,
-            entitlement=entitlement,
-            provider=payments.name,
-            usages=_usages(tx, entitlement, clock),
-            connections=len(sources_of(tx)),
-            seats=seats_taken(tx, clock.now()),
-            held=tx.held.count(),
-        )
+        tx.tenants.get()
+        account, now = tx.billing.get(), clock.now()
+        entitlement, subscription = entitle(account, terms, now), account.subscription
+        plan, usages, held = entitlement.plan, _usages(tx, entitlement, month_of(now), now), tx.held.count()
+        connections = Fill(used=len(sources_of(tx)), limit=plan.connections)
+        seats = Fill(used=seats_taken(tx, now), limit=plan.seats)
+    return BillingState(
+        account=account,
+        entitlement=entitlement,
+        bought=None if subscription is None else terms.catalog.of_price(subscription.price_id),
+        provider=payments.name,
+        usages=usages,
+        connections=connections,
+        seats=seats,
+        held=held,
+        words=explain(entitlement, subscription, usages, connections=connections, seats=seats, held=held),
+    )
+
+
+def show_usage(actor: Actor, *, months: int, terms: Terms, uow: UnitOfWork, clock: Clock) -> Sequence[Usage]:
+    """What was used in the latest `months` months, this one first. Of those before, what was counted alone is told:
+    which limits there were then is not kept."""
+    now = clock.now()
+    with uow.begin(actor) as tx:
+        first = months_before(month_of(now), months - 1)
+        return _usages(tx, entitle(tx.billing.get(), terms, now), first, now)
 
 
 def list_plans(*, terms: Terms, payments: Payments) -> Sequence[tuple[Plan, Sequence[Interval]]]:
@@ -90,7 +111,8 @@ def order_plan(
     ids: Ids,
 ) -> HostedPage:
     """Where the order of a plan is confirmed and paid; in the place of the one that the tenant has, if that still runs.
-    The plan of who does not pay is taken at once, where no subscription runs.
+    The plan of who does not pay is taken at once, where no subscription runs. Where there is no page, the order is made
+    by this, and a job that asks what became of it is queued.
 
     Raises `Invalid` for a plan that is not offered and a return URL elsewhere, `Conflict` where a payment is missing,
     `PaymentsUnavailable` or `PaymentsRefused`.
@@ -123,8 +145,8 @@ def order_plan(
     with uow.begin(actor) as tx:
         payload = {"plan": wanted.key, "version": wanted.version, "interval": interval.value}
         tx.events.append([NewEvent(type=EventType.ORDER_BEGUN, payload=payload)])
-        if page.url is None:  # nobody will tell of what was done here
-            tx.jobs.add([ask_job(actor, max_attempts, ids)])
+        if page.url is None:
+            queue_sync(tx, "ordered", actor.request_id, max_attempts, ids=ids)
         tx.commit()
     return page
 
@@ -140,8 +162,12 @@ def open_portal(
     uow: UnitOfWork,
     ids: Ids,
 ) -> HostedPage:
-    """Where the tenant looks after its payments. Raises `Conflict` where it has none, `Invalid` for a return URL
-    elsewhere, `PaymentsUnavailable` or `PaymentsRefused`."""
+    """Where the tenant looks after its payments. Where there is no page, what is to be canceled is canceled by this,
+    and a job that asks what became of it is queued.
+
+    Raises `Conflict` where the tenant has none, `Invalid` for a return URL elsewhere, `PaymentsUnavailable` or
+    `PaymentsRefused`.
+    """
     check_return_url(return_url, origins)
     with uow.begin(replace(actor, idempotency=None)) as tx:
         account = tx.billing.get()
@@ -152,9 +178,9 @@ def open_portal(
     if purpose is Purpose.CANCEL and running is None:
         raise Conflict("there is no subscription to cancel")
     page = payments.portal(customer, purpose, None if running is None else running.id, return_url)
-    if page.url is None:
+    if page.url is None and purpose is Purpose.CANCEL:
         with uow.begin(actor) as tx:
-            tx.jobs.add([ask_job(actor, max_attempts, ids)])
+            queue_sync(tx, "canceled", actor.request_id, max_attempts, ids=ids)
             tx.commit()
     return page
 
@@ -196,23 +222,22 @@ def _customer(actor: Actor, payments: Payments, *, uow: UnitOfWork, clock: Clock
     return customer, account.subscription
 
 
-def _usages(tx: Transaction, entitlement: Entitlement, clock: Clock) -> Sequence[Usage]:
-    now, month = clock.now(), month_of(clock.now())
-    counted = {meter: Decimal(used) for meter, _, used in tx.usages.since(month)}
-    spent: Sequence[LlmMonth] = tx.llm_usages.since(month)
-    used = {
-        Meter.RECORDS: counted.get(Meter.RECORDS, Decimal(0)),
-        Meter.LLM_SPEND: spent[0].spend.cost if spent else Decimal(0),
-    }
+def _usages(tx: Transaction, entitlement: Entitlement, first: date, now: datetime) -> Sequence[Usage]:
+    """From that month on, the latest first."""
+    present = month_of(now)
+    used = {(month, meter): Decimal(count) for meter, month, count in tx.usages.since(first)}
+    used |= {(one.month, Meter.LLM_SPEND): one.spend.cost for one in tx.llm_usages.since(first)}
+    used = {(present, meter): Decimal(0) for meter in Meter} | used
+    order = list(Meter)
     return [
         Usage(
             meter=meter,
             month=month,
-            used=used[meter],
-            limit=entitlement.limit(meter),
-            forecast=forecast(used[meter], month, now),
+            used=used[month, meter],
+            limit=entitlement.limit(meter) if month == present else Limit(),
+            forecast=forecast(used[month, meter], month, now) if month == present else None,
         )
-        for meter in Meter
+        for month, meter in sorted(used, key=lambda of: (-of[0].toordinal(), order.index(of[1])))
     ]
 
 

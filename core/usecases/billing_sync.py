@@ -6,7 +6,7 @@ from core.domain.billing import Account, Terms
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
 from core.domain.tenants import Actor, worker_actor
-from core.usecases.shared.paying import as_provider_has, ask_job
+from core.usecases.shared.paying import as_provider_has, queue_sync
 from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
 from ports.payments import Payments
@@ -37,11 +37,11 @@ def sync_billing(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork,
 
 
 def refresh_billing(actor: Actor, *, max_attempts: int, uow: UnitOfWork, ids: Ids) -> Job:
-    """Queues a job that asks the provider now: who comes back from its pages does not wait for what it tells."""
+    """Queues a job that asks the provider now: who comes back from its pages does not wait for what it tells. Raises
+    `NotFound`."""
     with uow.begin(actor) as tx:
-        new = ask_job(actor, max_attempts, ids)
-        tx.jobs.add([new])
-        job = tx.jobs.get(new.id)
+        tx.tenants.get()
+        job = tx.jobs.get(queue_sync(tx, "asked", actor.request_id, max_attempts, ids=ids))
         tx.commit()
     return job
 

@@ -16,10 +16,16 @@ from ports.storage import UnitOfWork
 MOST_MINUTES = 480
 MOST_REASON = 200
 OUTLASTS = frozenset(
-    {Permission.KEYS_WRITE, Permission.MEMBERS_WRITE, Permission.CONNECTIONS_WRITE, Permission.TENANT_WRITE}
+    {
+        Permission.KEYS_WRITE,
+        Permission.MEMBERS_WRITE,
+        Permission.CONNECTIONS_WRITE,
+        Permission.TENANT_WRITE,
+        Permission.BILLING_WRITE,
+    }
 )
 """By which whoever has it for some minutes could stay for good, or have their say for good: a connection brings records
-in with a secret of its own, and settings decide what is kept and who decides."""
+in with a secret of its own, settings decide what is kept and who decides, and what is ordered is paid for."""
 
 
 def enter_as_operator(

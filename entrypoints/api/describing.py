@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
-from core.domain.permissions import Permission
+from core.domain.permissions import PAID_FOR, Permission
 from entrypoints.api.access import Access, access_of
 
 _PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
@@ -27,6 +27,7 @@ _CHALLENGE = {"WWW-Authenticate": {"description": "Bearer.", **_TEXT}}
 PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
     400: ("What was sent can't be read: the body is not JSON, for instance.", {}),
     401: ("No credential, or one that does not hold.", _CHALLENGE),
+    402: ("The plan holds no more (`limit_reached`), or a payment is missing (`read_only`).", {}),
     403: ("The credential does not carry the permission.", {}),
     404: ("There is no such thing here.", {}),
     409: ("The state of a thing does not allow this.", {}),
@@ -63,7 +64,7 @@ def describe(app: Flask, document: dict[str, Any]) -> dict[str, Any]:
     }
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
-        for method in (rule.methods or set()) & {"GET", "POST", "PATCH", "DELETE"}:
+        for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:
             if (operation := path.get(method.lower())) is not None:
                 _complete(app, rule, method, operation)
         _forbid_nothing(path, components["schemas"])
@@ -138,5 +139,7 @@ def _failures(method: str, access: Access, operation: Mapping[str, Any]) -> Iter
         yield 404 if access.permission is Permission.OPERATOR else 403
     if method != "GET" and not access.public:
         yield 409
+        if access.permission in PAID_FOR:
+            yield 402
     if "requestBody" in operation:
         yield from (400, 413, 415)

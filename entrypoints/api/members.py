@@ -11,7 +11,7 @@ from core.domain.people import Invitation
 from core.domain.permissions import Permission, Role
 from core.domain.tenants import Membership, User
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import dumps, fields_of, part
@@ -77,6 +77,7 @@ def list_invitations(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/invitations", "POST")
 @limited(Kind.INVITE)
 @needs(Permission.MEMBERS_WRITE)
+@fails_with(402)
 @blp.body(NewInvitationSchema)
 @blp.answer(201, IssuedInvitationSchema)
 def invite(body: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,12 @@ class Metrics:
             "sortation_http_request_seconds", "Seconds until the answer begins.", labels[:2], registry=self.registry
         )
         self._webhooks = Counter("sortation_webhooks", "Webhooks by outcome.", ["outcome"], registry=self.registry)
+        self._payment_events = Counter(
+            "sortation_payment_events",
+            "What the provider of payments told, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.registry.register(_Stored(system))
         self._exposition = Kept(lambda: generate_latest(self.registry), seconds=SECONDS)
 
@@ -44,6 +50,9 @@ class Metrics:
 
     def webhook(self, outcome: Outcome) -> None:
         self._webhooks.labels(outcome.value).inc()
+
+    def payment_event(self, outcome: str) -> None:
+        self._payment_events.labels(outcome).inc()
 
     def exposition(self) -> bytes:
         """At most some seconds old. Raises `Transient` where it is not there in time."""

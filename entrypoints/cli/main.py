@@ -17,6 +17,7 @@ import typer
 
 from core.errors import SortationError
 from entrypoints.cli import (
+    billing,
     classify,
     evaluation,
     events,
@@ -56,6 +57,7 @@ app.command(epilog=files.EXAMPLES)(files.parse)
 app.command(epilog=evaluation.EVALUATE_EXAMPLES)(evaluation.evaluate)
 app.command(epilog=evaluation.REPLAY_EXAMPLES)(evaluation.replay)
 app.command(epilog=up.EXAMPLES)(up.up)
+app.add_typer(billing.app, name="billing")
 app.add_typer(events.app, name="events")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(people.app, name="people")

@@ -48,6 +48,14 @@ ROUTES = {
     "POST /api/v1/approvals/bulk": "approvals:decide",
     "GET /api/v1/approvals/groups": "approvals:read",
     "POST /api/v1/approvals/groups/<string:group_key>": "approvals:decide",
+    "GET /api/v1/billing": "billing:read",
+    "POST /api/v1/billing/checkout": "billing:write",
+    "GET /api/v1/billing/invoices": "billing:read",
+    "GET /api/v1/billing/plans": "billing:read",
+    "POST /api/v1/billing/portal": "billing:write",
+    "POST /api/v1/billing/refresh": "billing:write",
+    "GET /api/v1/billing/usage": "billing:read",
+    "POST /api/v1/billing/webhook": "public",
     "GET /api/v1/categories": "categories:read",
     "POST /api/v1/categories": "categories:write",
     "DELETE /api/v1/categories/<uuid:category_id>": "categories:write",
@@ -129,6 +137,9 @@ ROUTES = {
     "GET /api/v1/tenants": "operator",
     "POST /api/v1/tenants": "operator",
     "GET /api/v1/tenants/<uuid:tenant_id>": "operator",
+    "GET /api/v1/tenants/<uuid:tenant_id>/billing": "operator",
+    "DELETE /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
+    "PUT /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
     "POST /api/v1/webhooks/<uuid:connection_id>": "public",
     "GET /bootstrap/assets/<path:filename>": "public",
     "POST /enter/<uuid:tenant_id>": "page",
@@ -168,9 +179,9 @@ ROLES = {
     Role.REVIEWER: READS | {"approvals:decide", "records:write"},
     Role.ADMIN: READS
     | {"approvals:decide", "records:write", "members:write", "keys:read", "keys:write", "categories:write"}
-    | {"connections:write", "rules:write", "jobs:replay"},
+    | {"connections:write", "rules:write", "jobs:replay", "billing:read"},
 }
-ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write"}
+ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write", "billing:write"}
 ALSO = {
     "POST /api/v1/rules/preview": "records:read",
     "POST /api/v1/llm/plan": "records:read",
@@ -244,7 +255,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 91
+    assert len(tokens) * len(API) == 10 * 101
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -259,7 +270,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 19 * 91
+    assert cases == 21 * 101
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -302,6 +313,7 @@ def test_public_routes_ask_for_nothing(api: Api) -> None:
         "GET /api/docs/assets/<name>": 404,
         "GET /bootstrap/assets/<path:filename>": 404,
         "GET /api/v1/oauth/callback": 422,
+        "POST /api/v1/billing/webhook": 401,  # which nobody signed
         "POST /api/v1/webhooks/<uuid:connection_id>": 401,  # whose address is not right, as its signature
         "GET /readyz": 200,
     }

@@ -1,15 +1,16 @@
-"""Whose customer a tenant is, and what it has there."""
+"""Whose customer a tenant is, and how its provider is asked what it has there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 from core.domain.billing import ENDED, Account, Subscription, pick
 from core.domain.jobs import NewJob, Stream
-from core.domain.tenants import Actor
 from ports.clock import Clock, Ids
 from ports.payments import Payments
+from ports.storage import Transaction
 
 
 def provider_key(payments: Payments) -> str:
@@ -22,17 +23,6 @@ def customer_of(account: Account, payments: Payments) -> str | None:
     return account.customer_id if account.provider == provider_key(payments) else None
 
 
-def ask_job(actor: Actor, max_attempts: int, ids: Ids) -> NewJob:
-    """The job that asks the provider, since the actor did something there."""
-    return NewJob(
-        id=ids.new(),
-        stream=Stream.BILLING,
-        payload={"reason": "asked"},
-        request_id=actor.request_id,
-        max_attempts=max_attempts,
-    )
-
-
 def as_provider_has(account: Account, payments: Payments, clock: Clock) -> tuple[Account, Sequence[Subscription]]:
     """The account as its provider has it now, and which subscriptions run. A customer of another provider, from before,
     has nothing here; one who is gone is forgotten. Raises `PaymentsUnavailable` or `PaymentsRefused`."""
@@ -43,3 +33,11 @@ def as_provider_has(account: Account, payments: Payments, clock: Clock) -> tuple
     subscriptions = found or []
     running = [one for one in subscriptions if one.status not in ENDED]
     return replace(account, subscription=pick(subscriptions), fetched_at=clock.now()), running
+
+
+def queue_sync(tx: Transaction, reason: str, request_id: str | None, max_attempts: int, *, ids: Ids) -> UUID:
+    """Queues a job that asks the provider now, in turn or not; returns its id."""
+    payload = {"reason": reason}
+    job = NewJob(id=ids.new(), stream=Stream.BILLING, payload=payload, request_id=request_id, max_attempts=max_attempts)
+    tx.jobs.add([job])
+    return job.id

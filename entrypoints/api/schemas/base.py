@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from entrypoints.api.responses import DEFAULT_LIMIT, MAX_LIMIT
+
+LAST_INSTANT = datetime(9000, 1, 1, tzinfo=UTC)
+"""What the storage and every time zone can still hold."""
 
 
 class Moment(fields.Field[Any]):
@@ -42,6 +45,16 @@ class Real(fields.Float):
         if isinstance(value, str):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
+
+
+class Amount(fields.Decimal):
+    """An exact number, as a string without an exponent."""
+
+    def __init__(self, description: str, **kwargs: Any) -> None:
+        super().__init__(as_string=True, metadata={"type": "string", "description": description}, **kwargs)
+
+    def _to_string(self, value: Any) -> str:
+        return format(value, "f")
 
 
 class ChangeSchema(Schema):

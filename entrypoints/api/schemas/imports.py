@@ -31,6 +31,9 @@ class ImportSchema(Schema):
     status = fields.String(metadata={"description": "received, reading, done, failed or undone"})
     inserted = fields.Integer()
     known = fields.Integer()
+    held = fields.Integer(
+        metadata={"description": "Of the inserted: those that the plan had no room for then. They wait until it has."}
+    )
     refused = fields.Integer()
     refusals = fields.List(fields.Nested(RefusalSchema), metadata={"description": "The first 200."})
     gaps = fields.List(

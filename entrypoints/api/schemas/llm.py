@@ -1,22 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 from marshmallow import Schema, fields, validate
 
+from entrypoints.api.schemas.base import Amount
 from entrypoints.api.schemas.records import RecordFilterSchema
 
 MAX_MONTHS = 36
-
-
-class _Money(fields.Decimal):
-    """US dollars, as a string without an exponent."""
-
-    def __init__(self, description: str, **kwargs: Any) -> None:
-        super().__init__(as_string=True, metadata={"type": "string", "description": description}, **kwargs)
-
-    def _to_string(self, value: Any) -> str:
-        return format(value, "f")
 
 
 class LlmUsageQuerySchema(Schema):
@@ -26,8 +15,8 @@ class LlmUsageQuerySchema(Schema):
 class LlmMeansSchema(Schema):
     model = fields.String(allow_none=True)
     off = fields.String(allow_none=True, metadata={"description": "Why the LLM is not asked at all; null if it is."})
-    cap = _Money("The tenant's llm_monthly_cap.", allow_none=True)
-    left = _Money("What the cap still allows this month.", allow_none=True)
+    cap = Amount("The tenant's llm_monthly_cap.", allow_none=True)
+    left = Amount("What the cap still allows this month.", allow_none=True)
 
 
 class LlmMonthSchema(Schema):
@@ -40,8 +29,8 @@ class LlmMonthSchema(Schema):
     cached = fields.Integer(metadata={"description": "Records that were answered without one."})
     prompt_tokens = fields.Integer()
     completion_tokens = fields.Integer()
-    cost = _Money("US dollars, by the configured prices.")
-    reserved = _Money("US dollars set aside for calls under way, or whose worker was lost; counts against the cap.")
+    cost = Amount("US dollars, by the configured prices.")
+    reserved = Amount("US dollars set aside for calls under way, or whose worker was lost; counts against the cap.")
     seconds = fields.Float()
 
 
@@ -68,5 +57,5 @@ class LlmPlanSchema(LlmMeansSchema):
     calls = fields.Integer()
     prompt_tokens = fields.Integer()
     completion_tokens = fields.Integer()
-    cost = _Money("US dollars; null where no prices are configured.", allow_none=True)
+    cost = Amount("US dollars; null where no prices are configured.", allow_none=True)
     fits = fields.Boolean(metadata={"description": "Whether the LLM is asked, and the cap allows it all."})

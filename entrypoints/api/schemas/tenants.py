@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
 from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MAX_PERSON_NAME, MOST_DAYS, STAGES
-from entrypoints.api.schemas.base import ChangeSchema, Real, Whole
+from entrypoints.api.schemas.base import LAST_INSTANT, ChangeSchema, Real, Whole
 from entrypoints.api.schemas.names import a_name
 
 _SHARE = validate.Range(0, 1)
 _NAME = a_name(200)
-_LAST = datetime(9000, 1, 1, tzinfo=UTC)
-"""What the storage and every time zone can still hold."""
 
 
 def _days(what: str) -> Whole:
@@ -130,7 +127,7 @@ class NewApiKeySchema(Schema):
         required=True,
         validate=validate.Length(1),
     )
-    expires_at = fields.AwareDateTime(load_default=None, validate=validate.Range(max=_LAST))
+    expires_at = fields.AwareDateTime(load_default=None, validate=validate.Range(max=LAST_INSTANT))
 
 
 class KeyRotationSchema(Schema):
