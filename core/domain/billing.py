@@ -40,9 +40,11 @@ _BEST_FIRST = (
     SubscriptionStatus.UNPAID,
     SubscriptionStatus.PAUSED,
     SubscriptionStatus.CANCELED,
-    SubscriptionStatus.INCOMPLETE_EXPIRED,
     SubscriptionStatus.INCOMPLETE,
+    SubscriptionStatus.INCOMPLETE_EXPIRED,
 )
+NEVER_BEGAN = frozenset({SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED})
+"""Orders that were not paid, or not yet: who made one has what it had before."""
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 """What never becomes anything else: another subscription takes its place."""
 
@@ -163,7 +165,7 @@ def entitle(account: Account, terms: Terms, now: datetime) -> Entitlement:
         if plan is not None:
             return Entitlement(plan=plan, access=Access.FULL, reason="comp", until=comp.until)
     subscription = account.subscription
-    if subscription is None or subscription.status is SubscriptionStatus.INCOMPLETE or _left(account):
+    if subscription is None or subscription.status in NEVER_BEGAN or _left(account):
         return Entitlement(plan=terms.base_plan, access=Access.FULL, reason="none")
     bought = terms.catalog.of_price(subscription.price_id)
     plan = bought[0] if bought is not None else Plan(key="unknown", version=1, title="Unknown")
@@ -197,7 +199,7 @@ def _access(subscription: Subscription, grace: timedelta, now: datetime) -> tupl
 
 
 def pick(subscriptions: Sequence[Subscription]) -> Subscription | None:
-    """The one that counts of a customer's: the one that allows most, of equals the newest."""
+    """The one that counts of a customer's: of those that began the one that allows most, of equals the newest."""
     best = sorted(subscriptions, key=lambda one: (-_BEST_FIRST.index(one.status), one.created_at, one.id))
     return best[-1] if best else None
 
@@ -222,9 +224,12 @@ def kept_days(account: Account, terms: Terms, wanted: int | None, now: datetime)
 def check_return_url(url: str, origins: Sequence[str]) -> str:
     """The URL to which a provider sends people back. Raises `Invalid` unless it lies at one of these origins (such as
     https://sortation.example)."""
-    parts = urlsplit(url) if len(url) <= MAX_RETURN_URL else None
-    written = url.isascii() and url.isprintable() and not set(url) & set(" \\<>\"'")
-    if parts is None or not written or parts.username is not None or f"{parts.scheme}://{parts.netloc}" not in origins:
+    plain = len(url) <= MAX_RETURN_URL and url.isascii() and url.isprintable() and not set(url) & set(" \\<>\"'")
+    try:
+        parts = urlsplit(url) if plain else None
+    except ValueError:  # brackets that hold no address
+        parts = None
+    if parts is None or f"{parts.scheme}://{parts.netloc}" not in origins:
         raise Invalid(f"a return URL begins with {' or '.join(origins)}")
     return url
 
