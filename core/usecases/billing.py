@@ -102,7 +102,9 @@ def order_plan(
         return _do_without(actor, terms, max_attempts, uow=uow, clock=clock, ids=ids)
     if interval not in wanted.prices.get(payments.prices, {}):
         raise Invalid(f"the plan {plan} is not sold by the {interval}")
-    account = _customer(replace(actor, idempotency=None), payments, uow=uow)
+    account = _customer(
+        replace(actor, idempotency=None), terms, max_attempts, payments=payments, uow=uow, clock=clock, ids=ids
+    )
     running = account.subscription
     if running is not None and running.status in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED):
         raise Conflict("a payment is missing: make it first, at the payment method of the portal")
@@ -170,8 +172,11 @@ def _do_without(
     return HostedPage(url=None, words="This plan is yours now.")
 
 
-def _customer(actor: Actor, payments: Payments, *, uow: UnitOfWork) -> Account:
-    """The account with its customer, who is made if there is none. Locked meanwhile, so that it is made once."""
+def _customer(
+    actor: Actor, terms: Terms, max_attempts: int, *, payments: Payments, uow: UnitOfWork, clock: Clock, ids: Ids
+) -> Account:
+    """The account with its customer, who is made if there is none. Locked meanwhile, so that it is made once. What the
+    customer has is not known yet, and asked for soon."""
     with uow.begin(actor) as tx:
         account = tx.billing.get()
         if customer_of(account, payments) is not None:
@@ -190,8 +195,9 @@ def _customer(actor: Actor, payments: Payments, *, uow: UnitOfWork) -> Account:
             provider=provider_key(payments),
             customer_id=payments.create_customer(new),
             subscription=None,
+            fetched_at=None,
         )
-        tx.billing.put(account, changes_at=None)
+        account = settle(tx, account, terms, max_attempts, clock=clock, ids=ids)
         tx.commit()
     return account
 

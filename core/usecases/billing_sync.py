@@ -29,7 +29,8 @@ def sync_billing(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork,
         found = _asked(account, payments, clock)
         tx.jobs.hold(job)  # after the answer: the lease is renewed while it is waited for
         if found.subscription != account.subscription:
-            _tell(tx, account, found, repaired=job.payload.get("reason") == RECONCILE)
+            repaired = job.payload.get("reason") == RECONCILE and account.fetched_at is not None
+            _tell(tx, account, found, repaired=repaired)
         settle(tx, found, terms, job.max_attempts, clock=clock, ids=ids)
         tx.jobs.finish(job)
         tx.commit()
