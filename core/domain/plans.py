@@ -116,7 +116,7 @@ def catalog_from(written: Any) -> Catalog:
         raise Invalid(f"the plan {twice[0]} has version {twice[1]} twice")
     prices = [id for plan in plans for of in plan.prices.values() for id in of.values()]
     if taken := next((id for id in prices if prices.count(id) > 1), None):
-        raise Invalid(f"the price {taken} buys two plans")
+        raise Invalid(f"the price {taken} is named twice")
     order = [str(one["key"]) for one in written]
     ordered = tuple(sorted(plans, key=lambda plan: order.index(plan.key)))
     return Catalog(ordered if UNLIMITED.key in order else (*ordered, UNLIMITED))
@@ -133,11 +133,16 @@ def _plan(written: Any, where: str) -> Plan:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Invalid(f"{where}: key is a name in small letters")
     where = f"plan {key}"
-    version = _count(given.get("version", 1), f"{where}: version") or 1
+    version = _count(given.get("version", 1), f"{where}: version")
+    if not version:
+        raise Invalid(f"{where}: version is a whole number from 1")
     title = given.get("title")
     if not isinstance(title, str) or not title.strip():
         raise Invalid(f"{where}: title is a text")
     limits = _mapping(given.get("limits", {}), f"{where}: limits", {*Meter, "connections", "seats", "retention_days"})
+    prices = _mapping(given.get("prices", {}), f"{where}: prices", None)
+    if BY_HAND in prices:
+        raise Invalid(f"{where}: prices of {BY_HAND} are not to be said: every plan has them")
     return Plan(
         key=key,
         version=version,
@@ -151,7 +156,7 @@ def _plan(written: Any, where: str) -> Plan:
         prices=MappingProxyType(
             {
                 environment: MappingProxyType(_ids(ids, f"{where}: prices of {environment}", Interval))
-                for environment, ids in _mapping(given.get("prices", {}), f"{where}: prices", None).items()
+                for environment, ids in prices.items()
             }
             | {BY_HAND: MappingProxyType({interval: f"{key}@{version}/{interval}" for interval in Interval})}
         ),

@@ -125,7 +125,8 @@ def order_plan(
         return _do_without(actor, terms, max_attempts, uow=uow, clock=clock, ids=ids)
     if interval not in wanted.prices.get(payments.prices, {}):
         raise Invalid(f"the plan {plan} is not sold by the {interval}")
-    customer, running = _customer(replace(actor, idempotency=None), payments, uow=uow, clock=clock)
+    acting = replace(actor, idempotency=None)
+    customer, running = _customer(acting, terms, payments, max_attempts, uow=uow, clock=clock, ids=ids)
     if running is not None and running.status in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED):
         raise Conflict("a payment is missing: make it first, at the payment method of the portal")
     replaced = running.id if running is not None and running.status in _REPLACEABLE else None
@@ -204,7 +205,9 @@ def _do_without(
     return HostedPage(url=None, words="This plan is yours now.")
 
 
-def _customer(actor: Actor, payments: Payments, *, uow: UnitOfWork, clock: Clock) -> tuple[str, Subscription | None]:
+def _customer(
+    actor: Actor, terms: Terms, payments: Payments, max_attempts: int, *, uow: UnitOfWork, clock: Clock, ids: Ids
+) -> tuple[str, Subscription | None]:
     """The tenant's customer, who is made if there is none, and their subscription as it is now: who ordered one a
     moment ago, of which nothing was told yet, orders no second one. Locked meanwhile, so that a customer is made
     once."""
@@ -216,8 +219,9 @@ def _customer(actor: Actor, payments: Payments, *, uow: UnitOfWork, clock: Clock
             email = owners[0].email if owners else None
             new = NewCustomer(tenant_id=actor.tenant_id, name=tx.tenants.get().name, email=email)
             customer = payments.create_customer(new)
-            account = replace(account, provider=provider_key(payments), customer_id=customer)
-            tx.billing.put(account, changes_at=None)
+            # What they have is not known: one that was made before, of which we lost the answer, may have something.
+            account = replace(account, provider=provider_key(payments), customer_id=customer, fetched_at=None)
+            settle(tx, account, terms, max_attempts, clock=clock, ids=ids)
             tx.commit()
     return customer, account.subscription
 

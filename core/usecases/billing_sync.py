@@ -27,7 +27,8 @@ def sync_billing(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork,
         found, running = as_provider_has(account, payments, clock)
         tx.jobs.hold(job)  # after the answer: the lease is renewed while it is waited for
         if found.subscription != account.subscription:
-            _tell(tx, account, found, repaired=job.payload.get("reason") == RECONCILE)
+            repaired = job.payload.get("reason") == RECONCILE and account.fetched_at is not None
+            _tell(tx, account, found, repaired=repaired)
         if len(running) > 1:
             payload = {"subscriptions": [one.id for one in running]}
             tx.events.append([NewEvent(type=EventType.SUBSCRIPTIONS_OVERLAP, payload=payload)])
