@@ -24,7 +24,7 @@ from core.domain.billing import (
 )
 from core.domain.events import EventType
 from core.domain.jobs import OPEN_STATUSES, Stream
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, PaymentsUnavailable
 from core.usecases.shared.admitting import ASKED_EVERY
 from tests.contract.billing_world import BUSINESS_PRICE, NO_PRICE, TEAM_PRICE, BillingWorld
 from tests.contract.paper_payments import BEGUN, CHANGES
@@ -160,7 +160,7 @@ class Teller:
             self.world.work(waiting[place % len(waiting)])
 
     def _by_hand(self, order: Callable[[], Any]) -> None:
-        with suppress(Conflict):  # a payment is missing, or a subscription runs
+        with suppress(Conflict, PaymentsUnavailable):  # a payment is missing, a subscription runs, nobody answers
             order()
 
     def _deny(self) -> None:
