@@ -13,6 +13,9 @@ from typing import Any
 from core.errors import Invalid
 
 MOST = Decimal(10) ** 12
+MOST_TRIAL_DAYS = 730
+"""As at Stripe."""
+MOST_KEPT_DAYS = 36_500
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -150,9 +153,9 @@ def _plan(written: Any, where: str) -> Plan:
         limits=MappingProxyType({m: _limit(limits[m], f"{where}: {m}", m) for m in Meter if m in limits}),
         connections=_count(limits.get("connections"), f"{where}: connections"),
         seats=_count(limits.get("seats"), f"{where}: seats"),
-        retention_days=_count(limits.get("retention_days"), f"{where}: retention_days"),
+        retention_days=_days(limits.get("retention_days"), f"{where}: retention_days", 1, MOST_KEPT_DAYS),
         features=frozenset(_names(given.get("features", list(Feature)), f"{where}: features", Feature)),
-        trial_days=_count(given.get("trial_days", 0), f"{where}: trial_days") or 0,
+        trial_days=_days(given.get("trial_days", 0), f"{where}: trial_days", 0, MOST_TRIAL_DAYS) or 0,
         prices=MappingProxyType(
             {
                 environment: MappingProxyType(_ids(ids, f"{where}: prices of {environment}", Interval))
@@ -178,6 +181,13 @@ def _count(value: Any, where: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST:
         raise Invalid(f"{where} is a whole number from 0, or null")
     return value
+
+
+def _days(value: Any, where: str, least: int, most: int) -> int | None:
+    days = _count(value, where)
+    if days is not None and not least <= days <= most:
+        raise Invalid(f"{where} lies between {least} and {most}")
+    return days
 
 
 def _limit(value: Any, where: str, meter: Meter) -> Limit:

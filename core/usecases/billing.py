@@ -130,20 +130,21 @@ def order_plan(
     if running is not None and running.status in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED):
         raise Conflict("a payment is missing: make it first, at the payment method of the portal")
     replaced = running.id if running is not None and running.status in _REPLACEABLE else None
-    page = payments.order(
-        Order(
-            tenant_id=actor.tenant_id,
-            customer_id=customer,
-            plan=wanted,
-            interval=interval,
-            subscription_id=replaced,
-            trial_days=wanted.trial_days if running is None else 0,
-            success_url=urls[0],
-            cancel_url=urls[1],
-            key=_key(actor, wanted, interval, *urls),
-        )
-    )
     with uow.begin(actor) as tx:
+        tx.billing.get(lock=True)  # of what is agreed by hand, one change at a time
+        page = payments.order(
+            Order(
+                tenant_id=actor.tenant_id,
+                customer_id=customer,
+                plan=wanted,
+                interval=interval,
+                subscription_id=replaced,
+                trial_days=wanted.trial_days if running is None else 0,
+                success_url=urls[0],
+                cancel_url=urls[1],
+                key=_key(actor, wanted, interval, *urls),
+            )
+        )
         payload = {"plan": wanted.key, "version": wanted.version, "interval": interval.value}
         tx.events.append([NewEvent(type=EventType.ORDER_BEGUN, payload=payload)])
         if page.url is None:
@@ -170,19 +171,18 @@ def open_portal(
     `PaymentsRefused`.
     """
     check_return_url(return_url, origins)
-    with uow.begin(replace(actor, idempotency=None)) as tx:
-        account = tx.billing.get()
-    customer, subscription = customer_of(account, payments), account.subscription
-    if customer is None:
-        raise Conflict("nothing was ordered yet")
-    running = subscription if subscription is not None and subscription.status not in ENDED else None
-    if purpose is Purpose.CANCEL and running is None:
-        raise Conflict("there is no subscription to cancel")
-    page = payments.portal(customer, purpose, None if running is None else running.id, return_url)
-    if page.url is None and purpose is Purpose.CANCEL:
-        with uow.begin(actor) as tx:
+    with uow.begin(actor) as tx:
+        account = tx.billing.get(lock=True)  # as above
+        customer, subscription = customer_of(account, payments), account.subscription
+        if customer is None:
+            raise Conflict("nothing was ordered yet")
+        running = subscription if subscription is not None and subscription.status not in ENDED else None
+        if purpose is Purpose.CANCEL and running is None:
+            raise Conflict("there is no subscription to cancel")
+        page = payments.portal(customer, purpose, None if running is None else running.id, return_url)
+        if page.url is None and purpose is Purpose.CANCEL:
             queue_sync(tx, "canceled", actor.request_id, max_attempts, ids=ids)
-            tx.commit()
+        tx.commit()
     return page
 
 
