@@ -12,8 +12,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from ipaddress import ip_address
-from itertools import combinations, product
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +21,7 @@ from environs import EnvValidationError, validate
 from adapters.embedded import APP_ROLE, SYSTEM_ROLE
 from core.domain.identity import IdentityProvider
 from core.domain.plans import FREE, UNLIMITED, Catalog
+from entrypoints.setting_refusals import DEV_OPERATOR_KEY, DEV_SECRET_KEY, refuse
 from entrypoints.setting_values import (
     PREFIX,
     MappingEnv,
@@ -45,10 +44,6 @@ from entrypoints.setting_values import (
     url,
 )
 
-DEV_SECRET_KEY = "insecure-secret-key-for-development"  # noqa: S105 - known on purpose, refused outside dev
-DEV_OPERATOR_KEY = "insecure-operator-key-for-development"
-SECRET_MIN_LENGTH, SECRET_MIN_DIFFERENT = 32, 8
-"""Characters of a key. Of 32 hexadecimal ones fewer than 8 are different once in 28 million times."""
 Profile = Literal["dev", "stage", "prod"]
 
 
@@ -323,11 +318,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         messages = cast("Mapping[str, list[str]]", error.error_messages)
         faults = (f"{name}: {' '.join(messages[name])}" for name in messages)
         raise SettingsError("; ".join(faults)) from None
-    if settings.embeddings == "openai" and settings.embeddings_api_key is None:
-        raise SettingsError(f"{PREFIX}EMBEDDINGS is openai: set {PREFIX}EMBEDDINGS_API_KEY, or {PREFIX}LLM_API_KEY.")
-    _refuse_weak_secrets(settings)
-    _refuse_open_sign_in(settings)
-    _refuse_half_a_price(settings)
+    refuse(settings)
     return settings
 
 
@@ -343,53 +334,3 @@ def role_url(owner_url: str, role: str, secret_key: str) -> str:
     hosts = parts.netloc.rpartition("@")[2]
     query = "&".join(pair for pair in parts.query.split("&") if pair.partition("=")[0] not in {"user", "password"})
     return urlunsplit(parts._replace(netloc=f"{role}:{role_password(secret_key, role)}@{hosts}", query=query))
-
-
-def _refuse_weak_secrets(settings: Settings) -> None:
-    if settings.profile == "dev":
-        return
-    keys = {"SECRET_KEY": settings.secret_key, "OPERATOR_KEY": settings.operator_key}
-    if settings.metrics_key is not None:
-        keys["METRICS_KEY"] = settings.metrics_key
-    # Links that rest on a former key open as well: who guesses one, signs in.
-    former = {f"FORMER_SECRET_KEYS, number {n},": key for n, key in enumerate(settings.former_secret_keys, start=1)}
-    faults = [
-        f"{PREFIX}{name} must be set to a secret of its own of at least {SECRET_MIN_LENGTH} characters,"
-        f" {SECRET_MIN_DIFFERENT} of them different"
-        for name, key in (keys | former).items()
-        if key in (DEV_SECRET_KEY, DEV_OPERATOR_KEY)
-        or len(key) < SECRET_MIN_LENGTH
-        or len(set(key)) < SECRET_MIN_DIFFERENT
-    ]
-    faults += [
-        f"{PREFIX}{one} and {PREFIX}{other} must differ"
-        for (one, key), (other, same) in (
-            *combinations(keys.items(), 2),
-            *product(list(keys.items())[1:], former.items()),
-        )
-        if key == same
-    ]
-    if faults:
-        raise SettingsError(f"Profile {settings.profile} does not start: {'; '.join(faults)}.")
-
-
-def _refuse_open_sign_in(settings: Settings) -> None:
-    """Passwords and sessions would go over the network as they are."""
-    address = urlsplit(settings.public_url)
-    if settings.profile == "prod" and address.scheme != "https" and not _is_loopback(address.hostname or ""):
-        raise SettingsError(
-            f"Profile prod does not start: {PREFIX}PUBLIC_URL must begin with https://, unless it is this machine's"
-            " own (http://localhost:8080)."
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _refuse_half_a_price(settings: Settings) -> None:
-    if (settings.llm_input_price is None) != (settings.llm_output_price is None):
-        raise SettingsError(f"{PREFIX}LLM_INPUT_PRICE and {PREFIX}LLM_OUTPUT_PRICE: set both or neither.")

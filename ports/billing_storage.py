@@ -117,8 +117,8 @@ class BillingSystem(Protocol):
         report_seconds: float,
     ) -> int:
         """Queues what is due: jobs that ask a provider where what is allowed changes of itself, or that was not asked
-        for so long; that take up what is held; and that report usage, as often as that. Returns how many, at most as
-        many as there are `ids`; however many call it at once, none is queued twice."""
+        for so long, or never; that take up what is held; and that report usage, as often as that. Returns how many, at
+        most as many as there are `ids`; however many call it at once, none is queued twice."""
         ...
 
     def sweep(self, seconds: float) -> int:

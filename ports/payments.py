@@ -71,8 +71,8 @@ class Payments(Protocol):
         `Invalid` for canceling without a subscription."""
         ...
 
-    def subscriptions(self, customer_id: str) -> Sequence[Subscription]:
-        """All of the customer's, as they are now, ended ones too."""
+    def subscriptions(self, customer_id: str) -> Sequence[Subscription] | None:
+        """All of the customer's, as they are now, ended ones too; None for a customer who is gone."""
         ...
 
     def invoices(self, customer_id: str, limit: int) -> Sequence[Invoice]:

@@ -66,8 +66,11 @@ class ManualPayments:
         words = _TAKEN_BACK if agreement.runs_until is None else _ENDS.format(day=_day(agreement.ends_at))
         return HostedPage(url=None, words=words)
 
-    def subscriptions(self, customer_id: str) -> Sequence[Subscription]:
-        agreement = self._agreement(customer_id)
+    def subscriptions(self, customer_id: str) -> Sequence[Subscription] | None:
+        tenant_id = _tenant_of(customer_id)
+        if tenant_id is None:
+            return None
+        agreement = self._agreements.get(tenant_id)
         present = None if agreement is None else subscription_at(agreement, self._clock.now())
         return [] if present is None else [present]
 
@@ -84,10 +87,16 @@ class ManualPayments:
         return [reading.id for reading in readings]
 
     def _agreement(self, customer_id: str) -> Agreement | None:
-        try:
-            return self._agreements.get(UUID(customer_id))
-        except ValueError:  # a customer of another provider's
-            return None
+        tenant_id = _tenant_of(customer_id)
+        return None if tenant_id is None else self._agreements.get(tenant_id)
+
+
+def _tenant_of(customer_id: str) -> UUID | None:
+    """None for a customer of another provider's."""
+    try:
+        return UUID(customer_id)
+    except ValueError:
+        return None
 
 
 def _words(agreement: Agreement, now: datetime) -> str:

@@ -107,7 +107,7 @@ def _due(
     account, streams = kept.account, list[tuple[Stream, str]]()
     customer = account.customer_id is not None
     changes = kept.changes_at is not None and kept.changes_at <= now
-    stale = customer and account.fetched_at is not None and account.fetched_at <= now - reconcile
+    stale = customer and (account.fetched_at is None or account.fetched_at <= now - reconcile)
     if (changes or stale) and not _has(state, Stream.BILLING, OPEN_STATUSES):
         streams.append((Stream.BILLING, "due" if changes else "reconcile"))
     if account.resumes_at is not None and account.resumes_at <= now and not _has(state, Stream.RESUME, OPEN_STATUSES):

@@ -197,7 +197,8 @@ def _access(subscription: Subscription, grace: timedelta, now: datetime) -> tupl
 
 
 def pick(subscriptions: Sequence[Subscription]) -> Subscription | None:
-    """The one that counts of a customer's: the one that allows most, of equals the newest."""
+    """The one that counts of a customer's: of those whose first payment is decided the one that allows most, of equals
+    the newest."""
     best = sorted(subscriptions, key=lambda one: (-_BEST_FIRST.index(one.status), one.created_at, one.id))
     return best[-1] if best else None
 
@@ -222,9 +223,12 @@ def kept_days(account: Account, terms: Terms, wanted: int | None, now: datetime)
 def check_return_url(url: str, origins: Sequence[str]) -> str:
     """The URL to which a provider sends people back. Raises `Invalid` unless it lies at one of these origins (such as
     https://sortation.example)."""
-    parts = urlsplit(url) if len(url) <= MAX_RETURN_URL else None
-    written = url.isascii() and url.isprintable() and not set(url) & set(" \\<>\"'")
-    if parts is None or not written or parts.username is not None or f"{parts.scheme}://{parts.netloc}" not in origins:
+    plain = len(url) <= MAX_RETURN_URL and url.isascii() and url.isprintable() and not set(url) & set(" \\<>\"'")
+    try:
+        parts = urlsplit(url) if plain else None
+    except ValueError:  # brackets that hold no address
+        parts = None
+    if parts is None or f"{parts.scheme}://{parts.netloc}" not in origins:
         raise Invalid(f"a return URL begins with {' or '.join(origins)}")
     return url
 

@@ -13,6 +13,9 @@ from typing import Any
 from core.errors import Invalid
 
 MOST = Decimal(10) ** 12
+MOST_TRIAL_DAYS = 730
+"""As at Stripe."""
+MOST_KEPT_DAYS = 36_500
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -116,7 +119,7 @@ def catalog_from(written: Any) -> Catalog:
         raise Invalid(f"the plan {twice[0]} has version {twice[1]} twice")
     prices = [id for plan in plans for of in plan.prices.values() for id in of.values()]
     if taken := next((id for id in prices if prices.count(id) > 1), None):
-        raise Invalid(f"the price {taken} buys two plans")
+        raise Invalid(f"the price {taken} is named twice")
     order = [str(one["key"]) for one in written]
     ordered = tuple(sorted(plans, key=lambda plan: order.index(plan.key)))
     return Catalog(ordered if UNLIMITED.key in order else (*ordered, UNLIMITED))
@@ -133,11 +136,16 @@ def _plan(written: Any, where: str) -> Plan:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Invalid(f"{where}: key is a name in small letters")
     where = f"plan {key}"
-    version = _count(given.get("version", 1), f"{where}: version") or 1
+    version = _count(given.get("version", 1), f"{where}: version")
+    if not version:
+        raise Invalid(f"{where}: version is a whole number from 1")
     title = given.get("title")
     if not isinstance(title, str) or not title.strip():
         raise Invalid(f"{where}: title is a text")
     limits = _mapping(given.get("limits", {}), f"{where}: limits", {*Meter, "connections", "seats", "retention_days"})
+    prices = _mapping(given.get("prices", {}), f"{where}: prices", None)
+    if BY_HAND in prices:
+        raise Invalid(f"{where}: prices of {BY_HAND} are not to be said: every plan has them")
     return Plan(
         key=key,
         version=version,
@@ -145,13 +153,13 @@ def _plan(written: Any, where: str) -> Plan:
         limits=MappingProxyType({m: _limit(limits[m], f"{where}: {m}", m) for m in Meter if m in limits}),
         connections=_count(limits.get("connections"), f"{where}: connections"),
         seats=_count(limits.get("seats"), f"{where}: seats"),
-        retention_days=_count(limits.get("retention_days"), f"{where}: retention_days"),
+        retention_days=_days(limits.get("retention_days"), f"{where}: retention_days", 1, MOST_KEPT_DAYS),
         features=frozenset(_names(given.get("features", list(Feature)), f"{where}: features", Feature)),
-        trial_days=_count(given.get("trial_days", 0), f"{where}: trial_days") or 0,
+        trial_days=_days(given.get("trial_days", 0), f"{where}: trial_days", 0, MOST_TRIAL_DAYS) or 0,
         prices=MappingProxyType(
             {
                 environment: MappingProxyType(_ids(ids, f"{where}: prices of {environment}", Interval))
-                for environment, ids in _mapping(given.get("prices", {}), f"{where}: prices", None).items()
+                for environment, ids in prices.items()
             }
             | {BY_HAND: MappingProxyType({interval: f"{key}@{version}/{interval}" for interval in Interval})}
         ),
@@ -173,6 +181,13 @@ def _count(value: Any, where: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST:
         raise Invalid(f"{where} is a whole number from 0, or null")
     return value
+
+
+def _days(value: Any, where: str, least: int, most: int) -> int | None:
+    days = _count(value, where)
+    if days is not None and not least <= days <= most:
+        raise Invalid(f"{where} lies between {least} and {most}")
+    return days
 
 
 def _limit(value: Any, where: str, meter: Meter) -> Limit:

@@ -14,6 +14,7 @@ from core.domain.billing import (
     Entitlement,
     Invoice,
     Purpose,
+    Subscription,
     SubscriptionStatus,
     Terms,
     check_return_url,
@@ -28,7 +29,7 @@ from core.domain.tenants import Actor
 from core.domain.usage import Usage, forecast
 from core.errors import Conflict, Invalid
 from core.usecases.shared.limits import seats_taken, sources_of
-from core.usecases.shared.paying import customer_of, provider_key, queue_sync
+from core.usecases.shared.paying import as_provider_has, customer_of, provider_key, queue_sync
 from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
 from ports.payments import HostedPage, NewCustomer, Order, Payments
@@ -124,26 +125,26 @@ def order_plan(
         return _do_without(actor, terms, max_attempts, uow=uow, clock=clock, ids=ids)
     if interval not in wanted.prices.get(payments.prices, {}):
         raise Invalid(f"the plan {plan} is not sold by the {interval}")
-    account = _customer(replace(actor, idempotency=None), payments, uow=uow)
-    running = account.subscription
+    acting = replace(actor, idempotency=None)
+    customer, running = _customer(acting, terms, payments, max_attempts, uow=uow, clock=clock, ids=ids)
     if running is not None and running.status in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED):
         raise Conflict("a payment is missing: make it first, at the payment method of the portal")
     replaced = running.id if running is not None and running.status in _REPLACEABLE else None
-    assert account.customer_id is not None  # noqa: S101 - narrows the type
-    page = payments.order(
-        Order(
-            tenant_id=actor.tenant_id,
-            customer_id=account.customer_id,
-            plan=wanted,
-            interval=interval,
-            subscription_id=replaced,
-            trial_days=wanted.trial_days if running is None else 0,
-            success_url=urls[0],
-            cancel_url=urls[1],
-            key=_key(actor, wanted, interval, *urls),
-        )
-    )
     with uow.begin(actor) as tx:
+        tx.billing.get(lock=True)  # of what is agreed by hand, one change at a time
+        page = payments.order(
+            Order(
+                tenant_id=actor.tenant_id,
+                customer_id=customer,
+                plan=wanted,
+                interval=interval,
+                subscription_id=replaced,
+                trial_days=wanted.trial_days if running is None else 0,
+                success_url=urls[0],
+                cancel_url=urls[1],
+                key=_key(actor, wanted, interval, *urls),
+            )
+        )
         payload = {"plan": wanted.key, "version": wanted.version, "interval": interval.value}
         tx.events.append([NewEvent(type=EventType.ORDER_BEGUN, payload=payload)])
         if page.url is None:
@@ -171,18 +172,17 @@ def open_portal(
     """
     check_return_url(return_url, origins)
     with uow.begin(actor) as tx:
-        account = tx.billing.get()
-    customer, subscription = customer_of(account, payments), account.subscription
-    if customer is None:
-        raise Conflict("nothing was ordered yet")
-    running = subscription if subscription is not None and subscription.status not in ENDED else None
-    if purpose is Purpose.CANCEL and running is None:
-        raise Conflict("there is no subscription to cancel")
-    page = payments.portal(customer, purpose, None if running is None else running.id, return_url)
-    if page.url is None and purpose is Purpose.CANCEL:
-        with uow.begin(actor) as tx:
+        account = tx.billing.get(lock=True)  # as above
+        customer, subscription = customer_of(account, payments), account.subscription
+        if customer is None:
+            raise Conflict("nothing was ordered yet")
+        running = subscription if subscription is not None and subscription.status not in ENDED else None
+        if purpose is Purpose.CANCEL and running is None:
+            raise Conflict("there is no subscription to cancel")
+        page = payments.portal(customer, purpose, None if running is None else running.id, return_url)
+        if page.url is None and purpose is Purpose.CANCEL:
             queue_sync(tx, "canceled", actor.request_id, max_attempts, ids=ids)
-            tx.commit()
+        tx.commit()
     return page
 
 
@@ -205,30 +205,25 @@ def _do_without(
     return HostedPage(url=None, words="This plan is yours now.")
 
 
-def _customer(actor: Actor, payments: Payments, *, uow: UnitOfWork) -> Account:
-    """The account with its customer, who is made if there is none. Locked meanwhile, so that it is made once."""
+def _customer(
+    actor: Actor, terms: Terms, payments: Payments, max_attempts: int, *, uow: UnitOfWork, clock: Clock, ids: Ids
+) -> tuple[str, Subscription | None]:
+    """The tenant's customer, who is made if there is none, and their subscription as it is now: who ordered one a
+    moment ago, of which nothing was told yet, orders no second one. Locked meanwhile, so that a customer is made
+    once."""
     with uow.begin(actor) as tx:
-        account = tx.billing.get()
-        if customer_of(account, payments) is not None:
-            return account
-        account = tx.billing.get(lock=True)
-        if customer_of(account, payments) is not None:
-            return account
-        owners = [user for user, membership in tx.members.list() if membership.role is Role.OWNER]
-        new = NewCustomer(
-            tenant_id=actor.tenant_id,
-            name=tx.tenants.get().name,
-            email=owners[0].email if owners else None,
-        )
-        account = replace(
-            account,
-            provider=provider_key(payments),
-            customer_id=payments.create_customer(new),
-            subscription=None,
-        )
-        tx.billing.put(account, changes_at=None)
-        tx.commit()
-    return account
+        account, _ = as_provider_has(tx.billing.get(lock=True), payments, clock)
+        customer = customer_of(account, payments)
+        if customer is None:
+            owners = [user for user, membership in tx.members.list() if membership.role is Role.OWNER]
+            email = owners[0].email if owners else None
+            new = NewCustomer(tenant_id=actor.tenant_id, name=tx.tenants.get().name, email=email)
+            customer = payments.create_customer(new)
+            # What they have is not known: one that was made before, of which we lost the answer, may have something.
+            account = replace(account, provider=provider_key(payments), customer_id=customer, fetched_at=None)
+            settle(tx, account, terms, max_attempts, clock=clock, ids=ids)
+            tx.commit()
+    return customer, account.subscription
 
 
 def _usages(tx: Transaction, entitlement: Entitlement, first: date, now: datetime) -> Sequence[Usage]:

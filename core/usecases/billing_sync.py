@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from core.domain.billing import Account, Terms, pick
+from core.domain.billing import Account, Terms
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
 from core.domain.tenants import Actor, worker_actor
-from core.usecases.shared.paying import customer_of, queue_sync
+from core.usecases.shared.paying import as_provider_has, queue_sync
 from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
 from ports.payments import Payments
@@ -26,10 +24,14 @@ def sync_billing(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork,
     """
     with uow.begin(worker_actor(job.tenant_id, job.source_agent, job.request_id)) as tx:
         account = tx.billing.get(lock=True)
-        found = _asked(account, payments, clock)
+        found, running = as_provider_has(account, payments, clock)
         tx.jobs.hold(job)  # after the answer: the lease is renewed while it is waited for
         if found.subscription != account.subscription:
-            _tell(tx, account, found, repaired=job.payload.get("reason") == RECONCILE)
+            repaired = job.payload.get("reason") == RECONCILE and account.fetched_at is not None
+            _tell(tx, account, found, repaired=repaired)
+        if len(running) > 1:
+            payload = {"subscriptions": [one.id for one in running]}
+            tx.events.append([NewEvent(type=EventType.SUBSCRIPTIONS_OVERLAP, payload=payload)])
         settle(tx, found, terms, job.max_attempts, clock=clock, ids=ids)
         tx.jobs.finish(job)
         tx.commit()
@@ -43,13 +45,6 @@ def refresh_billing(actor: Actor, *, max_attempts: int, uow: UnitOfWork, ids: Id
         job = tx.jobs.get(queue_sync(tx, "asked", actor.request_id, max_attempts, ids=ids))
         tx.commit()
     return job
-
-
-def _asked(account: Account, payments: Payments, clock: Clock) -> Account:
-    """The account as its provider has it now. A customer of another provider, from before, has nothing here."""
-    customer = customer_of(account, payments)
-    subscription = None if customer is None else pick(payments.subscriptions(customer))
-    return replace(account, subscription=subscription, fetched_at=clock.now())
 
 
 def _tell(tx: Transaction, before: Account, now: Account, *, repaired: bool) -> None:

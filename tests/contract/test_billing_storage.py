@@ -288,6 +288,14 @@ def test_a_provider_that_told_nothing_for_a_day_is_asked(storage: Storage) -> No
     assert (job.stream, job.payload) == (Stream.BILLING, {"reason": "reconcile"})
 
 
+def test_a_provider_that_was_never_asked_is_asked_at_once(storage: Storage) -> None:
+    actor = storage.tenant()
+    customer(storage, actor, fetched_at=None)
+    assert [queue(storage, NOW), queue(storage, NOW)] == [1, 0]
+    (job,) = jobs(storage, actor)
+    assert (job.stream, job.payload) == (Stream.BILLING, {"reason": "reconcile"})
+
+
 def test_what_is_held_is_looked_at_when_it_is_time(storage: Storage) -> None:
     actor = storage.tenant()
     with storage.writing(actor) as tx:
@@ -298,7 +306,7 @@ def test_what_is_held_is_looked_at_when_it_is_time(storage: Storage) -> None:
 
 def test_usage_is_reported_as_often_as_that_where_there_is_something_to_report(storage: Storage) -> None:
     actor, hour = storage.tenant(), timedelta(hours=1)
-    customer(storage, actor)
+    customer(storage, actor, fetched_at=NOW)
     assert queue(storage, NOW) == 0
     with storage.writing(actor) as tx:
         tx.usages.take(Meter.RECORDS, MONTH, 5, None)

@@ -131,8 +131,8 @@ END $$;
 REVOKE ALL ON FUNCTION receive_payment_event FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION receive_payment_event TO sortation_system;
 
--- Queues what is due of billing: to ask providers for what changes now or was not asked for in a day, to take up what is
--- held, and to report usage. `new_ids` are ids for jobs; what there is no id for waits for the next call.
+-- Queues what is due of billing: to ask providers for what changes now or was not asked for in a day, or ever; to take up
+-- what is held; and to report usage. `new_ids` are ids for jobs; what there is no id for waits for the next call.
 CREATE FUNCTION queue_billing(
     at timestamptz, new_ids uuid[], attempts integer, reconcile_seconds float8, report_seconds float8
 ) RETURNS bigint
@@ -144,11 +144,11 @@ BEGIN
     FOR account IN
         SELECT tenant_id, resumes_at <= at AS resumes, customer_id IS NOT NULL
                    AND (reported_at IS NULL OR reported_at <= at - make_interval(secs => report_seconds)) AS reports,
-               changes_at <= at AS changes,
-               customer_id IS NOT NULL AND fetched_at <= at - make_interval(secs => reconcile_seconds) AS stale
+               changes_at <= at AS changes, customer_id IS NOT NULL
+                   AND (fetched_at IS NULL OR fetched_at <= at - make_interval(secs => reconcile_seconds)) AS stale
         FROM billing_accounts
         WHERE changes_at <= at OR resumes_at <= at OR customer_id IS NOT NULL AND (
-            fetched_at <= at - make_interval(secs => reconcile_seconds)
+            fetched_at IS NULL OR fetched_at <= at - make_interval(secs => reconcile_seconds)
             OR reported_at IS NULL OR reported_at <= at - make_interval(secs => report_seconds))
         ORDER BY tenant_id
         FOR NO KEY UPDATE SKIP LOCKED
