@@ -94,3 +94,10 @@ def give(api: Api, plan: str) -> None:
     """The operator gives a plan."""
     api.container.comp_plan(operator(api.tenant_id, OPERATOR), plan=plan, until=None, reason="a test")
     api.drain()
+
+
+def told(api: Api, type: str) -> list[Any]:
+    """The events of this type, the first one first."""
+    api.container.seal_events()
+    found: list[Any] = api.get(f"/events?type={type}")["items"]
+    return found

@@ -1,8 +1,8 @@
-"""Billing over the API: what is told of plans, usage and invoices, orders, the provider's webhook, the operator."""
+"""Billing over the API: what is told of plans, usage and invoices, orders, and what the operator does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,29 +10,35 @@ from typing import Any
 
 import pytest
 from dependency_injector import providers
-from structlog.testing import capture_logs
 
-from adapters.manual.payments import ManualPayments
 from adapters.memory.clock import FixedClock
-from core.domain.billing import PaymentEvent, Subscription, SubscriptionStatus
+from core.domain.billing import Subscription, SubscriptionStatus
 from core.domain.llm_spending import LlmSpend, month_of, months_before
 from core.domain.permissions import Permission, Role
 from core.domain.plans import Meter
-from core.errors import PaymentsRefused, PaymentsUnavailable, WebhookRefused
 from entrypoints.container import Container
 from tests.integration.api_support import Api
-from tests.integration.billing_support import HERE, OPERATOR, bring_in, give, order, paid_until, pay, refresh
-from tests.integration.billing_support import billed as new_billed
+from tests.integration.billing_support import (
+    HERE,
+    OPERATOR,
+    billed,
+    bring_in,
+    give,
+    order,
+    paid_until,
+    pay,
+    refresh,
+    told,
+)
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 URLS = {"success_url": f"{HERE}/back", "cancel_url": f"{HERE}/away"}
-WHY = "the clock of the sender is off"
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
 @pytest.fixture
 def api(make_container: Callable[..., Container]) -> Api:
-    return new_billed(make_container)
+    return billed(make_container)
 
 
 @pytest.fixture
@@ -44,42 +50,6 @@ def operators(api: Api) -> Api:
         tenant_id=api.tenant_id,
         key=api.container.settings().operator_key,
     )
-
-
-def told(api: Api, type: str) -> list[Any]:
-    api.container.seal_events()
-    found: list[Any] = api.get(f"/events?type={type}")["items"]
-    return found
-
-
-class Telling(ManualPayments):
-    """A provider that tells of its own accord, and may be away."""
-
-    fault: Exception | None = None
-
-    def read_event(self, body: bytes, headers: Mapping[str, str], now: datetime) -> PaymentEvent:  # type: ignore[override]
-        if headers.get("x-signed") != "yes":
-            raise WebhookRefused(WHY)
-        id, customer = body.decode().split()
-        return PaymentEvent(provider="", id=id, type="paid", customer_id=customer, known=True, created_at=now)
-
-    def portal(self, *args: Any) -> Any:
-        raise self.fault or AssertionError
-
-    def invoices(self, customer_id: str, limit: int) -> Any:
-        raise self.fault or AssertionError
-
-    def order(self, order: Any) -> Any:
-        if self.fault is not None:
-            raise self.fault
-        return super().order(order)
-
-
-@pytest.fixture
-def telling(api: Api) -> Telling:
-    payments = Telling(api.container.agreements(), api.container.clock())
-    api.container.payments.override(providers.Object(payments))
-    return payments
 
 
 def test_what_a_tenant_may_do_is_told(api: Api) -> None:
@@ -276,7 +246,7 @@ def test_usage_is_told_by_meter_and_month(api: Api) -> None:
 
 
 def test_nothing_used_is_forecast_as_nothing(make_container: Callable[..., Container]) -> None:
-    api = new_billed(make_container)
+    api = billed(make_container)
     api.container.clock.override(providers.Object(FixedClock(datetime(2026, 3, 10, 12, tzinfo=UTC))))
     with api.container.uow().begin(api.actor) as tx:
         tx.usages.take(Meter.RECORDS, date(2026, 3, 1), 2, None)
@@ -291,59 +261,6 @@ def test_invoices_are_as_many_as_are_asked_for_and_the_latest_first(api: Api) ->
         pay(api, days=30 * n, number=f"N-{n}")
     assert [one["number"] for one in api.get("/billing/invoices?limit=2")["items"]] == ["N-3", "N-2"]
     assert "limit" in api.get("/billing/invoices?limit=101", 422)["errors"]
-
-
-def test_a_provider_that_is_away_or_refuses(api: Api, telling: Telling) -> None:
-    order(api)
-    telling.fault = PaymentsUnavailable(retry_after=7)
-    for method, path, body in (
-        ("GET", "/billing/invoices", None),
-        ("POST", "/billing/portal", {"return_url": HERE}),
-        ("POST", "/billing/checkout", {"plan": "tried", **URLS}),
-    ):
-        answer = api.call(method, path, body)
-        assert (answer.status_code, answer.json["code"]) == (503, "payments_unavailable"), path
-        assert answer.headers["Retry-After"] == "7"
-    telling.fault = PaymentsRefused()
-    assert api.get("/billing/invoices", 502)["code"] == "payments_refused"
-    assert len(told(api, "ORDER_BEGUN")) == 1
-
-
-def test_the_provider_tells_and_is_asked(api: Api, telling: Telling) -> None:
-    order(api)
-    paid_until(api, datetime.now(UTC) + timedelta(days=9))
-
-    def tell(body: str) -> Any:
-        answer = api.client.post("/api/v1/billing/webhook", data=body, headers={"X-Signed": "yes"})
-        assert answer.status_code == 200, answer.text
-        return answer.json
-
-    assert tell(f"evt_1 {api.tenant_id}") == {"outcome": "accepted"}
-    assert tell(f"evt_1 {api.tenant_id}") == {"outcome": "duplicate"}
-    assert tell(f"evt_2 {NOBODY}") == {"outcome": "ignored"}
-    api.drain()
-    assert api.get("/billing")["plan"]["key"] == "team"
-    exposition = api.call("GET", "//metrics").text
-    for outcome in ("accepted", "duplicate", "ignored"):
-        assert f'sortation_payment_events_total{{outcome="{outcome}"}} 1.0' in exposition
-
-
-def test_what_is_not_signed_is_refused_and_nobody_is_told_why(api: Api, telling: Telling) -> None:
-    with capture_logs() as logs:
-        answer = api.client.post("/api/v1/billing/webhook", data="evt_1 x", headers={"X-Signed": "no"})
-    assert (answer.status_code, answer.json["code"]) == (401, "webhook_refused")
-    assert answer.json["detail"] == WebhookRefused.__doc__
-    assert [line["reason"] for line in logs if line["event"] == "payment event refused"] == [WHY]
-    assert 'sortation_payment_events_total{outcome="refused"} 1.0' in api.call("GET", "//metrics").text
-
-
-def test_no_webhook_is_taken_where_nobody_tells_and_none_that_is_too_large(
-    make_container: Callable[..., Container],
-) -> None:
-    api = new_billed(make_container, max_webhook_bytes=10)
-    assert api.client.post("/api/v1/billing/webhook", data="x" * 10).status_code == 401
-    too_large = api.client.post("/api/v1/billing/webhook", data="x" * 11)
-    assert (too_large.status_code, too_large.json["code"]) == (413, "payload_too_large")
 
 
 def test_the_operator_sees_why_and_gives_a_plan(api: Api, operators: Api) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from entrypoints.cli import billing
 from entrypoints.cli.main import main
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
-from tests.integration.billing_support import billed, bring_in, order, paid_until
+from tests.integration.billing_support import billed, bring_in, order, paid_until, told
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 Give = Callable[..., str]
@@ -61,12 +60,6 @@ def day(days: int) -> str:
 def payment(api: Api, **changed: object) -> list[object]:
     given = {"until": day(30), "number": "2026-017", "total": "588.00", "currency": "EUR", **changed}
     return ["paid", api.tenant_id, *(part for name, value in given.items() for part in (f"--{name}", value))]
-
-
-def told(api: Api, type: str) -> list[Any]:
-    api.container.seal_events()
-    found: list[Any] = api.get(f"/events?type={type}")["items"]
-    return found
 
 
 def test_plans_are_listed_as_they_are_set(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:

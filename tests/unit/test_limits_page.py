@@ -11,11 +11,13 @@ from adapters.matching import regex
 from adapters.oidc.issuer import PAUSE_SECONDS
 from adapters.postgres.engine import IDLE_SECONDS
 from core.domain import conditions
+from core.domain.billing import MAX_REASON, MAX_RETURN_URL
 from core.domain.condition_text import MAX_TEXT
 from core.domain.nesting import MAX_NESTING
 from core.domain.rules import MAX_RULE_WEIGHT, MAX_RULES, MAX_WEIGHT
 from core.usecases.imports import MAX_DRY_RUN
 from entrypoints.api import blueprint, record_lists, records, responses, state, waiting
+from entrypoints.api.schemas import billing
 from entrypoints.api.schemas.events import MAX_WAIT
 from entrypoints.api.schemas.rules import MAX_LAST
 from entrypoints.chosen import IDENTITY_LIMITS, TOKEN_SECONDS
@@ -46,7 +48,9 @@ MIB, KIB = 1 << 20, 1 << 10
         f"form of a page | {MAX_FORM_BYTES // KIB} KiB",
         f"| {MAX_NESTING} objects and lists",
         f"query | {blueprint.MAX_PARAMETERS} parameters",
-        f"page (`limit`) | {responses.MAX_LIMIT} |",
+        f"page (`limit`) | {responses.MAX_LIMIT}; of invoices {billing.MAX_INVOICES} |",
+        f"a return URL, a reason | {MAX_RETURN_URL:,}, {MAX_REASON} characters",
+        f"months of usage | {billing.MAX_MONTHS} |",
         f"half, {MAX_WAIT} s each",
         f"503 `busy` after {waiting.PATIENCE_SECONDS:g} s",
         f"| {SETTINGS.statement_seconds:g} s | `SORTATION_STATEMENT_SECONDS`",
