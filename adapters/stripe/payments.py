@@ -16,7 +16,7 @@ from stripe.params.checkout import SessionCreateParams, SessionCreateParamsSubsc
 from adapters.stripe import webhooks
 from adapters.stripe.api import RETRIES, NoSuchCustomer, StripeApi, is_missing, once, translated
 from adapters.stripe.portal import Portal, with_change
-from adapters.stripe.reading import invoice_of, plan_item, price_of, subscription_of, unpaid_since
+from adapters.stripe.reading import invoice_of, is_by_use, plan_item, price_of, subscription_of, unpaid_since
 from core.domain.billing import Invoice, MeterReading, PaymentEvent, Purpose, Subscription
 from core.errors import Invalid, PaymentsRefused, PaymentsUnavailable
 from ports.payments import HostedPage, NewCustomer, Order
@@ -90,7 +90,9 @@ class StripePayments:
             return self._change(order, order.subscription_id, price_id)
 
     def _check_out(self, order: Order, price_id: str) -> HostedPage:
-        tenant = str(order.tenant_id)
+        tenant, client = str(order.tenant_id), self._api.client()
+        # Of what is paid by use, nobody says how much when it is ordered.
+        by_use = order.plan.meters and is_by_use(client.v1.prices.retrieve(price_id))
         bought: SessionCreateParamsSubscriptionData = {
             "metadata": {"tenant_id": tenant, "plan": order.plan.key, "plan_version": str(order.plan.version)}
         }
@@ -100,7 +102,7 @@ class StripePayments:
             "mode": "subscription",
             "customer": order.customer_id,
             "client_reference_id": tenant,
-            "line_items": [{"price": price_id, "quantity": 1}],
+            "line_items": [{"price": price_id} if by_use else {"price": price_id, "quantity": 1}],
             "subscription_data": bought,
             "success_url": order.success_url,
             "cancel_url": order.cancel_url,
@@ -111,7 +113,7 @@ class StripePayments:
         }
         if self._automatic_tax:
             asked["automatic_tax"] = {"enabled": True}
-        sessions = self._api.client().v1.checkout.sessions
+        sessions = client.v1.checkout.sessions
         session = once(order.key, lambda key: sessions.create(asked, {"idempotency_key": key}))
         if session.url is None:
             raise PaymentsRefused("Stripe has no page for this order: it was completed, or is too old.")

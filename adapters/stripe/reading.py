@@ -22,11 +22,12 @@ def moment(seconds: int) -> datetime:
 def plan_item(subscription: stripe.Subscription) -> stripe.SubscriptionItem:
     """The item that is the plan: the first one that is not counted by use."""
     items = subscription.items.data
-    return next((item for item in items if not _metered(item)), items[0])
+    return next((item for item in items if not is_by_use(price_of(item))), items[0])
 
 
-def _metered(item: stripe.SubscriptionItem) -> bool:
-    recurring = getattr(price_of(item), "recurring", None)
+def is_by_use(price: stripe.Price | stripe.Plan) -> bool:
+    """Whether a meter says how much of it is paid."""
+    recurring = getattr(price, "recurring", None)
     return recurring is not None and recurring.usage_type == "metered"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ import stripe
 from adapters.secrets.keys import KeyFile
 from adapters.stripe.payments import StripePayments
 from core.domain.billing import Purpose, Subscription, SubscriptionStatus
+from core.domain.plans import Interval, Meter
 from core.errors import PaymentsRefused
 from tests.integration.stripe_support import (
     ADA,
@@ -98,6 +100,20 @@ def test_an_order_is_a_page_that_asks_for_all_that_bills_need(
     assert "automatic_tax" not in page
     payments.order(an_order(customer, key="order-2"))
     assert "trial_period_days" not in the_page(server)["subscription_data"]
+
+
+def test_of_a_price_by_use_nobody_says_how_much_is_ordered(
+    server: StripeBillingServer, payments: StripePayments, customer: str
+) -> None:
+    server.add_price("price_by_use", usage_type="metered")
+    for price, bought in (
+        ("price_by_use", {"price": "price_by_use"}),
+        (TEAM_PRICE, {"price": TEAM_PRICE, "quantity": "1"}),
+    ):
+        sold = {"test": {Interval.MONTH: price}}
+        plan = replace(TEAM, prices=sold, meters={Meter.RECORDS: "sortation_records"})
+        payments.order(an_order(customer, plan=plan, key=price))
+        assert the_page(server)["line_items"] == [bought]
 
 
 def test_taxes_are_added_where_that_is_wanted(server: StripeBillingServer, customer: str) -> None:

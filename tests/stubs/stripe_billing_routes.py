@@ -86,9 +86,15 @@ class StripeRoutes:
         check(params, needs=["mode", "customer", "line_items", *urls], may=[*more, *taxes])
         self._present_customer(params["customer"])
         (bought,) = params["line_items"]
-        check(bought, needs=["price", "quantity"])
+        check(bought, needs=["price"], may=["quantity"])
         if bought["price"] not in self._at.prices:
             raise missing("price", bought["price"], "line_items[0][price]")
+        by_use = self._at.prices[bought["price"]]["recurring"]["usage_type"] == "metered"
+        if by_use is ("quantity" in bought):
+            words = (
+                "Quantity should not be specified where usage_type is `metered`." if by_use else "Quantity is required."
+            )
+            raise Refused(words, param="line_items[0][quantity]")
         wanted = params.setdefault("subscription_data", {})
         check(wanted, may=["metadata", "trial_period_days"])
         if int(wanted.get("trial_period_days", 1)) < 1:
