@@ -10,6 +10,7 @@ from core.domain.billing import Terms, kept_days
 from core.domain.events import EventType, NewEvent
 from core.domain.tenants import Tenant, worker_actor
 from core.errors import NotFound
+from core.usecases.shared.admitting import entitled
 from core.usecases.shared.settling import settle
 from core.usecases.shared.teaching import queue_refit
 from ports.clock import Clock, Ids
@@ -62,9 +63,10 @@ def forget_callers(*, system: SystemStorage) -> int:
 
 
 def _begin_plan(tenant_id: UUID, terms: Terms, max_attempts: int, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> None:
-    """Notes from when on a tenant has its plan, where that was never noted: what it keeps counts from then."""
+    """Notes from when on a tenant has its plan, where nobody did: what it keeps counts from then."""
     with uow.begin(worker_actor(tenant_id)) as tx:
-        if tx.billing.get().told is None:
+        told = tx.billing.get().told
+        if told is None or entitled(tx, terms, clock).told(told.plan_since) != told:
             settle(tx, tx.billing.get(lock=True), terms, max_attempts, clock=clock, ids=ids)
             tx.commit()
 

@@ -116,6 +116,22 @@ class BillingWorld:
         actor = replace(self.tenant, request_id=str(self.storage.ids.new()))
         return self.call(billing.order_plan, actor, plan=plan, interval=interval, **urls)
 
+    def subscribe(self, how: str = "created", price_id: str = TEAM_PRICE) -> None:
+        """Orders, pays, and is told of."""
+        if self.account.customer_id is None:
+            self.order()
+        self.payments.begin(self.customer, how, price_id)
+        self._told_of()
+
+    def happens(self, what: str) -> None:
+        """To the subscription, of which the provider tells."""
+        assert self.payments.change(self.customer, what)
+        self._told_of()
+
+    def _told_of(self) -> None:
+        self.deliver(self.payments.told[-1])
+        self.drain()
+
     def comp(self, plan: str | None, until: datetime | None = None) -> None:
         self.call(comps.comp_plan, self.tenant, plan=plan, until=until, reason="a pilot")
 

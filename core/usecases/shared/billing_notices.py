@@ -21,7 +21,7 @@ _AT_THE_END = {
     Meter.LLM_SPEND: "When nothing is left of it, records go to review without being asked about.",
 }
 _CHANGED = {
-    Access.FULL: ("Your plan", "You are on the plan {plan}{until}: nothing is held back."),
+    Access.FULL: ("Your plan", "You are on the plan {plan}{until}."),
     Access.GRACE: (
         "A payment is missing",
         "The last payment for the plan {plan} failed. Everything goes on{until}; after that, nothing can be changed"
