@@ -33,5 +33,6 @@ def settle(tx: Transaction, account: Account, terms: Terms, max_attempts: int, *
     return account
 
 
-def _shown(told: Told) -> dict[str, str]:
-    return {"plan": told.plan_key, "access": told.access.value, "reason": told.reason}
+def _shown(told: Told) -> dict[str, str | int]:
+    plan = {"plan": told.plan_key, "version": told.plan_version}
+    return {**plan, "access": told.access.value, "reason": told.reason}
