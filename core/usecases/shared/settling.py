@@ -34,5 +34,9 @@ def settle(tx: Transaction, account: Account, terms: Terms, max_attempts: int, *
 
 
 def _shown(told: Told) -> dict[str, str | int]:
-    plan = {"plan": told.plan_key, "version": told.plan_version}
-    return {**plan, "access": told.access.value, "reason": told.reason}
+    return {
+        "plan": told.plan_key,
+        "version": told.plan_version,
+        "access": told.access.value,
+        "reason": told.reason,
+    }
