@@ -11,6 +11,7 @@ from uuid import UUID
 from core.domain.billing import Terms
 from core.domain.categories import MAX_NAME
 from core.domain.connections import (
+    UPLOADS,
     Connection,
     Totals,
     check_enabled,
@@ -130,7 +131,8 @@ def change_connection(
         connection = tx.connections.get(connection_id, lock=True)
         if version is not None and connection.version != version:
             raise VersionMismatch
-        changed = replace(connection, name=_check_name(changes.get("name", connection.name)))
+        name = changes.get("name", connection.name)
+        changed = connection if name == connection.name else replace(connection, name=_check_name(name))
         if "streams" in changes:
             streams = changes["streams"]
             changed = replace(changed, streams=check_streams(None if streams is None else tuple(streams)))
@@ -241,4 +243,6 @@ def _check_name(name: str) -> str:
     name = clean_text(name)
     if not 0 < len(name) <= MAX_NAME or "\x00" in name:
         raise Invalid(f"a name has 1 to {MAX_NAME} characters")
+    if name == UPLOADS:  # which counts for nothing where a plan holds so many connections
+        raise Invalid(f"{UPLOADS!r} is the name of what comes in without a connection: take another one")
     return name

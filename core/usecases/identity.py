@@ -155,8 +155,10 @@ def _known(
             _link(claims, user, caller, people, uow, clock)
         elif grants:
             new = User(id=ids.new(), email=claims.email, name=claims.name, created_at=clock.now())
-            user = _follow_groups(new, (), grants, provider, caller, terms, uow, clock)
-            _link(claims, user, caller, people, uow, clock)
+            _follow_groups(new, (), grants, provider, caller, terms, uow, clock)
+            user = people.user_of_email(claims.email)  # nobody, where no tenant had a seat for them
+            if user is not None:
+                _link(claims, user, caller, people, uow, clock)
             return user
     if user is None or not provider.groups:
         return user

@@ -38,15 +38,21 @@ def admit(
     if not records:
         return records
     entitlement = entitled(tx, terms, clock)
-    taken = take_records(tx, len(records), entitlement, terms, job, clock=clock, ids=ids)
-    held = records[taken.granted :]
+    granted = take_records(tx, len(records), entitlement, terms, job, clock=clock, ids=ids).granted
+    if granted < len(records):
+        # Once more under the account's lock: who changed the plan while we waited at the counter found nothing held to
+        # be taken up, and who changes it from here on finds what we hold.
+        entitlement = entitle(tx.billing.get(lock=True), terms, clock.now())
+        left = len(records) - granted
+        granted += take_records(tx, left, entitlement, terms, job, clock=clock, ids=ids).granted
+    held = records[granted:]
     if held:
         tx.held.hold(held)
         tx.billing.note_held(next_month(month_of(clock.now())))
         payload = {"records": len(held), "plan": entitlement.plan.key, "access": entitlement.access.value}
         tx.events.append([NewEvent(type=EventType.RECORDS_HELD, payload=payload)])
         ask_anew(tx, job.max_attempts, clock=clock, ids=ids)
-    return records[: taken.granted]
+    return records[:granted]
 
 
 def take_records(
