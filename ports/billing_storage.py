@@ -72,6 +72,10 @@ class Usages(Protocol):
         """Makes a report of what was counted and is in none yet, one for each month."""
         ...
 
+    def forgo(self, meter: Meter) -> None:
+        """What was counted so far and is in no report comes into none."""
+        ...
+
     def reports(self, *, limit: int) -> Sequence[UsageReport]:
         """Those that were not sent, by id, locked until the transaction ends."""
         ...

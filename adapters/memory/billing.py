@@ -76,6 +76,11 @@ class MemoryUsages:
                 self._reports[report.id] = report
                 self._usages[month, of] = (used, used)
 
+    def forgo(self, meter: Meter) -> None:
+        for (month, of), (used, reported) in list(self._usages.items()):
+            if of is meter and used > reported:
+                self._usages[month, of] = (used, used)
+
     def reports(self, *, limit: int) -> Sequence[UsageReport]:
         return [report for _, report in sorted(self._reports.items()) if report.sent_at is None][:limit]
 

@@ -124,6 +124,14 @@ class PostgresUsages:
                 ],
             )
 
+    def forgo(self, meter: Meter) -> None:
+        c = usage_counters.c
+        self._connection.execute(
+            usage_counters.update()
+            .where(c.tenant_id == self._tenant_id, c.meter == meter.value, c.used > c.reported)
+            .values(reported=c.used)
+        )
+
     def reports(self, *, limit: int) -> Sequence[UsageReport]:
         query = (
             select(*(usage_reports.c[name] for name in UsageReport.__slots__))

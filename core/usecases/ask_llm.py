@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from uuid import UUID
@@ -78,10 +79,10 @@ def ask_llm(
 
 
 def _note_spending(
-    tx: Transaction, before: Decimal, after: Decimal, *, terms: Terms, job: Job, clock: Clock, ids: Ids
+    tx: Transaction, month: date, before: Decimal, after: Decimal, *, terms: Terms, job: Job, clock: Clock, ids: Ids
 ) -> None:
     limit = entitled(tx, terms, clock).limit(Meter.LLM_SPEND)
-    note_usage(tx, Meter.LLM_SPEND, before, after, limit, terms, job.max_attempts, clock=clock, ids=ids)
+    note_usage(tx, Meter.LLM_SPEND, month, before, after, limit, terms, job.max_attempts, ids=ids)
 
 
 def _gates(tx: Transaction, tenant: Tenant, model: str) -> Mapping[bool, Gate]:

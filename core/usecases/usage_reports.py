@@ -27,7 +27,7 @@ AT_ONCE = 100
 def report_usage(job: Job, *, terms: Terms, payments: Payments, uow: UnitOfWork, clock: Clock) -> None:
     """Sets aside what was used since the last time under an id of its own, and sends all that is set aside: at least
     once, each time under the same id, so that it is counted once. What may have arrived and is too old to be sent again
-    is told instead.
+    is told instead. What was used under a plan that is not sold by use is never reported, whatever plan comes next.
 
     Raises `PaymentsUnavailable`, `PaymentsRefused` or `LeaseLost`.
     """
@@ -64,8 +64,11 @@ def _set_aside(
         account = tx.billing.get()
         customer = customer_of(account, payments)
         name = entitle(account, terms, clock.now()).plan.meters.get(Meter.RECORDS)
-        if customer is not None and name is not None:
-            tx.usages.to_report(Meter.RECORDS, clock.now())
+        if customer is not None:
+            if name is not None:
+                tx.usages.to_report(Meter.RECORDS, clock.now())
+            else:
+                tx.usages.forgo(Meter.RECORDS)
             tx.commit()
     return customer, name
 

@@ -107,7 +107,7 @@ class BillingWorld:
 
     @property
     def customer(self) -> str:
-        return f"cus_{self.tenant.tenant_id}"
+        return self.payments.customer_of(self.tenant.tenant_id)
 
     def entitled(self) -> Entitlement:
         return entitle(self.account, self.terms, self.clock.now())

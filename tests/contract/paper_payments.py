@@ -40,7 +40,8 @@ BEGUN = {"created": _S.ACTIVE, "tried": _S.TRIALING, "ordered": _S.INCOMPLETE}
 
 @dataclass(kw_only=True)
 class PaperPayments:
-    """One customer a tenant. `told` are the events of all changes, the oldest first, whether they arrive or not.
+    """One customer a tenant at a time. `told` are the events of all changes, the oldest first, whether they arrive or
+    not.
 
     `unavailable` answers fail, one each time. `asked` is called in the middle of an answer, which is as it was before.
     `reports` are the readings that were taken, by their ids; `untaken` are kept back, one each time.
@@ -49,6 +50,7 @@ class PaperPayments:
     clock: Clock
     name: str = "paper"
     prices: str = "test"
+    customers: dict[UUID, int] = field(default_factory=dict)
     kept: dict[str, dict[str, Subscription]] = field(default_factory=dict)
     told: list[PaymentEvent] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
@@ -60,9 +62,14 @@ class PaperPayments:
     untaken: int = 0
 
     def create_customer(self, customer: NewCustomer) -> str:
-        id = f"cus_{customer.tenant_id}"
-        self.kept.setdefault(id, {})
-        return id
+        if self.customer_of(customer.tenant_id) not in self.kept:
+            self.customers[customer.tenant_id] = self.customers.get(customer.tenant_id, 0) + 1
+            self.kept[self.customer_of(customer.tenant_id)] = {}
+        return self.customer_of(customer.tenant_id)
+
+    def customer_of(self, tenant_id: UUID) -> str:
+        """The tenant's latest."""
+        return f"cus_{tenant_id}_{self.customers.get(tenant_id, 0)}"
 
     def order(self, order: Order) -> HostedPage:
         self.orders.append(order)
@@ -71,11 +78,12 @@ class PaperPayments:
     def portal(self, customer_id: str, purpose: Purpose, subscription_id: str | None, return_url: str) -> HostedPage:
         return HostedPage(url=f"https://pay.example/{purpose}?of={subscription_id}")
 
-    def subscriptions(self, customer_id: str) -> Sequence[Subscription]:
+    def subscriptions(self, customer_id: str) -> Sequence[Subscription] | None:
         if self.unavailable:
             self.unavailable -= 1
             raise PaymentsUnavailable
-        answer = list(self.kept.get(customer_id, {}).values())
+        kept = self.kept.get(customer_id)
+        answer = None if kept is None else list(kept.values())
         self.answers += 1
         asked, self.asked = self.asked, lambda: None
         asked()
@@ -104,8 +112,10 @@ class PaperPayments:
             raise PaymentsUnavailable
         return taken
 
-    def begin(self, customer_id: str, how: str, price_id: str) -> Subscription:
-        """Another subscription, of those that a customer may have."""
+    def begin(self, customer_id: str, how: str, price_id: str) -> None:
+        """Another subscription, of those that a customer may have; nothing of one who is gone."""
+        if customer_id not in self.kept:
+            return
         now, status = self.clock.now(), BEGUN[how]
         made = Subscription(
             id=f"sub_{customer_id}_{len(self.kept[customer_id])}",
@@ -116,7 +126,7 @@ class PaperPayments:
             period_end=now + (TRIAL if status is _S.TRIALING else PERIOD),
             trial_end=now + TRIAL if status is _S.TRIALING else None,
         )
-        return self._keep(customer_id, made, how)
+        self._keep(customer_id, made, how)
 
     def change(self, customer_id: str, what: str) -> bool:
         """Changes the newest subscription for which that is possible; whether there is one."""
@@ -145,18 +155,17 @@ class PaperPayments:
         return found is not None
 
     def delete(self, customer_id: str) -> None:
-        """What a customer had that is gone, nobody is told any more."""
-        self.kept[customer_id] = {}
-        self._tell(customer_id, "deleted")
+        """The customer is gone with all that they had."""
+        if self.kept.pop(customer_id, None) is not None:
+            self._tell(customer_id, "deleted")
 
     def _newest(self, customer_id: str, statuses: frozenset[SubscriptionStatus]) -> Subscription | None:
-        found = [one for one in self.kept[customer_id].values() if one.status in statuses]
+        found = [one for one in self.kept.get(customer_id, {}).values() if one.status in statuses]
         return found[-1] if found else None
 
-    def _keep(self, customer_id: str, subscription: Subscription, what: str) -> Subscription:
+    def _keep(self, customer_id: str, subscription: Subscription, what: str) -> None:
         self.kept[customer_id][subscription.id] = subscription
         self._tell(customer_id, what)
-        return subscription
 
     def _tell(self, customer_id: str, what: str) -> None:
         event = PaymentEvent(

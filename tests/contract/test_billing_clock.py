@@ -245,5 +245,7 @@ def test_another_version_of_everybodys_plan_is_noticed_and_counts_from_then(worl
     an_old_record(world, "older")
     world.terms = some_terms(replace(FREE, version=2), mails=True)
     assert expire(world) == 0
+    (told,) = world.told(EventType.ACCESS_CHANGED)
+    assert (told["before"]["version"], told["now"]["version"]) == (1, 2)
     world.clock.advance(30 * DAY)
     assert expire(world) == 2

@@ -193,6 +193,28 @@ def test_usage_is_reported_once_under_an_id_that_stays(storage: Storage) -> None
         assert [one.id for one in tx.usages.reports(limit=10)] == [one.id for one in reports[1:]]
 
 
+def test_what_is_forgone_comes_into_no_report(storage: Storage) -> None:
+    actor, other = storage.tenant(), storage.tenant("Other Books")
+    for whose in (actor, other):
+        with storage.writing(whose) as tx:
+            tx.usages.take(Meter.RECORDS, MONTH, 5, None)
+            tx.usages.take(Meter.LLM_SPEND, MONTH, 3, None)
+    with storage.writing(actor) as tx:
+        tx.usages.forgo(Meter.RECORDS)
+    with storage.writing(actor) as tx:
+        tx.usages.take(Meter.RECORDS, MONTH, 2, None)
+        tx.usages.to_report(Meter.RECORDS, NOW)
+        tx.usages.to_report(Meter.LLM_SPEND, NOW)
+        assert [(one.meter, one.quantity) for one in tx.usages.reports(limit=9)] == [
+            (Meter.RECORDS, 2),
+            (Meter.LLM_SPEND, 3),
+        ]
+        assert tx.usages.since(MONTH) == [(Meter.LLM_SPEND, MONTH, 3), (Meter.RECORDS, MONTH, 7)]
+    with storage.writing(other) as tx:
+        tx.usages.to_report(Meter.RECORDS, NOW)
+        assert [one.quantity for one in tx.usages.reports(limit=9)] == [5]
+
+
 def test_records_are_held_and_released(storage: Storage) -> None:
     actor, import_id = storage.tenant(), storage.ids.new()
     stored = storage.store(actor, [a_draft(str(n)) for n in range(4)], import_id=import_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -56,25 +56,24 @@ def take_records(
     limit, month = entitlement.limit(Meter.RECORDS), month_of(clock.now())
     taken = tx.usages.take(Meter.RECORDS, month, wanted, limit.hard)
     before, after = Decimal(taken.before), Decimal(taken.after)
-    note_usage(tx, Meter.RECORDS, before, after, limit, terms, job.max_attempts, clock=clock, ids=ids)
+    note_usage(tx, Meter.RECORDS, month, before, after, limit, terms, job.max_attempts, ids=ids)
     return taken
 
 
 def note_usage(
     tx: Transaction,
     meter: Meter,
+    month: date,
     before: Decimal,
     after: Decimal,
     limit: Limit,
     terms: Terms,
     max_attempts: int,
     *,
-    clock: Clock,
     ids: Ids,
 ) -> None:
     """Tells owners of each share of the plan that was reached between."""
     for percent in crossed(before, after, limit.soft):
-        month = month_of(clock.now())
         told = {"meter": meter.value, "percent": percent, "month": month.isoformat(), "limit": f"{limit.soft:f}"}
         tx.events.append([NewEvent(type=EventType.USAGE_NOTICED, payload=told)])
         write_owners(tx, {"notice": "usage", **told}, terms, max_attempts, ids=ids)

@@ -16,8 +16,8 @@ from ports.clock import Clock, Ids
 from ports.llm import Llm
 from ports.storage import Transaction, UnitOfWork
 
-Note = Callable[[Transaction, Decimal, Decimal], None]
-"""Told a month's cost before and after a call."""
+Note = Callable[[Transaction, date, Decimal, Decimal], None]
+"""Told a month, and its cost before and after a call."""
 KEPT = timedelta(days=90)
 """How long an answer is kept and given again: models change behind their names."""
 
@@ -71,7 +71,7 @@ def call(
 def _settle(tx: Transaction, reservation: UUID | None, month: date, spend: LlmSpend, note: Note) -> None:
     tx.llm_usages.settle(reservation, month, spend)
     after = tx.llm_usages.since(month)[-1].spend.cost
-    note(tx, after - spend.cost, after)
+    note(tx, month, after - spend.cost, after)
 
 
 def _reserve(

@@ -33,5 +33,10 @@ def settle(tx: Transaction, account: Account, terms: Terms, max_attempts: int, *
     return account
 
 
-def _shown(told: Told) -> dict[str, str]:
-    return {"plan": told.plan_key, "access": told.access.value, "reason": told.reason}
+def _shown(told: Told) -> dict[str, str | int]:
+    return {
+        "plan": told.plan_key,
+        "version": told.plan_version,
+        "access": told.access.value,
+        "reason": told.reason,
+    }
