@@ -98,6 +98,7 @@ BY_NAME: dict[str, providers.Provider[Any]] = {
     **{name: getattr(Parts, name) for name in _PORTS},
     "backoff_seconds": _SETTINGS.job_backoff_seconds,
     "clients": Parts.http_clients,
+    "event_delay": _SETTINGS.payment_delay_seconds,
     "homes": Parts.vector_homes,
     "idle_seconds": _SETTINGS.session_idle_seconds,
     "job_days": _SETTINGS.job_retention_days,

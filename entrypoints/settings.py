@@ -174,6 +174,9 @@ class Settings:
     stripe_webhook_secrets_file: Path | None
     stripe_base_url: str | None
     """`None`: Stripe's own."""
+    payment_delay_seconds: float
+    """How long after something was told of a customer the provider is asked, and at once about what is told until
+    then."""
     stripe_tax: Literal["on", "off"]
     """Whether Stripe works out taxes; it must be set up there."""
     plugins_allow: tuple[str, ...]
@@ -303,6 +306,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             stripe_webhook_secrets=env.str("STRIPE_WEBHOOK_SECRETS", ""),
             stripe_webhook_secrets_file=env.path("STRIPE_WEBHOOK_SECRETS_FILE", None),
             stripe_base_url=env.str("STRIPE_BASE_URL", None, validate=url("http", "https")),
+            payment_delay_seconds=env.float("PAYMENT_DELAY_SECONDS", 1.0, validate=validate.Range(0)),
             stripe_tax=choice(env, "STRIPE_TAX", "off", "on"),
             plugins_allow=names(env.list("PLUGINS_ALLOW", [])),
             plugins_block=names(env.list("PLUGINS_BLOCK", [])),

@@ -107,8 +107,9 @@ class Held(Protocol):
 class BillingSystem(Protocol):
     """What is done of billing across tenants, each call a transaction of its own."""
 
-    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int) -> EventOutcome:
-        """Keeps an event once, and queues a job that asks the provider about its customer, unless one waits."""
+    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int, delay_seconds: float) -> EventOutcome:
+        """Keeps an event once, and queues a job that asks the provider about its customer, unless one waits. It is due
+        after so many seconds."""
         ...
 
     def queue(

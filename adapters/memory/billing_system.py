@@ -17,7 +17,7 @@ class MemoryBillingSystem:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int) -> EventOutcome:
+    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int, delay_seconds: float) -> EventOutcome:
         with self._store.lock:
             if (event.provider, event.id) in self._store.payment_events:
                 return EventOutcome.DUPLICATE
@@ -35,7 +35,7 @@ class MemoryBillingSystem:
                 return EventOutcome.IGNORED
             state = self._store.state(whose)
             if not _has(state, Stream.BILLING, (JobStatus.QUEUED, JobStatus.PUBLISHED)):
-                self._add(state, whose, job_id, Stream.BILLING, "event", max_attempts)
+                self._add(state, whose, job_id, Stream.BILLING, "event", max_attempts, delay_seconds)
             self._store.woken()
         return EventOutcome.ACCEPTED
 
@@ -73,7 +73,14 @@ class MemoryBillingSystem:
         return len(old)
 
     def _add(
-        self, state: TenantState, tenant_id: UUID, id: UUID, stream: Stream, reason: str, max_attempts: int
+        self,
+        state: TenantState,
+        tenant_id: UUID,
+        id: UUID,
+        stream: Stream,
+        reason: str,
+        max_attempts: int,
+        delay_seconds: float = 0.0,
     ) -> None:
         now = self._store.clock.now()
         job = Job(
@@ -85,7 +92,7 @@ class MemoryBillingSystem:
             progress={},
             attempts=0,
             max_attempts=max_attempts,
-            due_at=now,
+            due_at=now + timedelta(seconds=delay_seconds),
             request_id=None,
             source_agent=DEFAULT_SOURCE_AGENT,
             trace_parent=None,

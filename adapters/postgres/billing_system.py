@@ -6,24 +6,33 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from adapters.postgres.events import notify
 from adapters.postgres.unit_of_work import passing_faults
 from core.domain.billing import EventOutcome, PaymentEvent
+
+_RECEIVE = text("SELECT receive_payment_event(:provider, :id, :type, :customer, :known, :at, :job, :attempts, :delay)")
 
 
 class PostgresBillingSystem:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int) -> EventOutcome:
-        told = (event.provider, event.id, event.type, event.customer_id, event.known, event.created_at)
+    def receive(self, event: PaymentEvent, job_id: UUID, *, max_attempts: int, delay_seconds: float) -> EventOutcome:
+        told = {
+            "provider": event.provider,
+            "id": event.id,
+            "type": event.type,
+            "customer": event.customer_id,
+            "known": event.known,
+            "at": event.created_at,
+            "job": job_id,
+            "attempts": max_attempts,
+            "delay": delay_seconds,
+        }
         with passing_faults(), self._engine.connect() as connection:
-            received = func.receive_payment_event(*told, job_id, max_attempts)
-            outcome = EventOutcome(connection.execute(select(received)).scalar_one())
-            if outcome is EventOutcome.ACCEPTED:
-                notify(connection)
+            outcome = EventOutcome(connection.execute(_RECEIVE, told).scalar_one())
             connection.commit()
         return outcome
 

@@ -26,16 +26,17 @@ def receive_payment_event(
     body: bytes,
     *,
     max_attempts: int,
+    event_delay: float,
     payments: Payments,
     billing: BillingSystem,
     clock: Clock,
     ids: Ids,
 ) -> EventOutcome:
     """Keeps an event that is signed by the provider, once; names of `headers` are in lower case. Raises
-    `WebhookRefused`."""
+    `WebhookRefused`. What is told within `event_delay` seconds is asked about once."""
     event = payments.read_event(body, headers, clock.now())
     event = replace(event, provider=provider_key(payments))
-    return billing.receive(event, ids.new(), max_attempts=max_attempts)
+    return billing.receive(event, ids.new(), max_attempts=max_attempts, delay_seconds=event_delay)
 
 
 def queue_billing(*, max_attempts: int, billing: BillingSystem, clock: Clock, ids: Ids) -> int:

@@ -123,7 +123,9 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     storage.people.add_session(a_session(key, member.id, actor, START, key_id.encode()))
     storage.people.add_device(a_device(key, member.id, START, key_id.encode()), most=9)
     storage.agreements.put(Agreement(tenant_id=actor.tenant_id, price_id="team@1/month", ordered_at=START))
-    storage.billing.receive(a_payment_event(f"evt_{key_id}", f"cus_{key_id}"), storage.ids.new(), max_attempts=1)
+    storage.billing.receive(
+        a_payment_event(f"evt_{key_id}", f"cus_{key_id}"), storage.ids.new(), max_attempts=1, delay_seconds=0
+    )
     storage.system.seal()
     storage.system.announce_plugins(ProcessRole.API, Inventory(offers={"connector:csv": "1.0"}))
     return Belongings(

@@ -76,6 +76,7 @@ class BillingWorld:
             "origins": (ORIGIN,),
             "max_attempts": self.max_attempts,
             "backoff_seconds": 1.0,
+            "event_delay": 0.0,
             "uow": self.storage.uow,
             "people": self.storage.people,
             "secrets": None,

@@ -247,12 +247,22 @@ def test_only_what_is_to_be_sorted_is_open(storage: Storage) -> None:
         assert [r.status for r in tx.records.get_many(stored.inserted)] == [RecordStatus.APPROVED, RecordStatus.HELD]
 
 
+def test_a_job_waits_for_what_is_told_with_it(storage: Storage) -> None:
+    actor = storage.tenant()
+    customer(storage, actor)
+    storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3, delay_seconds=60)
+    (job,) = jobs(storage, actor)
+    assert job.due_at - job.created_at == timedelta(seconds=60)
+    with storage.writing(actor) as tx:
+        assert tx.jobs.claim(job.id, UUID(int=1), 30.0) is None
+
+
 def test_an_event_is_kept_once_and_queues_one_job(storage: Storage) -> None:
     actor = storage.tenant()
     customer(storage, actor)
 
     def receive(told: PaymentEvent) -> EventOutcome:
-        return storage.billing.receive(told, storage.ids.new(), max_attempts=3)
+        return storage.billing.receive(told, storage.ids.new(), max_attempts=3, delay_seconds=0)
 
     assert [receive(a_payment_event()), receive(a_payment_event()), receive(a_payment_event("evt_2"))] == [
         EventOutcome.ACCEPTED,
@@ -278,17 +288,20 @@ def test_an_event_that_is_nobodys_or_means_nothing_is_kept_and_queues_nothing(
 ) -> None:
     actor = storage.tenant()
     customer(storage, actor)
-    assert storage.billing.receive(told, storage.ids.new(), max_attempts=3) is EventOutcome.IGNORED
-    assert storage.billing.receive(told, storage.ids.new(), max_attempts=3) is EventOutcome.DUPLICATE
+    assert storage.billing.receive(told, storage.ids.new(), max_attempts=3, delay_seconds=0) is EventOutcome.IGNORED
+    assert storage.billing.receive(told, storage.ids.new(), max_attempts=3, delay_seconds=0) is EventOutcome.DUPLICATE
     assert jobs(storage, actor) == []
 
 
 def test_events_are_dropped_after_a_while(storage: Storage) -> None:
     customer(storage, storage.tenant())
-    storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3)
+    storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3, delay_seconds=0)
     assert storage.billing.sweep(3_600) == 0
     assert storage.billing.sweep(-1) == 1
-    assert storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3) is EventOutcome.ACCEPTED
+    assert (
+        storage.billing.receive(a_payment_event(), storage.ids.new(), max_attempts=3, delay_seconds=0)
+        is EventOutcome.ACCEPTED
+    )
 
 
 def test_what_changes_by_the_clock_is_queued_once(storage: Storage) -> None:

@@ -48,6 +48,7 @@ _QUICK: dict[str, Any] = {
     "broker_url": "redis://127.0.0.1:1/0",
     "learn_delay_seconds": 0.0,
     "refit_delay_seconds": 0.0,
+    "payment_delay_seconds": 0.0,
     **dict.fromkeys(
         ("rate_limit", "costly_limit", "sign_in_limit", "refused_limit", "invite_limit", "reset_limit"),
         "1000000/minute",

@@ -102,19 +102,22 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION waits FROM PUBLIC;
 
-CREATE FUNCTION queue_job(of_tenant uuid, job uuid, of_stream text, attempts integer, why text) RETURNS void
+CREATE FUNCTION queue_job(
+    of_tenant uuid, job uuid, of_stream text, attempts integer, why text, delay_seconds float8
+) RETURNS void
 LANGUAGE sql SET search_path = public, pg_temp AS $$
     INSERT INTO jobs (tenant_id, id, stream, status, payload, progress, attempts, max_attempts, due_at, source_agent,
                       created_at)
-    VALUES (of_tenant, job, of_stream, 'queued', jsonb_build_object('reason', why), '{}', 0, attempts, now(),
-            'balance', now())
+    VALUES (of_tenant, job, of_stream, 'queued', jsonb_build_object('reason', why), '{}', 0, attempts,
+            now() + make_interval(secs => delay_seconds), 'balance', now())
 $$;
 REVOKE ALL ON FUNCTION queue_job FROM PUBLIC;
 
--- Keeps an event with the job that asks the provider what is so now. One such job does for all events before it.
+-- Keeps an event with the job that asks the provider what is so now. One such job does for all events before it, so it
+-- waits a moment for those that are told together.
 CREATE FUNCTION receive_payment_event(
     of_provider text, new_id text, of_type text, customer text, known boolean, told_at timestamptz, job uuid,
-    attempts integer
+    attempts integer, delay_seconds float8
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE whose uuid;
@@ -124,7 +127,8 @@ BEGIN
     IF NOT FOUND THEN RETURN 'duplicate'; END IF;
     IF whose IS NULL OR NOT known THEN RETURN 'ignored'; END IF;
     IF NOT waits(whose, 'billing:sync') THEN
-        PERFORM queue_job(whose, job, 'billing:sync', attempts, 'event');
+        PERFORM queue_job(whose, job, 'billing:sync', attempts, 'event', delay_seconds);
+        PERFORM pg_notify('sortation', '');
     END IF;
     RETURN 'accepted';
 END $$;
@@ -159,7 +163,7 @@ BEGIN
                                AND status IN ('queued', 'published', 'running')) THEN
                 queued := queued + 1;
                 PERFORM queue_job(account.tenant_id, new_ids[queued], 'billing:sync', attempts,
-                                  CASE WHEN account.changes THEN 'due' ELSE 'reconcile' END);
+                                  CASE WHEN account.changes THEN 'due' ELSE 'reconcile' END, 0);
             END IF;
             UPDATE billing_accounts SET changes_at = NULL WHERE tenant_id = account.tenant_id AND changes_at <= at;
         END IF;
@@ -168,14 +172,14 @@ BEGIN
                 AND status IN ('queued', 'published', 'running')
         ) THEN
             queued := queued + 1;
-            PERFORM queue_job(account.tenant_id, new_ids[queued], 'records:resume', attempts, 'due');
+            PERFORM queue_job(account.tenant_id, new_ids[queued], 'records:resume', attempts, 'due', 0);
         END IF;
         IF account.reports THEN
             IF EXISTS (SELECT FROM usage_counters WHERE tenant_id = account.tenant_id AND used > reported)
                 OR EXISTS (SELECT FROM usage_reports WHERE tenant_id = account.tenant_id AND sent_at IS NULL)
             THEN
                 queued := queued + 1;
-                PERFORM queue_job(account.tenant_id, new_ids[queued], 'billing:report', attempts, 'due');
+                PERFORM queue_job(account.tenant_id, new_ids[queued], 'billing:report', attempts, 'due', 0);
             END IF;
             UPDATE billing_accounts SET reported_at = at WHERE tenant_id = account.tenant_id;
         END IF;
