@@ -173,7 +173,7 @@ def test_a_plan_that_changes_while_records_come_in_leaves_none_of_them_held(
     assert_counted_once(api, 30, 30)
 
 
-@pytest.mark.parametrize("records", [50, 60, 70])
+@pytest.mark.parametrize("records", [50, *(pytest.param(n, marks=pytest.mark.slow) for n in (60, 70))])
 def test_two_workers_that_resume_at_once_take_up_each_record_once(
     api: Api, monkeypatch: pytest.MonkeyPatch, records: int
 ) -> None:

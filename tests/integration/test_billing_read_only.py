@@ -27,6 +27,7 @@ from tests.stubs.host import TestHost as TellingHost
 from tests.stubs.llm_server import LlmStub
 
 
+@pytest.mark.slow
 def test_at_the_end_of_the_plan_the_llm_stops_and_the_pipeline_goes_on(make_llm_api: Any, stub: LlmStub) -> None:
     api: Api = make_llm_api(plans=PLANS, base_plan="free", embeddings="off")
     give(api, "team")
@@ -107,6 +108,7 @@ def test_webhooks_that_come_in_meanwhile_are_taken_and_held(make_container: Make
     assert (statuses(api), used(api)) == ({"sorted": 2}, 2)
 
 
+@pytest.mark.slow
 def test_a_source_is_not_read_meanwhile_and_nothing_of_it_is_missed(
     make_container: Make, host: TestHost, shop: Shop
 ) -> None:

@@ -8,6 +8,7 @@ from threading import Event
 from typing import cast
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from adapters.memory.clock import FixedClock
@@ -26,6 +27,7 @@ def a_world(storage: Storage) -> BillingWorld:
     return world
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=WITH_FAULTS)
 def test_however_it_is_told_all_is_in_the_end_as_it_is_at_the_provider(
@@ -37,6 +39,7 @@ def test_however_it_is_told_all_is_in_the_end_as_it_is_at_the_provider(
     teller.check()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=STORIES)
 @example(story=TOO_LATE_FOR_AN_ANSWER)

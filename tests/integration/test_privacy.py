@@ -240,7 +240,7 @@ def test_the_export_and_the_erasure_of_a_tenant_are_whole(storage: Storage, supe
         "SELECT c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
         " WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace"
     )
-    assert {row[0] for row in with_tenant} == {*TENANT_TABLES, "sessions"}
+    assert {row[0] for row in with_tenant} == {*TENANT_TABLES, "sessions", "payment_events"}
     given = list(storage.privacy.tenant_rows(tenant_id))
     assert {kind for kind, _ in given} == {*TENANT_TABLES, "users"} - NOT_GIVEN_OUT.keys()
     assert str(other_id) not in str(given)
@@ -254,7 +254,7 @@ def test_the_export_and_the_erasure_of_a_tenant_are_whole(storage: Storage, supe
 
     def left(of: UUID) -> dict[str, int]:
         counts = {}
-        for table in TENANT_TABLES:
+        for table in (*TENANT_TABLES, "payment_events"):
             query = f"SELECT count(*) FROM {table} WHERE tenant_id = %s"  # noqa: S608 - of our tables
             (counts[table],) = superuser.execute(query, [of]).fetchone() or (0,)  # type: ignore[arg-type]
         return counts
