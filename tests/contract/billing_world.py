@@ -21,6 +21,7 @@ from core.errors import LeaseLost
 from core.usecases import access, billing, billing_sync, comps, jobs, mail, payment_events, resume, usage_reports
 from core.usecases.shared.storing import Delivery, Progress, store_batch
 from ports.mail import Mail
+from ports.storage import Transaction
 from tests.contract.paper_payments import PaperPayments
 from tests.contract.storage import Storage, a_connection, a_draft, an_import, some_terms
 
@@ -202,8 +203,12 @@ class BillingWorld:
         delivery = Delivery(
             job=job, actor=self.tenant, tenant=tenant, imported=imported, connection=connection, terms=self.terms
         )
+
+        def keep(tx: Transaction, progress: Progress, whole: bool) -> None:
+            tx.jobs.finish(job)
+
         drafts = [a_draft(id) for id in external_ids]
-        stored: Progress = self.call(store_batch, delivery, drafts, Progress(), lambda tx, progress, whole: None)
+        stored: Progress = self.call(store_batch, delivery, drafts, Progress(), keep)
         return stored
 
     def used(self) -> int:

@@ -7,6 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -52,19 +53,35 @@ def statement(number: int) -> bytes:
     return "\n".join(lines).encode()
 
 
+TAKEN_UP = "SELECT (SELECT used FROM usage_counters), count(*) FROM records WHERE status <> 'held'"
+"""By one snapshot: who counts and who holds does both in one transaction."""
+
+
 class Watch(threading.Thread):
-    """Looks at the counter again and again, beside all that happens."""
+    """Looks at the counter again and again, and now and then at what it counts, beside all that happens."""
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(daemon=True)
         self.stack, self.tenant_id, self.over = stack, stack.tenant_id, threading.Event()
         self.seen: list[int] = []
+        self.compared: list[tuple[int, int]] = []
+        self.start()
 
     def run(self) -> None:
         with psycopg.connect(self.stack.services()["app_database_url"], autocommit=True) as connection:
             connection.execute("SELECT set_config('app.tenant_id', %s, false)", [self.tenant_id])
             while not self.over.wait(0.05):
                 self.seen += [row[0] for row in connection.execute("SELECT used FROM usage_counters")]
+                if len(self.seen) % 20 == 1:
+                    self.compared += connection.execute(TAKEN_UP).fetchall()
+
+    def stop(self) -> None:
+        """The counter never fell, and was at every moment as many as were not held."""
+        self.over.set()
+        self.join()
+        assert self.seen == sorted(self.seen)
+        assert len(self.compared) > 5
+        assert [used for used, _ in self.compared] == [there for _, there in self.compared]
 
 
 def kill_one(stack: Stack, chance: random.Random) -> bool:
@@ -77,6 +94,10 @@ def kill_one(stack: Stack, chance: random.Random) -> bool:
     except psutil.NoSuchProcess:
         return False
     return True
+
+
+def so_many(stack: Stack, records: int) -> bool:
+    return bool(stack.query("SELECT count(*) >= %s FROM records", [records])[0][0])
 
 
 def counts(stack: Stack) -> tuple[int, int, int, int]:
@@ -93,29 +114,38 @@ def test_workers_killed_at_the_limit_of_a_plan(stack: Stack, tmp_path: Path) -> 
     chance = random.Random(20)
     stack.new_tenant()
     watch = Watch(stack)
-    watch.start()
     for number in range(FILES):
         stack.upload(statement(number), f"{tmp_path.name}-{number}.csv")
     killed = 0
     for share in range(1, KILLS + 1):
         enough = RECORDS * share // (KILLS + 2)
-        stack.wait_until(lambda enough=enough: stack.query("SELECT count(*) FROM records")[0][0] >= enough, seconds=300)
+        stack.wait_until(partial(so_many, stack, enough), seconds=300)
         killed += kill_one(stack, chance)
     assert killed > KILLS // 2
     stack.wait_until(stack.idle, seconds=300)
-    watch.over.set()
-    watch.join()
-    assert watch.seen == sorted(watch.seen)
+    watch.stop()
     assert max(watch.seen) == LIMIT
+    assert stack.query("SELECT max(attempts) > 1 FROM jobs WHERE stream = 'records:ingest'") == [(True,)]
     assert counts(stack) == (RECORDS, RECORDS - LIMIT, LIMIT, LIMIT), stack.state()
     assert stack.query("SELECT sum(inserted), sum(held) FROM imports") == [(RECORDS, RECORDS - LIMIT)]
     assert stack.query("SELECT count(*) FROM events WHERE type = 'USAGE_NOTICED'") == [(2,)]
 
+    again = stack.upload(statement(FILES - 1), "again.csv")
+    stack.wait_until(stack.idle, seconds=300)
+    read = stack.call("GET", f"/api/v1/imports/{again['id']}")[1]
+    assert (read["inserted"], read["known"], read["held"]) == (0, OF_EACH, 0)
+    assert counts(stack) == (RECORDS, RECORDS - LIMIT, LIMIT, LIMIT), stack.state()
+
+    watch = Watch(stack)
     given = {"plan": "large", "reason": "an upgrade", "until": None}
     status, answer = stack.call("PUT", f"/api/v1/tenants/{stack.tenant_id}/comp", given, key=OPERATOR_KEY)
     assert status == 200, answer
     stack.wait_until(lambda: stack.query("SELECT count(*) FROM records WHERE status = 'held'") != [(RECORDS - LIMIT,)])
     assert kill_one(stack, chance)
     stack.wait_until(lambda: counts(stack)[1] == 0 and stack.idle(), seconds=300)
+    watch.stop()
     assert counts(stack) == (RECORDS, 0, RECORDS, RECORDS), stack.state()
+    for type in ("INGESTED", "PROCESSED"):
+        told = stack.query("SELECT count(*), count(DISTINCT subject_id) FROM events WHERE type = %s", [type])
+        assert told == [(RECORDS, RECORDS)], type
     assert stack.query("SELECT id FROM jobs WHERE status <> 'done'") == []
