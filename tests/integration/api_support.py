@@ -77,6 +77,14 @@ def new_tenant(container: Container, client: FlaskClient, name: str = "A tenant"
     return Api(client=client, container=container, tenant_id=tenant.id, key=issued.secret)
 
 
+def lease_runs_out(api: Api) -> None:
+    """The worker is lost that has the one job of the tenant's that is worked on."""
+    with api.container.app_engine().begin() as connection:
+        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
+        connection.exec_driver_sql(LEASE_RUNS_OUT, (api.tenant_id,))
+    assert api.container.reap_jobs() == 1
+
+
 def add_rule(api: Api, category_id: str, text: str = "NETFLIX") -> dict[str, Any]:
     rule: dict[str, Any] = api.post(
         "/rules",

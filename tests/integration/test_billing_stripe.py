@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from dependency_injector import providers
 from structlog.testing import capture_logs
 
 from adapters.memory.clock import FixedClock
-from core.domain.plans import catalog_from
 from entrypoints.container import Container
 from tests.integration.api_support import Api
-from tests.integration.billing_support import HERE, billed, bring_in, order, refresh, told
-from tests.integration.stripe_support import BUSINESS_PRICE, TEAM_PRICE, with_prices
-from tests.stubs.stripe_billing_server import SIGNED_BY, StripeBillingServer
-from tests.stubs.stripe_billing_state import Thing
-from tests.stubs.stripe_server import KEY
-
-FORMER = "whsec_canary_former"
-PLANS = catalog_from(
-    [
-        {"key": "free", "title": "Free", "limits": {"records": 3}},
-        {"key": "team", "title": "Team", "limits": {"records": 10}, "prices": {"test": {"month": TEAM_PRICE}}},
-        {"key": "business", "title": "Business", "prices": {"test": {"month": BUSINESS_PRICE}}},
-    ]
-)
+from tests.integration.billing_support import HERE, bring_in, order, refresh, told
+from tests.integration.stripe_support import with_prices
+from tests.integration.stripe_tenant import FORMER, at_stripe, bought, send, told_all
+from tests.stubs.stripe_billing_server import StripeBillingServer
 
 
 @pytest.fixture
@@ -43,35 +30,7 @@ def clock(server: StripeBillingServer) -> FixedClock:
 
 @pytest.fixture
 def api(make_container: Callable[..., Container], server: StripeBillingServer, clock: FixedClock) -> Api:
-    api = billed(
-        make_container,
-        plans=PLANS,
-        stripe_api_key=KEY,
-        stripe_base_url=server.url,
-        stripe_webhook_secrets=f"{SIGNED_BY} {FORMER}",
-    )
-    api.container.clock.override(providers.Object(clock))
-    return api
-
-
-def send(api: Api, server: StripeBillingServer, event: Thing, **signed: Any) -> Any:
-    """What the webhook answers to the event."""
-    delivery = server.signed(event, **signed)
-    return api.client.post("/api/v1/billing/webhook", data=delivery.body, headers=delivery.headers)
-
-
-def told_all(api: Api, server: StripeBillingServer) -> None:
-    """Everything that happened there is told here, and looked at."""
-    for event in server.events:
-        assert send(api, server, event).status_code == 200
-    api.drain()
-
-
-def bought(api: Api, server: StripeBillingServer, plan: str = "team") -> str:
-    """The id of the subscription that was ordered and paid, of which nothing is told yet."""
-    subscription = server.complete(order(api, plan)["url"])
-    assert subscription is not None
-    return str(subscription["id"])
+    return at_stripe(make_container, server, clock)
 
 
 def test_a_plan_is_ordered_paid_changed_and_canceled(api: Api, server: StripeBillingServer) -> None:

@@ -22,7 +22,7 @@ from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.runner import run_job
 from ports.embedder import Embedder
-from tests.integration.api_support import LEASE_RUNS_OUT, Api, new_tenant
+from tests.integration.api_support import Api, lease_runs_out, new_tenant
 from tests.integration.rule_support import SHOPS, rule, save
 
 TRUTH = dict(zip(SHOPS, ("food.groceries", "housing.rent", "transport.fuel", "food.restaurants"), strict=True))
@@ -264,13 +264,6 @@ def test_who_may_read_the_tenant_sees_reports_and_who_may_write_rules_asks_for_t
     reader = replace(sorted_api, key=key.secret)
     assert reader.get(f"/evaluations/{done['id']}") == done
     assert "rules:write" in reader.post("/evaluations", {}, 403)["detail"]
-
-
-def lease_runs_out(api: Api) -> None:
-    with api.container.app_engine().begin() as connection:
-        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
-        connection.exec_driver_sql(LEASE_RUNS_OUT, (api.tenant_id,))
-    assert api.container.reap_jobs() == 1
 
 
 def begin(api: Api, trials: TrialsStub) -> dict[str, Any]:
