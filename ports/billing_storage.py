@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.billing import Account, EventOutcome, PaymentEvent
+from core.domain.billing import Account
+from core.domain.payments import EventOutcome, PaymentEvent
 from core.domain.plans import Meter
 
 

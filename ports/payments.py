@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.billing import Invoice, MeterReading, PaymentEvent, Purpose, Subscription
+from core.domain.billing import Subscription
+from core.domain.payments import Invoice, MeterReading, PaymentEvent, Purpose
 from core.domain.plans import Interval, Plan
 
 

@@ -8,7 +8,8 @@ from typing import NoReturn
 from uuid import UUID
 
 from core.domain.agreements import Agreement, canceled, ordered, subscription_at
-from core.domain.billing import ENDED, Invoice, MeterReading, Purpose, Subscription, SubscriptionStatus
+from core.domain.billing import ENDED, Subscription, SubscriptionStatus
+from core.domain.payments import Invoice, MeterReading, Purpose
 from core.domain.plans import BY_HAND
 from core.errors import Invalid, WebhookRefused
 from ports.agreements import Agreements

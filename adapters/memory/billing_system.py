@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from adapters.memory.state import KeptAccount, KeptJob, MemoryStore, TenantState
-from core.domain.billing import EventOutcome, PaymentEvent
-from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
-from core.domain.tenants import DEFAULT_SOURCE_AGENT
+from adapters.memory.state import KeptAccount, MemoryStore, TenantState
+from adapters.memory.work import queued
+from core.domain.jobs import OPEN_STATUSES, JobStatus, NewJob, Stream
+from core.domain.payments import EventOutcome, PaymentEvent
 
 
 class MemoryBillingSystem:
@@ -59,10 +59,10 @@ class MemoryBillingSystem:
                     )
                     for stream, reason in due:
                         self._add(state, tenant_id, free.pop(0), stream, reason, max_attempts)
-            queued = len(ids) - len(free)
-            if queued:
+            count = len(ids) - len(free)
+            if count:
                 self._store.woken()
-        return queued
+        return count
 
     def sweep(self, seconds: float) -> int:
         with self._store.lock:
@@ -82,26 +82,9 @@ class MemoryBillingSystem:
         max_attempts: int,
         delay_seconds: float = 0.0,
     ) -> None:
-        now = self._store.clock.now()
-        job = Job(
-            id=id,
-            tenant_id=tenant_id,
-            stream=stream,
-            status=JobStatus.QUEUED,
-            payload={"reason": reason},
-            progress={},
-            attempts=0,
-            max_attempts=max_attempts,
-            due_at=now + timedelta(seconds=delay_seconds),
-            request_id=None,
-            source_agent=DEFAULT_SOURCE_AGENT,
-            trace_parent=None,
-            last_error=None,
-            created_at=now,
-            started_at=None,
-            finished_at=None,
-        )
-        state.jobs[id] = KeptJob(job=job)
+        payload = {"reason": reason}
+        new = NewJob(id=id, stream=stream, payload=payload, max_attempts=max_attempts, delay_seconds=delay_seconds)
+        state.jobs[id] = queued(new, tenant_id, self._store.clock.now())
 
 
 _STREAMS = (Stream.BILLING, Stream.RESUME, Stream.REPORT)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from core.domain.agreements import Agreement
 from core.domain.approvals import Approval, Example
-from core.domain.billing import Account, PaymentEvent
+from core.domain.billing import Account
 from core.domain.categories import Category
 from core.domain.connections import Connection, Import, StreamCursor
 from core.domain.decisions import Stage
@@ -27,6 +27,7 @@ from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
 from core.domain.oauth import OAuthTokens, SignIn
+from core.domain.payments import PaymentEvent
 from core.domain.people import Invitation, KnownDevice, LocalAccount, Session
 from core.domain.plans import Meter
 from core.domain.plugins import WebhookMessage

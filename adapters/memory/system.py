@@ -11,14 +11,13 @@ from types import MappingProxyType
 from uuid import UUID
 
 from adapters.memory.state import KeptJob, MemoryStore, TenantState
-from adapters.memory.work import list_events, syncs
-from core.domain.connections import Connection
+from adapters.memory.work import list_events, queued, syncs
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
-from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream
+from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.domain.oauth import SignIn
 from core.domain.people import DEVICE_TIME
-from core.domain.tenants import DEFAULT_SOURCE_AGENT, ApiKey, Tenant
+from core.domain.tenants import ApiKey, Tenant
 from ports.system import StreamStats
 
 DAY = 86_400.0
@@ -87,7 +86,7 @@ class MemorySystem:
 
     def queue_syncs(self, ids: Sequence[UUID], *, max_attempts: int) -> int:
         with self._store.lock:
-            now, queued = self._store.clock.now(), 0
+            now, count = self._store.clock.now(), 0
             due = [
                 (connection.next_sync_at, state, connection)
                 for state in self._store.tenants.values()
@@ -103,11 +102,13 @@ class MemorySystem:
                 )
                 open_jobs = (k.job for k in state.jobs.values() if k.job.status in OPEN_STATUSES)
                 if not any(syncs(job, connection.id) for job in open_jobs):
-                    state.jobs[id] = KeptJob(job=_sync_job(connection, id, import_id, max_attempts, now))
-                    queued += 1
-            if queued:
+                    payload = {"connection_id": connection.id, "import_id": import_id}
+                    new = NewJob(id=id, stream=Stream.SYNC, payload=payload, max_attempts=max_attempts)
+                    state.jobs[id] = queued(new, connection.tenant_id, now)
+                    count += 1
+            if count:
                 self._store.woken()
-        return queued
+        return count
 
     def reap(self, *, republish_after: float) -> int:
         with self._store.lock:
@@ -290,27 +291,6 @@ class MemorySystem:
 
     def ready(self) -> bool:
         return True
-
-
-def _sync_job(connection: Connection, id: UUID, import_id: UUID, max_attempts: int, now: datetime) -> Job:
-    return Job(
-        id=id,
-        tenant_id=connection.tenant_id,
-        stream=Stream.SYNC,
-        status=JobStatus.QUEUED,
-        payload={"connection_id": str(connection.id), "import_id": str(import_id)},
-        progress={},
-        attempts=0,
-        max_attempts=max_attempts,
-        due_at=now,
-        request_id=None,
-        source_agent=DEFAULT_SOURCE_AGENT,
-        trace_parent=None,
-        last_error=None,
-        created_at=now,
-        started_at=None,
-        finished_at=None,
-    )
 
 
 def _kept_seconds(state: TenantState, at_most: float) -> float:

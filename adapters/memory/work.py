@@ -19,6 +19,29 @@ def syncs(job: Job, connection_id: UUID | str) -> bool:
     return job.stream is Stream.SYNC and job.payload["connection_id"] == str(connection_id)
 
 
+def queued(new: NewJob, tenant_id: UUID, now: datetime) -> KeptJob:
+    return KeptJob(
+        job=Job(
+            id=new.id,
+            tenant_id=tenant_id,
+            stream=new.stream,
+            status=JobStatus.QUEUED,
+            payload=as_json(new.payload),
+            progress={},
+            attempts=0,
+            max_attempts=new.max_attempts,
+            due_at=now + timedelta(seconds=new.delay_seconds),
+            request_id=new.request_id,
+            source_agent=new.source_agent,
+            trace_parent=new.trace_parent,
+            last_error=None,
+            created_at=now,
+            started_at=None,
+            finished_at=None,
+        )
+    )
+
+
 class MemoryJobs:
     def __init__(self, workspace: Workspace) -> None:
         self._at = workspace
@@ -27,25 +50,7 @@ class MemoryJobs:
     def add(self, jobs: Sequence[NewJob]) -> None:
         for new in jobs:
             self._one_sync(new.stream, new.payload)
-            job = Job(
-                id=new.id,
-                tenant_id=self._at.tenant_id,
-                stream=new.stream,
-                status=JobStatus.QUEUED,
-                payload=as_json(new.payload),
-                progress={},
-                attempts=0,
-                max_attempts=new.max_attempts,
-                due_at=self._at.now + timedelta(seconds=new.delay_seconds),
-                request_id=new.request_id,
-                source_agent=new.source_agent,
-                trace_parent=new.trace_parent,
-                last_error=None,
-                created_at=self._at.now,
-                started_at=None,
-                finished_at=None,
-            )
-            self._jobs[job.id] = KeptJob(job=job)
+            self._jobs[new.id] = queued(new, self._at.tenant_id, self._at.now)
 
     def waiting(self, stream: str, payload: Mapping[str, Any] | None = None) -> bool:
         unbegun = (JobStatus.QUEUED, JobStatus.PUBLISHED)

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, RowMapping, func, null, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.billing_tables import billing_accounts, usage_counters, usage_reports
+from adapters.postgres.documents import read, written
 from adapters.postgres.guards import conflicts
-from core.domain.billing import Account, as_json, comp_from, subscription_from, told_from
+from core.domain.billing import Account, Comp, Subscription, Told
 from core.domain.plans import Meter
 from ports.billing_storage import Taken, UsageReport
 from ports.clock import Ids
@@ -53,7 +54,7 @@ class PostgresBilling:
     def put(self, account: Account, *, changes_at: datetime | None) -> None:
         self._ensure()
         documents = {
-            name: null() if (value := getattr(account, name)) is None else as_json(value)
+            name: null() if (value := getattr(account, name)) is None else written(value)
             for name in ("subscription", "comp", "told")
         }
         plain = {name: getattr(account, name) for name in ("provider", "customer_id", "without_since", "fetched_at")}
@@ -153,8 +154,8 @@ class PostgresUsages:
 
 def _to_account(row: RowMapping) -> Account:
     values: dict[str, Any] = {name: row[name] for name in Account.__slots__}
-    read: Mapping[str, Any] = {"subscription": subscription_from, "comp": comp_from, "told": told_from}
-    return Account(**values | {name: None if row[name] is None else of(row[name]) for name, of in read.items()})
+    read_as: Mapping[str, Any] = {"subscription": Subscription, "comp": Comp, "told": Told}
+    return Account(**values | {name: row[name] and read(type, row[name]) for name, type in read_as.items()})
 
 
 def _to_report(row: RowMapping) -> UsageReport:

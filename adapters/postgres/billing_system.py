@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select, text
 
 from adapters.postgres.events import notify
 from adapters.postgres.unit_of_work import passing_faults
-from core.domain.billing import EventOutcome, PaymentEvent
+from core.domain.payments import EventOutcome, PaymentEvent
 
 _RECEIVE = text("SELECT receive_payment_event(:provider, :id, :type, :customer, :known, :at, :job, :attempts, :delay)")
 

@@ -17,7 +17,8 @@ from adapters.stripe import webhooks
 from adapters.stripe.api import RETRIES, NoSuchCustomer, StripeApi, is_missing, once, translated
 from adapters.stripe.portal import Portal, with_change
 from adapters.stripe.reading import invoice_of, is_by_use, plan_item, price_of, subscription_of, unpaid_since
-from core.domain.billing import Invoice, MeterReading, PaymentEvent, Purpose, Subscription
+from core.domain.billing import Subscription
+from core.domain.payments import Invoice, MeterReading, PaymentEvent, Purpose
 from core.errors import Invalid, PaymentsRefused, PaymentsUnavailable
 from ports.payments import HostedPage, NewCustomer, Order
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import stripe
 
-from core.domain.billing import Invoice, Subscription, SubscriptionStatus
+from core.domain.billing import Subscription, SubscriptionStatus
 from core.domain.minor_units import STRIPE_DECIMALS, from_minor
+from core.domain.payments import Invoice
 
 _UNPAID = ("open", "uncollectible")
 

@@ -10,7 +10,7 @@ from typing import Any
 import stripe
 
 from adapters.stripe.reading import moment
-from core.domain.billing import PaymentEvent
+from core.domain.payments import PaymentEvent
 from core.errors import WebhookRefused
 
 NAME = "stripe"

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from core.domain.billing import ENDED, Invoice, Subscription, SubscriptionStatus
+from core.domain.billing import ENDED, Subscription, SubscriptionStatus
 from core.domain.minor_units import ISO_DECIMALS
+from core.domain.payments import Invoice
 from core.domain.plans import MOST
 from core.errors import Conflict, Invalid
 

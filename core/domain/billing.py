@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from core.domain.plans import Catalog, Feature, Limit, Meter, Plan
 from core.errors import Invalid
 
-MAX_RETURN_URL = 2_000
 MAX_REASON = 200
 PLAN_SETTLES = timedelta(days=30)
 """How long a tenant has a plan before records go that it does not keep: time to change one's mind, or to export."""
@@ -211,26 +208,13 @@ def changes_at(account: Account, terms: Terms, now: datetime) -> datetime | None
 
 def kept_days(account: Account, terms: Terms, wanted: int | None, now: datetime) -> int | None:
     """How many days records are kept: as many as the tenant wants, or as its plan keeps them where that is less; None
-    is for ever. A plan's days count where the tenant has had it for `PLAN_SETTLES`, and nothing goes while a payment is
-    missing."""
+    is for ever. A plan's days count where the tenant has had it for `PLAN_SETTLES`, and not while a payment is missing:
+    then nothing goes but what the tenant itself wants to go."""
     entitlement, told = entitle(account, terms, now), account.told
     plan, by_plan = entitlement.plan, None
     if entitlement.access is Access.FULL and told is not None and now - told.plan_since >= PLAN_SETTLES:
         by_plan = plan.retention_days if (told.plan_key, told.plan_version) == (plan.key, plan.version) else None
     return min((days for days in (wanted, by_plan) if days is not None), default=None)
-
-
-def check_return_url(url: str, origins: Sequence[str]) -> str:
-    """The URL to which a provider sends people back. Raises `Invalid` unless it lies at one of these origins (such as
-    https://sortation.example)."""
-    plain = len(url) <= MAX_RETURN_URL and url.isascii() and url.isprintable() and not set(url) & set(" \\<>\"'")
-    try:
-        parts = urlsplit(url) if plain else None
-    except ValueError:  # brackets that hold no address
-        parts = None
-    if parts is None or f"{parts.scheme}://{parts.netloc}" not in origins:
-        raise Invalid(f"a return URL begins with {' or '.join(origins)}")
-    return url
 
 
 def check_reason(reason: str) -> str:
@@ -239,92 +223,3 @@ def check_reason(reason: str) -> str:
     if not 0 < len(reason) <= MAX_REASON or not reason.isprintable():
         raise Invalid(f"a reason has 1 to {MAX_REASON} characters and no line breaks")
     return reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invoice:
-    """A bill; amounts in `currency` (ISO 4217). `url` is where the provider shows it, to who has the link."""
-
-    id: str
-    number: str | None
-    status: str
-    currency: str
-    total: Decimal
-    due: Decimal
-    created_at: datetime
-    period_start: datetime
-    period_end: datetime
-    url: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentEvent:
-    """What a provider tells of its own accord: that something happened to a customer. What is so now, is asked for.
-    `known` is whether its type can change what a tenant may do."""
-
-    provider: str
-    id: str
-    type: str
-    customer_id: str | None
-    known: bool
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterReading:
-    """Usage that is reported to the provider: `quantity` more of what it counts as `name`. `id` is the same however
-    often it is sent."""
-
-    id: UUID
-    customer_id: str
-    name: str
-    quantity: Decimal
-    at: datetime
-
-
-class EventOutcome(StrEnum):
-    """What became of an event when it was received."""
-
-    ACCEPTED = "accepted"
-    IGNORED = "ignored"
-    """It is nobody's here, or changes nothing that matters here."""
-    DUPLICATE = "duplicate"
-
-
-class Purpose(StrEnum):
-    """What a customer goes to the provider's pages for."""
-
-    MANAGE = "manage"
-    PAYMENT_METHOD = "payment_method"
-    CANCEL = "cancel"
-
-
-_TIMES = (
-    *("created_at", "period_start", "period_end", "trial_end", "cancel_at", "past_due_since"),
-    *("until", "plan_since"),
-)
-
-
-def as_json(value: Subscription | Comp | Told) -> dict[str, Any]:
-    """As it is stored; what is None is left out."""
-    return {
-        name: kept.isoformat() if isinstance(kept, datetime) else kept
-        for name in value.__slots__
-        if (kept := getattr(value, name)) is not None
-    }
-
-
-def subscription_from(stored: Mapping[str, Any]) -> Subscription:
-    return Subscription(**{**_timed(stored), "status": SubscriptionStatus(stored["status"])})
-
-
-def comp_from(stored: Mapping[str, Any]) -> Comp:
-    return Comp(**{"until": None, **_timed(stored)})
-
-
-def told_from(stored: Mapping[str, Any]) -> Told:
-    return Told(**{**_timed(stored), "access": Access(stored["access"])})
-
-
-def _timed(stored: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in stored.items()}

@@ -8,21 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from core.domain.billing import (
-    ENDED,
-    Account,
-    Entitlement,
-    Invoice,
-    Purpose,
-    Subscription,
-    SubscriptionStatus,
-    Terms,
-    check_return_url,
-    entitle,
-)
+from core.domain.billing import ENDED, Account, Entitlement, Subscription, SubscriptionStatus, Terms, entitle
 from core.domain.billing_words import Fill, explain
 from core.domain.events import EventType, NewEvent
 from core.domain.llm_spending import month_of, months_before
+from core.domain.payments import Invoice, Purpose, check_return_url
 from core.domain.permissions import Role
 from core.domain.plans import Interval, Limit, Meter, Plan
 from core.domain.tenants import Actor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.domain.billing import EventOutcome
+from core.domain.payments import EventOutcome
 from core.usecases.shared.paying import provider_key
 from ports.billing_storage import BillingSystem
 from ports.clock import Clock, Ids

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.billing import MeterReading, Terms, entitle
+from core.domain.billing import Terms, entitle
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
+from core.domain.payments import MeterReading
 from core.domain.plans import Meter
 from core.domain.tenants import Actor, worker_actor
 from core.domain.usage import next_month

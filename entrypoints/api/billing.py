@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 from flask import request
 
-from core.domain.billing import Comp, Purpose, Subscription
+from core.domain.billing import Comp, Subscription
 from core.domain.jobs import Job
+from core.domain.payments import Purpose
 from core.domain.permissions import Permission
 from core.domain.plans import Interval, Meter, Plan
 from core.domain.usage import Usage

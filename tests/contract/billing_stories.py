@@ -12,18 +12,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.domain.billing import (
-    Account,
-    Entitlement,
-    EventOutcome,
-    PaymentEvent,
-    Subscription,
-    changes_at,
-    entitle,
-    pick,
-)
+from core.domain.billing import Account, Entitlement, Subscription, changes_at, entitle, pick
 from core.domain.events import EventType
 from core.domain.jobs import OPEN_STATUSES, Stream
+from core.domain.payments import EventOutcome, PaymentEvent
 from core.errors import Conflict, NotFound, PaymentsUnavailable
 from core.usecases.shared.admitting import ASKED_EVERY
 from tests.contract.billing_world import BUSINESS_PRICE, NO_PRICE, TEAM_PRICE, BillingWorld

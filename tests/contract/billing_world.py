@@ -11,9 +11,10 @@ from inspect import signature
 from typing import Any
 
 from adapters.memory.clock import FixedClock
-from core.domain.billing import Account, Entitlement, EventOutcome, PaymentEvent, Terms, entitle
+from core.domain.billing import Account, Entitlement, Terms, entitle
 from core.domain.jobs import Job, JobStatus, Stream
 from core.domain.llm_spending import month_of
+from core.domain.payments import EventOutcome, PaymentEvent
 from core.domain.permissions import Role
 from core.domain.plans import Interval, Limit, Meter, Plan
 from core.domain.tenants import Actor, Membership, User

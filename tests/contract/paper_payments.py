@@ -8,15 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from core.domain.billing import (
-    ENDED,
-    Invoice,
-    MeterReading,
-    PaymentEvent,
-    Purpose,
-    Subscription,
-    SubscriptionStatus,
-)
+from core.domain.billing import ENDED, Subscription, SubscriptionStatus
+from core.domain.payments import Invoice, MeterReading, PaymentEvent, Purpose
 from core.errors import Invalid, PaymentsUnavailable, WebhookRefused
 from ports.clock import Clock
 from ports.payments import HostedPage, NewCustomer, Order

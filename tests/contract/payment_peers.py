@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from adapters.manual.payments import ManualPayments
@@ -16,11 +17,13 @@ from adapters.memory.clock import CountingIds, FixedClock
 from adapters.memory.state import MemoryStore
 from adapters.stripe.payments import StripePayments
 from core.domain.agreements import Agreement, paid
-from core.domain.plans import catalog_from
-from ports.payments import HostedPage, Payments
+from core.domain.plans import Interval, catalog_from
+from ports.payments import HostedPage, Order, Payments
 from tests.stubs.stripe_billing_server import SIGNED_BY, StripeBillingServer
 from tests.stubs.stripe_server import KEY
 
+TENANT = UUID(int=0x11)
+BACK = "https://sortation.example/billing"
 COUNTED_AS = "sortation_records"
 MONTHLY, YEARLY, BUSINESS = "price_team_month", "price_team_year", "price_business_month"
 CATALOG = catalog_from(
@@ -30,6 +33,22 @@ CATALOG = catalog_from(
     ]
 )
 TEAM, LARGER = (plan for plan in CATALOG.plans if "test" in plan.prices)
+
+
+def an_order(customer: str, **fields: Any) -> Order:
+    """Of the plan `TEAM` by the month, unless the fields say otherwise."""
+    order = Order(
+        tenant_id=TENANT,
+        customer_id=customer,
+        plan=TEAM,
+        interval=Interval.MONTH,
+        subscription_id=None,
+        trial_days=0,
+        success_url=f"{BACK}?done",
+        cancel_url=BACK,
+        key="order-1",
+    )
+    return replace(order, **fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from adapters.memory.clock import START, CountingIds
 from core.domain.approvals import Approval, ApprovalReason, Example
-from core.domain.billing import PaymentEvent, Terms
+from core.domain.billing import Terms
 from core.domain.categories import Category
 from core.domain.conditions import parse_condition
 from core.domain.connections import Connection, Import, ImportStatus, SealedPurpose, SealedValue
@@ -26,6 +26,7 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.oauth import OAuthTokens, SignIn
+from core.domain.payments import PaymentEvent
 from core.domain.people import LOCAL, Invitation, InvitationStatus, KnownDevice, Session
 from core.domain.permissions import Role
 from core.domain.plans import UNLIMITED, Catalog, Plan

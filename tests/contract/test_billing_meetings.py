@@ -11,8 +11,9 @@ from threading import Barrier
 from typing import TypeVar
 
 from adapters.memory.clock import FixedClock
-from core.domain.billing import Account, EventOutcome
+from core.domain.billing import Account
 from core.domain.jobs import Job, Stream
+from core.domain.payments import EventOutcome
 from core.domain.plans import Meter
 from core.domain.tenants import Actor
 from core.errors import Transient

@@ -10,17 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from core.domain.billing import (
-    Access,
-    Account,
-    Comp,
-    EventOutcome,
-    PaymentEvent,
-    Subscription,
-    SubscriptionStatus,
-    Told,
-)
+from core.domain.billing import Access, Account, Comp, Subscription, SubscriptionStatus, Told
 from core.domain.jobs import Job, Stream
+from core.domain.payments import EventOutcome, PaymentEvent
 from core.domain.plans import Meter
 from core.domain.records import RecordStatus
 from core.domain.tenants import Actor

@@ -16,10 +16,10 @@ from uuid import UUID
 import pytest
 
 from adapters.memory.clock import FixedClock
-from core.domain.billing import MeterReading
 from core.domain.events import EventType
 from core.domain.jobs import JobStatus, Stream
 from core.domain.llm import LlmAnswer, LlmCategory, LlmEstimate, LlmQuestion, LlmRecord, LlmReply, LlmRequest, LlmUsage
+from core.domain.payments import MeterReading
 from core.domain.plans import Meter
 from core.errors import PaymentsUnavailable, Transient
 from core.usecases import ask_llm

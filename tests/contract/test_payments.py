@@ -13,22 +13,15 @@ from uuid import UUID
 
 import pytest
 
-from core.domain.billing import (
-    MeterReading,
-    Purpose,
-    Subscription,
-    SubscriptionStatus,
-    as_json,
-    pick,
-    subscription_from,
-)
+from adapters.postgres.documents import read, written
+from core.domain.billing import Subscription, SubscriptionStatus, pick
+from core.domain.payments import MeterReading, Purpose
 from core.domain.plans import UNLIMITED, Interval
 from core.errors import Invalid, PaymentsRefused, WebhookRefused
-from ports.payments import NewCustomer, Order
-from tests.contract.payment_peers import CATALOG, COUNTED_AS, LARGER, TEAM, Peer, peer_of
+from ports.payments import NewCustomer
+from tests.contract.payment_peers import BACK, CATALOG, COUNTED_AS, LARGER, TEAM, TENANT, Peer, an_order, peer_of
 
-TENANT, OTHER = UUID(int=0x11), UUID(int=0x22)
-BACK = "https://sortation.example/billing"
+OTHER = UUID(int=0x22)
 ADA = NewCustomer(tenant_id=TENANT, name="Ada's", email="ada@example.org")
 
 
@@ -41,21 +34,6 @@ def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 @pytest.fixture
 def customer(peer: Peer) -> str:
     return peer.payments.create_customer(ADA)
-
-
-def an_order(customer: str, **fields: Any) -> Order:
-    order = Order(
-        tenant_id=TENANT,
-        customer_id=customer,
-        plan=TEAM,
-        interval=Interval.MONTH,
-        subscription_id=None,
-        trial_days=0,
-        success_url=f"{BACK}?done",
-        cancel_url=BACK,
-        key="order-1",
-    )
-    return replace(order, **fields)
 
 
 def bought(peer: Peer, customer: str, **fields: Any) -> Subscription:
@@ -112,7 +90,7 @@ def test_what_is_ordered_and_paid_is_the_plan_of_that_price(peer: Peer, customer
     assert CATALOG.of_price(subscription.price_id) == (TEAM, Interval.MONTH)
     assert before <= subscription.created_at <= subscription.period_start <= peer.now < subscription.period_end
     assert (subscription.trial_end, subscription.cancel_at, subscription.past_due_since) == (None, None, None)
-    assert subscription_from(as_json(subscription)) == subscription
+    assert read(Subscription, written(subscription)) == subscription
     (invoice,) = peer.payments.invoices(customer, 10)
     assert (invoice.status, invoice.currency, invoice.total, invoice.due) == ("paid", "EUR", Decimal("29.00"), 0)
     assert invoice.number

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from adapters.embedded.postgres import DatabaseUrls
+from adapters.memory.clock import FixedClock
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
@@ -23,6 +24,7 @@ from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.stripe.payments import StripePayments
 from core.usecases.shared.signing_in import at_once
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -34,8 +36,10 @@ from tests.contract.storage import Storage
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.llm_support import PRICES, allow
 from tests.integration.rule_support import SHOPS, bring
+from tests.integration.stripe_support import payments_of, with_prices
 from tests.integration.sync_support import Shop, TestHost
 from tests.stubs.llm_server import LlmStub
+from tests.stubs.stripe_billing_server import StripeBillingServer
 
 
 @pytest.fixture(scope="session")
@@ -203,3 +207,21 @@ def make_shop_api(make_container: Callable[..., Container], host: TestHost) -> C
         return new_tenant(container, create_app(container).test_client())
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[StripeBillingServer]:
+    """A small Stripe that sells two plans."""
+    with StripeBillingServer() as server:
+        yield with_prices(server)
+
+
+@pytest.fixture
+def clock(server: StripeBillingServer) -> FixedClock:
+    """Here it is as late as there."""
+    return FixedClock(server.now)
+
+
+@pytest.fixture
+def payments(server: StripeBillingServer) -> StripePayments:
+    return payments_of(server)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from adapters.stripe.payments import StripePayments
-from core.domain.plans import Interval, catalog_from
+from core.domain.plans import catalog_from
 from ports.payments import NewCustomer, Order
+from tests.contract.payment_peers import BACK as BACK
+from tests.contract.payment_peers import TENANT as TENANT
+from tests.contract.payment_peers import an_order as an_order_anywhere
 from tests.stubs.stripe_billing_server import SIGNED_BY, StripeBillingServer
 from tests.stubs.stripe_server import KEY
 
-TENANT = UUID(int=0x11)
 EMAIL = "ada@example.org"
 ADA = NewCustomer(tenant_id=TENANT, name="Ada's Bakery", email=EMAIL)
-BACK = "https://sortation.example/billing"
 TEAM_PRICE, BUSINESS_PRICE = "price_team", "price_business"
 TEAM, BUSINESS = (
     plan
@@ -42,15 +41,4 @@ def payments_of(server: StripeBillingServer, **settings: Any) -> StripePayments:
 
 
 def an_order(customer: str, **fields: Any) -> Order:
-    order = Order(
-        tenant_id=TENANT,
-        customer_id=customer,
-        plan=TEAM,
-        interval=Interval.MONTH,
-        subscription_id=None,
-        trial_days=0,
-        success_url=f"{BACK}?done",
-        cancel_url=BACK,
-        key="order-1",
-    )
-    return replace(order, **fields)
+    return an_order_anywhere(customer, **{"plan": TEAM, **fields})

@@ -18,7 +18,6 @@ from core.domain.plans import catalog_from
 from entrypoints.container import Container
 from tests.integration.api_support import Api, lease_runs_out
 from tests.integration.billing_support import HERE, bring_in, order, refresh, told
-from tests.integration.stripe_support import with_prices
 from tests.integration.stripe_tenant import FORMER, at_stripe, bought, later, send, told_all
 from tests.integration.test_mail import Mailbox
 from tests.stubs.stripe_billing_server import SIGNED_BY, StripeBillingServer
@@ -44,17 +43,6 @@ BY_USE = catalog_from(
 
 class Killed(BaseException):
     """What no code of ours catches."""
-
-
-@pytest.fixture
-def server() -> Iterator[StripeBillingServer]:
-    with StripeBillingServer() as server:
-        yield with_prices(server)
-
-
-@pytest.fixture
-def clock(server: StripeBillingServer) -> FixedClock:
-    return FixedClock(server.now)
 
 
 @pytest.fixture

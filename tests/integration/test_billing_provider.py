@@ -11,7 +11,7 @@ from dependency_injector import providers
 from structlog.testing import capture_logs
 
 from adapters.manual.payments import ManualPayments
-from core.domain.billing import PaymentEvent
+from core.domain.payments import PaymentEvent
 from core.errors import PaymentsRefused, PaymentsUnavailable, WebhookRefused
 from entrypoints.container import Container
 from tests.integration.api_support import Api

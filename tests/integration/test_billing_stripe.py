@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,20 +12,8 @@ from adapters.memory.clock import FixedClock
 from entrypoints.container import Container
 from tests.integration.api_support import Api
 from tests.integration.billing_support import HERE, bring_in, order, refresh, told
-from tests.integration.stripe_support import with_prices
 from tests.integration.stripe_tenant import FORMER, at_stripe, bought, send, told_all
 from tests.stubs.stripe_billing_server import StripeBillingServer
-
-
-@pytest.fixture
-def server() -> Iterator[StripeBillingServer]:
-    with StripeBillingServer() as server:
-        yield with_prices(server)
-
-
-@pytest.fixture
-def clock(server: StripeBillingServer) -> FixedClock:
-    return FixedClock(server.now)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 
 from adapters.stripe.payments import StripePayments
-from core.domain.billing import MeterReading, Purpose
+from core.domain.payments import MeterReading, Purpose
 from core.errors import PaymentsRefused, PaymentsUnavailable
 from tests.integration.stripe_support import ADA, BACK, EMAIL, TEAM_PRICE, an_order, payments_of, with_prices
 from tests.stubs.scripted_http import Answer, ScriptedServer
@@ -30,11 +30,6 @@ def server() -> Iterator[StripeBillingServer]:
         server.meters.add("records")
         yield with_prices(server)
         server.go.set()
-
-
-@pytest.fixture
-def payments(server: StripeBillingServer) -> StripePayments:
-    return payments_of(server)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +14,8 @@ import stripe
 
 from adapters.secrets.keys import KeyFile
 from adapters.stripe.payments import StripePayments
-from core.domain.billing import Purpose, Subscription, SubscriptionStatus
+from core.domain.billing import Subscription, SubscriptionStatus
+from core.domain.payments import Purpose
 from core.domain.plans import Interval, Meter
 from core.errors import PaymentsRefused
 from tests.integration.stripe_support import (
@@ -29,21 +29,9 @@ from tests.integration.stripe_support import (
     TENANT,
     an_order,
     payments_of,
-    with_prices,
 )
 from tests.stubs.stripe_billing_server import StripeBillingServer
 from tests.stubs.stripe_server import KEY
-
-
-@pytest.fixture
-def server() -> Iterator[StripeBillingServer]:
-    with StripeBillingServer() as server:
-        yield with_prices(server)
-
-
-@pytest.fixture
-def payments(server: StripeBillingServer) -> StripePayments:
-    return payments_of(server)
 
 
 @pytest.fixture

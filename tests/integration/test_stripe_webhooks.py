@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,14 @@ import pytest
 
 from adapters.secrets.keys import KeyFile
 from adapters.stripe.payments import StripePayments
-from core.domain.billing import PaymentEvent
+from core.domain.payments import PaymentEvent
 from core.errors import WebhookRefused
-from tests.integration.stripe_support import ADA, EMAIL, TEAM_PRICE, an_order, payments_of, with_prices
+from tests.integration.stripe_support import ADA, EMAIL, TEAM_PRICE, an_order, payments_of
 from tests.stubs.scripted_http import Answer, Asked, ScriptedServer
 from tests.stubs.stripe_billing_forms import signature
 from tests.stubs.stripe_billing_server import SIGNED_BY, Delivery, StripeBillingServer
 
 NEXT, STRANGERS = "whsec_canary_next", "whsec_canary_of_strangers"
-
-
-@pytest.fixture
-def server() -> Iterator[StripeBillingServer]:
-    with StripeBillingServer() as server:
-        yield with_prices(server)
-
-
-@pytest.fixture
-def payments(server: StripeBillingServer) -> StripePayments:
-    return payments_of(server)
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.postgres.documents import read, written
 from core.domain.billing import (
     ENDED,
     MAX_REASON,
-    MAX_RETURN_URL,
     PLAN_SETTLES,
     Access,
     Account,
@@ -27,17 +27,13 @@ from core.domain.billing import (
     SubscriptionStatus,
     Terms,
     Told,
-    as_json,
     changes_at,
     check_reason,
-    check_return_url,
-    comp_from,
     entitle,
     kept_days,
     pick,
-    subscription_from,
-    told_from,
 )
+from core.domain.payments import MAX_RETURN_URL, check_return_url
 from core.domain.plans import Feature, Interval, Limit, Meter, Plan
 from core.errors import Invalid
 from tests.contract.storage import some_terms
@@ -331,12 +327,12 @@ MAYBE = st.none() | INSTANTS
     )
 )
 def test_a_subscription_is_stored_whole(subscription: Subscription) -> None:
-    assert subscription_from(_stored(subscription)) == subscription
+    assert read(Subscription, _stored(subscription)) == subscription
 
 
 @given(st.builds(Comp, plan_key=st.text(), plan_version=st.integers(1), until=MAYBE, reason=st.text()))
 def test_a_comp_is_stored_whole(comp: Comp) -> None:
-    assert comp_from(_stored(comp)) == comp
+    assert read(Comp, _stored(comp)) == comp
 
 
 @given(
@@ -350,13 +346,13 @@ def test_a_comp_is_stored_whole(comp: Comp) -> None:
     )
 )
 def test_what_was_told_is_stored_whole(told: Told) -> None:
-    assert told_from(_stored(told)) == told
+    assert read(Told, _stored(told)) == told
 
 
 def _stored(value: Subscription | Comp | Told) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(json.dumps(as_json(value)))
-    assert None not in read.values()
-    return read
+    stored: dict[str, Any] = json.loads(json.dumps(written(value)))
+    assert None not in stored.values()
+    return stored
 
 
 def test_terms_name_the_newest_version_of_the_plan_that_everybody_has() -> None:

@@ -17,9 +17,10 @@ from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
 from adapters.memory.system import MemorySystem
 from adapters.memory.unit_of_work import MemoryUnitOfWork
-from core.domain.billing import Access, EventOutcome
+from core.domain.billing import Access
 from core.domain.events import EventType
 from core.domain.jobs import JobStatus, Stream
+from core.domain.payments import EventOutcome
 from tests.contract.billing_stories import STORIES, TOO_LATE_FOR_AN_ANSWER, WITH_FAULTS, Act, Teller
 from tests.contract.billing_world import DAY, LONG_AGO, TEAM_PRICE, BillingWorld
 from tests.contract.storage import Storage

@@ -11,9 +11,10 @@ from adapters.matching import regex
 from adapters.oidc.issuer import PAUSE_SECONDS
 from adapters.postgres.engine import IDLE_SECONDS
 from core.domain import conditions
-from core.domain.billing import MAX_REASON, MAX_RETURN_URL
+from core.domain.billing import MAX_REASON
 from core.domain.condition_text import MAX_TEXT
 from core.domain.nesting import MAX_NESTING
+from core.domain.payments import MAX_RETURN_URL
 from core.domain.rules import MAX_RULE_WEIGHT, MAX_RULES, MAX_WEIGHT
 from core.usecases.imports import MAX_DRY_RUN
 from entrypoints.api import blueprint, record_lists, records, responses, state, waiting

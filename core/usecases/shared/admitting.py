@@ -14,6 +14,7 @@ from core.domain.llm_spending import month_of
 from core.domain.plans import Limit, Meter
 from core.domain.usage import crossed, next_month
 from core.usecases.shared.billing_notices import write_owners
+from core.usecases.shared.paying import queue_sync
 from ports.billing_storage import Taken
 from ports.clock import Clock, Ids
 from ports.storage import Transaction
@@ -90,8 +91,7 @@ def ask_anew(tx: Transaction, max_attempts: int, *, clock: Clock, ids: Ids) -> b
     account, now = tx.billing.get(), clock.now()
     if account.customer_id is None or not tx.billing.ask(now, now - ASKED_EVERY):
         return False
-    payload = {"reason": "denied"}
-    tx.jobs.add([NewJob(id=ids.new(), stream=Stream.BILLING, payload=payload, max_attempts=max_attempts)])
+    queue_sync(tx, "denied", None, max_attempts, ids=ids)
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core.domain.billing import Access, Entitlement, Terms, entitle
@@ -16,18 +16,22 @@ from ports.storage import Transaction
 
 def check_room_for_connection(tx: Transaction, terms: Terms, clock: Clock) -> None:
     """Raises `LimitReached`. Who adds one at the same time waits."""
-    if any(plan.connections is not None for plan in terms.catalog.plans):
-        plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
-        if plan.connections is not None and len(sources_of(tx)) >= plan.connections:
-            raise LimitReached(f"the plan {plan.title} holds {plan.connections} connections: see /api/v1/billing")
+    _check_room("connections", "connections", lambda: len(sources_of(tx)), tx, terms, clock)
 
 
 def check_room_for_member(tx: Transaction, terms: Terms, clock: Clock) -> None:
     """Raises `LimitReached`. Who adds one at the same time waits."""
-    if any(plan.seats is not None for plan in terms.catalog.plans):
-        plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
-        if plan.seats is not None and seats_taken(tx, clock.now()) >= plan.seats:
-            raise LimitReached(f"the plan {plan.title} holds {plan.seats} people: see /api/v1/billing")
+    _check_room("seats", "people", lambda: seats_taken(tx, clock.now()), tx, terms, clock)
+
+
+def _check_room(limit: str, words: str, taken: Callable[[], int], tx: Transaction, terms: Terms, clock: Clock) -> None:
+    """Where no plan limits it nobody waits."""
+    if all(getattr(plan, limit) is None for plan in terms.catalog.plans):
+        return
+    plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
+    most = getattr(plan, limit)
+    if most is not None and taken() >= most:
+        raise LimitReached(f"the plan {plan.title} holds {most} {words}: see /api/v1/billing")
 
 
 def check_feature(tx: Transaction, feature: Feature, terms: Terms, clock: Clock) -> None:

@@ -2,14 +2,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from core.domain.billing import (
-    MAX_REASON,
-    MAX_RETURN_URL,
-    Access,
-    EventOutcome,
-    Purpose,
-    SubscriptionStatus,
-)
+from core.domain.billing import MAX_REASON, Access, SubscriptionStatus
+from core.domain.payments import MAX_RETURN_URL, EventOutcome, Purpose
 from core.domain.plans import Feature, Interval, Meter
 from entrypoints.api.schemas.base import LAST_INSTANT, Amount
 from entrypoints.api.schemas.names import a_name
