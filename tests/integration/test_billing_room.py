@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from dependency_injector import providers
 from werkzeug.test import TestResponse
 
+from adapters.manual.payments import ManualPayments
+from adapters.postgres.agreements import PostgresAgreements
+from core.domain.agreements import Agreement
 from core.domain.identity import providers_from
 from core.domain.permissions import Role
 from core.domain.plans import Catalog, catalog_from
 from core.errors import LimitReached
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
+from ports.payments import HostedPage, Order
 from tests.integration.api_support import Api
-from tests.integration.billing_support import billed, give, told
+from tests.integration.billing_support import billed, give, order, pay, told
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 from tests.integration.test_identity import come_back, known_as
 from tests.stubs.issuer import IssuerStub
@@ -164,3 +170,51 @@ def test_where_seats_are_without_a_limit_nobody_waits(make_container: Make) -> N
         tx.billing.get(lock=True)
         invite(api, "ada")
         add_connection(api, "one")
+
+
+class Meeting(PostgresAgreements):
+    """Lets something happen after an agreement was read and before it is written."""
+
+    between: Callable[[], None] | None = None
+
+    def get(self, tenant_id: UUID) -> Agreement | None:
+        found = super().get(tenant_id)
+        meet, self.between = self.between, None
+        if meet is not None:
+            meet()
+        return found
+
+
+class Ordering(ManualPayments):
+    """Meets while an order is made, and at no other time."""
+
+    def __init__(self, api: Api, meet: Callable[[], None]) -> None:
+        self._meeting = Meeting(api.container.app_engine(), api.container.system_engine())
+        self._meet = meet
+        super().__init__(self._meeting, api.container.clock())
+
+    def order(self, order: Order) -> HostedPage:
+        self._meeting.between = self._meet
+        return super().order(order)
+
+
+def test_a_payment_that_is_noted_while_another_plan_is_ordered_is_not_lost(
+    make_container: Make, superuser: psycopg.Connection, meanwhile: ThreadPoolExecutor
+) -> None:
+    api = billed(make_container)
+    order(api)
+    pay(api)
+    noting: list[Future[None]] = []
+
+    def meet() -> None:
+        noting.append(meanwhile.submit(pay, api, 60, "2026-002"))
+        while not noting[0].done() and superuser.execute(_WAITING).fetchone() == (0,):
+            pass
+
+    api.container.payments.override(providers.Object(Ordering(api, meet)))
+    order(api, "tried")
+    noting[0].result(30)
+    agreement = api.container.agreements().get(api.tenant_id)
+    assert agreement is not None
+    assert [invoice.number for invoice in agreement.invoices] == ["2026-001", "2026-002"]
+    assert agreement.price_id == "tried@1/month"
