@@ -71,6 +71,7 @@ _PORTS = (
     "clock",
     "codes",
     "embedder",
+    "files",
     "hasher",
     "host",
     "identities",

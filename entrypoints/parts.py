@@ -5,6 +5,7 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
+from adapters.files.store import FsspecFileStore
 from adapters.http.clients import GuardedClients
 from adapters.http.rates import rates_at
 from adapters.learning.learner import EnsembleLearner
@@ -72,6 +73,7 @@ class Parts(containers.DeclarativeContainer):
     terms = providers.Singleton(chosen.terms_of, settings)
     origins = providers.Singleton(chosen.origins_of, settings)
     payments = providers.Singleton(chosen.payments_of, settings, agreements, clock)
+    files = providers.Singleton(FsspecFileStore, settings.provided.files_url)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,

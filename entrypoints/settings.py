@@ -54,6 +54,8 @@ class Settings:
     profile: Profile
     data_dir: Path
     """Absolute."""
+    files_url: str
+    """Where files are kept: a folder, or what fsspec opens."""
     secret_key: str = field(repr=False)
     former_secret_keys: tuple[str, ...] = field(repr=False)
     """What was the secret key before: they open what they sealed, until `sortation secrets rotate` sealed it anew."""
@@ -225,10 +227,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         embeddings_api_key = env.str("EMBEDDINGS_API_KEY", None)
         stripe_api_key = env.str("STRIPE_API_KEY", None)
         catalog = plans(env.str("PLANS", ""))
+        data_dir = env.path("DATA_DIR", Path("sortation-data")).absolute()
         sync_concurrency = env.int("SYNC_CONCURRENCY", 4, validate=at_least_one) or 1
         settings = Settings(
             profile=choice(env, "PROFILE", "dev", "stage", "prod"),
-            data_dir=env.path("DATA_DIR", Path("sortation-data")).absolute(),
+            data_dir=data_dir,
+            files_url=env.str("FILES_URL", (data_dir / "files").as_uri(), validate=url("file", "s3", "gs", "az")),
             secret_key=secret_key,
             former_secret_keys=tuple(env.str("FORMER_SECRET_KEYS", "").replace(",", " ").split()),
             operator_key=env.str("OPERATOR_KEY", DEV_OPERATOR_KEY),

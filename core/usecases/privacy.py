@@ -12,6 +12,7 @@ from core.domain.permissions import Role
 from core.domain.tenants import worker_actor
 from core.errors import Conflict
 from core.usecases.shared.people import Caller, addressed, operator, tell_as
+from ports.files import FileStore
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
 from ports.storage import UnitOfWork
@@ -38,7 +39,7 @@ def export_person(
     return privacy.person_rows(user.id)
 
 
-def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: PrivacyStorage) -> None:
+def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: PrivacyStorage, files: FileStore) -> None:
     """Erases the tenant with all that it has; `name` must be its name, so that nobody erases another. Raises `NotFound`
     or `Conflict`."""
     with uow.begin(worker_actor(tenant_id)) as tx:
@@ -47,7 +48,9 @@ def erase_tenant(tenant_id: UUID, name: str, *, uow: UnitOfWork, privacy: Privac
         paid = tx.billing.get().subscription
         if paid is not None and paid.status not in ENDED:
             raise Conflict("a subscription runs: cancel it at the provider first, or it is charged for nothing")
+    files.delete_under(str(tenant_id))  # first: while the tenant is there, this can be asked for again
     privacy.erase_tenant(tenant_id)
+    files.delete_under(str(tenant_id))  # what a worker wrote meanwhile
 
 
 def erase_person(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -83,6 +84,7 @@ def make_container(
     host_of: Callable[[Settings], PluginManager],
     take_engine: Callable[..., Engine],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Callable[..., Container]:
     """Containers on the test's database; keyword arguments are settings."""
     monkeypatch.setattr("entrypoints.chosen.OnnxEmbedder", lambda: local_embedder)
@@ -95,7 +97,7 @@ def make_container(
             database_url=database.owner,
             app_database_url=database.app,
             system_database_url=database.system,
-            **_QUICK | changed,
+            **{"files_url": (tmp_path / "files").as_uri()} | _QUICK | changed,
         )
         made = Container(settings=settings)
         for later in (made.noted_later, made.mailed_later):

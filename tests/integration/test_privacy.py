@@ -114,12 +114,18 @@ def test_only_its_writer_may_read_an_export_and_none_is_left_that_broke_off(tmp_
 def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.Connection[Any]) -> None:
     other = new_tenant(api.container, api.client, "Quay Books")
     other.upload()
+    files = api.container.files()
+    for one in (api.tenant_id, other.tenant_id):
+        files.write(f"{one}/receipts/a", [b"of a tenant"])
     with pytest.raises(Conflict, match="not the tenant's name"):
         api.container.erase_tenant(api.tenant_id, "Quay Books")
     api.container.erase_tenant(api.tenant_id, "Harbour Books")
     for table in TENANT_TABLES:
         left = superuser.execute(f"SELECT count(*) FROM {table} WHERE tenant_id = %s", [api.tenant_id]).fetchone()  # type: ignore[arg-type]  # noqa: S608
         assert left == (0,), table
+    with pytest.raises(NotFound):
+        files.read(f"{api.tenant_id}/receipts/a")
+    assert list(files.read(f"{other.tenant_id}/receipts/a")) == [b"of a tenant"]
     assert api.call("GET", "/me").status_code == 401
     assert len(other.get("/records")["items"]) == 2
     with pytest.raises(NotFound):

@@ -24,6 +24,7 @@ def test_nothing_set_gives_a_development_setup_that_embeds_its_servers() -> None
     assert settings.embedded_database
     assert settings.embedded_broker
     assert settings.data_dir == Path.cwd() / "sortation-data"
+    assert settings.files_url == (Path.cwd() / "sortation-data" / "files").as_uri()
     assert settings.llm_api_key is None
 
 
@@ -46,6 +47,7 @@ def test_values_are_parsed() -> None:
         {
             "SORTATION_PORT": "9001",
             "SORTATION_LEASE_SECONDS": "0.5",
+            "SORTATION_FILES_URL": "s3://bucket/sortation",
             "SORTATION_PLUGINS_BLOCK": "ofx, csv,,",
             "SORTATION_FOLDER_ROOTS": "/srv/statements,/mnt/in",
             "SORTATION_EMBEDDINGS": "off",
@@ -56,6 +58,7 @@ def test_values_are_parsed() -> None:
     assert (settings.port, settings.lease_seconds) == (9001, 0.5)
     assert (settings.plugins_allow, settings.plugins_block) == ((), ("ofx", "csv"))
     assert settings.folder_roots == ("/srv/statements", "/mnt/in")
+    assert settings.files_url == "s3://bucket/sortation"
     assert settings.embeddings == "off"
     assert not settings.embedded_broker
 

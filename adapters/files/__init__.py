@@ -1,0 +1,1 @@
+"""Files in a folder, or where an URL that fsspec opens says."""
