@@ -232,7 +232,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
 
 SECRETS = {f"SORTATION_{field.name.upper()}" for field in fields(Settings) if not field.repr}
 """What does not show in the representation."""
-NO_SECRETS = {"public_url", "llm_base_url", "embeddings_base_url", "stripe_base_url"}
+NO_SECRETS = {"files_url", "public_url", "llm_base_url", "embeddings_base_url", "stripe_base_url"}
 
 
 def test_all_that_is_secret_may_come_from_a_file_and_nothing_else_is_secret() -> None:
