@@ -38,6 +38,11 @@ def is_page() -> bool:
     return request.endpoint is not None and access_of(current_app, request.endpoint).console
 
 
+def wants_json() -> bool:
+    """Whether a script asks, and not a person: what went wrong is written for it, then."""
+    return request.accept_mimetypes.best == "application/json"
+
+
 def bearer_token() -> str:
     """The token of the request, however it is written around it; '' without one."""
     scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")

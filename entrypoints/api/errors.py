@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from core.errors import IdempotencyReplay, LimitReached, ReadOnly, SortationError, Transient, Unauthenticated
 from entrypoints.api import idempotency
-from entrypoints.api.access import is_page
+from entrypoints.api.access import is_page, wants_json
 from entrypoints.api.denials import doubt, note_unexpected
 from entrypoints.api.waiting import Busy
 
@@ -56,8 +56,9 @@ def problem(
     errors: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """`errors` maps fields, and places in lists, to what is wrong with them. Who asked for a page gets a page."""
-    if is_page():
+    """`errors` maps fields, and places in lists, to what is wrong with them. Who asked for a page gets
+    a page."""
+    if is_page() and not wants_json():
         page: Response = current_app.extensions[PROBLEM_PAGE](status, title, detail)
         return page
     body = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from core.domain.people import LOCAL
@@ -14,6 +14,7 @@ from entrypoints.api.denials import note
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.guard import begin, forget, known, signed_in
+from entrypoints.console.shell import show
 
 blp = Blueprint("account", __name__)
 
@@ -26,23 +27,23 @@ def home() -> Response:
 
 @blp.get("/account")
 @signed_in
-def account() -> str:
+def account() -> Response:
     return account_page()
 
 
 @blp.post("/account/password")
 @limited(Kind.SIGN_IN)
 @signed_in
-def change_password() -> tuple[str, int] | Response:
+def change_password() -> Response:
     _, _, user, _ = known()
     form = request.form
     try:
         issued = container().change_password(user, form.get("present", ""), form.get("password", ""), caller())
     except SignInFailed as error:
         note(error)
-        return account_page(str(error)), error.status
+        return account_page(str(error), status=error.status)
     except Invalid as error:
-        return account_page(str(error)), error.status
+        return account_page(str(error), status=error.status)
     return begin(issued, "/account")
 
 
@@ -63,14 +64,15 @@ def end_all_sessions() -> Response:
     return forget(redirect("/sign-in", 303))
 
 
-def account_page(error: str = "", at: str = "") -> str:
+def account_page(error: str = "", at: str = "", status: int = 200) -> Response:
     """With what went wrong at one of its forms: that of the provider with that key, or else that of the password."""
     session, actor, user, belongings = known()
     account, local = container().people().account(user.email), container().settings().local_accounts == "on"
     providers, linked = container().identities().all(), container().list_linked(user)
     titles = {provider.issuer: provider.title for provider in providers}
-    return render_template(
+    return show(
         "account.html",
+        status,
         user=user,
         session=session,
         sessions=container().list_sessions(user.id),

@@ -30,7 +30,7 @@ def begin_linking(key: str) -> tuple[str, int] | Response:
         )
     except (SignInFailed, CodeWrong) as error:
         note(error)
-        return account_page(str(error), at=key), error.status
+        return account_page(str(error), at=key, status=error.status)
     return go_on_to_provider(key, begun)
 
 

@@ -11,7 +11,19 @@ from jinja2 import FileSystemLoader
 
 from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
-from entrypoints.console import account, guard, identity, invitations, linking, passwords, second_factor, signing_in
+from entrypoints.console import (
+    account,
+    assets,
+    guard,
+    identity,
+    invitations,
+    linking,
+    passwords,
+    second_factor,
+    shell,
+    signing_in,
+    words,
+)
 
 _HEADINGS = {
     401: "Sign in",
@@ -21,6 +33,7 @@ _HEADINGS = {
     500: "Something went wrong",
     503: "Not now",
 }
+_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking)
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -28,17 +41,19 @@ def register(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.jinja_loader = FileSystemLoader(_TEMPLATES)
     Bootstrap5(app)
-    assets = app.view_functions["bootstrap.static"]
+    of_bootstrap = app.view_functions["bootstrap.static"]
 
     @public
     def bootstrap_asset(filename: str) -> Any:
-        return assets(filename=filename)
+        return of_bootstrap(filename=filename)
 
     app.view_functions["bootstrap.static"] = bootstrap_asset
-    for pages in (signing_in, second_factor, identity, passwords, invitations, account, linking):
+    for pages in _PAGES:
         app.register_blueprint(pages.blp)
     app.after_request(guard.keep_form_secret)
-    app.jinja_env.globals["form_token"] = guard.form_token
+    app.jinja_env.globals.update(form_token=guard.form_token, asset_url=assets.asset_url, is_here=shell.is_here)
+    for word in (words.money, words.when, words.iso, words.percent, words.whole):
+        app.jinja_env.filters[word.__name__] = word
     app.extensions[PROBLEM_PAGE] = problem_page
 
 

@@ -14,6 +14,7 @@ from flask import Flask
 
 from core.domain.identity import providers_from
 from core.domain.permissions import GRANTABLE, Role
+from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, member_by_provider, new_tenant
@@ -143,6 +144,7 @@ ROUTES = {
     "POST /api/v1/webhooks/<uuid:connection_id>": "public",
     "GET /bootstrap/assets/<path:filename>": "public",
     "POST /enter/<uuid:tenant_id>": "page",
+    "GET /console/<string:wanted>/<path:name>": "public",
     "GET /invitations/<token>": "page",
     "POST /invitations/<token>": "page",
     "GET /livez": "public",
@@ -162,7 +164,7 @@ ROUTES = {
     "POST /sign-out": "page",
 }
 """What each route asks for: a permission (`or operator`: the operator's key opens it as well), `anybody` of a tenant,
-`operator`, `page` (a session, or none), `public`."""
+`operator`, `page` (a session, or none), `page` with the permission that the person needs, `public`."""
 READS = {
     "tenant:read",
     "members:read",
@@ -189,7 +191,8 @@ ALSO = {
     "GET /api/v1/rules/runs/<uuid:run_id>/changes": "records:read",
 }
 """What some ask for besides, since they count records."""
-API = {route: asks for route, asks in ROUTES.items() if asks not in ("page", "public")}
+PAGES = {route: asks.removeprefix("page").strip() for route, asks in ROUTES.items() if asks.startswith("page")}
+API = {route: asks for route, asks in ROUTES.items() if not asks.startswith(("page", "public"))}
 
 
 @pytest.fixture(scope="module")
@@ -301,17 +304,47 @@ def test_a_session_opens_pages_alone_and_no_other_credential_does(api: Api) -> N
         method, rule = route.split(" ", 1)
         url = "/".join(NOBODY if part.startswith("<") else part for part in rule.split("/"))
         assert browser.client.open(url, method=method, base_url=ORIGIN).status_code == 401, route
-    pages = [route for route, asks in ROUTES.items() if asks == "page"]
-    for route in pages:
+    for route in PAGES:
         code = status(api, route, api.key)
         opened = route.split(" ", 1)[1] in ("/sign-in", "/password")
         assert code in ((200, 303, 403, 404, 422) if opened else (303, 403, 404, 422)), (route, code)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_opens_its_pages_and_no_others(api: Api, role: Role) -> None:
+    """With the token that our scripts send, so that nothing else refuses."""
+    browser = browser_of(api, role)
+    token = browser.token("/account")
+    for route, needed in PAGES.items():
+        (method, rule), sent = route.split(" ", 1), {"Accept": "application/json", "X-Form-Token": token}
+        if not needed:
+            continue
+        url = "/".join(
+            NOBODY if part.startswith("<uuid:") else "x" if part.startswith("<") else part for part in rule.split("/")
+        )
+        code = browser.client.open(url, method=method, base_url=ORIGIN, headers=sent).status_code
+        assert (code != 403) == (needed in ROLES[role]), (route, code)
+        assert code not in (401, 500), (route, code)
+
+
+def browser_of(api: Api, role: Role) -> Browser:
+    """That of somebody who has the role."""
+    container, now = api.container, api.container.clock().now()
+    user = User(id=container.ids().new(), email=f"{role}@example.org", name="Ada", created_at=now)
+    with container.uow().begin(api.actor) as tx:
+        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
+        tx.commit()
+    container.people().put_password(user.id, container.hasher().hash(PASSWORD), now)
+    browser = Browser(api.client.application)
+    browser.sign_in(email=user.email)
+    return browser
 
 
 def test_public_routes_ask_for_nothing(api: Api) -> None:
     expected = {
         "GET /api/docs/assets/<name>": 404,
         "GET /bootstrap/assets/<path:filename>": 404,
+        "GET /console/<string:wanted>/<path:name>": 404,
         "GET /api/v1/oauth/callback": 422,
         "POST /api/v1/billing/webhook": 401,  # which nobody signed
         "POST /api/v1/webhooks/<uuid:connection_id>": 401,  # whose address is not right, as its signature

@@ -29,10 +29,13 @@ class Browser:
     def open(self, path: str) -> TestResponse:
         return self.client.get(path, base_url=ORIGIN)
 
-    def send(self, page: str, fields: Mapping[str, str], to: str = "", **options: object) -> TestResponse:
+    def token(self, page: str) -> str:
         found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.open(page).text)
         assert found is not None, page
-        form = {"form_token": found.group(1), **fields}
+        return found.group(1)
+
+    def send(self, page: str, fields: Mapping[str, str], to: str = "", **options: object) -> TestResponse:
+        form = {"form_token": self.token(page), **fields}
         headers = options.pop("headers", {"Origin": ORIGIN})
         return self.client.post(to or page, data=form, base_url=ORIGIN, headers=headers)  # type: ignore[arg-type]
 
