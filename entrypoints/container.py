@@ -20,6 +20,7 @@ from core.usecases import (
     comps,
     connection_ends,
     connections,
+    dashboard,
     embed,
     evaluations,
     events,
@@ -77,6 +78,7 @@ _PORTS = (
     "identities",
     "ids",
     "inventory",
+    "kept",
     "learner",
     "llm",
     "llm_model",
@@ -255,6 +257,7 @@ class Container(Parts):
 
     show_promise = bound(promise.show_promise)
     reset_promise = bound(promise.reset_promise)
+    show_dashboard = bound(dashboard.show_dashboard)
 
     start_evaluation = bound(evaluations.start_evaluation)
     get_evaluation = bound(evaluations.get_evaluation)

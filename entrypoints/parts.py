@@ -24,6 +24,7 @@ from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
+from adapters.system.kept import KeptByKey
 from adapters.system.later import Background, WhenFull
 from core.domain.inventories import inventory_of
 from core.usecases import oauth
@@ -33,6 +34,8 @@ from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
+DASHBOARD_SECONDS, DASHBOARDS = 15.0, 500
+"""How old a dashboard may be that somebody sees, and of how many tenants a process keeps one."""
 RENEWALS, RENEWAL_SECONDS = 4, 10.0
 """Tokens that a process renews at once, and how long others wait for their turn."""
 
@@ -41,6 +44,7 @@ class Parts(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
+    kept = providers.Singleton(KeptByKey, seconds=DASHBOARD_SECONDS, most=DASHBOARDS)
     noted_later = providers.Singleton(Background, "failures", WhenFull.AT_ONCE)
     mailed_later = providers.Singleton(Background, "resets", WhenFull.DROPPED)
     app_engine = providers.Singleton(

@@ -27,6 +27,7 @@ from core.domain.tenants import Actor, ApiKey, Tenant
 from ports.billing_storage import Accounts, Held, Usages
 from ports.category_storage import Categories
 from ports.connection_storage import Connections, Sealed, Syncs
+from ports.dashboard_storage import Overviews
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
@@ -355,6 +356,8 @@ class Transaction(Protocol):
     def runs(self) -> RuleRuns: ...
     @property
     def promises(self) -> Promises: ...
+    @property
+    def overviews(self) -> Overviews: ...
     @property
     def evaluations(self) -> Evaluations: ...
     @property

@@ -16,6 +16,7 @@ from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.members import MemoryInvitations, MemoryMembers
 from adapters.memory.oauth import MemoryOAuth
+from adapters.memory.overviews import MemoryOverviews
 from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
@@ -59,6 +60,7 @@ class MemoryTransaction:
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)
         self.promises = MemoryPromises(at)
+        self.overviews = MemoryOverviews(at)
         self.evaluations = MemoryEvaluations(at)
         self.billing = MemoryBilling(at)
         self.usages = MemoryUsages(at)

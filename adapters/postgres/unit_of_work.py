@@ -26,6 +26,7 @@ from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
 from adapters.postgres.members import PostgresInvitations, PostgresMembers
 from adapters.postgres.oauth import PostgresOAuth
+from adapters.postgres.overviews import PostgresOverviews
 from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.rule_learning import PostgresProposals
@@ -71,6 +72,7 @@ class PostgresTransaction:
         self.proposals = PostgresProposals(connection, tenant_id)
         self.runs = PostgresRuleRuns(connection, tenant_id)
         self.promises = PostgresPromises(connection, tenant_id)
+        self.overviews = PostgresOverviews(connection, tenant_id)
         self.evaluations = PostgresEvaluations(connection, tenant_id)
         self.billing = PostgresBilling(connection, tenant_id)
         self.usages = PostgresUsages(connection, tenant_id, ids)

@@ -55,6 +55,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "api_keys": lambda tx, their: tx.api_keys.list(),
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),
+    "overview_connections": lambda tx, their: tx.overviews.connections(),
+    "overview_counts": lambda tx, their: tx.overviews.counts(date(2000, 1, 1), date(2100, 1, 1)),
     "cursors": lambda tx, their: tx.syncs.cursors(their.connection),
     "history": lambda tx, their: tx.syncs.history(their.connection, 9),
     "lines": lambda tx, their: tx.syncs.lines(their.connection, before=None, limit=9),

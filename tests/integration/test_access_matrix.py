@@ -80,6 +80,7 @@ ROUTES = {
     "POST /api/v1/connections/<uuid:connection_id>/webhook-secret": "connections:write",
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
+    "GET /api/v1/dashboard": "tenant:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
     "POST /api/v1/dashboard/promise/<string:stage>/reset": "tenant:write",
     "GET /api/v1/evaluations": "tenant:read",
@@ -258,7 +259,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 101
+    assert len(tokens) * len(API) == 10 * 102
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -273,7 +274,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 101
+    assert cases == 21 * 102
 
 
 @pytest.mark.parametrize("role", list(Role))
