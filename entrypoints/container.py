@@ -214,6 +214,7 @@ class Container(Parts):
     receive_import = bound(imports.receive_import)
     dry_run_import = bound(imports.dry_run_import)
     get_import = bound(imports.get_import)
+    import_progress = bound(imports.import_progress)
     list_imports = bound(imports.list_imports)
     undo_import = bound(imports.undo_import)
 

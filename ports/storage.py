@@ -173,6 +173,10 @@ class Records(Protocol):
 
     def count(self, where: RecordFilter) -> int: ...
 
+    def tally(self, where: RecordFilter) -> Mapping[tuple[str, str | None], int]:
+        """How many there are, by status and the stage that decided (None: none did)."""
+        ...
+
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         """For each (record, party, day), in order, the latest `limit` other records on or before that day whose
         counterparty (or text, where they have none) is `party`, the latest first, then by falling id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -109,6 +110,10 @@ class MemoryRecords:
 
     def count(self, where: RecordFilter) -> int:
         return sum(matches(kept, where) for kept in self._records.values())
+
+    def tally(self, where: RecordFilter) -> Mapping[tuple[str, str | None], int]:
+        found = (kept.record for kept in self._records.values() if matches(kept, where))
+        return Counter((record.status.value, record.stage) for record in found)
 
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._state, asked, limit)

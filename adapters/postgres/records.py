@@ -100,6 +100,12 @@ class PostgresRecords:
         query = record_reads.filtered(select(func.count()).select_from(records), where)
         return int(self._connection.execute(query.where(records.c.tenant_id == self._tenant_id)).scalar_one())
 
+    def tally(self, where: RecordFilter) -> Mapping[tuple[str, str | None], int]:
+        parts = (records.c.status, records.c.stage)
+        query = record_reads.filtered(select(*parts, func.count().label("records")), where).group_by(*parts)
+        rows = self._connection.execute(query.where(records.c.tenant_id == self._tenant_id))
+        return {(row.status, row.stage): row.records for row in rows}
+
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._connection, self._tenant_id, asked, limit)
 

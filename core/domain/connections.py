@@ -225,6 +225,25 @@ class Import:
     held: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportProgress:
+    """An import as far as it got, and how many of its `records` there are by status and the stage that decided."""
+
+    imported: Import
+    records: Mapping[tuple[str, str | None], int]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more becomes of it by itself."""
+        if self.imported.status in (ImportStatus.FAILED, ImportStatus.UNDONE):
+            return True
+        return self.imported.status is ImportStatus.DONE and not self.count("ingested")
+
+    def count(self, *statuses: str, stage: str | None = None) -> int:
+        """With one of these statuses, of all stages or of one."""
+        return sum(n for (status, by), n in self.records.items() if status in statuses and stage in (None, by))
+
+
 MAX_REFUSALS = 200
 MAX_GAPS = 200
 

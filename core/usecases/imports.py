@@ -17,6 +17,7 @@ from core.domain.connections import (
     Connection,
     DryRun,
     Import,
+    ImportProgress,
     ImportStatus,
     check_enabled,
 )
@@ -31,7 +32,7 @@ from core.usecases.shared.storing import BATCH, checked_drafts
 from ports.clock import Clock, Ids
 from ports.connectors import Context, PluginHost, ReadRequest
 from ports.secrets import SecretBox
-from ports.storage import UnitOfWork
+from ports.storage import RecordFilter, UnitOfWork
 
 SAMPLE_BYTES = 1 << 16
 SAMPLES = 5
@@ -189,6 +190,14 @@ def dry_run_import(
 def get_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> Import:
     with uow.begin(actor) as tx:
         return tx.imports.get(import_id)
+
+
+def import_progress(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> ImportProgress:
+    """How far it got, and what became of its records. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        return ImportProgress(
+            imported=tx.imports.get(import_id), records=tx.records.tally(RecordFilter(import_id=import_id))
+        )
 
 
 def list_imports(

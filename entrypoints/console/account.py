@@ -19,12 +19,6 @@ from entrypoints.console.shell import show
 blp = Blueprint("account", __name__)
 
 
-@blp.get("/")
-@signed_in
-def home() -> Response:
-    return redirect("/account", 303)
-
-
 @blp.get("/account")
 @signed_in
 def account() -> Response:

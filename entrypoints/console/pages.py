@@ -16,9 +16,12 @@ from entrypoints.console import (
     assets,
     guard,
     identity,
+    imports,
     invitations,
     linking,
+    overview,
     passwords,
+    review,
     second_factor,
     shell,
     signing_in,
@@ -33,7 +36,7 @@ _HEADINGS = {
     500: "Something went wrong",
     503: "Not now",
 }
-_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking)
+_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking, overview, review, imports)
 _TEMPLATES = Path(__file__).parent / "templates"
 
 

@@ -38,6 +38,7 @@ class Place:
 MENU = (
     Place(path="/", title="Overview", icon="speedometer2", permission=Permission.RECORDS_READ, key="o"),
     Place(path="/review", title="Review", icon="check2-square", permission=Permission.APPROVALS_READ, key="r"),
+    Place(path="/imports", title="Imports", icon="cloud-upload", permission=Permission.RECORDS_READ, key="i"),
     Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
 )
 

@@ -80,6 +80,9 @@ def test_snapshots_come_the_newest_first_page_by_page_and_filtered(storage: Stor
     with storage.reading(actor) as tx:
         assert tx.records.count(RecordFilter()) == 5
         assert tx.records.count(RecordFilter(text="rewe", statuses=("ingested",))) == 1
+        assert tx.records.tally(RecordFilter(text="rewe")) == {
+            ("processed", "rules"): 1, ("ingested", None): 1, ("needs_review", None): 1
+        }  # fmt: skip
 
 
 def test_the_past_of_a_party_is_what_others_did_up_to_that_day(storage: Storage) -> None:

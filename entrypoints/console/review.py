@@ -1,0 +1,137 @@
+"""Review: what waits for a person, one after the other, by keyboard; and what was decided, to take it back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response
+from marshmallow import Schema, fields, validate
+
+from core.domain.approvals import Answer, Verdict
+from core.domain.categories import paths
+from core.domain.permissions import Permission
+from core.usecases.review import GroupAnswer, QueueItem
+from entrypoints.api.cursors import read_cursor, read_time_cursor, write_cursor
+from entrypoints.api.limits import Kind, limited
+from entrypoints.api.responses import json_response, page, polled
+from entrypoints.api.schemas.approvals import AnswerSchema, AnswersSchema, QueueItemSchema
+from entrypoints.api.state import container
+from entrypoints.console.guard import me, page_for
+from entrypoints.console.sent import asked, sent
+from entrypoints.console.shell import show
+
+blp = Blueprint("review", __name__)
+AT_ONCE = 10
+"""Items that a page has in hand, so that the next one is there at once."""
+
+
+class ItemsSchema(Schema):
+    after = fields.String(load_default=None)
+    limit = fields.Integer(load_default=AT_ONCE, validate=validate.Range(1, 50))
+
+
+class DecidedSchema(Schema):
+    after = fields.String(load_default=None)
+
+
+class WithdrawnSchema(Schema):
+    ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 1000))
+
+
+@blp.get("/review")
+@page_for(Permission.APPROVALS_READ)
+def review() -> Response:
+    return show("review/review.html", may_decide=Permission.APPROVALS_DECIDE in me().permissions)
+
+
+@blp.get("/review/items")
+@page_for(Permission.APPROVALS_READ)
+def items() -> Response:
+    """The most urgent first, with what speaks for each category."""
+    query = asked(ItemsSchema)
+    after = read_cursor(query["after"]) if query["after"] is not None else None
+    found = container().list_queue(me(), after=after, limit=query["limit"] + 1, explain=True)
+    answer = page(found, query["limit"], lambda item: write_cursor(item.approval.urgency, item.approval.id))
+    return json_response({**answer, "items": [_item(item) for item in answer["items"]]})
+
+
+@blp.get("/review/items/<uuid:approval_id>")
+@page_for(Permission.APPROVALS_READ)
+def item(approval_id: UUID) -> Response:
+    [found] = container().explain_approvals(me(), [approval_id])
+    return json_response(_item(found))
+
+
+@blp.get("/review/categories")
+@page_for(Permission.CATEGORIES_READ)
+def categories() -> Response:
+    """All of them by their path, as people choose among them."""
+    polled()
+    found = paths(container().list_categories(me()))
+    return json_response({"items": [{"id": id, "path": path} for id, path in sorted(found.items(), key=_by_path)]})
+
+
+@blp.post("/review/decide")
+@page_for(Permission.APPROVALS_DECIDE)
+def decide() -> Response:
+    """All answers or none."""
+    answers = [
+        Answer(approval_id=one["approval_id"], verdict=Verdict(one["verdict"]), category_id=one["category_id"])
+        for one in sent(AnswersSchema)["answers"]
+    ]
+    container().decide_approvals(me(), answers)
+    return json_response({"ids": [answer.approval_id for answer in answers]})
+
+
+@blp.post("/review/groups/<string:group_key>")
+@limited(Kind.COSTLY)
+@page_for(Permission.APPROVALS_DECIDE)
+def decide_group(group_key: str) -> Response:
+    body = sent(AnswerSchema)
+    answer = GroupAnswer(verdict=Verdict(body["verdict"]), category_id=body["category_id"])
+    done = container().decide_group(me(), group_key, answer)
+    return json_response({"ids": done.ids, "remaining": done.remaining})
+
+
+@blp.post("/review/withdraw")
+@page_for(Permission.APPROVALS_DECIDE)
+def withdraw() -> Response:
+    container().withdraw_approvals(me(), sent(WithdrawnSchema)["ids"])
+    return json_response({})
+
+
+@blp.post("/review/items/<uuid:approval_id>/skip")
+@page_for(Permission.APPROVALS_DECIDE)
+def skip(approval_id: UUID) -> Response:
+    container().skip_approval(me(), approval_id)
+    return json_response({})
+
+
+@blp.get("/review/decided")
+@page_for(Permission.APPROVALS_READ)
+def decided() -> Response:
+    """The latest decided first."""
+    after = asked(DecidedSchema)["after"]
+    before = read_time_cursor(after) if after is not None else None
+    found = container().list_decided(me(), withdrawn=False, before=before, limit=AT_ONCE * 5 + 1)
+    answer = page(found, AT_ONCE * 5, _decided_place)
+    names = paths(container().list_categories(me()))
+    return show("review/decided.html", items=answer["items"], following=answer["next"], paths=names)
+
+
+def _decided_place(item: QueueItem) -> str:
+    return write_cursor(item.approval.decided_at or item.approval.created_at, item.approval.id)
+
+
+def _by_path(pair: tuple[UUID, str]) -> str:
+    return pair[1].casefold()
+
+
+def _item(item: QueueItem) -> dict[str, Any]:
+    """As the API writes it."""
+    written: dict[str, Any] = QueueItemSchema().dump(
+        {name: getattr(item.approval, name) for name in ("id", "suggested_id", "urgency", "group_key", "created_at")}
+        | {"record": item.record, "candidates": item.choices}
+    )
+    return written

@@ -1,0 +1,230 @@
+// Review: the items in hand are asked for ahead, and answers go out one after the other behind the person's back.
+import { ask } from "./api.js";
+import { complain, element, icon, toast, typing } from "./dom.js";
+import { localise } from "./moments.js";
+import { picker } from "./picker.js";
+import { ruleDialog } from "./review_rule.js";
+
+const page = document.querySelector("[data-review]");
+const box = page.querySelector("[data-item]");
+const nextBox = page.querySelector("[data-next]");
+const mayDecide = page.dataset.may === "decide";
+const mayRule = page.dataset.rules === "write";
+const AHEAD = 10;
+const SHOWN_NEXT = 8;
+
+let items = []; // the first one is what the person looks at
+const handled = new Set(); // answered, skipped or in hand: the queue may name them once more
+const done = []; // what can be undone, the latest last: {ids, text}
+let paths = new Map();
+let categories = [];
+let forAll = false;
+let ahead = null;
+let sending = Promise.resolve();
+let finder = null;
+
+const money = (record) => {
+  if (record.amount === null) return null;
+  const places = (record.amount.split(".")[1] || "").length;
+  const text = new Intl.NumberFormat(undefined, { minimumFractionDigits: places }).format(record.amount);
+  return element("span", { class: `amount ${record.amount.startsWith("-") ? "" : "amount-in"}` }, text.replace("-", "\u2212"), " ", element("span", { class: "currency" }, record.currency || ""));
+};
+
+const day = (value) => element("time", { datetime: value }, value.includes("T") ? value : new Date(`${value}T12:00`).toLocaleDateString(undefined, { dateStyle: "medium" }));
+
+async function fill() {
+  if (ahead || items.length >= AHEAD) return ahead;
+  ahead = (async () => {
+    let after = "";
+    do {
+      const got = await ask(`/review/items?limit=${AHEAD}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+      const fresh = got.items.filter((item) => !handled.has(item.id));
+      for (const item of fresh) handled.add(item.id);
+      items.push(...fresh);
+      after = fresh.length ? null : got.next;
+    } while (after);
+  })();
+  try {
+    await ahead;
+  } finally {
+    ahead = null;
+  }
+  return undefined;
+}
+
+function choiceButton(choice, place, item) {
+  const suggested = choice.category_id === item.suggested_id;
+  const why = choice.evidence.map((one) => one.words).join(" · ") || (suggested ? "Suggested" : "Often given");
+  return element("li", {}, element(
+    "button",
+    { type: "button", class: `choice ${suggested ? "choice-suggested" : ""}`, disabled: !mayDecide, onclick: () => give(choice.category_id) },
+    element("kbd", {}, String(place + 1)),
+    element("span", {}, element("span", { class: "choice-name d-block" }, paths.get(choice.category_id) || "?"), element("span", { class: "choice-why d-block" }, why)),
+  ));
+}
+
+const button = (label, key, run, style = "outline-secondary", more = {}) =>
+  element("button", { type: "button", class: `btn btn-${style}`, onclick: run, ...more }, label, " ", element("kbd", {}, key));
+
+function draw() {
+  finder = null;
+  const item = items[0];
+  if (!item) {
+    box.replaceChildren(page.querySelector("[data-empty]").content.cloneNode(true));
+    if (done.length) box.append(element("div", { class: "text-center" }, button("Undo", "u", undo)));
+    nextBox.replaceChildren();
+    return;
+  }
+  const { record } = item;
+  const title = record.counterparty || record.text;
+  const facts = [day(record.occurred_at), record.account, record.kind === "transaction" ? "" : record.kind, record.pending ? "pending" : ""];
+  const line = element("div", { class: "text-body-secondary" });
+  for (const fact of facts.filter(Boolean)) line.append(...(line.childNodes.length ? [" · "] : []), fact);
+  const head = element(
+    "div", { class: "review-record" },
+    element("div", {}, element("h2", {}, title), line),
+    element("div", {}, money(record)),
+    record.counterparty ? element("p", { class: "review-text" }, record.text) : null,
+  );
+  const list = element("ol", { class: "choices", "aria-label": "Categories" }, ...item.candidates.map((choice, place) => choiceButton(choice, place, item)));
+  finder = picker(categories, { label: "Another category", chosen: (option) => give(option.id), left: () => box.focus() });
+  const actions = element("div", { class: "review-actions" });
+  if (mayDecide) {
+    if (item.suggested_id) actions.append(button("Approve", "\u21b5", approve, "primary"));
+    if (item.group_size > 1) {
+      const label = `For all ${item.group_size.toLocaleString()} alike`;
+      actions.append(button(label, "x", toggleAll, forAll ? "warning" : "outline-secondary", { "aria-pressed": String(forAll) }));
+    }
+    actions.append(button("Skip", "s", skip));
+    if (mayRule) actions.append(button("Make a rule", "r", makeRule));
+    if (done.length) actions.append(button("Undo", "u", undo));
+  }
+  actions.append(element("a", { class: "btn btn-link", href: `/records/${record.id}` }, "Its record"));
+  box.replaceChildren(head, list, mayDecide ? finder.box : "", actions);
+  localise(box);
+  drawNext();
+}
+
+function drawNext() {
+  const following = items.slice(1, 1 + SHOWN_NEXT);
+  nextBox.replaceChildren(...(following.length ? [
+    element("h2", {}, "Next"),
+    element("ol", {}, ...following.map((item) => element("li", {}, element("span", { class: "text-truncate" }, item.record.counterparty || item.record.text), money(item.record)))),
+  ] : []));
+}
+
+async function go() {
+  forAll = false;
+  if (!items.length) await fill().catch(complain);
+  draw();
+  if (items.length < AHEAD / 2) fill().then(drawNext).catch(complain);
+}
+
+// What is sent later is sent in order. Where it fails, the item comes back, unless it was somebody else's by then.
+function send(item, run) {
+  sending = sending.then(run).catch((problem) => {
+    if (problem.status === 409) toast(`Somebody else was quicker: ${item.record.counterparty || item.record.text}`, { tone: "danger" });
+    else {
+      complain(problem);
+      items.unshift(item);
+      draw();
+    }
+  });
+}
+
+function note(ids, text) {
+  done.push({ ids, text });
+  toast(text, { action: { label: "Undo", run: undo } });
+}
+
+function give(categoryId) {
+  const item = items[0];
+  if (!mayDecide || !item) return;
+  const approves = categoryId === item.suggested_id;
+  const answer = approves ? { verdict: "approve", category_id: null } : { verdict: "override", category_id: categoryId };
+  const path = paths.get(categoryId) || "?";
+  items.shift();
+  if (forAll && item.group_size > 1) {
+    const alike = items.filter((other) => other.group_key === item.group_key);
+    items = items.filter((other) => other.group_key !== item.group_key);
+    send(item, async () => {
+      // An approval of a group needs one suggestion for all: named, it does for each what it is.
+      const said = await ask(`/review/groups/${item.group_key}`, { method: "POST", body: { verdict: "override", category_id: categoryId } });
+      note(said.ids, `${said.ids.length.toLocaleString()} alike: ${path}`);
+      if (said.remaining) toast(`${said.remaining.toLocaleString()} more of them wait still.`);
+      for (const other of alike) if (!said.ids.includes(other.id)) handled.delete(other.id);
+    });
+  } else {
+    send(item, async () => {
+      await ask("/review/decide", { method: "POST", body: { answers: [{ approval_id: item.id, ...answer }] } });
+      note([item.id], path);
+    });
+  }
+  go();
+}
+
+const approve = () => items[0]?.suggested_id && give(items[0].suggested_id);
+
+function toggleAll() {
+  if (items[0]?.group_size > 1) {
+    forAll = !forAll;
+    draw();
+  }
+}
+
+function skip() {
+  const item = items.shift();
+  if (!item) return;
+  send(item, () => ask(`/review/items/${item.id}/skip`, { method: "POST" }));
+  go();
+}
+
+function undo() {
+  const last = done.pop();
+  if (!last) return;
+  sending = sending.then(async () => {
+    await ask("/review/withdraw", { method: "POST", body: { ids: last.ids } });
+    toast(`Taken back: ${last.text}`);
+    const [first] = last.ids;
+    for (const id of last.ids) handled.delete(id);
+    const again = await ask(`/review/items/${first}`);
+    handled.add(again.id);
+    items.unshift(again);
+    draw();
+  }).catch(complain);
+}
+
+function makeRule() {
+  const item = items[0];
+  if (!item || !mayRule) return;
+  const first = item.suggested_id || item.candidates[0]?.category_id;
+  ruleDialog({ item, categoryId: first, categories, paths }).then((made) => {
+    if (!made) return;
+    items.shift();
+    note([item.id], `${paths.get(made.categoryId)}, and a rule`);
+    go();
+  }).catch(complain);
+}
+
+const KEYS = { Enter: approve, a: approve, c: () => finder?.input.focus(), x: toggleAll, s: skip, u: undo, r: makeRule };
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector("dialog[open]")) return;
+  if (event.key === "Enter" && event.target.closest("a, button") && !event.target.closest(".toast-line")) return; // it is for that one
+  const place = Number(event.key) - 1;
+  if (place >= 0 && items[0]?.candidates[place]) give(items[0].candidates[place].category_id);
+  else if (mayDecide && KEYS[event.key]) KEYS[event.key]();
+  else return;
+  event.preventDefault();
+});
+
+try {
+  const known = await ask("/review/categories");
+  categories = known.items.map(({ id, path }) => ({ id, label: path }));
+  paths = new Map(known.items.map(({ id, path }) => [id, path]));
+  await go();
+  box.focus();
+} catch (problem) {
+  complain(problem);
+  box.replaceChildren(element("p", {}, icon("exclamation-triangle"), " ", problem.message));
+}
