@@ -230,6 +230,7 @@ class Container(Parts):
     withdraw_record = bound(withdraw.withdraw_record)
 
     list_queue = bound(review.list_queue)
+    explain_approvals = bound(review.explain_approvals)
     list_decided = bound(review.list_decided)
     list_groups = bound(review.list_groups)
     decide_approvals = bound(review.decide_approvals)

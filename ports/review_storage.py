@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.domain.approvals import Approval, Example, Group
+from core.domain.evidence import AlikeExamples, Likeness
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
 
@@ -82,6 +83,15 @@ class Examples(Protocol):
         ...
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
+
+    def alike(self, asked: Sequence[Likeness], most: int) -> Sequence[Sequence[AlikeExamples]]:
+        """For each, by category, how many examples are like it in each way: of its group or its counterparty, looking
+        at the `most` of these that occurred last, and how many of its group have the same text. Locks nothing."""
+        ...
+
+    def common(self, latest: int) -> Sequence[UUID]:
+        """The categories of the examples that came last, the most frequent first."""
+        ...
 
     def serving(self) -> str | None:
         """The model that a search is to ask by: the first one that any was embedded by, until `serve` names another.

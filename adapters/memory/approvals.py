@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from adapters.memory.state import KeptExample, Workspace, many, page
 from core.domain.approvals import Approval, ApprovalReason, Example, Group, of_group, place_of, quantile
-from core.domain.records import Record
+from core.domain.evidence import AlikeExamples, EvidenceKind, Likeness
+from core.domain.records import Record, text_digest
 from core.domain.similarity import Neighbour
 from core.errors import AlreadyDecided, Conflict, Invalid
 
@@ -161,6 +162,32 @@ class MemoryExamples:
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]:
         return [kept.example for kept in page(self._examples, after)[:limit]]
+
+    def alike(self, asked: Sequence[Likeness], most: int) -> Sequence[Sequence[AlikeExamples]]:
+        return [[*self._like(one, most, of_party=False), *self._like(one, most, of_party=True)] for one in asked]
+
+    def _like(self, asked: Likeness, most: int, *, of_party: bool) -> Iterator[AlikeExamples]:
+        key = asked.party_key if of_party else asked.group_key
+        examples = [kept.example for kept in self._examples.values()]
+        like = [(self._day(e), e) for e in examples if key and key == (e.party_key if of_party else e.group_key)]
+        like.sort(key=lambda pair: (pair[0] is None, pair[0] or date.min), reverse=True)
+        seen, more = [(day, e) for day, e in like[:most] if e.record_id != asked.record_id], len(like) > most
+        for kind in [EvidenceKind.SAME_COUNTERPARTY] if of_party else [EvidenceKind.ALIKE, EvidenceKind.SAME_TEXT]:
+            days: dict[UUID, list[date | None]] = defaultdict(list)
+            for day, e in seen:
+                if kind is not EvidenceKind.SAME_TEXT or text_digest(e.text) == asked.text_digest:
+                    days[e.category_id].append(day)
+            for category_id in sorted(days):
+                last = max((day for day in days[category_id] if day is not None), default=None)
+                yield AlikeExamples(kind, category_id, len(days[category_id]), last, more)
+
+    def _day(self, example: Example) -> date | None:
+        kept = self._at.state.records.get(example.record_id) if example.record_id is not None else None
+        return None if kept is None else kept.day
+
+    def common(self, latest: int) -> Sequence[UUID]:
+        newest = [self._examples[id].example.category_id for id in sorted(self._examples, reverse=True)[:latest]]
+        return sorted(set(newest), key=lambda id: (-newest.count(id), id))
 
     def serving(self) -> str | None:
         model = self._at.state.serving.get(self._at.tenant_id)

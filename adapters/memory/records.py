@@ -15,9 +15,10 @@ from adapters.memory import record_reads, rule_runs
 from adapters.memory.approvals import MemoryExamples
 from adapters.memory.record_changes import decided, matches, tell_decided, write
 from adapters.memory.state import KeptRecord, Workspace, as_json, check_version, many, one
-from core.domain.approvals import Example
+from core.domain.approvals import Example, group_key
 from core.domain.decisions import Decision, Stage
 from core.domain.events import EventType, NewEvent
+from core.domain.evidence import party_key
 from core.domain.learning import Arrival
 from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
 from core.domain.rule_history import Past
@@ -297,6 +298,8 @@ class MemoryRecords:
             text=similarity_text(record.text, record.counterparty),
             category_id=category_id,
             created_at=self._at.now,
+            group_key=group_key(record),
+            party_key=party_key(record.counterparty),
         )
         MemoryExamples(self._at).put([example])
         self._count(Stage.HUMAN.value, RecordStatus.APPROVED.value)

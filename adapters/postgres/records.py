@@ -23,8 +23,10 @@ from adapters.postgres.learning import NO_ARRIVAL, arrival_row
 from adapters.postgres.learning_tables import arrivals
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import record_tombstones, records
+from core.domain.approvals import group_key
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
+from core.domain.evidence import party_key
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
 from core.domain.rule_history import Past
@@ -298,6 +300,8 @@ def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[st
         an_id(category_id),
         a_text(example),
         some_bytes(text_digest(example) if example else None),
+        a_text(group_key(draft) if example else None),
+        a_text(party_key(draft.counterparty) if example else None),
     )
 
 

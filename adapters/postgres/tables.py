@@ -277,11 +277,29 @@ examples = Table(
     a_uuid("category_id"),
     a_time("created_at"),
     Column("learned", Boolean, nullable=False, server_default=text("false")),
+    Column("group_key", Text, nullable=False, server_default=text("''")),
+    Column("party_key", Text, nullable=False, server_default=text("''")),
+    Column("occurred_on", Date, nullable=True),
     reference("records", "record_id", cascade=True),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "record_id"),
     Index("examples_to_learn", "tenant_id", "record_id", postgresql_where=text("NOT learned")),
     Index("examples_learned", "tenant_id", "record_id", postgresql_where=text("learned")),
+    Index(
+        "examples_alike",
+        "tenant_id",
+        "group_key",
+        text("occurred_on DESC"),
+        postgresql_include=["category_id", "text_digest", "record_id"],
+    ),
+    Index(
+        "examples_of_party",
+        "tenant_id",
+        "party_key",
+        text("occurred_on DESC"),
+        postgresql_include=["category_id", "record_id"],
+        postgresql_where=text("party_key <> ''"),
+    ),
 )
 
 approvals = Table(

@@ -98,6 +98,9 @@ class Example:
     text: str
     category_id: UUID
     created_at: datetime
+    group_key: str = ""
+    """Of its record, as `party_key` of `core.domain.evidence` is: by these, examples like a record are counted."""
+    party_key: str = ""
 
 
 def settle(approval: Approval, answer: Answer) -> UUID:

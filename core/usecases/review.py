@@ -9,12 +9,14 @@ from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from core.domain.approvals import Answer, Approval, Example, Group, Verdict, settle
+from core.domain.approvals import Answer, Approval, Example, Group, Verdict, group_key, settle
 from core.domain.decisions import Stage
 from core.domain.events import EventType, NewEvent
+from core.domain.evidence import Choice, party_key
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
 from core.domain.tenants import Actor
 from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
+from core.usecases.shared.explaining import choices_of
 from core.usecases.shared.present import hold_categories
 from core.usecases.shared.promise import count_checks
 from core.usecases.shared.standing import count_answers
@@ -31,6 +33,8 @@ MAX_TRIES = 3
 class QueueItem:
     approval: Approval
     record: Record
+    choices: Sequence[Choice] | None = None
+    """Where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +54,34 @@ class GroupDecided:
 
 
 def list_queue(
-    actor: Actor, *, uow: UnitOfWork, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+    actor: Actor,
+    *,
+    uow: UnitOfWork,
+    after: tuple[float, UUID] | None,
+    limit: int,
+    group_key: str | None = None,
+    explain: bool = False,
 ) -> Sequence[QueueItem]:
-    """Open approvals with their records, the most urgent first."""
+    """Open approvals with their records, the most urgent first; where asked to `explain`, with their choices."""
     with uow.begin(actor) as tx:
         rows = tx.approvals.queue(after=after, limit=limit, group_key=group_key)
-    return [QueueItem(approval=approval, record=record) for approval, record in rows]
+        told: Sequence[Sequence[Choice] | None] = choices_of(tx, rows) if explain else [None] * len(rows)
+    return [
+        QueueItem(approval=approval, record=record, choices=choices)
+        for (approval, record), choices in zip(rows, told, strict=True)
+    ]
+
+
+def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[QueueItem]:
+    """Approvals, open or decided, with their records and choices, in the order of the ids. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        approvals = tx.approvals.get_many(approval_ids)
+        rows = list(zip(approvals, tx.records.get_many([a.record_id for a in approvals]), strict=True))
+        told = choices_of(tx, rows)
+    return [
+        QueueItem(approval=approval, record=record, choices=choices)
+        for (approval, record), choices in zip(rows, told, strict=True)
+    ]
 
 
 def list_decided(
@@ -273,6 +299,8 @@ def _settle(
                 text=similarity_text(r.text, r.counterparty),
                 category_id=category,
                 created_at=now,
+                group_key=group_key(r),
+                party_key=party_key(r.counterparty),
             )
             for r, category in zip(records, chosen, strict=True)
         ]

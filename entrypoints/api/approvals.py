@@ -17,6 +17,7 @@ from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, page, tagged
 from entrypoints.api.schemas.approvals import (
+    MOST_EXPLAINED,
     AnswerSchema,
     AnswersSchema,
     GroupDecidedSchema,
@@ -47,10 +48,23 @@ def list_queue(query: dict[str, Any]) -> dict[str, Any]:
     limit = query["limit"]
     if query["status"] != "open":
         return _decided(query, limit)
+    explain = query["evidence"]
+    if explain and limit > MOST_EXPLAINED:
+        told = f"At most {MOST_EXPLAINED} with evidence."
+        raise Invalid(f"evidence is given of up to {MOST_EXPLAINED} items at once", fields={"limit": [told]})
     after = read_cursor(query["after"]) if query["after"] is not None else None
-    items = container().list_queue(actor(), after=after, limit=limit + 1, group_key=query["group_key"])
+    items = container().list_queue(actor(), after=after, limit=limit + 1, group_key=query["group_key"], explain=explain)
     answer = page(items, limit, lambda item: write_cursor(item.approval.urgency, item.approval.id))
     return {**answer, "items": [_written(item) for item in answer["items"]]}
+
+
+@blp.route("/<uuid:approval_id>")
+@needs(Permission.APPROVALS_READ)
+@blp.answer(200, QueueItemSchema)
+def get_approval(approval_id: UUID) -> dict[str, Any]:
+    """An item, open or decided, with the categories that it could get and what speaks for each, the best first."""
+    [item] = container().explain_approvals(actor(), [approval_id])
+    return _written(item) if item.approval.verdict is None else _written_decided(item)
 
 
 @blp.route("/groups")
@@ -116,23 +130,27 @@ def _answer(approval_id: UUID, verdict: str, category_id: UUID | None) -> Answer
 
 
 def _written(item: QueueItem) -> dict[str, Any]:
-    return {name: getattr(item.approval, name) for name in _OPEN} | {"record": item.record}
+    return _shown(item, _OPEN)
+
+
+def _written_decided(item: QueueItem) -> dict[str, Any]:
+    return _shown(item, (*_OPEN, *_DECIDED))
+
+
+def _shown(item: QueueItem, names: tuple[str, ...]) -> dict[str, Any]:
+    candidates = {} if item.choices is None else {"candidates": item.choices}
+    return {name: getattr(item.approval, name) for name in names} | {"record": item.record} | candidates
 
 
 def _decided(query: dict[str, Any], limit: int) -> dict[str, Any]:
-    if query["group_key"] is not None:
-        raise Invalid("group_key goes with open items", fields={"group_key": ["Only with status=open."]})
+    for name in ("group_key", "evidence"):
+        if query[name]:
+            raise Invalid(f"{name} goes with open items", fields={name: ["Only with status=open."]})
     before = read_time_cursor(query["after"]) if query["after"] is not None else None
     withdrawn = query["status"] == "withdrawn"
     items = container().list_decided(actor(), withdrawn=withdrawn, before=before, limit=limit + 1)
-    answer = page(
-        items, limit, lambda item: write_cursor(item.approval.decided_at or item.approval.created_at, item.approval.id)
-    )
-    shown = [
-        {name: getattr(item.approval, name) for name in (*_OPEN, *_DECIDED)} | {"record": item.record}
-        for item in answer["items"]
-    ]
-    return {**answer, "items": shown}
+    answer = page(items, limit, _decided_place)
+    return {**answer, "items": [_written_decided(item) for item in answer["items"]]}
 
 
 def _decided_place(item: QueueItem) -> str:

@@ -86,7 +86,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.oauth.begin(a_sign_in(actor, connection, str(connection).encode()))
         tx.deliveries.add(a_delivery(delivery, actor, connection), a_message())
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
-        taught = an_example(example, actor, category, record)
+        taught = replace(an_example(example, actor, category, record), group_key="rewe", party_key="rewe")
         tx.examples.put([taught, an_example(another, actor, category, undecided)])
         tx.lessons.mark({record: category})
         tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)

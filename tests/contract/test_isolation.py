@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +15,7 @@ from core.domain.approvals import Verdict
 from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
+from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
 from core.errors import Invalid, LeaseLost, NotFound
 from ports.storage import RecordFilter, Transaction
@@ -48,6 +50,7 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     return made
 
 
+LIKE_THEIRS = Likeness(UUID(int=0), "rewe", "rewe", b"")
 EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "members": lambda tx, their: tx.members.list(),
     "owners": lambda tx, their: tx.members.owners(),
@@ -95,6 +98,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "open_of": lambda tx, their: tx.approvals.open_of(their.record),
     "count_open": lambda tx, their: tx.approvals.count_open(),
     "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
+    "alike": lambda tx, their: tx.examples.alike([LIKE_THEIRS], 9)[0],
+    "common": lambda tx, their: tx.examples.common(9),
     "serving": lambda tx, their: tx.examples.serving(),
     "serve": lambda tx, their: tx.examples.serve("m1"),
     "forget": lambda tx, their: tx.examples.forget_embeddings("m1", 9) + tx.embeddings.forget("m1", 9),

@@ -62,7 +62,7 @@ COLUMNS = {"tenants": "tenant_id", "memberships": "user_id"}
 ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".*", "after is the `next` of the page before", "a cursor is one that an answer gave"),
     ("GET /api/events|GET /api/v1/events", "events of its own tenant|say whose events", "tenant_id goes with a key"),
-    ("GET /api/v1/approvals", "group_key goes with open items", "parameters that go with each other"),
+    ("GET /api/v1/approvals", "go(es)? with open items|evidence is given", "parameters that go with each other"),
     ("GET /api/v1/oauth/callback", "", "a state is one that a sign-in began with"),
     ("DELETE /api/v1/categories/{category_id}", "send one of them", "parameters that exclude each other"),
     (".*", "[Hh]as a NUL character", "no text has one, wherever it stands"),

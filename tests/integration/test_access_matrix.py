@@ -44,6 +44,7 @@ ROUTES = {
     "DELETE /api/v1/api-keys/<uuid:key_id>": "keys:write",
     "POST /api/v1/api-keys/<uuid:key_id>/rotate": "keys:write",
     "GET /api/v1/approvals": "approvals:read",
+    "GET /api/v1/approvals/<uuid:approval_id>": "approvals:read",
     "POST /api/v1/approvals/<uuid:approval_id>": "approvals:decide",
     "POST /api/v1/approvals/<uuid:approval_id>/withdraw": "approvals:decide",
     "POST /api/v1/approvals/bulk": "approvals:decide",

@@ -3,9 +3,11 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from core.domain.approvals import Verdict
+from core.domain.evidence import COUNTED, EvidenceKind
 from core.usecases.review import MAX_ANSWERS
 from entrypoints.api.schemas.base import LimitSchema, Moment
 
+MOST_EXPLAINED = 100
 _DECIDED = {"description": "Only of decided items."}
 _VERDICT = validate.OneOf([v.value for v in Verdict])
 
@@ -27,6 +29,24 @@ class ReviewRecordSchema(Schema):
     tags = fields.List(fields.String())
 
 
+class ReviewEvidenceSchema(Schema):
+    """One thing that speaks for a category; what does not go with its kind is null."""
+
+    kind = fields.String(metadata={"enum": [kind.value for kind in EvidenceKind]})
+    words = fields.String(metadata={"description": "The same in one short sentence."})
+    count = fields.Integer(allow_none=True, metadata={"description": "Examples that people approved so."})
+    more = fields.Boolean(metadata={"description": f"There are more than the latest {COUNTED}, which were looked at."})
+    last_on = fields.Date(allow_none=True, metadata={"description": "The day on which the last of them occurred."})
+    rule_id = fields.UUID(allow_none=True)
+    name = fields.String(allow_none=True, metadata={"description": "Of the rule."})
+    text = fields.String(allow_none=True, metadata={"description": "What the LLM said, or the nearest text."})
+
+
+class ReviewChoiceSchema(Schema):
+    category_id = fields.UUID()
+    evidence = fields.List(fields.Nested(ReviewEvidenceSchema))
+
+
 class QueueItemSchema(Schema):
     """Of an open item neither confidence nor reason is told: spot checks must look like any other item."""
 
@@ -43,6 +63,10 @@ class QueueItemSchema(Schema):
     decided_at = fields.DateTime(metadata=_DECIDED)
     withdrawn_by = fields.String(allow_none=True, metadata=_DECIDED)
     withdrawn_at = fields.DateTime(allow_none=True, metadata=_DECIDED)
+    candidates = fields.List(
+        fields.Nested(ReviewChoiceSchema),
+        metadata={"description": "Categories that it could get, the best first; only where asked for."},
+    )
 
 
 class QueueQuerySchema(LimitSchema):
@@ -52,6 +76,10 @@ class QueueQuerySchema(LimitSchema):
         load_default="open",
         validate=validate.OneOf(["open", "decided", "withdrawn"]),
         metadata={"description": "What waits, the most urgent first; or what was decided, the latest first."},
+    )
+    evidence = fields.Boolean(
+        load_default=False,
+        metadata={"description": f"With `candidates`, and what speaks for each: of {MOST_EXPLAINED} items at most."},
     )
 
 
