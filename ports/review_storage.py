@@ -70,6 +70,10 @@ class Approvals(Protocol):
         `NotFound`."""
         ...
 
+    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
+        """How many items of each of these groups are open; a group without any is left out."""
+        ...
+
     def count_open(self, group_key: str | None = None) -> int: ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -116,6 +116,9 @@ class MemoryApprovals:
             raise Conflict("nothing stands here that could be withdrawn")
         for was in stored:
             self._approvals[was.id] = replace(was, withdrawn_by=by, withdrawn_at=at)
+
+    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
+        return Counter(a.group_key for a in self._approvals.values() if a.verdict is None and a.group_key in group_keys)
 
     def count_open(self, group_key: str | None = None) -> int:
         return len(self._open(group_key))

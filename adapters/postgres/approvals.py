@@ -244,6 +244,11 @@ class PostgresApprovals:
             self.get_many(ids)
             raise Conflict("nothing stands here that could be withdrawn")
 
+    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
+        c = approvals.c
+        query = self._open(select(c.group_key, func.count().label("size")), None).where(c.group_key.in_(group_keys))
+        return {row.group_key: row.size for row in self._connection.execute(query.group_by(c.group_key))}
+
     def count_open(self, group_key: str | None = None) -> int:
         found: int = self._connection.execute(self._open(select(func.count()), group_key)).scalar_one()
         return found

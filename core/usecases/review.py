@@ -34,7 +34,8 @@ class QueueItem:
     approval: Approval
     record: Record
     choices: Sequence[Choice] | None = None
-    """Where they were asked for."""
+    """Where they were asked for, as is how many open items (with this one, if it is open) one answer may settle."""
+    alike: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +66,9 @@ def list_queue(
     """Open approvals with their records, the most urgent first; where asked to `explain`, with their choices."""
     with uow.begin(actor) as tx:
         rows = tx.approvals.queue(after=after, limit=limit, group_key=group_key)
-        told: Sequence[Sequence[Choice] | None] = choices_of(tx, rows) if explain else [None] * len(rows)
-    return [
-        QueueItem(approval=approval, record=record, choices=choices)
-        for (approval, record), choices in zip(rows, told, strict=True)
-    ]
+        if explain:
+            return _explained(tx, rows)
+    return [QueueItem(approval=approval, record=record) for approval, record in rows]
 
 
 def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[QueueItem]:
@@ -77,10 +76,14 @@ def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOf
     with uow.begin(actor) as tx:
         approvals = tx.approvals.get_many(approval_ids)
         rows = list(zip(approvals, tx.records.get_many([a.record_id for a in approvals]), strict=True))
-        told = choices_of(tx, rows)
+        return _explained(tx, rows)
+
+
+def _explained(tx: Transaction, rows: Sequence[tuple[Approval, Record]]) -> Sequence[QueueItem]:
+    sizes = tx.approvals.sizes([approval.group_key for approval, _ in rows])
     return [
-        QueueItem(approval=approval, record=record, choices=choices)
-        for (approval, record), choices in zip(rows, told, strict=True)
+        QueueItem(approval=approval, record=record, choices=choices, alike=sizes.get(approval.group_key, 0))
+        for (approval, record), choices in zip(rows, choices_of(tx, rows), strict=True)
     ]
 
 

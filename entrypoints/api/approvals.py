@@ -138,7 +138,7 @@ def _written_decided(item: QueueItem) -> dict[str, Any]:
 
 
 def _shown(item: QueueItem, names: tuple[str, ...]) -> dict[str, Any]:
-    candidates = {} if item.choices is None else {"candidates": item.choices}
+    candidates = {} if item.choices is None else {"candidates": item.choices, "alike": item.alike}
     return {name: getattr(item.approval, name) for name in names} | {"record": item.record} | candidates
 
 

@@ -47,9 +47,7 @@ def imports() -> Response:
 @page_for(Permission.RECORDS_WRITE)
 def upload() -> AnyResponse:
     with received("upload") as file, work():
-        imported = container().receive_import(
-            me(), file.pieces(), filename=file.filename, trace_parent=trace_parent()
-        )
+        imported = container().receive_import(me(), file.pieces(), filename=file.filename, trace_parent=trace_parent())
     return done(f"/imports/{imported.id}", f"{imported.filename} was received.")
 
 

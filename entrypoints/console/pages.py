@@ -36,7 +36,19 @@ _HEADINGS = {
     500: "Something went wrong",
     503: "Not now",
 }
-_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking, overview, review, imports)
+_PAGES = (
+    assets,
+    signing_in,
+    second_factor,
+    identity,
+    passwords,
+    invitations,
+    account,
+    linking,
+    overview,
+    review,
+    imports,
+)
 _TEMPLATES = Path(__file__).parent / "templates"
 
 

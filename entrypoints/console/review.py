@@ -132,6 +132,6 @@ def _item(item: QueueItem) -> dict[str, Any]:
     """As the API writes it."""
     written: dict[str, Any] = QueueItemSchema().dump(
         {name: getattr(item.approval, name) for name in ("id", "suggested_id", "urgency", "group_key", "created_at")}
-        | {"record": item.record, "candidates": item.choices}
+        | {"record": item.record, "candidates": item.choices, "alike": item.alike}
     )
     return written

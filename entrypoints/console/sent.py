@@ -31,5 +31,5 @@ def _loaded(schema: type[Schema], value: Any) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema().load(value)
     except ValidationError as error:
-        raise Invalid("what was sent is not valid", fields=error.normalized_messages()) from None
+        raise Invalid("what was sent is not valid", fields=error.messages_dict) from None
     return loaded

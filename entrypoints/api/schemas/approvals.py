@@ -63,6 +63,9 @@ class QueueItemSchema(Schema):
     decided_at = fields.DateTime(metadata=_DECIDED)
     withdrawn_by = fields.String(allow_none=True, metadata=_DECIDED)
     withdrawn_at = fields.DateTime(allow_none=True, metadata=_DECIDED)
+    alike = fields.Integer(
+        metadata={"description": "Open items that one answer may settle, this one among them; only with `candidates`."}
+    )
     candidates = fields.List(
         fields.Nested(ReviewChoiceSchema),
         metadata={"description": "Categories that it could get, the best first; only where asked for."},

@@ -91,8 +91,8 @@ function draw() {
   const actions = element("div", { class: "review-actions" });
   if (mayDecide) {
     if (item.suggested_id) actions.append(button("Approve", "\u21b5", approve, "primary"));
-    if (item.group_size > 1) {
-      const label = `For all ${item.group_size.toLocaleString()} alike`;
+    if (item.alike > 1) {
+      const label = `For all ${item.alike.toLocaleString()} alike`;
       actions.append(button(label, "x", toggleAll, forAll ? "warning" : "outline-secondary", { "aria-pressed": String(forAll) }));
     }
     actions.append(button("Skip", "s", skip));
@@ -144,7 +144,7 @@ function give(categoryId) {
   const answer = approves ? { verdict: "approve", category_id: null } : { verdict: "override", category_id: categoryId };
   const path = paths.get(categoryId) || "?";
   items.shift();
-  if (forAll && item.group_size > 1) {
+  if (forAll && item.alike > 1) {
     const alike = items.filter((other) => other.group_key === item.group_key);
     items = items.filter((other) => other.group_key !== item.group_key);
     send(item, async () => {
@@ -166,7 +166,7 @@ function give(categoryId) {
 const approve = () => items[0]?.suggested_id && give(items[0].suggested_id);
 
 function toggleAll() {
-  if (items[0]?.group_size > 1) {
+  if (items[0]?.alike > 1) {
     forAll = !forAll;
     draw();
   }
