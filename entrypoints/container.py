@@ -50,6 +50,7 @@ from core.usecases import (
     second_factor,
     secret_keys,
     sessions,
+    skip,
     sources,
     support,
     sync,
@@ -232,6 +233,8 @@ class Container(Parts):
     list_groups = bound(review.list_groups)
     decide_approvals = bound(review.decide_approvals)
     decide_group = bound(review.decide_group)
+    skip_approval = bound(skip.skip_approval)
+    unskip_approval = bound(skip.unskip_approval)
     withdraw_approval = bound(withdraw.withdraw_approval)
 
     list_rules = bound(rules.list_rules)

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from adapters.memory.record_changes import matches
+from adapters.memory.filters import matches
 from adapters.memory.state import KeptRecord, TenantState
 from core.domain.approvals import ApprovalReason
 from core.domain.records import DECIDED_BY_PERSON, Record, Snapshot

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from adapters.memory import record_reads, rule_runs
 from adapters.memory.approvals import MemoryExamples
-from adapters.memory.record_changes import decided, matches, tell_decided, write
+from adapters.memory.filters import matches
+from adapters.memory.record_changes import decided, tell_decided, write
 from adapters.memory.state import KeptRecord, Workspace, as_json, check_version, many, one
 from core.domain.approvals import Example, group_key
 from core.domain.decisions import Decision, Stage
@@ -322,6 +323,8 @@ class MemoryRecords:
         del self._records[id]
         for approval in [a for a in self._state.approvals.values() if a.record_id == id]:
             del self._state.approvals[approval.id]
+            for key in [key for key in self._state.skips if key[1] == approval.id]:
+                del self._state.skips[key]
         for kept in [k for k in self._state.examples.values() if k.example.record_id == id]:
             del self._state.examples[kept.example.id]
         self._state.arrivals.pop(id, None)

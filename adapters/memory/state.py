@@ -154,6 +154,8 @@ class TenantState:
     tombstones: dict[tuple[UUID, str, str], datetime] = field(default_factory=dict)
     """By connection, account and external id."""
     approvals: dict[UUID, Approval] = field(default_factory=dict)
+    skips: dict[tuple[UUID, UUID], datetime] = field(default_factory=dict)
+    """When somebody skipped an approval, by their id and its."""
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
     embeddings: dict[tuple[str, bytes], Sequence[float]] = field(default_factory=dict)
     llm_answers: dict[bytes, tuple[LlmAnswer, datetime]] = field(default_factory=dict)

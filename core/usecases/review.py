@@ -17,11 +17,13 @@ from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similar
 from core.domain.tenants import Actor
 from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
 from core.usecases.shared.explaining import choices_of
-from core.usecases.shared.present import hold_categories
+from core.usecases.shared.present import hold_categories, present_queue
 from core.usecases.shared.promise import count_checks
+from core.usecases.shared.skipping import skipper, skips_of
 from core.usecases.shared.standing import count_answers
 from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
+from ports.review_storage import EVERYTHING, QueueFilter
 from ports.storage import Transaction, UnitOfWork
 
 MAX_ANSWERS = 1_000
@@ -47,10 +49,11 @@ class GroupAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDecided:
-    """How many items were decided, and how many of the group wait still."""
+    """How many items were decided, which, and how many of the group wait still."""
 
     decided: int
     remaining: int
+    approval_ids: tuple[UUID, ...]
 
 
 def list_queue(
@@ -59,12 +62,19 @@ def list_queue(
     uow: UnitOfWork,
     after: tuple[float, UUID] | None,
     limit: int,
-    group_key: str | None = None,
+    where: QueueFilter = EVERYTHING,
+    skipped: bool = False,
     explain: bool = False,
+    clock: Clock,
 ) -> Sequence[QueueItem]:
-    """Open approvals with their records, the most urgent first; where asked to `explain`, with their choices."""
+    """Open approvals in the filter with their records, the most urgent first; where asked to `explain`, with their
+    choices. What the actor skipped lately is left out, or (`skipped`) it is what is listed; raises `Invalid` for who
+    can't skip anything."""
+    if skipped:
+        skipper(actor)
     with uow.begin(actor) as tx:
-        rows = tx.approvals.queue(after=after, limit=limit, group_key=group_key)
+        seen = replace(present_queue(tx, where), skips=skips_of(actor, clock.now(), only=skipped))
+        rows = tx.approvals.queue(after=after, limit=limit, where=seen)
         told: Sequence[Sequence[Choice] | None] = choices_of(tx, rows) if explain else [None] * len(rows)
     return [
         QueueItem(approval=approval, record=record, choices=choices)
@@ -93,10 +103,20 @@ def list_decided(
     return [QueueItem(approval=approval, record=record) for approval, record in rows]
 
 
-def list_groups(actor: Actor, *, uow: UnitOfWork, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
-    """Open approvals by what one answer may settle, the most urgent group first."""
+def list_groups(
+    actor: Actor,
+    *,
+    uow: UnitOfWork,
+    after: tuple[float, str] | None,
+    limit: int,
+    where: QueueFilter = EVERYTHING,
+    clock: Clock,
+) -> Sequence[Group]:
+    """Open approvals in the filter by what one answer may settle, the most urgent group first. What the actor skipped
+    lately is left out."""
     with uow.begin(actor) as tx:
-        return tx.approvals.groups(after=after, limit=limit)
+        seen = replace(present_queue(tx, where), skips=skips_of(actor, clock.now()))
+        return tx.approvals.groups(after=after, limit=limit, where=seen)
 
 
 def decide_approvals(
@@ -133,24 +153,26 @@ def decide_group(
     clock: Clock,
     ids: Ids,
 ) -> GroupDecided:
-    """Gives the same answer to open approvals of the group, the oldest `MAX_ANSWERS` of them, all or none. An override
-    that names what was suggested to an item approves it.
+    """Gives the same answer to open approvals of the group, the oldest `MAX_ANSWERS` of them, all or none; those that
+    the actor skipped lately are left alone. An override that names what was suggested to an item approves it.
 
     Raises `NotFound` (none is open), `AlreadyDecided` (somebody answered one at the same moment) or `Invalid` (no such
     category; to approve, where not all have the same suggestion).
     """
+    now = clock.now()
+    skips = skips_of(actor, now)
     with uow.begin(actor) as tx:
-        approvals = tx.approvals.get_many(tx.approvals.of_group(group_key, MAX_ANSWERS))
+        approvals = tx.approvals.get_many(tx.approvals.of_group(group_key, MAX_ANSWERS, skips))
         if not approvals:
             raise NotFound("nothing of this group waits for a person")
         suggested = {a.suggested_id for a in approvals}
         if answer.verdict is Verdict.APPROVE and len(suggested) > 1:
             raise Invalid("these items have different suggestions: override with a category_id")
         answers = [_answer_of(answer, a) for a in approvals]
-        decided = _decide(tx, actor, answers, clock.now(), learn_delay, ids)
-        remaining = tx.approvals.count_open(group_key)
+        decided = _decide(tx, actor, answers, now, learn_delay, ids)
+        remaining = tx.approvals.count_open(group_key, skips)
         tx.commit()
-    return GroupDecided(decided=len(decided), remaining=remaining)
+    return GroupDecided(decided=len(decided), remaining=remaining, approval_ids=tuple(a.id for a in approvals))
 
 
 def _answer_of(answer: GroupAnswer, approval: Approval) -> Answer:
@@ -174,7 +196,14 @@ def _decide(
     verdicts = [answer.verdict for answer in answers]
     decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
     answered = [
-        replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
+        replace(
+            a,
+            verdict=verdict,
+            category_id=category,
+            decided_by=actor.name,
+            decided_at=now,
+            decided_agent=actor.agent,
+        )
         for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
     ]
     tx.approvals.decide(answered)
@@ -261,6 +290,7 @@ def _change_record(
                     category_id=category_id,
                     decided_by=actor.name,
                     decided_at=now,
+                    decided_agent=actor.agent,
                 )
                 verdict = decided.verdict or verdict
                 answered.append((decided, record))
@@ -310,7 +340,12 @@ def _settle(
             NewEvent(
                 type=EventType.TX_APPROVED,
                 subject_id=r.id,
-                payload={"category_id": str(category), "verdict": verdict.value, "was": str(r.category_id or "")},
+                payload={
+                    "category_id": str(category),
+                    "verdict": verdict.value,
+                    "was": str(r.category_id or ""),
+                    "agent": actor.agent,
+                },
             )
             for r, category, verdict in zip(records, chosen, verdicts, strict=True)
         ]
@@ -320,7 +355,7 @@ def _settle(
 
 
 def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, now: datetime) -> Record:
-    """The trace keeps what the machine said, and adds the person's word."""
+    """The trace keeps what the machine said, and adds the person's (or the agent's) word."""
     trace = record.reasoning_trace or {"stages": []}
     word: dict[str, Any] = {
         "stage": Stage.HUMAN.value,
@@ -330,7 +365,7 @@ def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, 
             {
                 "category_id": str(category_id),
                 "confidence": 1.0,
-                "source": f"person:{actor.name}",
+                "source": f"person:{actor.name}" if actor.agent is None else f"agent:{actor.agent}",
                 "rationale": verdict.value,
             }
         ],

@@ -18,22 +18,28 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, page, tagged
 from entrypoints.api.schemas.approvals import (
     MOST_EXPLAINED,
+    NO_SUGGESTION,
     AnswerSchema,
     AnswersSchema,
+    BulkDecidedSchema,
     GroupDecidedSchema,
     GroupSchema,
     GroupsQuerySchema,
+    QueueFilterSchema,
     QueueItemSchema,
     QueueQuerySchema,
+    SkippedSchema,
 )
 from entrypoints.api.schemas.base import everything, page_of
-from entrypoints.api.schemas.records import RecordPageSchema, WholeRecordSchema
+from entrypoints.api.schemas.records import WholeRecordSchema
 from entrypoints.api.state import actor, container
+from ports.review_storage import QueueFilter
 
 _OPEN = ("id", "suggested_id", "urgency", "group_key", "created_at")
 _DECIDED = (
     "confidence", "verdict", "category_id", "decided_by", "decided_at", "withdrawn_by", "withdrawn_at",
 )  # fmt: skip
+_FILTERS = tuple(QueueFilterSchema().fields)
 
 blp = Blueprint("approvals", "What waits for a person.", "/approvals")
 
@@ -53,7 +59,9 @@ def list_queue(query: dict[str, Any]) -> dict[str, Any]:
         told = f"At most {MOST_EXPLAINED} with evidence."
         raise Invalid(f"evidence is given of up to {MOST_EXPLAINED} items at once", fields={"limit": [told]})
     after = read_cursor(query["after"]) if query["after"] is not None else None
-    items = container().list_queue(actor(), after=after, limit=limit + 1, group_key=query["group_key"], explain=explain)
+    items = container().list_queue(
+        actor(), after=after, limit=limit + 1, where=_filter(query), skipped=query["skipped"], explain=explain
+    )
     answer = page(items, limit, lambda item: write_cursor(item.approval.urgency, item.approval.id))
     return {**answer, "items": [_written(item) for item in answer["items"]]}
 
@@ -75,7 +83,7 @@ def list_groups(query: dict[str, Any]) -> dict[str, Any]:
     """Open items by what one answer may settle: texts that differ in digits alone. That group first whose answer is
     worth most; once it is answered, its place is the next one's."""
     after = read_group_cursor(query["after"]) if query["after"] is not None else None
-    groups = container().list_groups(actor(), after=after, limit=query["limit"] + 1)
+    groups = container().list_groups(actor(), after=after, limit=query["limit"] + 1, where=_filter(query))
     answer = page(groups, query["limit"], lambda group: write_cursor(group.urgency, group.group_key))
     return {**answer, "items": [_written_group(group) for group in answer["items"]]}
 
@@ -85,11 +93,11 @@ def list_groups(query: dict[str, Any]) -> dict[str, Any]:
 @needs(Permission.APPROVALS_DECIDE)
 @blp.body(AnswerSchema)
 @blp.answer(200, GroupDecidedSchema)
-def decide_group(body: dict[str, Any], group_key: str) -> dict[str, int]:
-    """Gives one answer to the open items of a group, up to 1,000, all or none."""
+def decide_group(body: dict[str, Any], group_key: str) -> dict[str, Any]:
+    """Gives one answer to the open items of a group, up to 1,000, all or none; what you skipped is left alone."""
     answer = GroupAnswer(verdict=Verdict(body["verdict"]), category_id=body["category_id"])
     done = container().decide_group(posting(), group_key, answer)
-    return {"decided": done.decided, "remaining": done.remaining}
+    return fields_of(done)
 
 
 @blp.route("/<uuid:approval_id>", "POST")
@@ -114,19 +122,45 @@ def withdraw(approval_id: UUID) -> Record:
     return record
 
 
+@blp.route("/<uuid:approval_id>/skip", "POST")
+@needs(Permission.APPROVALS_DECIDE)
+@blp.answer(200, SkippedSchema)
+def skip(approval_id: UUID) -> dict[str, Any]:
+    """Keeps an open item out of your own queue for a day; others see it as before."""
+    return {"approval_id": approval_id, "until": container().skip_approval(posting(), approval_id)}
+
+
+@blp.route("/<uuid:approval_id>/skip", "DELETE")
+@needs(Permission.APPROVALS_DECIDE)
+@blp.answer(204)
+def unskip(approval_id: UUID) -> None:
+    """Brings an item that you skipped back into your queue."""
+    container().unskip_approval(actor(), approval_id)
+
+
 @blp.route("/bulk", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.APPROVALS_DECIDE)
 @fails_with(404)
 @blp.body(AnswersSchema)
-@blp.answer(200, RecordPageSchema)
+@blp.answer(200, BulkDecidedSchema)
 def decide_many(body: dict[str, Any]) -> dict[str, Any]:
     """Carries out all answers or none. Answers with the records as they are now."""
-    return everything(container().decide_approvals(posting(), [_answer(**answer) for answer in body["answers"]]))
+    answers = [_answer(**answer) for answer in body["answers"]]
+    records = container().decide_approvals(posting(), answers)
+    return everything(records) | {"approval_ids": [answer.approval_id for answer in answers]}
 
 
 def _answer(approval_id: UUID, verdict: str, category_id: UUID | None) -> Answer:
     return Answer(approval_id=approval_id, verdict=Verdict(verdict), category_id=category_id)
+
+
+def _filter(query: dict[str, Any]) -> QueueFilter:
+    given = {name: query[name] for name in (*_FILTERS, "group_key") if name in query}
+    suggested = given.pop("suggested_id", None)
+    if suggested == NO_SUGGESTION:
+        return QueueFilter(**given, unsuggested=True)
+    return QueueFilter(**given, suggested_id=None if suggested is None else UUID(suggested))
 
 
 def _written(item: QueueItem) -> dict[str, Any]:
@@ -134,7 +168,7 @@ def _written(item: QueueItem) -> dict[str, Any]:
 
 
 def _written_decided(item: QueueItem) -> dict[str, Any]:
-    return _shown(item, (*_OPEN, *_DECIDED))
+    return _shown(item, (*_OPEN, *_DECIDED)) | {"agent": item.approval.decided_agent}
 
 
 def _shown(item: QueueItem, names: tuple[str, ...]) -> dict[str, Any]:
@@ -143,8 +177,8 @@ def _shown(item: QueueItem, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _decided(query: dict[str, Any], limit: int) -> dict[str, Any]:
-    for name in ("group_key", "evidence"):
-        if query[name]:
+    for name in ("group_key", "evidence", "skipped", *_FILTERS):
+        if query.get(name):
             raise Invalid(f"{name} goes with open items", fields={name: ["Only with status=open."]})
     before = read_time_cursor(query["after"]) if query["after"] is not None else None
     withdrawn = query["status"] == "withdrawn"

@@ -104,6 +104,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
+        tx.approvals.skip(approval.id, by=key, at=storage.now())
         tx.records.delete(deleted, None)
         tx.categories.add_aliases({"meals": category})
         tx.syncs.put_cursor(connection, StreamCursor(stream="charges", cursor={"after": 1}, state_version=1))

@@ -18,6 +18,7 @@ from core.domain.events import EventFilter
 from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
 from core.errors import Invalid, LeaseLost, NotFound
+from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
 from tests.contract.storage import (
@@ -81,7 +82,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "restore": lambda tx, their: tx.records.restore(their.run, after=None, limit=9).last,
     "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
     "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
-    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
+    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, where=QueueFilter(group_key="rewe")),
     "groups": lambda tx, their: tx.approvals.groups(after=None, limit=9),
     "of_group": lambda tx, their: tx.approvals.of_group("rewe", 9),
     "decided items": lambda tx, their: tx.approvals.decided(withdrawn=False, before=None, limit=9),

@@ -45,6 +45,8 @@ ROUTES = {
     "GET /api/v1/approvals": "approvals:read",
     "GET /api/v1/approvals/<uuid:approval_id>": "approvals:read",
     "POST /api/v1/approvals/<uuid:approval_id>": "approvals:decide",
+    "DELETE /api/v1/approvals/<uuid:approval_id>/skip": "approvals:decide",
+    "POST /api/v1/approvals/<uuid:approval_id>/skip": "approvals:decide",
     "POST /api/v1/approvals/<uuid:approval_id>/withdraw": "approvals:decide",
     "POST /api/v1/approvals/bulk": "approvals:decide",
     "GET /api/v1/approvals/groups": "approvals:read",
@@ -256,7 +258,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 102
+    assert len(tokens) * len(API) == 10 * 104
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -271,7 +273,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 102
+    assert cases == 21 * 104
 
 
 @pytest.mark.parametrize("role", list(Role))

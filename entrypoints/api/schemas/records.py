@@ -65,20 +65,25 @@ class WholeRecordSchema(RecordSchema):
     raw = fields.Dict(metadata={"description": "What the source sent."})
 
 
-class RecordFilterSchema(Schema):
-    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
-    category_id = fields.UUID()
-    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+class CameFilterSchema(Schema):
+    """Filters by what came, whatever became of it."""
+
     account = fields.String(validate=validate.Length(max=MAX_SHORT))
     kind = fields.String(validate=_SHORT)
     connection_id = fields.UUID()
-    import_id = fields.UUID()
     since = fields.Date(metadata={"description": "The first day, in the tenant's time zone."})
     until = fields.Date(metadata={"description": "The last day."})
     min_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
     max_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
     currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
+
+
+class RecordFilterSchema(CameFilterSchema):
+    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
+    category_id = fields.UUID()
+    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+    import_id = fields.UUID()
 
 
 class RecordsQuerySchema(RecordFilterSchema, AfterSchema):
