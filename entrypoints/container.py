@@ -236,6 +236,7 @@ class Container(Parts):
     skip_approval = bound(skip.skip_approval)
     unskip_approval = bound(skip.unskip_approval)
     withdraw_approval = bound(withdraw.withdraw_approval)
+    withdraw_approvals = bound(withdraw.withdraw_approvals)
 
     list_rules = bound(rules.list_rules)
     get_rule = bound(rules.get_rule)

@@ -82,8 +82,8 @@ class Approvals(Protocol):
         by falling id; `before` is (decided_at, id) of the last one of the page before."""
         ...
 
-    def standing(self, record_id: UUID) -> Sequence[Approval]:
-        """The record's decided items that nobody withdrew, by id, locked."""
+    def standing(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        """The decided items of these records that nobody withdrew, by id, locked."""
         ...
 
     def open_of(self, record_id: UUID) -> Approval | None: ...

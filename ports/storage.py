@@ -214,7 +214,7 @@ class Records(Protocol):
         (`Approvals.open_of`): all that change both do it in this order, so that none waits for another in a circle."""
         ...
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         """In the order of `ids`; raises `NotFound` when one is missing."""
         ...
 

@@ -72,8 +72,9 @@ class MemoryApprovals:
         latest_first = [found[place] for place in sorted(found, reverse=True) if before is None or place < before]
         return [self._with_record(a) for a in latest_first[:limit]]
 
-    def standing(self, record_id: UUID) -> Sequence[Approval]:
-        return [a for a in page(self._approvals, None) if a.record_id == record_id and a.verdict and not a.withdrawn_at]
+    def standing(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        wanted = set(record_ids)
+        return [a for a in page(self._approvals, None) if a.record_id in wanted and a.verdict and not a.withdrawn_at]
 
     def open_of(self, record_id: UUID) -> Approval | None:
         for approval in self._approvals.values():

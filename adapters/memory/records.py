@@ -127,7 +127,7 @@ class MemoryRecords:
     def get(self, id: UUID, *, lock: bool = False) -> Record:  # noqa: ARG002
         return one(self._records, id, "record").record
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:  # noqa: ARG002
         return [kept.record for kept in many(self._records, ids, "record")]
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -223,10 +223,13 @@ class PostgresApprovals:
             query = query.where(c.decided_at <= at, or_(c.decided_at < at, c.id < id))
         return self._read_with_records(query)
 
-    def standing(self, record_id: UUID) -> Sequence[Approval]:
+    def standing(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
         c = approvals.c
         query = select(approvals).where(
-            c.tenant_id == self._tenant_id, c.record_id == record_id, c.verdict.is_not(None), c.withdrawn_at.is_(None)
+            c.tenant_id == self._tenant_id,
+            c.record_id.in_(record_ids),
+            c.verdict.is_not(None),
+            c.withdrawn_at.is_(None),
         )
         rows = self._connection.execute(query.order_by(c.id).with_for_update()).mappings()
         return [_to_approval(row) for row in rows]

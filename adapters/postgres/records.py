@@ -176,8 +176,10 @@ class PostgresRecords:
             raise NotFound("this record does not exist")
         return to_record(row)
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         query = select(*RECORD_COLUMNS).where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids))
+        if lock:
+            query = query.order_by(records.c.id).with_for_update()
         found = {row["id"]: to_record(row) for row in self._connection.execute(query).mappings()}
         if missing := [id for id in ids if id not in found]:
             raise NotFound(f"record {missing[0]} does not exist")

@@ -29,6 +29,7 @@ from entrypoints.api.schemas.approvals import (
     QueueItemSchema,
     QueueQuerySchema,
     SkippedSchema,
+    WithdrawnSchema,
 )
 from entrypoints.api.schemas.base import everything, page_of
 from entrypoints.api.schemas.records import WholeRecordSchema
@@ -120,6 +121,19 @@ def withdraw(approval_id: UUID) -> Record:
     record = container().withdraw_approval(posting(), approval_id)
     tagged(record.version)
     return record
+
+
+@blp.route("/withdraw", "POST")
+@limited(Kind.COSTLY)
+@needs(Permission.APPROVALS_DECIDE)
+@fails_with(404)
+@blp.body(WithdrawnSchema)
+@blp.answer(200, BulkDecidedSchema)
+def withdraw_many(body: dict[str, Any]) -> dict[str, Any]:
+    """Takes back all these answers or none. Answers with the records as they are now, and with the items by which they
+    wait again."""
+    done = container().withdraw_approvals(posting(), body["ids"])
+    return everything(done.records) | {"approval_ids": done.approval_ids}
 
 
 @blp.route("/<uuid:approval_id>/skip", "POST")

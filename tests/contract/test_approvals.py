@@ -168,10 +168,10 @@ def test_what_was_decided_is_listed_latest_first_with_what_was_withdrawn_apart(s
             assert page[0][0].decided_at is not None
             before = (page[0][0].decided_at, page[0][0].id)
         assert paged == latest_first
-        standing = tx.approvals.standing(whole[0][0].record_id)
+        standing = tx.approvals.standing([whole[0][0].record_id])
         assert list(standing) == [whole[0][0]]
         tx.approvals.withdraw([ids[2]], by="somebody", at=START)
-        assert list(tx.approvals.standing(whole[0][0].record_id)) == []
+        assert list(tx.approvals.standing([whole[0][0].record_id])) == []
     with storage.reading(actor) as tx:
         (gone,) = tx.approvals.decided(withdrawn=True, before=None, limit=9)
         assert (gone[0].id, gone[0].withdrawn_by, gone[0].withdrawn_at) == (ids[2], "somebody", START)

@@ -86,7 +86,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "groups": lambda tx, their: tx.approvals.groups(after=None, limit=9),
     "of_group": lambda tx, their: tx.approvals.of_group("rewe", 9),
     "decided items": lambda tx, their: tx.approvals.decided(withdrawn=False, before=None, limit=9),
-    "standing": lambda tx, their: tx.approvals.standing(their.record),
+    "standing": lambda tx, their: tx.approvals.standing([their.record]),
     "count_open of group": lambda tx, their: tx.approvals.count_open("rewe"),
     "hold": lambda tx, their: tx.categories.hold([their.category]),
     "aliases": lambda tx, their: tx.categories.aliases(),

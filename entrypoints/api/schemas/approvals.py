@@ -7,6 +7,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from core.domain.approvals import Verdict
 from core.domain.evidence import COUNTED, EvidenceKind
 from core.usecases.review import MAX_ANSWERS
+from core.usecases.withdraw import MAX_WITHDRAWN
 from entrypoints.api.schemas.base import LimitSchema, Moment
 from entrypoints.api.schemas.records import CameFilterSchema, RecordPageSchema
 
@@ -137,7 +138,15 @@ class GroupDecidedSchema(Schema):
 
 
 class BulkDecidedSchema(RecordPageSchema):  # type: ignore[misc, valid-type]
-    approval_ids = fields.List(fields.UUID(), metadata={"description": "What was decided, to be withdrawn by."})
+    approval_ids = fields.List(
+        fields.UUID(), metadata={"description": "What was decided, to be withdrawn by; or what waits again."}
+    )
+
+
+class WithdrawnSchema(Schema):
+    ids = fields.List(
+        fields.UUID(), required=True, validate=validate.Length(1, MAX_WITHDRAWN), metadata={"uniqueItems": True}
+    )
 
 
 class SkippedSchema(Schema):
