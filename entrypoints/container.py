@@ -20,6 +20,7 @@ from core.usecases import (
     comps,
     connection_ends,
     connections,
+    decision_rule,
     embed,
     evaluations,
     events,
@@ -232,7 +233,9 @@ class Container(Parts):
     list_decided = bound(review.list_decided)
     list_groups = bound(review.list_groups)
     decide_approvals = bound(review.decide_approvals)
+    decide_with_rule = bound(review.decide_with_rule)
     decide_group = bound(review.decide_group)
+    propose_decision_rule = bound(decision_rule.propose_decision_rule)
     skip_approval = bound(skip.skip_approval)
     unskip_approval = bound(skip.unskip_approval)
     withdraw_approval = bound(withdraw.withdraw_approval)

@@ -6,33 +6,40 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.approvals import Answer, Group, Verdict
+from core.domain.condition_text import condition_to_text
+from core.domain.conditions import condition_to_json
 from core.domain.permissions import Permission
 from core.domain.records import Record
+from core.domain.rules import Rule
 from core.errors import Invalid
-from core.usecases.review import GroupAnswer, QueueItem
+from core.usecases.review import GroupAnswer, NewRule, QueueItem
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, fails_with
 from entrypoints.api.cursors import read_cursor, read_group_cursor, read_time_cursor, write_cursor
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
-from entrypoints.api.responses import fields_of, page, tagged
+from entrypoints.api.responses import fields_of, page, tagged, versioned
+from entrypoints.api.rules import written_rule
 from entrypoints.api.schemas.approvals import (
     MOST_EXPLAINED,
     NO_SUGGESTION,
-    AnswerSchema,
     AnswersSchema,
     BulkDecidedSchema,
+    DecidedRecordSchema,
+    DecisionSchema,
     GroupDecidedSchema,
     GroupSchema,
     GroupsQuerySchema,
     QueueFilterSchema,
     QueueItemSchema,
     QueueQuerySchema,
+    RuleDraftQuerySchema,
     SkippedSchema,
     WithdrawnSchema,
 )
 from entrypoints.api.schemas.base import everything, page_of
 from entrypoints.api.schemas.records import WholeRecordSchema
+from entrypoints.api.schemas.rules import ConfirmQuerySchema, RuleDraftSchema
 from entrypoints.api.state import actor, container
 from ports.review_storage import QueueFilter
 
@@ -92,24 +99,54 @@ def list_groups(query: dict[str, Any]) -> dict[str, Any]:
 @blp.route("/groups/<string:group_key>", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.APPROVALS_DECIDE)
-@blp.body(AnswerSchema)
+@fails_with(404)
+@blp.query(ConfirmQuerySchema)
+@blp.body(DecisionSchema)
 @blp.answer(200, GroupDecidedSchema)
-def decide_group(body: dict[str, Any], group_key: str) -> dict[str, Any]:
-    """Gives one answer to the open items of a group, up to 1,000, all or none; what you skipped is left alone."""
+def decide_group(query: dict[str, Any], body: dict[str, Any], group_key: str) -> dict[str, Any]:
+    """Gives one answer to the open items of a group, up to 1,000, all or none; what you skipped is left alone. A `rule`
+    is made with it, as by POST /rules."""
+    rule = _new_rule(body, query["confirm"])
     answer = GroupAnswer(verdict=Verdict(body["verdict"]), category_id=body["category_id"])
-    done = container().decide_group(posting(), group_key, answer)
-    return fields_of(done)
+    done = container().decide_group(posting(), group_key, answer, rule=rule)
+    return fields_of(done, "created_rule") | _created(done.created_rule)
 
 
 @blp.route("/<uuid:approval_id>", "POST")
 @needs(Permission.APPROVALS_DECIDE)
-@blp.body(AnswerSchema)
-@blp.answer(200, WholeRecordSchema)
-def decide(body: dict[str, Any], approval_id: UUID) -> Record:
-    """Approves the suggested category, or overrides it. Answers with the record as it is now."""
-    [record] = container().decide_approvals(posting(), [_answer(approval_id=approval_id, **body)])
-    tagged(record.version)
-    return record
+@blp.query(ConfirmQuerySchema)
+@blp.body(DecisionSchema)
+@blp.answer(200, DecidedRecordSchema)
+def decide(query: dict[str, Any], body: dict[str, Any], approval_id: UUID) -> Record | dict[str, Any]:
+    """Approves the suggested category, or overrides it. Answers with the record as it is now. A `rule` is made with it,
+    as by POST /rules; what waits already is decided by it in a run."""
+    rule = _new_rule(body, query["confirm"])
+    answer = _answer(approval_id=approval_id, verdict=body["verdict"], category_id=body["category_id"])
+    if rule is None:
+        [record] = container().decide_approvals(posting(), [answer])
+        tagged(record.version)
+        return record
+    record, made = container().decide_with_rule(posting(), answer, rule)
+    versioned(record.version)
+    return fields_of(record) | _created(made)
+
+
+@blp.route("/<uuid:approval_id>/rule")
+@needs(Permission.APPROVALS_READ)
+@blp.query(RuleDraftQuerySchema)
+@blp.answer(200, RuleDraftSchema)
+def propose_rule(query: dict[str, Any], approval_id: UUID) -> dict[str, Any]:
+    """A rule that gives a category to this record and to those that are like it: by the counterparty, or by the words
+    of the text, and the sign of the amount. `POST /rules/preview` tells what it would change."""
+    found = container().propose_decision_rule(actor(), approval_id, query["category_id"])
+    draft = found.draft
+    return {
+        "name": draft.name,
+        "when": condition_to_json(draft.when),
+        "text": condition_to_text(draft.when),
+        "then": {"category": str(draft.category_id)},
+        "alike": found.alike,
+    }
 
 
 @blp.route("/<uuid:approval_id>/withdraw", "POST")
@@ -167,6 +204,18 @@ def decide_many(body: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(approval_id: UUID, verdict: str, category_id: UUID | None) -> Answer:
     return Answer(approval_id=approval_id, verdict=Verdict(verdict), category_id=category_id)
+
+
+def _new_rule(body: dict[str, Any], confirm: bool) -> NewRule | None:
+    """The rule that is to be made with a decision. Raises `Forbidden` before anything is decided."""
+    if body["rule"] is None:
+        return None
+    actor().require(Permission.RULES_WRITE)
+    return NewRule(written=body["rule"], confirm=confirm)
+
+
+def _created(rule: Rule | None) -> dict[str, Any]:
+    return {} if rule is None else {"created_rule": written_rule(rule)}
 
 
 def _filter(query: dict[str, Any]) -> QueueFilter:

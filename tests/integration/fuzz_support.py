@@ -87,6 +87,8 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".* /api/v1/rules.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
     ("POST /api/v1/evaluations", '"code":"too_little_history"', "it takes 200 decisions of people"),
     ("POST /api/v1/evaluations", "not both", "parameters that exclude each other"),
+    ("POST /api/v1/approvals/.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
+    ("GET /api/v1/approvals/{approval_id}/rule", "name the category|no words", "what a record has to make a rule of"),
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/approvals/withdraw", "withdrawn once in a request", "no schema asks for ids that differ"),

@@ -9,7 +9,8 @@ from core.domain.evidence import COUNTED, EvidenceKind
 from core.usecases.review import MAX_ANSWERS
 from core.usecases.withdraw import MAX_WITHDRAWN
 from entrypoints.api.schemas.base import LimitSchema, Moment
-from entrypoints.api.schemas.records import CameFilterSchema, RecordPageSchema
+from entrypoints.api.schemas.records import CameFilterSchema, RecordPageSchema, WholeRecordSchema
+from entrypoints.api.schemas.rules import DecisionRuleSchema, RuleSchema
 
 MOST_EXPLAINED = 100
 NO_SUGGESTION = "none"
@@ -135,6 +136,7 @@ class GroupDecidedSchema(Schema):
     decided = fields.Integer()
     remaining = fields.Integer(metadata={"description": "Items of the group that wait still: send the answer again."})
     approval_ids = fields.List(fields.UUID(), metadata={"description": "What was decided, to be withdrawn by."})
+    created_rule = fields.Nested(RuleSchema, metadata={"description": "Where one was asked for."})
 
 
 class BulkDecidedSchema(RecordPageSchema):  # type: ignore[misc, valid-type]
@@ -157,6 +159,25 @@ class SkippedSchema(Schema):
 class AnswerSchema(Schema):
     verdict = fields.String(required=True, validate=_VERDICT)
     category_id = fields.UUID(load_default=None, metadata={"description": "The category of an override."})
+
+
+class DecisionSchema(AnswerSchema):
+    rule = fields.Nested(
+        DecisionRuleSchema,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Made with the decision, and gives what it gives; needs rules:write, too."},
+    )
+
+
+class DecidedRecordSchema(WholeRecordSchema):
+    created_rule = fields.Nested(RuleSchema, metadata={"description": "Where one was asked for."})
+
+
+class RuleDraftQuerySchema(Schema):
+    category_id = fields.UUID(
+        load_default=None, metadata={"description": "What it is to give, if not what was given or is suggested."}
+    )
 
 
 class NamedAnswerSchema(AnswerSchema):
