@@ -48,6 +48,7 @@ from core.usecases import (
     rule_preview,
     rule_runs,
     rules,
+    saved_views,
     second_factor,
     secret_keys,
     sessions,
@@ -227,6 +228,12 @@ class Container(Parts):
     delete_record = bound(records.delete_record)
     change_record = bound(review.change_record)
     withdraw_record = bound(withdraw.withdraw_record)
+
+    list_views = bound(saved_views.list_views)
+    get_view = bound(saved_views.get_view)
+    create_view = bound(saved_views.create_view)
+    change_view = bound(saved_views.change_view)
+    delete_view = bound(saved_views.delete_view)
 
     list_queue = bound(review.list_queue)
     explain_approvals = bound(review.explain_approvals)

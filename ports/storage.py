@@ -35,6 +35,7 @@ from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
+from ports.view_storage import Views
 from ports.webhook_storage import WebhookDeliveries
 
 
@@ -357,6 +358,8 @@ class Transaction(Protocol):
     def promises(self) -> Promises: ...
     @property
     def evaluations(self) -> Evaluations: ...
+    @property
+    def views(self) -> Views: ...
     @property
     def billing(self) -> Accounts: ...
     @property

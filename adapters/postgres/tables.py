@@ -37,6 +37,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     promise_tables,
     rule_tables,
     vector_tables,
+    view_tables,
     webhook_tables,
     work_tables,
 )
@@ -395,6 +396,7 @@ SYSTEM_MAY_READ = (
     "plugin_inventories",
     "agreements",
     "payment_events",
+    "saved_views",
 )
 SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions", "known_devices")
 SEALING_WRITES = ("last_seq", "digest", "head", "contents")

@@ -118,6 +118,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
+    "views": lambda tx, their: tx.views.list(their.owner),
+    "count of views": lambda tx, their: tx.views.count(their.owner),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
     "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
@@ -164,6 +166,9 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
+    "views.get": lambda tx, their: tx.views.get(their.view),
+    "views.delete": lambda tx, their: tx.views.delete(their.view, None),
+    "skip": lambda tx, their: tx.approvals.skip(their.approval, by=their.key, at=START),
     "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),
     "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),

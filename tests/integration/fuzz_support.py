@@ -56,6 +56,7 @@ TABLES = {
     "run_id": "rule_runs",
     "tenant_id": "tenants",
     "user_id": "memberships",
+    "view_id": "saved_views",
 }
 """What parameters and fields name."""
 COLUMNS = {"tenants": "tenant_id", "memberships": "user_id"}
@@ -99,6 +100,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "has at most . decimals",
         "no schema counts the decimals of a number",
     ),
+    (".* /api/v1/views.*", "no views of its own", "a key shares what it saves, a person need not"),
     ("POST /api/v1/billing/.*", "a return URL begins with", "each installation has addresses of its own"),
     (
         "POST /api/v1/billing/checkout|PUT /api/v1/tenants/{tenant_id}/comp",

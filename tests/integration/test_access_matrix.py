@@ -145,6 +145,11 @@ ROUTES = {
     "GET /api/v1/tenants/<uuid:tenant_id>/billing": "operator",
     "DELETE /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
     "PUT /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
+    "GET /api/v1/views": "records:read",
+    "POST /api/v1/views": "records:read",
+    "DELETE /api/v1/views/<uuid:view_id>": "records:read",
+    "GET /api/v1/views/<uuid:view_id>": "records:read",
+    "PATCH /api/v1/views/<uuid:view_id>": "records:read",
     "POST /api/v1/webhooks/<uuid:connection_id>": "public",
     "GET /bootstrap/assets/<path:filename>": "public",
     "POST /enter/<uuid:tenant_id>": "page",
@@ -260,7 +265,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 106
+    assert len(tokens) * len(API) == 10 * 111
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -275,7 +280,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 106
+    assert cases == 21 * 111
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -46,3 +46,27 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 REVOKE ALL ON FUNCTION sweep_skips FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sweep_skips TO sortation_system;
+
+-- Saved views: filters of the list of records by a name. Without a user it is everybody's; a person's own go with them.
+CREATE TABLE saved_views (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    user_id UUID,
+    name TEXT NOT NULL,
+    query JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY(tenant_id) REFERENCES tenants (tenant_id),
+    FOREIGN KEY(tenant_id, user_id) REFERENCES memberships (tenant_id, user_id) ON DELETE CASCADE,
+    UNIQUE NULLS NOT DISTINCT (tenant_id, user_id, name)
+);
+ALTER TABLE saved_views ENABLE ROW LEVEL SECURITY;
+ALTER TABLE saved_views FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON saved_views TO sortation_app
+    USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid);
+GRANT SELECT, INSERT, UPDATE, DELETE ON saved_views TO sortation_app;
+
+-- What is a person's own is given out to them.
+CREATE POLICY system_read ON saved_views FOR SELECT TO sortation_system USING (true);
+GRANT SELECT ON saved_views TO sortation_system;
