@@ -223,6 +223,7 @@ class Container(Parts):
     list_deliveries = bound(webhooks.list_deliveries)
 
     list_records = bound(records.list_records)
+    record_facets = bound(records.record_facets)
     export_records = bound(records.export_records)
     get_record = bound(records.get_record)
     delete_record = bound(records.delete_record)

@@ -19,6 +19,7 @@ from uuid import UUID
 from core.domain.connections import Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
+from core.domain.facets import Facets
 from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot
@@ -169,6 +170,12 @@ class Records(Protocol):
 
     def snapshots(self, where: RecordFilter, *, before: UUID | None, limit: int) -> Sequence[Snapshot]:
         """Records in short, the newest (highest id) first; `before` is the last id of the page before."""
+        ...
+
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        """How many records in the filter have each value of each facet, each facet without its own part of the filter
+        (a month without `since` and `until`): the `values` commonest. Of more than `most` records (of the import, where
+        one is named) only the newest are looked at."""
         ...
 
     def count(self, where: RecordFilter) -> int: ...

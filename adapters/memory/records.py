@@ -19,6 +19,7 @@ from core.domain.approvals import Example, group_key
 from core.domain.decisions import Decision, Stage
 from core.domain.events import EventType, NewEvent
 from core.domain.evidence import party_key
+from core.domain.facets import Facets
 from core.domain.learning import Arrival
 from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
 from core.domain.rule_history import Past
@@ -111,6 +112,9 @@ class MemoryRecords:
 
     def count(self, where: RecordFilter) -> int:
         return sum(matches(kept, where) for kept in self._records.values())
+
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        return record_reads.facets(self._state, where, most=most, values=values)
 
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._state, asked, limit)

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import record_reads
+from adapters.postgres import facet_reads, record_reads
 from adapters.postgres import record_statements as sql
 from adapters.postgres import rule_run_statements as run_sql
 from adapters.postgres.copying import NULL, a_flag, a_number, a_text, an_array, an_id, copy_rows, some_bytes
@@ -27,6 +27,7 @@ from core.domain.approvals import group_key
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
 from core.domain.evidence import party_key
+from core.domain.facets import Facets
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
 from core.domain.rule_history import Past
@@ -101,6 +102,9 @@ class PostgresRecords:
     def count(self, where: RecordFilter) -> int:
         query = record_reads.filtered(select(func.count()).select_from(records), where)
         return int(self._connection.execute(query.where(records.c.tenant_id == self._tenant_id)).scalar_one())
+
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        return facet_reads.facets(self._connection, self._tenant_id, where, most=most, values=values)
 
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._connection, self._tenant_id, asked, limit)

@@ -76,6 +76,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "open_among": lambda tx, their: tx.records.open_among([their.undecided]),
     "snapshots": lambda tx, their: tx.records.snapshots(RecordFilter(), before=None, limit=9),
     "count": lambda tx, their: tx.records.count(RecordFilter()),
+    "facets": lambda tx, their: tx.records.facets(RecordFilter(), most=9, values=9).seen,
     "past": lambda tx, their: tx.records.past([(their.undecided, "REWE Markt 1234", date(2026, 1, 3))], 9)[0],
     "amounts": lambda tx, their: tx.records.amounts("food", "EUR", 9),
     "redecide": lambda tx, their: tx.records.redecide(their.run, [(decided(their.record), 3)]),

@@ -116,6 +116,7 @@ ROUTES = {
     "GET /api/v1/records/<uuid:record_id>": "records:read",
     "PATCH /api/v1/records/<uuid:record_id>": "records:write",
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
+    "GET /api/v1/records/facets": "records:read",
     "GET /api/v1/records/export": "records:read",
     "GET /api/v1/rules": "rules:read",
     "POST /api/v1/rules": "rules:write",
@@ -265,7 +266,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 111
+    assert len(tokens) * len(API) == 10 * 112
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -280,7 +281,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 111
+    assert cases == 21 * 112
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -90,6 +90,32 @@ class RecordsQuerySchema(RecordFilterSchema, AfterSchema):
     pass
 
 
+class FacetValueSchema(Schema):
+    value = fields.String(allow_none=True, metadata={"description": "Null: records that have none."})
+    count = fields.Integer()
+
+
+class FacetSchema(Schema):
+    values = fields.List(fields.Nested(FacetValueSchema), metadata={"description": "The commonest first."})
+    others = fields.Integer(metadata={"description": "Records of all further values."})
+
+
+class FacetsSchema(Schema):
+    status = fields.Nested(FacetSchema)
+    category = fields.Nested(FacetSchema)
+    stage = fields.Nested(FacetSchema)
+    connection = fields.Nested(FacetSchema)
+    currency = fields.Nested(FacetSchema)
+    kind = fields.Nested(FacetSchema)
+    month = fields.Nested(FacetSchema, metadata={"description": "As 2026-03, in the tenant's time zone."})
+
+
+class RecordFacetsSchema(Schema):
+    facets = fields.Nested(FacetsSchema)
+    seen = fields.Integer(metadata={"description": "Records that were looked at: the newest."})
+    approximate = fields.Boolean(metadata={"description": "There are older ones, which were not looked at."})
+
+
 class ExportQuerySchema(RecordFilterSchema):
     format = fields.String(load_default="csv", validate=validate.OneOf(["csv", "ndjson"]))
 
