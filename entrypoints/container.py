@@ -21,6 +21,7 @@ from core.usecases import (
     connection_ends,
     connections,
     dashboard,
+    decision_rule,
     embed,
     evaluations,
     events,
@@ -48,9 +49,11 @@ from core.usecases import (
     rule_preview,
     rule_runs,
     rules,
+    saved_views,
     second_factor,
     secret_keys,
     sessions,
+    skip,
     sources,
     support,
     sync,
@@ -223,19 +226,31 @@ class Container(Parts):
     list_deliveries = bound(webhooks.list_deliveries)
 
     list_records = bound(records.list_records)
+    record_facets = bound(records.record_facets)
     export_records = bound(records.export_records)
     get_record = bound(records.get_record)
     delete_record = bound(records.delete_record)
     change_record = bound(review.change_record)
     withdraw_record = bound(withdraw.withdraw_record)
 
+    list_views = bound(saved_views.list_views)
+    get_view = bound(saved_views.get_view)
+    create_view = bound(saved_views.create_view)
+    change_view = bound(saved_views.change_view)
+    delete_view = bound(saved_views.delete_view)
+
     list_queue = bound(review.list_queue)
     explain_approvals = bound(review.explain_approvals)
     list_decided = bound(review.list_decided)
     list_groups = bound(review.list_groups)
     decide_approvals = bound(review.decide_approvals)
+    decide_with_rule = bound(review.decide_with_rule)
     decide_group = bound(review.decide_group)
+    propose_decision_rule = bound(decision_rule.propose_decision_rule)
+    skip_approval = bound(skip.skip_approval)
+    unskip_approval = bound(skip.unskip_approval)
     withdraw_approval = bound(withdraw.withdraw_approval)
+    withdraw_approvals = bound(withdraw.withdraw_approvals)
 
     list_rules = bound(rules.list_rules)
     get_rule = bound(rules.get_rule)

@@ -17,6 +17,7 @@ class MemoryMembers:
     def __init__(self, workspace: Workspace) -> None:
         self._users = workspace.state.users
         self._memberships = workspace.state.memberships
+        self._views = workspace.state.views
 
     def add(self, user: User, membership: Membership) -> User:
         email = user.email.lower()
@@ -44,6 +45,8 @@ class MemoryMembers:
 
     def remove(self, user_id: UUID) -> None:
         del self._memberships[self.get(user_id)[0].id]
+        for id in [id for id, view in self._views.items() if view.user_id == user_id]:
+            del self._views[id]
 
 
 class MemoryInvitations:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import record_reads
+from adapters.postgres import facet_reads, record_reads
 from adapters.postgres import record_statements as sql
 from adapters.postgres import rule_run_statements as run_sql
 from adapters.postgres.copying import NULL, a_flag, a_number, a_text, an_array, an_id, copy_rows, some_bytes
@@ -27,6 +27,7 @@ from core.domain.approvals import group_key
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
 from core.domain.evidence import party_key
+from core.domain.facets import Facets
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
 from core.domain.rule_history import Past
@@ -108,6 +109,9 @@ class PostgresRecords:
         rows = self._connection.execute(query.where(records.c.tenant_id == self._tenant_id))
         return {(row.status, row.stage): row.records for row in rows}
 
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        return facet_reads.facets(self._connection, self._tenant_id, where, most=most, values=values)
+
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._connection, self._tenant_id, asked, limit)
 
@@ -182,8 +186,10 @@ class PostgresRecords:
             raise NotFound("this record does not exist")
         return to_record(row)
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         query = select(*RECORD_COLUMNS).where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids))
+        if lock:
+            query = query.order_by(records.c.id).with_for_update()
         found = {row["id"]: to_record(row) for row in self._connection.execute(query).mappings()}
         if missing := [id for id in ids if id not in found]:
             raise NotFound(f"record {missing[0]} does not exist")

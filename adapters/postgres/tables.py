@@ -37,6 +37,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     promise_tables,
     rule_tables,
     vector_tables,
+    view_tables,
     webhook_tables,
     work_tables,
 )
@@ -322,6 +323,7 @@ approvals = Table(
     a_time("withdrawn_at", null=True),
     a_uuid("decided_by_id", null=True),
     a_uuid("withdrawn_by_id", null=True),
+    a_text("decided_agent", null=True),
     reference("records", "record_id", cascade=True),
     Index("approvals_of_record", "tenant_id", "record_id", unique=True, postgresql_where=text("verdict IS NULL")),
     Index("approvals_history", "tenant_id", "record_id"),
@@ -340,6 +342,17 @@ approvals = Table(
         "created_at",
         postgresql_where=text("reason = 'spot_check' AND verdict IS NOT NULL AND withdrawn_at IS NULL"),
     ),
+)
+
+approval_skips = Table(
+    "approval_skips",
+    metadata,
+    a_uuid("tenant_id", key=True),
+    a_uuid("by_id", key=True),
+    a_uuid("approval_id", key=True),
+    a_time("skipped_at"),
+    reference("approvals", "approval_id", cascade=True),
+    Index("approval_skips_of_approval", "tenant_id", "approval_id"),
 )
 
 idempotency_keys = Table(
@@ -383,6 +396,7 @@ SYSTEM_MAY_READ = (
     "plugin_inventories",
     "agreements",
     "payment_events",
+    "saved_views",
 )
 SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions", "known_devices")
 SEALING_WRITES = ("last_seq", "digest", "head", "contents")

@@ -47,6 +47,7 @@ from entrypoints.api import (
     rules,
     spans,
     tenants,
+    views,
     waiting,
     webhooks,
 )
@@ -70,6 +71,7 @@ _RESOURCES = (
     imports,
     records,
     records_export,
+    views,
     rules,
     rule_previews,
     rule_proposals,

@@ -91,7 +91,7 @@ def decide_group(group_key: str) -> Response:
     body = sent(AnswerSchema)
     answer = GroupAnswer(verdict=Verdict(body["verdict"]), category_id=body["category_id"])
     done = container().decide_group(me(), group_key, answer)
-    return json_response({"ids": done.ids, "remaining": done.remaining})
+    return json_response({"ids": done.approval_ids, "remaining": done.remaining})
 
 
 @blp.post("/review/withdraw")

@@ -31,6 +31,7 @@ from tests.contract.storage import (
     a_run,
     a_session,
     a_sign_in,
+    a_view,
     an_answer,
     an_arrival,
     an_ensemble,
@@ -63,6 +64,8 @@ class Belongings:
     job: UUID
     key: UUID
     delivery: UUID
+    view: UUID
+    owner: UUID
 
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
@@ -80,6 +83,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.invitations.add(an_invitation(person, actor))
+        tx.views.add(a_view(person, actor, member.id))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.oauth.put(some_tokens(connection))
@@ -104,6 +108,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
+        tx.approvals.skip(approval.id, by=key, at=storage.now())
         tx.records.delete(deleted, None)
         tx.categories.add_aliases({"meals": category})
         tx.syncs.put_cursor(connection, StreamCursor(stream="charges", cursor={"after": 1}, state_version=1))
@@ -144,4 +149,6 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         job=job,
         key=key,
         delivery=delivery,
+        view=person,
+        owner=member.id,
     )

@@ -18,6 +18,7 @@ from core.domain.events import EventFilter
 from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
 from core.errors import Invalid, LeaseLost, NotFound
+from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
 from tests.contract.storage import (
@@ -78,17 +79,18 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "snapshots": lambda tx, their: tx.records.snapshots(RecordFilter(), before=None, limit=9),
     "count": lambda tx, their: tx.records.count(RecordFilter()),
     "tally": lambda tx, their: sum(tx.records.tally(RecordFilter()).values()),
+    "facets": lambda tx, their: tx.records.facets(RecordFilter(), most=9, values=9).seen,
     "past": lambda tx, their: tx.records.past([(their.undecided, "REWE Markt 1234", date(2026, 1, 3))], 9)[0],
     "amounts": lambda tx, their: tx.records.amounts("food", "EUR", 9),
     "redecide": lambda tx, their: tx.records.redecide(their.run, [(decided(their.record), 3)]),
     "restore": lambda tx, their: tx.records.restore(their.run, after=None, limit=9).last,
     "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
     "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
-    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
+    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, where=QueueFilter(group_key="rewe")),
     "groups": lambda tx, their: tx.approvals.groups(after=None, limit=9),
     "of_group": lambda tx, their: tx.approvals.of_group("rewe", 9),
     "decided items": lambda tx, their: tx.approvals.decided(withdrawn=False, before=None, limit=9),
-    "standing": lambda tx, their: tx.approvals.standing(their.record),
+    "standing": lambda tx, their: tx.approvals.standing([their.record]),
     "count_open of group": lambda tx, their: tx.approvals.count_open("rewe"),
     "hold": lambda tx, their: tx.categories.hold([their.category]),
     "aliases": lambda tx, their: tx.categories.aliases(),
@@ -120,6 +122,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
+    "views": lambda tx, their: tx.views.list(their.owner),
+    "count of views": lambda tx, their: tx.views.count(their.owner),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
     "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
@@ -166,6 +170,9 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
+    "views.get": lambda tx, their: tx.views.get(their.view),
+    "views.delete": lambda tx, their: tx.views.delete(their.view, None),
+    "skip": lambda tx, their: tx.approvals.skip(their.approval, by=their.key, at=START),
     "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),
     "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),

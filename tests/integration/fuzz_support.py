@@ -56,6 +56,7 @@ TABLES = {
     "run_id": "rule_runs",
     "tenant_id": "tenants",
     "user_id": "memberships",
+    "view_id": "saved_views",
 }
 """What parameters and fields name."""
 COLUMNS = {"tenants": "tenant_id", "memberships": "user_id"}
@@ -87,8 +88,11 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".* /api/v1/rules.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
     ("POST /api/v1/evaluations", '"code":"too_little_history"', "it takes 200 decisions of people"),
     ("POST /api/v1/evaluations", "not both", "parameters that exclude each other"),
+    ("POST /api/v1/approvals/.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
+    ("GET /api/v1/approvals/{approval_id}/rule", "name the category|no words", "what a record has to make a rule of"),
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
+    ("POST /api/v1/approvals/withdraw", "withdrawn once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/rules/test", r"records\[", "a record is what the connector of records takes"),
     ("PATCH /api/v1/tenant|POST /api/v1/tenants", "time zone", "time zones are those of the IANA"),
     (
@@ -96,6 +100,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "has at most . decimals",
         "no schema counts the decimals of a number",
     ),
+    (".* /api/v1/views.*", "no views of its own", "a key shares what it saves, a person need not"),
     ("POST /api/v1/billing/.*", "a return URL begins with", "each installation has addresses of its own"),
     (
         "POST /api/v1/billing/checkout|PUT /api/v1/tenants/{tenant_id}/comp",

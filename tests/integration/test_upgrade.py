@@ -134,6 +134,8 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "usage_counters": 0,
         "usage_reports": 0,
         "agreements": 0,
+        "approval_skips": 0,
+        "saved_views": 0,
         "payment_events": 0,
         "vector_homes": 1,
         "example_vectors": len(vectors),
