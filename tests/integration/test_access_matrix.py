@@ -110,7 +110,9 @@ ROUTES = {
     "GET /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:read",
     "PATCH /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:write",
     "GET /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries": "notifications:read",
-    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/redeliver": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/redeliver": (
+        "notifications:write"
+    ),
     "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/disable": "notifications:write",
     "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/enable": "notifications:write",
     "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/redeliver": "notifications:write",
