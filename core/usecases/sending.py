@@ -117,7 +117,8 @@ def _sent(
         signing = signing_secrets(parcel.endpoint, secrets, now)
     except SecretUnreadable as error:  # the operator may still set the former key
         return Answer(status=None, code=error.code), False
-    body = json.dumps(body_of(parcel.notification), separators=(",", ":")).encode()
+    # With its keys in order, so that each try sends the same bytes, wherever the data was in between.
+    body = json.dumps(body_of(parcel.notification), separators=(",", ":"), sort_keys=True).encode()
     webhook = OutgoingWebhook(
         url=parcel.endpoint.url or "", id=str(parcel.notification.id), at=now, body=body, secrets=signing
     )
