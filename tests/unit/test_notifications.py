@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from adapters.memory.clock import START
-from core.domain.endpoint_checks import check_endpoint_name, check_topics, check_url, new_secret
+from core.domain.endpoint_checks import WHSEC, check_endpoint_name, check_topics, check_url, new_secret
 from core.domain.events import Event, EventType
 from core.domain.jobs import Stream
 from core.domain.notifications import (
@@ -201,5 +201,5 @@ def test_names_are_one_line_and_topics_each_once() -> None:
 
 
 def test_a_secret_has_the_form_of_standard_webhooks() -> None:
-    secret = new_secret(bytes(32))
-    assert secret == "whsec_" + "A" * 43 + "="
+    made = new_secret(bytes(32))
+    assert made == WHSEC + "A" * 43 + "="

@@ -119,7 +119,7 @@ GRANT EXECUTE ON FUNCTION sweep_notifications TO sortation_system;
 -- Where somebody is written to: for who asks what is kept of them.
 CREATE FUNCTION endpoints_of_person(person uuid) RETURNS SETOF jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT to_jsonb(e) - 'sealed' FROM notification_endpoints e WHERE user_id = person ORDER BY tenant_id, id
+    SELECT to_jsonb(e) - 'sealed' - 'kind' FROM notification_endpoints e WHERE user_id = person ORDER BY tenant_id, id
 $$;
 REVOKE ALL ON FUNCTION endpoints_of_person FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION endpoints_of_person TO sortation_system;
