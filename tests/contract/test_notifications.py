@@ -18,8 +18,9 @@ from core.domain.tenants import TenantSettings
 from core.errors import Conflict, Invalid, NotFound, Transient
 from core.usecases import endpoints, members, notifications, telling
 from core.usecases.jobs import fail_job, replay_jobs
+from core.usecases.secret_keys import rotate_secrets
 from ports.notifications import Answer
-from tests.contract.notification_world import DOWN, OK, NotificationWorld
+from tests.contract.notification_world import DOWN, KEY, OK, NotificationWorld
 from tests.contract.storage import Storage
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -333,6 +334,20 @@ def test_secrets_that_cannot_be_opened_are_waited_for(world: NotificationWorld) 
     world.secrets = kept
     assert world.pass_time(6 * SECOND) == 1
     assert [one.code for one in world.log(id)[0].attempts] == ["secret_unreadable", "ok"]
+
+
+def test_secrets_are_sealed_anew_with_the_installations_new_key(world: NotificationWorld) -> None:
+    id, secret = world.webhook()
+    box, anew = type(world.secrets), "the key of tests that comes after the first one"
+    world.secrets = box(anew, former=(KEY,))
+    ports = {"system": world.storage.system}
+    assert world.call(rotate_secrets, **ports).resealed == 1
+    assert world.call(rotate_secrets, **ports).resealed == 0
+    world.secrets = box(anew)
+    world.happens()
+    world.drain()
+    assert [list(webhook.secrets) for webhook in world.received] == [[secret]]
+    assert world.endpoint(id).version == 1
 
 
 def test_mails_need_a_server_and_endpoints_are_of_their_kind(world: NotificationWorld) -> None:

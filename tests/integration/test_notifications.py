@@ -21,7 +21,7 @@ from core.domain.tenants import worker_actor
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.runner import run_job
-from tests.integration.api_support import Api, new_tenant
+from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.stubs.scripted_http import Answer, Asked, ScriptedServer
 
 IN = "/in"
@@ -325,6 +325,21 @@ def _events(api: Api) -> list[dict[str, Any]]:
     api.container.seal_events()
     items = api.get("/events?limit=500")["items"]
     return [event for event in items if event["type"].startswith("ENDPOINT_")]
+
+
+def test_a_queue_over_the_tenants_limit_is_told(api: Api, receiver: ScriptedServer) -> None:
+    for wrong in (0, 1_000_001, "5", 1.5):
+        assert api.call("PATCH", "/tenant", {"settings": {"queue_limit": wrong}}).status_code == 422, wrong
+    assert api.call("PATCH", "/tenant", {"settings": {"queue_limit": 2}}).json["settings"]["queue_limit"] == 2
+    made = endpoint(api, receiver, topics=["queue"])
+    api.upload(HEADER + "".join(f"2026-03-0{n};Qwxz unheard of {n};-{n}.50;EUR\n" for n in range(1, 4)))
+    waiting = len(api.get("/approvals")["items"])
+    assert waiting == 3
+    assert (api.container.watch_queues(), api.container.watch_queues()) == (1, 0)
+    tell(api)
+    assert send(api) == 1
+    body = verified(receiver.asked(IN)[0], made["secret"])
+    assert (body["type"], body["data"]["open"], body["data"]["limit"]) == ("queue.over_limit", 3, 2)
 
 
 def test_pages_of_deliveries_follow_each_other(api: Api, receiver: ScriptedServer) -> None:
