@@ -9,9 +9,10 @@ from entrypoints.api.schemas.base import LAST_INSTANT, ChangeSchema, LimitSchema
 from entrypoints.api.schemas.names import a_name
 
 _NAME = a_name(MAX_NAME)
-_URL = validate.And(
-    validate.Length(max=MAX_URL), validate.Regexp(r"^https?://[!-~]+$", error="Not a URL of a webhook.")
-)
+_URL: list[validate.Validator] = [
+    validate.Length(9, MAX_URL),
+    validate.Regexp(r"^https?://[!-~]+$", error="Not a URL of a webhook."),
+]
 _HOUR = validate.Range(0, 23)
 _TOPICS = [topic.value for topic in Topic]
 
