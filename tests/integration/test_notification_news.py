@@ -1,23 +1,29 @@
-"""How what is told is found among all else: by an index over just its types."""
+"""How what is told is found among all else: by an index over just its types; and by one of several relays."""
 
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from sqlalchemy import event
 
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
-from adapters.system import SystemIds
+from adapters.system import SystemClock, SystemIds
 from core.domain.events import EventType, NewEvent
-from core.domain.notifications import TOLD
+from core.domain.jobs import Stream
+from core.domain.notifications import TOLD, Digest
+from core.usecases.telling import make_notifications
 from tests.conftest import Engines
 from tests.contract.notification_support import an_endpoint
 from tests.contract.storage import Storage
 
 MANY = 20_000
+ROUNDS = 40
 
 
 def test_the_index_has_the_types_that_are_told(superuser: psycopg.Connection) -> None:
@@ -59,3 +65,35 @@ def test_few_that_are_told_are_found_among_very_many_others(
         connection.exec_driver_sql("SELECT set_config('app.tenant_id', %s, true)", (str(actor.tenant_id),))
         plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS OFF) {statement}", parameters).scalars().all()
     assert any("events_told" in line for line in plan), "\n".join(plan)
+
+
+def test_relays_that_meet_make_each_notification_once(storage: Storage) -> None:
+    actor = storage.tenant()
+    at_once, hourly = storage.ids.batch(2)
+    with storage.writing(actor) as tx:
+        tx.endpoints.add(an_endpoint(at_once, actor))
+        tx.endpoints.add(an_endpoint(hourly, actor, digest=Digest.HOURLY))
+    over = threading.Event()
+
+    def relay() -> int:
+        made, ports = 0, {"max_attempts": 1, "uow": storage.uow, "clock": SystemClock(), "ids": SystemIds()}
+        while not over.is_set():
+            made += make_notifications(actor.tenant_id, **ports)
+        return made + make_notifications(actor.tenant_id, **ports)
+
+    with ThreadPoolExecutor(3) as relays:
+        running = [relays.submit(relay) for _ in range(3)]
+        for _ in range(ROUNDS):
+            with storage.writing(actor) as tx:
+                tx.events.append([NewEvent(type=EventType.IMPORT_FAILED)] * 3)
+            storage.system.seal()
+        over.set()
+        made = sum(one.result() for one in running)
+    assert made == 2 * 3 * ROUNDS + 1, "and one digest"
+    with storage.reading(actor) as tx:
+        told = {id: tx.notifications.list(id, before=None, limit=1_000) for id in (at_once, hourly)}
+        jobs = tx.jobs.list(stream=Stream.SEND, statuses=(), after=None, limit=1_000)
+    assert sorted(one.seq for one in told[at_once]) == list(range(1, 3 * ROUNDS + 1))
+    assert {one.job_id for one in told[at_once]} < {job.id for job in jobs}
+    assert len(jobs) == 3 * ROUNDS + 1
+    assert Counter(one.status for one in told[hourly]) == {"waiting": 3 * ROUNDS, "collecting": 1}
