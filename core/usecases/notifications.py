@@ -66,7 +66,7 @@ def redeliver(
     """Sends it now, whatever became of it, and by the whole schedule, under the id by which receivers know it. Raises
     `NotFound`, or `Conflict` for what is of a digest."""
     with uow.begin(actor) as tx:
-        tx.endpoints.get(endpoint_id)
+        tx.endpoints.get(endpoint_id, lock=True)
         notification = tx.notifications.get(notification_id, lock=True)
         if notification.endpoint_id != endpoint_id:
             tx.notifications.get(endpoint_id)  # there is no such thing at this endpoint
@@ -88,7 +88,7 @@ def redeliver_failed(
     `NotFound`, or `Conflict` for an endpoint that is disabled: it would be told nothing."""
     now = clock.now()
     with uow.begin(actor) as tx:
-        if tx.endpoints.get(endpoint_id).disabled_at is not None:
+        if tx.endpoints.get(endpoint_id, lock=True).disabled_at is not None:
             raise Conflict("this endpoint is disabled: enable it first")
         failed = tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE)
         again = [_anew(notification, now, ids) for notification in failed]

@@ -83,17 +83,16 @@ def send_notification(
 def _taken_up(tx: Transaction, job: Job, public_url: str, now: datetime) -> _Parcel | None:
     """None where there is nothing to send any more. A digest takes along what waits for it."""
     try:
-        notification = tx.notifications.get(UUID(job.payload["notification_id"]), lock=True)
-        endpoint = tx.endpoints.get(notification.endpoint_id)
+        notification, endpoint = _held(tx, job)
         if notification.job_id != job.id or notification.status not in _SENDABLE:
-            return None
-        if endpoint.disabled_at is not None and notification.type != TEST:
-            tx.notifications.update(given_up(notification, "endpoint_disabled", now))
             return None
         if notification.status is NotificationStatus.COLLECTING:
             count, listed = tx.notifications.collect(notification, MOST_LISTED)
             data = digest_data(notification.tenant_id, count, list(listed))
             notification = replace(notification, data=data, occurred_at=now)
+        if endpoint.disabled_at is not None and notification.type != TEST:
+            tx.notifications.update(given_up(notification, "endpoint_disabled", now))
+            return None
         if notification.status is NotificationStatus.FAILED:
             notification = replace(notification, tries=0, finished_at=None)
         notification = replace(notification, status=NotificationStatus.PENDING)
@@ -105,6 +104,13 @@ def _taken_up(tx: Transaction, job: Job, public_url: str, now: datetime) -> _Par
     except NotFound:  # the endpoint is gone, or the member
         return None
     return _Parcel(notification=notification, endpoint=endpoint, mail=mail)
+
+
+def _held(tx: Transaction, job: Job) -> tuple[Notification, Endpoint]:
+    """The job's notification and its endpoint, which is held first: as by all that hold both. Raises `NotFound`."""
+    id = UUID(job.payload["notification_id"])
+    endpoint = tx.endpoints.get(tx.notifications.get(id).endpoint_id, lock=True)
+    return tx.notifications.get(id, lock=True), endpoint
 
 
 def _sent(
@@ -150,9 +156,7 @@ def _note(
 ) -> None:
     """What came of it, if it is still there, and still this job's."""
     try:
-        before = tx.notifications.get(UUID(job.payload["notification_id"]))
-        endpoint = tx.endpoints.get(before.endpoint_id, lock=True)
-        notification = tx.notifications.get(before.id, lock=True)
+        notification, endpoint = _held(tx, job)
     except NotFound:
         tx.jobs.finish(job)
         return

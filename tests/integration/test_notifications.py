@@ -282,6 +282,24 @@ def test_a_digest_tells_by_one_message_of_all_that_came_in_its_hour(api: Api, re
     assert {found[one["id"]]["digest_id"] for one in items} == {digest["id"]}
 
 
+def test_what_waits_for_a_digest_fails_with_it_where_its_endpoint_is_disabled(
+    api: Api, receiver: ScriptedServer
+) -> None:
+    made = endpoint(api, receiver, digest="daily")
+    happens(api)
+    happens(api)
+    api.post(f"{ENDPOINTS}/{made['id']}/disable")
+    assert send(api, early=True) == 1
+    assert receiver.requests == []
+    assert [one["status"] for one in deliveries(api, made)] == ["failed"] * 3
+    api.post(f"{ENDPOINTS}/{made['id']}/enable")
+    redelivered = api.post(f"{ENDPOINTS}/{made['id']}/redeliver", {"since": made["created_at"]}, 202)
+    assert redelivered == {"redelivered": 1}, "what went by a digest goes by that"
+    assert send(api) == 1
+    assert verified(receiver.asked(IN)[0], made["secret"])["data"]["count"] == 2
+    assert [one["status"] for one in deliveries(api, made)] == ["delivered"] * 3
+
+
 def test_a_secret_is_shown_once_and_kept_nowhere_in_the_open(api: Api, receiver: ScriptedServer) -> None:
     key = {"Idempotency-Key": "once"}
     body = {"kind": "webhook", "name": "Pager", "url": receiver.url + IN, "topics": ["failures"]}
