@@ -10,17 +10,16 @@ from datetime import timedelta
 import pytest
 
 from core.domain.events import EventType, NewEvent
-from core.domain.jobs import JobStatus, Stream
+from core.domain.jobs import JobStatus
 from core.domain.notification_retries import SCHEDULE
-from core.domain.notifications import DisabledReason, EndpointKind, NotificationStatus, Topic
+from core.domain.notifications import DisabledReason, NotificationStatus, Topic
 from core.domain.permissions import Role
 from core.domain.tenants import TenantSettings
 from core.errors import Conflict, Invalid, NotFound, Transient
-from core.usecases import endpoints, members, notifications, telling
+from core.usecases import endpoints, notifications, telling
 from core.usecases.jobs import fail_job, replay_jobs
-from core.usecases.secret_keys import rotate_secrets
 from ports.notifications import Answer
-from tests.contract.notification_world import DOWN, KEY, OK, NotificationWorld
+from tests.contract.notification_world import DOWN, OK, NotificationWorld
 from tests.contract.storage import Storage
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -162,21 +161,6 @@ def test_410_disables_at_once_and_what_was_to_come_is_not_sent(world: Notificati
     assert [webhook.id for webhook in world.received[2:]] == [str(one.id) for one in world.log(id)]
 
 
-def test_each_of_two_secrets_signs_until_the_former_one_ends(world: NotificationWorld) -> None:
-    id, first = world.webhook()
-    _, second, until = world.call(endpoints.rotate_endpoint_secret, world.tenant, id, overlap=HOUR)
-    assert until == world.clock.now() + HOUR
-    world.happens()
-    world.drain()
-    world.clock.advance(HOUR)
-    world.happens()
-    world.drain()
-    assert [list(webhook.secrets) for webhook in world.received] == [[second, first], [second]]
-    stored = world.endpoint(id).sealed
-    assert stored is not None
-    assert first.encode() not in stored
-
-
 def test_a_kill_between_sealing_and_making_or_making_and_sending_loses_nothing(world: NotificationWorld) -> None:
     id, _ = world.webhook()
     with world.storage.writing(world.tenant) as tx:
@@ -290,95 +274,6 @@ def test_redelivery_begins_the_schedule_anew_and_the_former_job_finds_nothing_to
         world.call(notifications.redeliver, world.tenant, other, told.id)
 
 
-def test_members_are_written_while_they_are_members(world: NotificationWorld) -> None:
-    reviewer = world.member(Role.REVIEWER)
-    id = world.mailing(reviewer)
-    imported = world.happens(reason="of Ada Lovelace")
-    assert world.drain() == 1
-    (mail,) = world.mails
-    assert (mail.to, mail.subject) == (reviewer.email, "An import failed: Harbour Books")
-    assert f"import_id: {imported}" in mail.text
-    assert "https://sort.example/" in mail.text
-    assert "Ada" not in mail.text
-    world.happens()
-    world.call(members.remove_member, replace(world.tenant, role=Role.OWNER), reviewer.id)
-    assert world.drain() == 1, "the job finds that there is nobody to write to"
-    assert len(world.mails) == 1
-    with pytest.raises(NotFound):
-        world.endpoint(id)
-    with pytest.raises(Invalid):
-        world.mailing(reviewer)
-
-
-def test_a_mail_server_that_is_away_is_tried_again_and_one_that_refuses_for_good_is_not(
-    world: NotificationWorld,
-) -> None:
-    id = world.mailing(world.owner)
-    world.refuses = Transient("away")
-    world.happens()
-    world.drain()
-    world.refuses = None
-    assert world.pass_time(6 * SECOND) == 1
-    world.refuses = Invalid("550")
-    world.happens()
-    world.drain()
-    assert world.pass_time(DAY) == 0
-    assert [[one.code for one in told.attempts] for told in world.log(id)] == [["unreachable", "ok"], ["refused"]]
-
-
-def test_secrets_that_cannot_be_opened_are_waited_for(world: NotificationWorld) -> None:
-    id, _ = world.webhook()
-    world.happens()
-    kept, world.secrets = world.secrets, type(world.secrets)("another key of tests, no better than the first one")
-    world.drain()
-    world.secrets = kept
-    assert world.pass_time(6 * SECOND) == 1
-    assert [one.code for one in world.log(id)[0].attempts] == ["secret_unreadable", "ok"]
-
-
-def test_secrets_are_sealed_anew_with_the_installations_new_key(world: NotificationWorld) -> None:
-    id, secret = world.webhook()
-    box, anew = type(world.secrets), "the key of tests that comes after the first one"
-    world.secrets = box(anew, former=(KEY,))
-    ports = {"system": world.storage.system}
-    assert world.call(rotate_secrets, **ports).resealed == 1
-    assert world.call(rotate_secrets, **ports).resealed == 0
-    world.secrets = box(anew)
-    world.happens()
-    world.drain()
-    assert [list(webhook.secrets) for webhook in world.received] == [[secret]]
-    assert world.endpoint(id).version == 1
-
-
-def test_mails_need_a_server_and_endpoints_are_of_their_kind(world: NotificationWorld) -> None:
-    given = {"name": "x", "topics": [Topic.QUEUE]}
-    create = endpoints.create_endpoint
-    with pytest.raises(Conflict):
-        world.call(create, world.tenant, kind=EndpointKind.MAIL, user_id=world.owner.id, **given, mailer=None)
-    for wrong in (
-        {"kind": EndpointKind.WEBHOOK},
-        {"kind": EndpointKind.MAIL},
-        {"kind": EndpointKind.WEBHOOK, "url": "https://a.example", "user_id": world.owner.id},
-        {"kind": EndpointKind.MAIL, "url": "https://a.example"},
-        {"kind": EndpointKind.WEBHOOK, "url": "https://a.example", "digest_hour": 24},
-    ):
-        with pytest.raises(Invalid):
-            world.call(create, world.tenant, **wrong, **given)
-    mail = world.mailing(world.owner)
-    with pytest.raises(Conflict):
-        world.call(endpoints.rotate_endpoint_secret, world.tenant, mail, overlap=HOUR)
-    with pytest.raises(Invalid):
-        world.call(endpoints.change_endpoint, world.tenant, mail, {"url": "https://a.example"}, version=None)
-
-
-def test_a_tenant_has_so_many_endpoints_at_most(world: NotificationWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 2)
-    world.webhook()
-    world.webhook()
-    with pytest.raises(Conflict):
-        world.webhook()
-
-
 def test_a_queue_that_grows_beyond_its_limit_is_told_of_once_until_it_was_well_below(
     world: NotificationWorld,
 ) -> None:
@@ -406,15 +301,3 @@ def test_a_queue_that_grows_beyond_its_limit_is_told_of_once_until_it_was_well_b
     assert world.call(telling.watch_queues) == 0
     items += [world.storage.review(world.tenant, f"c{n}") for n in range(3)]
     assert world.call(telling.watch_queues) == 1
-
-
-def test_owners_are_not_written_of_an_endpoint_that_is_gone_meanwhile(world: NotificationWorld) -> None:
-    id, _ = world.webhook()
-    world.answers = [Answer(status=410, code="refused")]
-    world.happens()
-    for job in world.jobs():
-        world.work(job)
-    assert len(world.jobs(stream=Stream.MAIL)) == 1
-    world.call(endpoints.delete_endpoint, world.tenant, id, version=None)
-    world.drain()
-    assert world.mails == []

@@ -82,7 +82,7 @@ MIB, KIB = 1 << 20, 1 << 10
         f"{Limits().answer_bytes // MIB} MiB; providers of identities {IDENTITY_LIMITS.answer_bytes // MIB} MiB",
         f"receivers of webhooks {RECEIVER_LIMITS.connect:g}, {RECEIVER_LIMITS.read:g}, {RECEIVER_LIMITS.total:g} s |",
         f"being sent at once | {aside.MOST} in a process of a worker, {SENDS_OF_TENANT} of a tenant |",
-        f"endpoints of a tenant; the URL and the name of one | {MOST_ENDPOINTS}; {MAX_URL:,} and {MAX_NAME} characters |",
+        f"endpoints of a tenant; the URL and the name of one | {MOST_ENDPOINTS}; {MAX_URL:,} and {MAX_NAME} char",
         f"deliveries that are sent again at once | {REDELIVERED_AT_ONCE:,} |",
         f"redirects | {_MAX_REDIRECTS},",
         f"resolved at once | {MOST} |",
