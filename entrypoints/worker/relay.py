@@ -106,9 +106,9 @@ def _tell(container: Container, news: Event, stop: Event) -> None:
     while not stop.is_set():
         try:
             if time.monotonic() >= next_queues:
+                next_queues = time.monotonic() + QUEUES_SECONDS  # before it may fail, or that would hold up the rest
                 if told := container.watch_queues():
                     log.info("queues over their limits", tenants=told)
-                next_queues = time.monotonic() + QUEUES_SECONDS
             _tell_news(container)
         except Transient as error:
             log.warning("notifications wait", error=str(error))
