@@ -21,6 +21,7 @@ from core.usecases import (
     connection_ends,
     connections,
     embed,
+    endpoints,
     evaluations,
     events,
     identity,
@@ -32,6 +33,7 @@ from core.usecases import (
     llm_spending,
     mail,
     members,
+    notifications,
     oauth,
     passwords,
     payment_events,
@@ -49,10 +51,12 @@ from core.usecases import (
     rules,
     second_factor,
     secret_keys,
+    sending,
     sessions,
     sources,
     support,
     sync,
+    telling,
     usage_reports,
     vectors,
     webhooks,
@@ -82,6 +86,7 @@ _PORTS = (
     "llm_model",
     "mailer",
     "matcher",
+    "notifications",
     "origins",
     "payments",
     "people",
@@ -89,6 +94,7 @@ _PORTS = (
     "ranker",
     "renewals",
     "secrets",
+    "sender",
     "system",
     "terms",
     "trials",
@@ -278,6 +284,19 @@ class Container(Parts):
     note_payment = bound(agreements_usecases.note_payment)
     end_agreement = bound(agreements_usecases.end_agreement)
 
+    list_endpoints = bound(endpoints.list_endpoints)
+    get_endpoint = bound(endpoints.get_endpoint)
+    create_endpoint = bound(endpoints.create_endpoint)
+    change_endpoint = bound(endpoints.change_endpoint)
+    delete_endpoint = bound(endpoints.delete_endpoint)
+    rotate_endpoint_secret = bound(endpoints.rotate_endpoint_secret)
+    enable_endpoint = bound(endpoints.enable_endpoint)
+    disable_endpoint = bound(endpoints.disable_endpoint)
+    test_endpoint = bound(notifications.test_endpoint)
+    list_notifications = bound(notifications.list_notifications)
+    redeliver = bound(notifications.redeliver)
+    redeliver_failed = bound(notifications.redeliver_failed)
+
     list_events = bound(events.list_events)
     verify_events = bound(events.verify_events)
     list_tenant_events = bound(events.list_tenant_events)
@@ -305,6 +324,7 @@ class Container(Parts):
     sync_billing = bound(billing_sync.sync_billing)
     resume_held = bound(resume.resume_held)
     report_usage = bound(usage_reports.report_usage)
+    send_notification = bound(sending.send_notification)
     start_reembedding = bound(embed.start_reembedding)
 
     publish_due = bound(relay.publish_due)
@@ -313,6 +333,10 @@ class Container(Parts):
     sweep_payment_events = bound(payment_events.sweep_payment_events)
     reap_jobs = bound(relay.reap_jobs)
     sweep = bound(relay.sweep)
+    tenants_with_news = bound(telling.tenants_with_news)
+    make_notifications = bound(telling.make_notifications)
+    watch_queues = bound(telling.watch_queues)
+    sweep_notifications = bound(telling.sweep_notifications)
     expire_records = bound(retention.expire_records)
     forget_callers = bound(retention.forget_callers)
     tend_vectors = bound(vectors.tend_vectors)

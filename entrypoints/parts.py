@@ -14,6 +14,7 @@ from adapters.oauth.provider import AuthlibProvider
 from adapters.postgres import engine
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -69,6 +70,7 @@ class Parts(containers.DeclarativeContainer):
     people = providers.Singleton(PostgresPeople, system_engine)
     privacy = providers.Singleton(PostgresPrivacy, app_engine, system_engine)
     billing = providers.Singleton(PostgresBillingSystem, system_engine)
+    notifications = providers.Singleton(PostgresNotificationSystem, system_engine)
     agreements = providers.Singleton(PostgresAgreements, app_engine, system_engine)
     terms = providers.Singleton(chosen.terms_of, settings)
     origins = providers.Singleton(chosen.origins_of, settings)
@@ -89,6 +91,7 @@ class Parts(containers.DeclarativeContainer):
     codes = providers.Singleton(PyotpCodes)
     mailer = providers.Singleton(chosen.mailer_of, settings)
     transport = providers.Singleton(chosen.transport_of, settings)
+    sender = providers.Singleton(chosen.sender_of, settings)
     identities = providers.Singleton(chosen.identities_of, settings)
     oauth_provider = providers.Singleton(AuthlibProvider, providers.Singleton(chosen.token_transport_of, settings))
     access_token = providers.Callable(

@@ -31,6 +31,7 @@ from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.member_storage import Invitations, Members
+from ports.notification_storage import Endpoints, Notifications
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.review_storage import Approvals, Embeddings, Examples
@@ -97,6 +98,10 @@ class Tenants(Protocol):
 
     def note_reading(self, now: datetime, since: datetime) -> bool:
         """Notes that the operator reads what is the tenant's; whether this is the first time `since` then."""
+        ...
+
+    def note_queue(self, told_at: datetime | None) -> bool:
+        """Notes when it was told that the queue is over its limit; None: it no longer is. Whether that is news."""
         ...
 
 
@@ -363,6 +368,10 @@ class Transaction(Protocol):
     def usages(self) -> Usages: ...
     @property
     def held(self) -> Held: ...
+    @property
+    def endpoints(self) -> Endpoints: ...
+    @property
+    def notifications(self) -> Notifications: ...
     @property
     def jobs(self) -> Jobs: ...
     @property

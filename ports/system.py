@@ -17,7 +17,7 @@ from core.domain.tenants import ApiKey, Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStats:
-    """A stream as an operator sees it: jobs by status, seconds since the oldest open one was queued (0 without any),
+    """A stream as an operator sees it: jobs by status, seconds since the oldest open one was due (0 without any),
     and attempts beyond the first."""
 
     stream: str

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
+from adapters.memory.notifications import forget_endpoint
 from adapters.memory.state import MemoryStore, as_json
 from core.domain.names import is_reserved
 from core.domain.tenants import User
@@ -65,6 +66,8 @@ class MemoryPrivacy:
             names = _names(user, self._store.users.values())
             for state in self._store.tenants.values():
                 state.memberships.pop(user_id, None)
+                for id in [one.id for one in state.endpoints.values() if one.user_id == user_id]:
+                    forget_endpoint(state, id)
                 for id, approval in state.approvals.items():
                     if approval.decided_by in names:
                         state.approvals[id] = replace(approval, decided_by=_ERASED)

@@ -26,6 +26,7 @@ from core.domain.jobs import Job
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
+from core.domain.notifications import Endpoint, Notification
 from core.domain.oauth import OAuthTokens, SignIn
 from core.domain.payments import PaymentEvent
 from core.domain.people import Invitation, KnownDevice, LocalAccount, Session
@@ -122,6 +123,8 @@ class TenantState:
 
     tenants: dict[UUID, Tenant] = field(default_factory=dict)
     operator_reads: dict[UUID, datetime] = field(default_factory=dict)
+    queues_told: dict[UUID, datetime] = field(default_factory=dict)
+    """When the tenant was told that its queue is over its limit, by its id, as long as it is."""
     users: dict[str, User] = field(default_factory=dict)
     """By e-mail address; shared by all tenants."""
     customers: dict[tuple[str | None, str], UUID] = field(default_factory=dict)
@@ -177,6 +180,8 @@ class TenantState:
     usages: dict[tuple[date, Meter], tuple[int, int]] = field(default_factory=dict)
     """What was used, and how much of that is in reports, by month and meter."""
     usage_reports: dict[UUID, UsageReport] = field(default_factory=dict)
+    endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
+    notifications: dict[UUID, Notification] = field(default_factory=dict)
     jobs: dict[UUID, KeptJob] = field(default_factory=dict)
     batches: dict[UUID, EventBatch] = field(default_factory=dict)
     responses: dict[str, KeptResponse] = field(default_factory=dict)

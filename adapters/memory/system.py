@@ -245,7 +245,7 @@ class MemorySystem:
                 counts=dict(Counter(job.status.value for job in jobs if job.stream == stream)),
                 oldest_seconds=max(
                     (
-                        (now - job.created_at).total_seconds()
+                        max((now - max(job.created_at, job.due_at)).total_seconds(), 0.0)
                         for job in jobs
                         if job.stream == stream and job.status in OPEN_STATUSES
                     ),

@@ -15,6 +15,7 @@ from adapters.memory.evaluations import MemoryEvaluations
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.members import MemoryInvitations, MemoryMembers
+from adapters.memory.notifications import MemoryEndpoints, MemoryNotifications
 from adapters.memory.oauth import MemoryOAuth
 from adapters.memory.promises import MemoryPromises
 from adapters.memory.records import MemoryRecords
@@ -63,6 +64,8 @@ class MemoryTransaction:
         self.billing = MemoryBilling(at)
         self.usages = MemoryUsages(at)
         self.held = MemoryHeld(at)
+        self.endpoints = MemoryEndpoints(at)
+        self.notifications = MemoryNotifications(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 

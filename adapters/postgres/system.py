@@ -226,7 +226,7 @@ class PostgresSystem:
     def stream_stats(self) -> Sequence[StreamStats]:
         query = text("""
             SELECT stream, status, count(*) AS jobs, sum(greatest(attempts - 1, 0)) AS retries,
-                   coalesce(extract(epoch FROM max(now() - created_at)), 0) AS oldest
+                   coalesce(extract(epoch FROM max(now() - greatest(created_at, due_at))), 0) AS oldest
             FROM jobs GROUP BY stream, status
         """)
         with passing_faults(), self._engine.connect() as connection:
@@ -236,7 +236,11 @@ class PostgresSystem:
                 stream=stream,
                 counts={row.status: row.jobs for row in rows if row.stream == stream},
                 oldest_seconds=max(
-                    (float(r.oldest) for r in rows if r.stream == stream and r.status not in ("done", "dead")),
+                    (
+                        max(float(r.oldest), 0.0)
+                        for r in rows
+                        if r.stream == stream and r.status not in ("done", "dead")
+                    ),
                     default=0.0,
                 ),
                 retries=sum(int(row.retries) for row in rows if row.stream == stream),

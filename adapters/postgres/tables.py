@@ -32,6 +32,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     evaluation_tables,
     learning_tables,
     llm_tables,
+    notification_tables,
     oauth_tables,
     people_tables,
     promise_tables,
@@ -66,6 +67,7 @@ tenants = Table(
     a_time("created_at"),
     Column("version", Integer, nullable=False),
     a_time("operator_read_at", null=True),
+    a_time("queue_told_at", null=True),
 )
 
 users = Table(

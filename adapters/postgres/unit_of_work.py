@@ -25,6 +25,7 @@ from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
 from adapters.postgres.members import PostgresInvitations, PostgresMembers
+from adapters.postgres.notifications import PostgresEndpoints, PostgresNotifications
 from adapters.postgres.oauth import PostgresOAuth
 from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.records import PostgresRecords
@@ -75,6 +76,8 @@ class PostgresTransaction:
         self.billing = PostgresBilling(connection, tenant_id)
         self.usages = PostgresUsages(connection, tenant_id, ids)
         self.held = PostgresHeld(connection, tenant_id)
+        self.endpoints = PostgresEndpoints(connection, tenant_id)
+        self.notifications = PostgresNotifications(connection, tenant_id)
         self.jobs = PostgresJobs(connection, tenant_id)
 
     def commit(self) -> None:

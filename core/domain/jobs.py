@@ -27,6 +27,7 @@ class Stream(StrEnum):
     BILLING = "billing:sync"
     RESUME = "records:resume"
     REPORT = "billing:report"
+    SEND = "notifications:send"
 
 
 class JobStatus(StrEnum):

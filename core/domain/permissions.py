@@ -29,6 +29,8 @@ class Permission(StrEnum):
     JOBS_REPLAY = "jobs:replay"
     BILLING_READ = "billing:read"
     BILLING_WRITE = "billing:write"
+    NOTIFICATIONS_READ = "notifications:read"
+    NOTIFICATIONS_WRITE = "notifications:write"
     OPERATOR = "operator"
     """The operator of the installation: tenants, and events of all of them. No role and no API key carries it."""
 
@@ -40,7 +42,8 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_OF_FEW = frozenset({Permission.KEYS_READ, Permission.BILLING_READ})
+_OF_FEW = frozenset({Permission.KEYS_READ, Permission.BILLING_READ, Permission.NOTIFICATIONS_READ})
+"""Addresses of webhooks are often secrets in themselves."""
 _READ = frozenset(p for p in Permission if p.value.endswith(":read") and p not in _OF_FEW)
 _EVERYTHING = frozenset(Permission) - {Permission.OPERATOR}
 

@@ -14,6 +14,8 @@ from core.domain.events import EventType, NewEvent
 from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
 from core.domain.inventories import PRESENT_SECONDS, Inventory, Role, differences
 from core.domain.jobs import Job, JobStatus, Stream, backoff
+from core.domain.notification_retries import given_up
+from core.domain.notifications import Notification
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
@@ -88,6 +90,7 @@ def fail_job(
     with uow.begin(actor) as tx:
         synced = _synced(tx, job) if dead else None
         receiver = _receiver(tx, job)
+        unsent = _unsent(tx, job) if dead else None
         tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
         if dead:
             payload = {"stream": job.stream.value, "error": reason}
@@ -96,6 +99,8 @@ def fail_job(
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
             if job.stream is Stream.WEBHOOK:
                 _fail_delivery(tx, UUID(job.payload["delivery_id"]), str(error), clock)
+            if unsent is not None:
+                tx.notifications.update(given_up(unsent, "job_dead", clock.now()))
             if synced is not None:
                 _fail_sync(tx, job, synced, reason, clock, ids)
             if job.stream is Stream.RUN:
@@ -135,6 +140,17 @@ def _synced(tx: Transaction, job: Job) -> Connection | None:
         return tx.connections.get(UUID(job.payload["connection_id"]), lock=True)
     except NotFound:
         return None
+
+
+def _unsent(tx: Transaction, job: Job) -> Notification | None:
+    """The notification that the job sends, held before the job is: as who sends it does."""
+    if job.stream is not Stream.SEND:
+        return None
+    try:
+        notification = tx.notifications.get(UUID(job.payload["notification_id"]), lock=True)
+    except NotFound:
+        return None
+    return notification if notification.job_id == job.id else None
 
 
 def _receiver(tx: Transaction, job: Job) -> Connection | None:

@@ -37,6 +37,7 @@ from entrypoints.api import (
     llm,
     members,
     metrics,
+    notifications,
     oauth,
     records,
     records_export,
@@ -84,6 +85,7 @@ _RESOURCES = (
     jobs,
     webhooks,
     oauth,
+    notifications,
 )
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "

@@ -15,6 +15,7 @@ from core.domain.jobs import Stream
 from core.domain.permissions import Role
 from core.domain.plans import Meter
 from core.domain.tenants import Actor, Idempotency, Membership, User
+from tests.contract.notification_support import a_mail_endpoint, a_notification, an_endpoint
 from tests.contract.storage import (
     START,
     Storage,
@@ -63,6 +64,8 @@ class Belongings:
     job: UUID
     key: UUID
     delivery: UUID
+    endpoint: UUID
+    notification: UUID
 
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
@@ -76,6 +79,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
     rule, example, another, key, person, proposal, run, evaluation, delivery = storage.ids.batch(9)
+    endpoint, mailed, notification = storage.ids.batch(3)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
@@ -114,6 +118,9 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.billing.put(account, changes_at=None)
         tx.usages.take(Meter.RECORDS, START.date().replace(day=1), 3, None)
         tx.usages.to_report(Meter.RECORDS, START)
+        tx.endpoints.add(an_endpoint(endpoint, actor, sealed=b"sealed"))
+        tx.endpoints.add(a_mail_endpoint(mailed, actor, member.id))
+        tx.notifications.add([a_notification(notification, actor, endpoint, 1)])
     with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
         pass
     job = storage.job(actor)
@@ -144,4 +151,6 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         job=job,
         key=key,
         delivery=delivery,
+        endpoint=endpoint,
+        notification=notification,
     )

@@ -40,6 +40,7 @@ from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, Web
 from ports.agreements import Agreements
 from ports.billing_storage import BillingSystem
 from ports.learning_storage import StoredEnsemble
+from ports.notification_storage import NotificationSystem
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
 from ports.storage import Stored, Transaction, UnitOfWork
@@ -54,6 +55,7 @@ class Storage:
     privacy: PrivacyStorage
     billing: BillingSystem
     agreements: Agreements
+    notifications: NotificationSystem
     now: Callable[[], datetime]
     """The storage's own clock."""
     ids: CountingIds = field(default_factory=CountingIds)
@@ -285,8 +287,8 @@ def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Inv
     )
 
 
-def a_sealed(connection_id: UUID, sealed: bytes, purpose: SealedPurpose = SealedPurpose.CONFIG) -> SealedValue:
-    return SealedValue(purpose=purpose, connection_id=connection_id, sealed=sealed)
+def a_sealed(of_id: UUID, sealed: bytes, purpose: SealedPurpose = SealedPurpose.CONFIG) -> SealedValue:
+    return SealedValue(purpose=purpose, of_id=of_id, sealed=sealed)
 
 
 def a_sign_in(actor: Actor, connection_id: UUID, state_hash: bytes = b"\x00hash\xff", **fields: Any) -> SignIn:

@@ -43,6 +43,8 @@ TABLES = {
     "approval_id": "approvals",
     "category_id": "categories",
     "connection_id": "connections",
+    "delivery_id": "notifications",
+    "endpoint_id": "notification_endpoints",
     "evaluation_id": "evaluations",
     "import_id": "imports",
     "into": "categories",
@@ -95,6 +97,18 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "PATCH /api/v1/tenant|POST /api/v1/tenants",
         "has at most . decimals",
         "no schema counts the decimals of a number",
+    ),
+    ("POST /api/v1/notifications/endpoints", "a webhook has a url", "what an endpoint has depends on its kind"),
+    ("POST /api/v1/notifications/endpoints", "user_id is no member's", "a user_id names who there is"),
+    (
+        ".* /api/v1/notifications/endpoints.*",
+        "URL (begins|holds)|only a webhook has a url",
+        "what a URL is made of is in no pattern",
+    ),
+    (
+        ".* /api/v1/notifications/endpoints.*",
+        "a name has 1 to",
+        "no pattern tells which characters are letters, in all languages",
     ),
     ("POST /api/v1/billing/.*", "a return URL begins with", "each installation has addresses of its own"),
     (
@@ -158,6 +172,9 @@ def fill(api: Api) -> None:
         api.post("/rules/runs", {"where": {"account": str(n)}}, 202)
         api.post("/api-keys", {"name": f"Key {n}", "scopes": ["records:read"]}, 201)
         api.post("/invitations", {"email": f"guest{n}@example.org", "role": "viewer"}, 201)
+        endpoint = {"kind": "webhook", "name": f"Hook {n}", "url": "https://127.0.0.1/in", "topics": ["queue"]}
+        made = api.post("/notifications/endpoints", endpoint, 201)
+        api.post(f"/notifications/endpoints/{made['id']}/test", None, 202)
         api.post("/connections", {"connector": "csv", "name": f"File {n}"}, 201)
     api.post("/rules/proposals", None, 202)
     api.drain()

@@ -105,6 +105,20 @@ ROUTES = {
     "DELETE /api/v1/members/<uuid:user_id>": "members:write",
     "PATCH /api/v1/members/<uuid:user_id>": "members:write",
     "DELETE /api/v1/members/<uuid:user_id>/sessions": "members:write",
+    "GET /api/v1/notifications/endpoints": "notifications:read",
+    "POST /api/v1/notifications/endpoints": "notifications:write",
+    "DELETE /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:write",
+    "GET /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:read",
+    "PATCH /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:write",
+    "GET /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries": "notifications:read",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/redeliver": (
+        "notifications:write"
+    ),
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/disable": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/enable": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/redeliver": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/rotate": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/test": "notifications:write",
     "GET /api/v1/oauth/callback": "public",
     "GET /api/v1/records": "records:read",
     "POST /api/v1/records": "records:write",
@@ -181,7 +195,8 @@ ROLES = {
     Role.REVIEWER: READS | {"approvals:decide", "records:write"},
     Role.ADMIN: READS
     | {"approvals:decide", "records:write", "members:write", "keys:read", "keys:write", "categories:write"}
-    | {"connections:write", "rules:write", "jobs:replay", "billing:read"},
+    | {"connections:write", "rules:write", "jobs:replay", "billing:read"}
+    | {"notifications:read", "notifications:write"},
 }
 ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write", "billing:write"}
 ALSO = {
@@ -258,7 +273,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 101
+    assert len(tokens) * len(API) == 10 * 113
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -273,7 +288,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 101
+    assert cases == 23 * 113
 
 
 @pytest.mark.parametrize("role", list(Role))

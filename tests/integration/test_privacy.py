@@ -28,6 +28,7 @@ from entrypoints.cli.tenants import as_lines, write_zip
 from entrypoints.container import Container
 from ports.storage import RecordFilter
 from tests.contract.belongings import belongings
+from tests.contract.notification_support import a_mail_endpoint
 from tests.contract.storage import Storage, a_message, a_proposal, a_sign_in, an_evaluation
 from tests.integration.api_support import HEADER, Api, add_rule, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
@@ -43,6 +44,7 @@ KNOWN_OF_A_PERSON = {
     "known_devices",
     "local_accounts",
     "memberships",
+    "notification_endpoints",
     "oauth_states",
     "records",
     "rule_proposals",
@@ -132,6 +134,13 @@ def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.
         api.container.erase_tenant(api.tenant_id, "Harbour Books")
 
 
+def written_to(api: Api, user_id: UUID) -> None:
+    """An endpoint at which the person is told of failures."""
+    with api.container.uow().begin(api.actor) as tx:
+        tx.endpoints.add(a_mail_endpoint(api.container.ids().new(), api.actor, user_id))
+        tx.commit()
+
+
 def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: psycopg.Connection[Any]) -> None:
     made = api.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
     browser = Browser(api.client.application)
@@ -140,6 +149,7 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     do_one_of_everything(
         api, Actor(tenant_id=api.tenant_id, name=NAME, user_id=UUID(user_id), permissions=ROLE_PERMISSIONS[Role.ADMIN])
     )
+    written_to(api, UUID(user_id))
     lines = [json.loads(line) for line in as_lines(api.container.export_person("Ada@Example.org", OPERATOR))]
     assert {line["kind"] for line in lines} == KNOWN_OF_A_PERSON
     (account,) = [line for line in lines if line["kind"] == "local_accounts"]
@@ -148,6 +158,8 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     named = {table for table, rows in dumped(superuser).items() if "Countess" in rows}
     assert named >= {"records", "rule_run_changes", "connection_health", "approvals"}
     api.container.erase_person("ada@example.org", OPERATOR)
+    with api.container.uow().begin(api.actor) as tx:
+        assert tx.endpoints.list() == [], "who was erased is written to nowhere"
     assert browser.open("/account").status_code == 303
     dump = dumped(superuser)
     for word in ("ada@example.org", "Countess", "Lovelace"):

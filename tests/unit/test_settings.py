@@ -306,6 +306,7 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "webhooks:receive",
         "billing:sync",
         "billing:report",
+        "notifications:send",
         "records:resume",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})
