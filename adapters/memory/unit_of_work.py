@@ -17,6 +17,7 @@ from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.members import MemoryInvitations, MemoryMembers
 from adapters.memory.oauth import MemoryOAuth
 from adapters.memory.promises import MemoryPromises
+from adapters.memory.receipts import MemoryReceipts
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
@@ -48,6 +49,7 @@ class MemoryTransaction:
         self.imports = MemoryImports(at)
         self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)
+        self.receipts = MemoryReceipts(at)
         self.approvals = MemoryApprovals(at)
         self.examples = MemoryExamples(at)
         self.embeddings = MemoryEmbeddings(at)

@@ -135,6 +135,8 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "usage_reports": 0,
         "agreements": 0,
         "payment_events": 0,
+        "receipts": 0,
+        "receipt_matches": 0,
         "vector_homes": 1,
         "example_vectors": len(vectors),
         "example_vectors_shared": len(vectors),
