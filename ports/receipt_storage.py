@@ -95,6 +95,7 @@ class Receipts(Protocol):
         ...
 
     def decide(self, receipt_id: UUID, record_id: UUID, state: MatchState, *, by: str, at: datetime) -> Match | None:
-        """Notes what a person said of a pair, and gives back what was noted of it before. A receipt that is linked is
-        suggested for no other record. Raises `Invalid` for a record that does not exist, `NotFound` for a receipt."""
+        """Notes what a person said of a pair, unless that was said before, and gives back what was noted of it until
+        then. A receipt that is linked is suggested for no other record. Raises `Invalid` for a record that does not
+        exist; the receipt does, and is locked."""
         ...

@@ -118,6 +118,8 @@ class MemoryReceipts:
         if record_id not in self._state.records:
             raise Invalid("this record does not exist")
         before = self._matches.get((receipt_id, record_id))
+        if before is not None and before.state is state:
+            return before
         self._matches[receipt_id, record_id] = Match(
             receipt_id=receipt_id,
             record_id=record_id,

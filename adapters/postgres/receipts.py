@@ -150,6 +150,8 @@ class PostgresReceipts:
         c = receipt_matches.c
         mine = (c.tenant_id == self._tenant_id, c.receipt_id == receipt_id, c.record_id == record_id)
         row = self._connection.execute(select(*_MATCH).where(*mine).with_for_update()).mappings().first()
+        if row is not None and row["state"] == state.value:
+            return _to_match(row)
         given = {"tenant": self._tenant_id, "receipt": receipt_id, "record": record_id, "state": state.value}
         with conflicts(unknown="this record does not exist"):
             self._connection.execute(DECIDE, given | {"by": by, "at": at})

@@ -51,6 +51,7 @@ TABLES = {
     "key_id": "api_keys",
     "parent_id": "categories",
     "proposal_id": "rule_proposals",
+    "receipt_id": "receipts",
     "record_id": "records",
     "rule_id": "rules",
     "run_id": "rule_runs",
