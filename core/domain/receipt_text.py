@@ -179,7 +179,7 @@ def _parsed(cell: str, day_first: bool) -> date | None:
 def _merchant(lines: list[str]) -> str | None:
     """The first line that may be a name."""
     for line in lines[:15]:
-        if _LETTERS.search(line) and not _NO_NAME.search(line) and not _DATE.search(line):
+        if _LETTERS.search(line) and not any(other.search(line) for other in (_NO_NAME, _SUM, _TOTAL, _DATE)):
             return line[:MAX_MERCHANT].strip()
     return None
 

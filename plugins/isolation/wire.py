@@ -101,6 +101,7 @@ class Some(msgspec.Struct, frozen=True, tag=True):
     refusals: list[Refusal]
     cursor: dict[str, Any] | None
     statements: list[Statement] = []
+    receipts: list[ReceiptDraft] = []
 
 
 class Attached(msgspec.Struct, frozen=True, tag=True):
@@ -246,6 +247,7 @@ def packed(batch: Batch) -> Some:
             refusals=list(batch.refusals),
             cursor=None if batch.cursor is None else plain(batch.cursor),
             statements=list(batch.statements),
+            receipts=list(batch.receipts),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
@@ -259,6 +261,7 @@ def unpacked(some: Some) -> Batch:
             refusals=tuple(some.refusals),
             cursor=some.cursor,
             statements=tuple(some.statements),
+            receipts=tuple(some.receipts),
         )
     except (ValueError, ArithmeticError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
