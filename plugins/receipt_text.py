@@ -103,16 +103,21 @@ class _Text(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         del attrs
         self._unshown += tag in _UNSHOWN
-        if tag in _ENDS_LINES:
-            self.found.append("\n")
+        self._part(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self._unshown -= tag in _UNSHOWN and self._unshown > 0
-        self.found.append("\n" if tag in _ENDS_LINES else " " if tag in ("td", "th") else "")
+        self._part(tag)
 
     def handle_data(self, data: str) -> None:
         if not self._unshown:
             self.found.append(data.replace("\n", " "))
+
+    def _part(self, tag: str) -> None:
+        if tag in _ENDS_LINES:
+            self.found.append("\n")
+        elif tag in ("td", "th"):
+            self.found.append(" ")
 
 
 def _shown(html: str) -> str:

@@ -19,7 +19,7 @@ class ContentSniffer:
             return MAIL
         try:
             found = puremagic.magic_string(head)
-        except puremagic.PureError:
+        except (puremagic.PureError, ValueError):  # nothing that it knows; nothing at all
             return None
         likeliest = found[0].mime_type if found else ""
         return likeliest if likeliest in EXTENSIONS and likeliest != MAIL else None
