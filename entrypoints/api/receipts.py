@@ -125,7 +125,7 @@ def delete_receipt(receipt_id: UUID) -> None:
 @blp.route("/<uuid:receipt_id>/content")
 @needs(Permission.RECEIPTS_READ)
 @blp.query(ContentQuerySchema)
-@blp.answer(200, description="The file, of the type that its content has.", content_type="application/octet-stream")
+@blp.answer(200, description="The file, of the type that its content has.", content_type="*/*")
 def get_content(query: dict[str, Any], receipt_id: UUID) -> Response:
     """The file as it was uploaded."""
     receipt, pieces = container().open_receipt(actor(), receipt_id)

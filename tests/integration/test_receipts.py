@@ -6,7 +6,8 @@ import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,23 @@ from uuid import UUID
 import psycopg
 import pytest
 from dependency_injector import providers
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from adapters.memory.clock import FixedClock
 from adapters.postgres.engine import create
-from adapters.postgres.unit_of_work import PostgresUnitOfWork
+from adapters.postgres.receipt_statements import CANDIDATES
+from adapters.postgres.unit_of_work import PostgresUnitOfWork, set_tenant
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
+from core.domain.receipt_matching import window_of
 from core.domain.receipts import Said
 from core.errors import Transient
 from entrypoints.container import Container
 from plugins.isolation.host import Isolation
 from plugins.isolation.receipts import IsolatedReceiptReader
+from tests.conftest import Engines
+from tests.contract.storage import Storage, a_draft
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.integration.test_transactions_that_meet import until_waiting
 from tests.receipt_files import (
@@ -47,7 +53,8 @@ from tests.receipt_files import (
     endless_pdf,
 )
 
-NETFLIX = HEADER + "2026-03-02;CORNER COFFEE BERLIN;-12.99;EUR\n"
+DAY = date(2026, 1, 3)
+STATEMENT = HEADER + "2026-03-02;CORNER COFFEE BERLIN;-12.99;EUR\n"
 
 
 @pytest.fixture
@@ -266,7 +273,7 @@ def test_a_name_is_handed_out_without_what_it_could_do(api: Api, name: str, give
     "content", [a_pdf(), a_mail(), a_mail("<p>Corner Coffee</p><p>Total: 12.99 EUR on 2026-03-02")]
 )
 def test_what_a_receipt_says_is_read_and_its_record_found(api: Api, content: bytes) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     receipt = uploaded(api, content)
     assert (receipt["state"], receipt["failure"], receipt["by_person"]) == ("read", None, [])
     assert (receipt["amount"], receipt["currency"], receipt["day"]) == ("12.99", "EUR", "2026-03-02")
@@ -281,7 +288,7 @@ def test_a_record_that_comes_later_is_found_too(api: Api) -> None:
     assert suggestions(api, receipt) == []
     api.upload(HEADER + "2026-03-02;SOMETHING ELSE;-45.00;EUR\n")
     assert suggestions(api, receipt) == []
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     (suggested,) = suggestions(api, receipt)
     assert suggested["record"]["text"] == "CORNER COFFEE BERLIN"
 
@@ -290,7 +297,7 @@ def test_only_who_has_receipts_without_records_pays_for_matching(api: Api) -> No
     def matched() -> int:
         return len(api.get("/jobs?stream=receipts:match")["items"])
 
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     assert matched() == 0
     uploaded(api, GIF)
     api.upload(HEADER + "2026-03-02;FIRST;-1.00;EUR\n")
@@ -332,7 +339,7 @@ def test_what_a_person_says_stands(api: Api) -> None:
 
 
 def test_a_picture_is_found_by_what_a_person_says(api: Api) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     receipt = uploaded(api, PNG)
     assert suggestions(api, receipt) == []
     said = {"amount": "12.99", "day": "2026-03-01", "merchant": "Corner Coffee"}
@@ -366,7 +373,7 @@ def test_people_link_reject_and_unlink(api: Api) -> None:
 
 
 def test_a_record_shows_its_receipts_and_so_does_the_queue(api: Api) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     record = of_record(api)
     linked, likely, unlikely = (
         uploaded(api, a_pdf(["Corner Coffee", *LINES[1:], f"Copy {n}"]), **beside)
@@ -389,7 +396,7 @@ def test_a_record_shows_its_receipts_and_so_does_the_queue(api: Api) -> None:
 
 
 def test_a_key_for_receipts_sees_no_records(api: Api) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     receipt = uploaded(api, a_pdf())
     scopes = frozenset({Permission.RECEIPTS_READ})
     narrow = replace(api, key=api.container.create_api_key(api.actor, name="narrow", scopes=scopes).secret)
@@ -399,7 +406,7 @@ def test_a_key_for_receipts_sees_no_records(api: Api) -> None:
 
 @pytest.mark.parametrize("way", ["delete", "undo"])
 def test_a_record_that_goes_leaves_its_receipt(api: Api, way: str) -> None:
-    imported = api.upload(NETFLIX)
+    imported = api.upload(STATEMENT)
     receipt = uploaded(api, a_pdf())
     api.post(f"/receipts/{receipt['id']}/links", {"record_id": of_record(api)})
     if way == "undo":
@@ -411,7 +418,7 @@ def test_a_record_that_goes_leaves_its_receipt(api: Api, way: str) -> None:
 
 
 def test_a_deleted_receipt_is_gone_with_its_file(api: Api, tmp_path: Path) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     receipt = uploaded(api, a_pdf())
     path = f"/receipts/{receipt['id']}"
     api.post(f"{path}/links", {"record_id": of_record(api)})
@@ -425,7 +432,7 @@ def test_a_deleted_receipt_is_gone_with_its_file(api: Api, tmp_path: Path) -> No
 
 
 def test_receipts_are_each_tenants_own(api: Api) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     receipt = uploaded(api, a_pdf())
     path = f"/receipts/{receipt['id']}"
     other = new_tenant(api.container, api.client, "Quay Books")
@@ -513,7 +520,7 @@ def test_who_uploads_what_another_deletes_meanwhile_has_its_file(
 
 
 def test_receipts_of_no_record_go_when_records_would(api: Api, tmp_path: Path) -> None:
-    api.upload(NETFLIX)
+    api.upload(STATEMENT)
     linked = uploaded(api, a_pdf())
     api.post(f"/receipts/{linked['id']}/links", {"record_id": of_record(api)})
     unmatched = uploaded(api, PNG)
@@ -527,3 +534,33 @@ def test_receipts_of_no_record_go_when_records_would(api: Api, tmp_path: Path) -
     assert [*tmp_path.rglob("receipts/*")] == []
     api.drain()
     assert told(api, linked)[-1] == told(api, unmatched)[-1] == "RECEIPT_DELETED"
+
+
+def test_candidates_are_found_by_an_index_under_row_level_security(
+    storage: Storage, engines: Engines, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    drafts = [
+        a_draft(str(n), occurred_at=DAY + timedelta(days=n % 700), amount=-Decimal(n % 997)) for n in range(20_000)
+    ]
+    storage.store(actor, drafts)
+    superuser.execute("ANALYZE")
+    window = window_of(Said(amount=Decimal(500), day=DAY + timedelta(days=350)), DAY)
+    assert window is not None
+    given = {
+        "tenant": actor.tenant_id,
+        "limit": 20,
+        "ids": [storage.ids.new()],
+        "amounts": [500.0],
+        "lowest": [float(window.lowest)],
+        "highest": [float(window.highest)],
+        "since": [window.since],
+        "until": [window.until],
+        "near": [window.near],
+    }
+    with engines.app.connect() as connection:
+        set_tenant(connection, actor)
+        plan = "\n".join(connection.execute(text(f"EXPLAIN {CANDIDATES.format(asked='')}"), given).scalars())
+    condition = next(line for line in plan.split("\n") if "Index Cond" in line and "occurred_on" in line)
+    assert "records_by_day" in plan, plan
+    assert all(column in condition for column in ("tenant_id", "occurred_on", "magnitude")), plan

@@ -20,7 +20,7 @@ from entrypoints.api.schemas.record_receipts import PROBABILITY, SaidSchema
 from entrypoints.api.schemas.records import AMOUNT, comparable
 
 _CURRENCY = validate.Regexp("^[A-Z]{3}$")
-_PAID = {"type": ["number", "string", "null"], "pattern": r"^[0-9]{1,24}(\.[0-9]{1,12})?$", "minimum": 0}
+_PAID = {"type": ["number", "string"], "pattern": r"^[0-9]{1,24}(\.[0-9]{1,12})?$", "minimum": 0}
 _MERCHANT = {"pattern": r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"}
 
 
