@@ -14,7 +14,7 @@ from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.receipt_files import HTML, JPEG, a_mail, a_pdf
 
-SECRET = "canary-of-mail"
+SIGNED_WITH = "canary-of-mail"
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def api(make_container: Callable[..., Container]) -> Api:
 
 @pytest.fixture
 def mailbox(api: Api) -> str:
-    made = {"connector": "email", "name": "Mailbox", "config": {"webhook_secret": SECRET}}
+    made = {"connector": "email", "name": "Mailbox", "config": {"webhook_secret": SIGNED_WITH}}
     return str(api.post("/connections", made, 201)["id"])
 
 
-def deliver(api: Api, mailbox: str, body: bytes, secret: str = SECRET) -> TestResponse:
-    signature = hmac.digest(secret.encode(), body, "sha256").hex()
+def deliver(api: Api, mailbox: str, body: bytes, key: str = SIGNED_WITH) -> TestResponse:
+    signature = hmac.digest(key.encode(), body, "sha256").hex()
     headers = {"X-Sortation-Signature": signature}
     return api.client.post(f"/api/v1/webhooks/{mailbox}", data=body, headers=headers, content_type="message/rfc822")
 
