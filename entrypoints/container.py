@@ -40,6 +40,9 @@ from core.usecases import (
     process,
     promise,
     proposals,
+    receipt_jobs,
+    receipt_links,
+    receipts,
     records,
     refit,
     relay,
@@ -92,9 +95,11 @@ _PORTS = (
     "people",
     "privacy",
     "ranker",
+    "reader",
     "renewals",
     "secrets",
     "sender",
+    "sniffer",
     "system",
     "terms",
     "trials",
@@ -113,6 +118,7 @@ BY_NAME: dict[str, providers.Provider[Any]] = {
     "learn_delay": _SETTINGS.learn_delay,
     "lease_seconds": _SETTINGS.lease_seconds,
     "max_attempts": _SETTINGS.job_max_attempts,
+    "max_receipt_bytes": _SETTINGS.max_receipt_bytes,
     "max_records": _SETTINGS.sync_records,
     "max_seconds": _SETTINGS.sync_seconds,
     "payload_days": _SETTINGS.payload_retention_days,
@@ -232,6 +238,18 @@ class Container(Parts):
     change_record = bound(review.change_record)
     withdraw_record = bound(withdraw.withdraw_record)
 
+    upload_receipt = bound(receipts.upload_receipt)
+    list_receipts = bound(receipts.list_receipts)
+    get_receipt = bound(receipts.get_receipt)
+    change_receipt = bound(receipts.change_receipt)
+    open_receipt = bound(receipts.open_receipt)
+    delete_receipt = bound(receipts.delete_receipt)
+    list_suggestions = bound(receipt_links.list_suggestions)
+    list_record_receipts = bound(receipt_links.list_record_receipts)
+    link_receipt = bound(receipt_links.link_receipt)
+    unlink_receipt = bound(receipt_links.unlink_receipt)
+    reject_suggestion = bound(receipt_links.reject_suggestion)
+
     list_queue = bound(review.list_queue)
     list_decided = bound(review.list_decided)
     list_groups = bound(review.list_groups)
@@ -314,6 +332,8 @@ class Container(Parts):
     ingest_records = bound(ingest.ingest_records)
     sync_connection = bound(sync.sync_connection)
     read_webhook = bound(webhooks.read_webhook)
+    read_receipt = bound(receipt_jobs.read_receipt)
+    match_receipts = bound(receipt_jobs.match_receipts)
     process_records = bound(process.process_records)
     ask_llm = bound(ask_llm.ask_llm)
     run_rules = bound(rule_runs.run_rules)

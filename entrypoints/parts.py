@@ -5,6 +5,7 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
+from adapters.files.sniffing import ContentSniffer
 from adapters.files.store import FsspecFileStore
 from adapters.http.clients import GuardedClients
 from adapters.http.rates import rates_at
@@ -31,6 +32,7 @@ from core.usecases import oauth
 from entrypoints import chosen
 from entrypoints.settings import Settings
 from plugins.isolation.host import Isolation
+from plugins.isolation.receipts import MEMORY, IsolatedReceiptReader
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
@@ -76,6 +78,8 @@ class Parts(containers.DeclarativeContainer):
     origins = providers.Singleton(chosen.origins_of, settings)
     payments = providers.Singleton(chosen.payments_of, settings, agreements, clock)
     files = providers.Singleton(FsspecFileStore, settings.provided.files_url)
+    sniffer = providers.Singleton(ContentSniffer)
+    reader = providers.Singleton(IsolatedReceiptReader, providers.Singleton(Isolation, memory=MEMORY))
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,

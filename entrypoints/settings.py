@@ -101,6 +101,7 @@ class Settings:
     """How many of its syncs."""
     max_upload_bytes: int
     max_webhook_bytes: int
+    max_receipt_bytes: int
     statement_seconds: float
     """How long one statement may run in the database, or wait for a lock."""
     public_url: str
@@ -262,6 +263,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             tenant_sync_share=env.int("TENANT_SYNC_SHARE", max(sync_concurrency // 2, 1), validate=at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=at_least_one),
+            max_receipt_bytes=env.int("MAX_RECEIPT_BYTES", 20 * 1024 * 1024, validate=at_least_one),
             statement_seconds=env.float("STATEMENT_SECONDS", 300.0, validate=positive),
             public_url=(env.str("PUBLIC_URL", "", validate=public_url) or "").rstrip("/"),
             rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=limit),

@@ -34,6 +34,7 @@ from ports.member_storage import Invitations, Members
 from ports.notification_storage import Endpoints, Notifications
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
+from ports.receipt_storage import Receipts
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
 from ports.webhook_storage import WebhookDeliveries
@@ -235,7 +236,7 @@ class Records(Protocol):
 
     def delete(self, id: UUID, version: int | None) -> None:
         """Removes the record with its approval and example, leaving a tombstone, so that no import brings it back; with
-        a `DELETED` event."""
+        a `DELETED` event. Receipts that were linked to it are so no longer."""
         ...
 
     def expire(self, before: date, *, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -338,6 +339,8 @@ class Transaction(Protocol):
     def deliveries(self) -> WebhookDeliveries: ...
     @property
     def records(self) -> Records: ...
+    @property
+    def receipts(self) -> Receipts: ...
     @property
     def approvals(self) -> Approvals: ...
     @property

@@ -33,6 +33,7 @@ from core.domain.people import Invitation, KnownDevice, LocalAccount, Session
 from core.domain.plans import Meter
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
+from core.domain.receipts import Match, Receipt
 from core.domain.records import Record
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
@@ -156,6 +157,9 @@ class TenantState:
     records: dict[UUID, KeptRecord] = field(default_factory=dict)
     tombstones: dict[tuple[UUID, str, str], datetime] = field(default_factory=dict)
     """By connection, account and external id."""
+    receipts: dict[UUID, Receipt] = field(default_factory=dict)
+    receipt_matches: dict[tuple[UUID, UUID], Match] = field(default_factory=dict)
+    """By receipt and record."""
     approvals: dict[UUID, Approval] = field(default_factory=dict)
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
     embeddings: dict[tuple[str, bytes], Sequence[float]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from adapters.memory.members import MemoryInvitations, MemoryMembers
 from adapters.memory.notifications import MemoryEndpoints, MemoryNotifications
 from adapters.memory.oauth import MemoryOAuth
 from adapters.memory.promises import MemoryPromises
+from adapters.memory.receipts import MemoryReceipts
 from adapters.memory.records import MemoryRecords
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
@@ -49,6 +50,7 @@ class MemoryTransaction:
         self.imports = MemoryImports(at)
         self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)
+        self.receipts = MemoryReceipts(at)
         self.approvals = MemoryApprovals(at)
         self.examples = MemoryExamples(at)
         self.embeddings = MemoryEmbeddings(at)

@@ -36,6 +36,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     oauth_tables,
     people_tables,
     promise_tables,
+    receipt_tables,
     rule_tables,
     vector_tables,
     webhook_tables,
@@ -234,6 +235,7 @@ records = Table(
         UUID(as_uuid=True),
         Computed("md5(CASE counterparty WHEN '' THEN text ELSE counterparty END)::uuid", persisted=True),
     ),
+    Column("magnitude", Double, Computed("abs(amount)::double precision", persisted=True)),
     reference("connections", "connection_id"),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "connection_id", "account", "external_id"),
@@ -248,6 +250,7 @@ records = Table(
     Index("records_by_import", "tenant_id", "import_id", "id"),
     Index("records_by_category", "tenant_id", "category_id", "id"),
     Index("records_by_party", "tenant_id", "party", "occurred_on"),
+    Index("records_by_day", "tenant_id", "occurred_on", "magnitude"),
     Index("records_by_people", "tenant_id", "id", postgresql_where=text("status IN ('approved', 'overridden')")),
     Index(
         "records_waiting",

@@ -28,6 +28,7 @@ from adapters.postgres.members import PostgresInvitations, PostgresMembers
 from adapters.postgres.notifications import PostgresEndpoints, PostgresNotifications
 from adapters.postgres.oauth import PostgresOAuth
 from adapters.postgres.promises import PostgresPromises
+from adapters.postgres.receipts import PostgresReceipts
 from adapters.postgres.records import PostgresRecords
 from adapters.postgres.rule_learning import PostgresProposals
 from adapters.postgres.rule_memo import RuleMemo
@@ -61,6 +62,7 @@ class PostgresTransaction:
         self.imports = PostgresImports(connection, tenant_id)
         self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)
+        self.receipts = PostgresReceipts(connection, tenant_id)
         self.approvals = PostgresApprovals(connection, tenant_id)
         self.examples = PostgresExamples(connection, tenant_id)
         self.embeddings = PostgresEmbeddings(connection, tenant_id)

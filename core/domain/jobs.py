@@ -21,6 +21,8 @@ class Stream(StrEnum):
     LEARN = "rules:learn"
     RUN = "rules:run"
     EVALUATE = "evaluations:run"
+    READ_RECEIPT = "receipts:read"
+    MATCH_RECEIPTS = "receipts:match"
     WEBHOOK = "webhooks:receive"
     SYNC = "connections:sync"
     MAIL = "mail:send"

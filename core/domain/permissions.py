@@ -20,6 +20,8 @@ class Permission(StrEnum):
     CONNECTIONS_WRITE = "connections:write"
     RECORDS_READ = "records:read"
     RECORDS_WRITE = "records:write"
+    RECEIPTS_READ = "receipts:read"
+    RECEIPTS_WRITE = "receipts:write"
     RULES_READ = "rules:read"
     RULES_WRITE = "rules:write"
     APPROVALS_READ = "approvals:read"
@@ -51,7 +53,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.OWNER: _EVERYTHING,
         Role.ADMIN: _EVERYTHING - {Permission.TENANT_WRITE, Permission.BILLING_WRITE},
-        Role.REVIEWER: _READ | {Permission.APPROVALS_DECIDE, Permission.RECORDS_WRITE},
+        Role.REVIEWER: _READ | {Permission.APPROVALS_DECIDE, Permission.RECORDS_WRITE, Permission.RECEIPTS_WRITE},
         Role.VIEWER: _READ,
     }
 )
@@ -64,6 +66,7 @@ PAID_FOR = frozenset(
         Permission.CATEGORIES_WRITE,
         Permission.CONNECTIONS_WRITE,
         Permission.RECORDS_WRITE,
+        Permission.RECEIPTS_WRITE,
         Permission.RULES_WRITE,
         Permission.APPROVALS_DECIDE,
         Permission.JOBS_REPLAY,

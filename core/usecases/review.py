@@ -12,6 +12,8 @@ from uuid import UUID
 from core.domain.approvals import Answer, Approval, Example, Group, Verdict, settle
 from core.domain.decisions import Stage
 from core.domain.events import EventType, NewEvent
+from core.domain.permissions import Permission
+from core.domain.receipts import RecordReceipt
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
 from core.domain.tenants import Actor
 from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
@@ -23,14 +25,20 @@ from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
 MAX_ANSWERS = 1_000
+SUGGESTED = 1
+"""Receipts that are suggested at an item: more stand at its record."""
 MAX_TRIES = 3
 """Of a change to whatever the record is by then, when others change it at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItem:
+    """`receipts` are those that are linked to the record, and the likeliest that is suggested; of open items alone, for
+    who may see receipts."""
+
     approval: Approval
     record: Record
+    receipts: Sequence[RecordReceipt] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +63,9 @@ def list_queue(
     """Open approvals with their records, the most urgent first."""
     with uow.begin(actor) as tx:
         rows = tx.approvals.queue(after=after, limit=limit, group_key=group_key)
-    return [QueueItem(approval=approval, record=record) for approval, record in rows]
+        seen = Permission.RECEIPTS_READ in actor.permissions
+        found = tx.receipts.of_records([record.id for _, record in rows], SUGGESTED) if seen else {}
+    return [QueueItem(approval=approval, record=record, receipts=found.get(record.id, ())) for approval, record in rows]
 
 
 def list_decided(

@@ -15,6 +15,7 @@ from entrypoints.api.blueprint import Blueprint, fails_with
 from entrypoints.api.cursors import read_cursor, read_group_cursor, read_time_cursor, write_cursor
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.receipts import written_of_record
 from entrypoints.api.responses import fields_of, page, tagged
 from entrypoints.api.schemas.approvals import (
     AnswerSchema,
@@ -116,7 +117,8 @@ def _answer(approval_id: UUID, verdict: str, category_id: UUID | None) -> Answer
 
 
 def _written(item: QueueItem) -> dict[str, Any]:
-    return {name: getattr(item.approval, name) for name in _OPEN} | {"record": item.record}
+    receipts = [written_of_record(one) for one in item.receipts]
+    return {name: getattr(item.approval, name) for name in _OPEN} | {"record": item.record, "receipts": receipts}
 
 
 def _decided(query: dict[str, Any], limit: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from core.domain.inventories import Role as ProcessRole
 from core.domain.jobs import Stream
 from core.domain.permissions import Role
 from core.domain.plans import Meter
+from core.domain.receipts import MatchState
 from core.domain.tenants import Actor, Idempotency, Membership, User
 from tests.contract.notification_support import a_mail_endpoint, a_notification, an_endpoint
 from tests.contract.storage import (
@@ -28,6 +29,7 @@ from tests.contract.storage import (
     a_message,
     a_payment_event,
     a_proposal,
+    a_receipt,
     a_rule,
     a_run,
     a_session,
@@ -66,6 +68,7 @@ class Belongings:
     delivery: UUID
     endpoint: UUID
     notification: UUID
+    receipt: UUID
 
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
@@ -78,7 +81,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, another, key, person, proposal, run, evaluation, delivery = storage.ids.batch(9)
+    rule, example, another, key, person, proposal, run, evaluation, delivery, receipt = storage.ids.batch(10)
     endpoint, mailed, notification = storage.ids.batch(3)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
@@ -105,6 +108,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.proposals.replace_open([a_proposal(proposal, actor, category)])
         tx.runs.add(a_run(run, actor))
         tx.evaluations.add(an_evaluation(evaluation, actor))
+        tx.receipts.add(a_receipt(receipt, actor))
+        tx.receipts.decide(receipt, undecided, MatchState.LINKED, by="reviewer", at=START)
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
@@ -153,4 +158,5 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         delivery=delivery,
         endpoint=endpoint,
         notification=notification,
+        receipt=receipt,
     )

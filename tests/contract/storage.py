@@ -32,6 +32,7 @@ from core.domain.permissions import Role
 from core.domain.plans import UNLIMITED, Catalog, Plan
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
+from core.domain.receipts import Receipt, ReceiptSource, ReceiptState, Said
 from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
@@ -435,6 +436,27 @@ def an_evaluation(id: UUID, actor: Actor, **fields: Any) -> Evaluation:
         "created_at": START,
     }
     return Evaluation(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
+
+
+def a_receipt(id: UUID, actor: Actor, n: int = 1, **fields: Any) -> Receipt:
+    """The `n`-th: each has another content."""
+    standard: dict[str, Any] = {
+        "filename": f"receipt-{n}.png",
+        "mime_type": "image/png",
+        "bytes": 3,
+        "sha256": f"{n:064x}",
+        "source": ReceiptSource.UPLOAD,
+        "connection_id": None,
+        "uploaded_by": "reviewer",
+        "uploaded_at": START,
+        "state": ReceiptState.PICTURE,
+        "failure": None,
+        "said": Said(),
+        "by_person": (),
+        "links": 0,
+        "version": 1,
+    }
+    return Receipt(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
 
 
 def vector(**components: float) -> list[float]:

@@ -120,11 +120,22 @@ ROUTES = {
     "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/rotate": "notifications:write",
     "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/test": "notifications:write",
     "GET /api/v1/oauth/callback": "public",
+    "GET /api/v1/receipts": "receipts:read",
+    "POST /api/v1/receipts": "receipts:write",
+    "DELETE /api/v1/receipts/<uuid:receipt_id>": "receipts:write",
+    "GET /api/v1/receipts/<uuid:receipt_id>": "receipts:read",
+    "PATCH /api/v1/receipts/<uuid:receipt_id>": "receipts:write",
+    "GET /api/v1/receipts/<uuid:receipt_id>/content": "receipts:read",
+    "POST /api/v1/receipts/<uuid:receipt_id>/links": "receipts:write",
+    "DELETE /api/v1/receipts/<uuid:receipt_id>/links/<uuid:record_id>": "receipts:write",
+    "GET /api/v1/receipts/<uuid:receipt_id>/suggestions": "receipts:read",
+    "DELETE /api/v1/receipts/<uuid:receipt_id>/suggestions/<uuid:record_id>": "receipts:write",
     "GET /api/v1/records": "records:read",
     "POST /api/v1/records": "records:write",
     "DELETE /api/v1/records/<uuid:record_id>": "records:write",
     "GET /api/v1/records/<uuid:record_id>": "records:read",
     "PATCH /api/v1/records/<uuid:record_id>": "records:write",
+    "GET /api/v1/records/<uuid:record_id>/receipts": "receipts:read",
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
     "GET /api/v1/records/export": "records:read",
     "GET /api/v1/rules": "rules:read",
@@ -185,6 +196,7 @@ READS = {
     "categories:read",
     "connections:read",
     "records:read",
+    "receipts:read",
     "rules:read",
     "approvals:read",
     "events:read",
@@ -192,9 +204,17 @@ READS = {
 }
 ROLES = {
     Role.VIEWER: READS,
-    Role.REVIEWER: READS | {"approvals:decide", "records:write"},
+    Role.REVIEWER: READS | {"approvals:decide", "records:write", "receipts:write"},
     Role.ADMIN: READS
-    | {"approvals:decide", "records:write", "members:write", "keys:read", "keys:write", "categories:write"}
+    | {
+        "approvals:decide",
+        "records:write",
+        "receipts:write",
+        "members:write",
+        "keys:read",
+        "keys:write",
+        "categories:write",
+    }
     | {"connections:write", "rules:write", "jobs:replay", "billing:read"}
     | {"notifications:read", "notifications:write"},
 }
@@ -202,6 +222,7 @@ ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write", "billing:write"}
 ALSO = {
     "POST /api/v1/rules/preview": "records:read",
     "POST /api/v1/llm/plan": "records:read",
+    "GET /api/v1/receipts/<uuid:receipt_id>/suggestions": "records:read",
     "GET /api/v1/rules/proposals/<uuid:proposal_id>": "records:read",
     "GET /api/v1/rules/runs/<uuid:run_id>/changes": "records:read",
 }
@@ -273,7 +294,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 113
+    assert len(tokens) * len(API) == 10 * 123
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -288,7 +309,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 23 * 113
+    assert cases == 25 * 123
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -21,9 +21,12 @@ from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.contract.storage import an_evaluation
 from tests.integration.api_support import Api, add_rule, new_tenant
+from tests.receipt_files import PNG
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 BODIES: dict[str, Any] = {
+    "change_receipt": {"merchant": "x"},
+    "link_receipt": {"record_id": NOBODY},
     "change_member": {"role": "viewer"},
     "change_category": {"name": "Other"},
     "change_connection": {"name": "Other"},
@@ -169,6 +172,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         "connection_id": imported["connection_id"],
         "import_id": imported["id"],
         "record_id": other.get("/records")["items"][0]["id"],
+        "receipt_id": other.call("POST", "/receipts", data=PNG).json["id"],
         "rule_id": add_rule(other, category)["id"],
         "approval_id": other.get("/approvals")["items"][0]["id"],
         "group_key": other.get("/approvals/groups")["items"][0]["group_key"],
@@ -189,7 +193,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 48
+    assert tried == 57
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),

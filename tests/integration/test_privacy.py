@@ -20,6 +20,7 @@ from adapters.postgres.tables import GLOBAL_TABLES, TENANT_TABLES
 from core.domain.approvals import Answer, Verdict
 from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Role
 from core.domain.proposals import ProposalStatus
+from core.domain.receipts import MatchState
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid, NotFound
 from entrypoints.api.app import create_app
@@ -29,7 +30,7 @@ from entrypoints.container import Container
 from ports.storage import RecordFilter
 from tests.contract.belongings import belongings
 from tests.contract.notification_support import a_mail_endpoint
-from tests.contract.storage import Storage, a_message, a_proposal, a_sign_in, an_evaluation
+from tests.contract.storage import Storage, a_message, a_proposal, a_receipt, a_sign_in, an_evaluation
 from tests.integration.api_support import HEADER, Api, add_rule, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
 
@@ -46,6 +47,8 @@ KNOWN_OF_A_PERSON = {
     "memberships",
     "notification_endpoints",
     "oauth_states",
+    "receipt_matches",
+    "receipts",
     "records",
     "rule_proposals",
     "rule_runs",
@@ -238,6 +241,9 @@ def do_one_of_everything(api: Api, ada: Actor) -> None:
     with services.uow().begin(ada) as tx:
         tx.evaluations.add(an_evaluation(services.ids().new(), ada, requested_by=ada.name))
         tx.oauth.begin(a_sign_in(ada, connection.id, started_by=ada.name))
+        receipt = tx.receipts.add(a_receipt(services.ids().new(), ada, uploaded_by=ada.name))
+        record_id = tx.records.page(RecordFilter(), after=None, limit=1)[0]["id"]
+        tx.receipts.decide(receipt.id, record_id, MatchState.LINKED, by=ada.name, at=services.clock().now())
         proposal = a_proposal(services.ids().new(), ada, category)
         tx.proposals.replace_open([proposal])
         tx.proposals.decide(replace(proposal, status=ProposalStatus.REJECTED, decided_by=ada.name))

@@ -137,6 +137,8 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "payment_events": 0,
         "notification_endpoints": 0,
         "notifications": 0,
+        "receipts": 0,
+        "receipt_matches": 0,
         "vector_homes": 1,
         "example_vectors": len(vectors),
         "example_vectors_shared": len(vectors),

@@ -47,6 +47,7 @@ MIB, KIB = 1 << 20, 1 << 10
         f"idle connections | {HEADER_SECONDS} s",
         f"| {SETTINGS.max_upload_bytes // MIB} MiB | `SORTATION_MAX_UPLOAD_BYTES`",
         f"| {SETTINGS.max_webhook_bytes // MIB} MiB | `SORTATION_MAX_WEBHOOK_BYTES`",
+        f"| {SETTINGS.max_receipt_bytes // MIB} MiB | `SORTATION_MAX_RECEIPT_BYTES`",
         f"JSON body | {state.MAX_JSON_BYTES // MIB} MiB; of `POST /records` {records.MAX_BODY // MIB} MiB"
         f" and {record_lists.MAX_RECORDS:,} records of {record_lists.MAX_RECORD // MIB} MiB",
         f"a dry run looks at | {MAX_DRY_RUN:,} |",

@@ -304,6 +304,8 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "connections:sync",
         "mail:send",
         "webhooks:receive",
+        "receipts:read",
+        "receipts:match",
         "billing:sync",
         "billing:report",
         "notifications:send",

@@ -5,6 +5,7 @@ from marshmallow import Schema, fields, validate
 from core.domain.approvals import Verdict
 from core.usecases.review import MAX_ANSWERS
 from entrypoints.api.schemas.base import LimitSchema, Moment
+from entrypoints.api.schemas.record_receipts import RecordReceiptSchema
 
 _DECIDED = {"description": "Only of decided items."}
 _VERDICT = validate.OneOf([v.value for v in Verdict])
@@ -36,6 +37,10 @@ class QueueItemSchema(Schema):
     group_key = fields.String(metadata={"description": "Equal for items that one answer may settle."})
     created_at = fields.DateTime()
     record = fields.Nested(ReviewRecordSchema)
+    receipts = fields.List(
+        fields.Nested(RecordReceiptSchema),
+        metadata={"description": "Linked ones and the likeliest suggestion; of open items, for `receipts:read`."},
+    )
     confidence = fields.Float(metadata=_DECIDED)
     verdict = fields.String(validate=_VERDICT, metadata=_DECIDED)
     category_id = fields.UUID(metadata={"description": "The category that was given; only of decided items."})
