@@ -20,6 +20,7 @@ from core.usecases import (
     comps,
     connection_ends,
     connections,
+    decision_rule,
     embed,
     endpoints,
     evaluations,
@@ -52,10 +53,12 @@ from core.usecases import (
     rule_preview,
     rule_runs,
     rules,
+    saved_views,
     second_factor,
     secret_keys,
     sending,
     sessions,
+    skip,
     sources,
     support,
     sync,
@@ -232,6 +235,7 @@ class Container(Parts):
     list_deliveries = bound(webhooks.list_deliveries)
 
     list_records = bound(records.list_records)
+    record_facets = bound(records.record_facets)
     export_records = bound(records.export_records)
     get_record = bound(records.get_record)
     delete_record = bound(records.delete_record)
@@ -249,13 +253,24 @@ class Container(Parts):
     link_receipt = bound(receipt_links.link_receipt)
     unlink_receipt = bound(receipt_links.unlink_receipt)
     reject_suggestion = bound(receipt_links.reject_suggestion)
+    list_views = bound(saved_views.list_views)
+    get_view = bound(saved_views.get_view)
+    create_view = bound(saved_views.create_view)
+    change_view = bound(saved_views.change_view)
+    delete_view = bound(saved_views.delete_view)
 
     list_queue = bound(review.list_queue)
+    explain_approvals = bound(review.explain_approvals)
     list_decided = bound(review.list_decided)
     list_groups = bound(review.list_groups)
     decide_approvals = bound(review.decide_approvals)
+    decide_with_rule = bound(review.decide_with_rule)
     decide_group = bound(review.decide_group)
+    propose_decision_rule = bound(decision_rule.propose_decision_rule)
+    skip_approval = bound(skip.skip_approval)
+    unskip_approval = bound(skip.unskip_approval)
     withdraw_approval = bound(withdraw.withdraw_approval)
+    withdraw_approvals = bound(withdraw.withdraw_approvals)
 
     list_rules = bound(rules.list_rules)
     get_rule = bound(rules.get_rule)

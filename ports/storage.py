@@ -19,6 +19,7 @@ from uuid import UUID
 from core.domain.connections import Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
+from core.domain.facets import Facets
 from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot
@@ -37,6 +38,7 @@ from ports.promise_storage import Promises
 from ports.receipt_storage import Receipts
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
+from ports.view_storage import Views
 from ports.webhook_storage import WebhookDeliveries
 
 
@@ -176,6 +178,12 @@ class Records(Protocol):
         """Records in short, the newest (highest id) first; `before` is the last id of the page before."""
         ...
 
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        """How many records in the filter have each value of each facet, each facet without its own part of the filter
+        (a month without `since` and `until`): the `values` commonest. Of more than `most` records (of the import, where
+        one is named) only the newest are looked at."""
+        ...
+
     def count(self, where: RecordFilter) -> int: ...
 
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
@@ -220,7 +228,7 @@ class Records(Protocol):
         (`Approvals.open_of`): all that change both do it in this order, so that none waits for another in a circle."""
         ...
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         """In the order of `ids`; raises `NotFound` when one is missing."""
         ...
 
@@ -365,6 +373,8 @@ class Transaction(Protocol):
     def promises(self) -> Promises: ...
     @property
     def evaluations(self) -> Evaluations: ...
+    @property
+    def views(self) -> Views: ...
     @property
     def billing(self) -> Accounts: ...
     @property

@@ -68,7 +68,8 @@ class SystemStorage(Protocol):
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         """Drops payloads of imports and of webhooks that ended so long ago (or as long as their tenant keeps them, if
         that is shorter), sign-ins that nobody finished, jobs that are done and sessions that are over, idempotency
-        keys, and browsers that were not seen for `DEVICE_TIME`; returns how many rows went. Dead jobs stay."""
+        keys, what reviewers skipped `SKIPPED` ago, and browsers that were not seen for `DEVICE_TIME`; returns how many
+        rows went. Dead jobs stay."""
         ...
 
     def forget_callers(self, limit: int) -> int:

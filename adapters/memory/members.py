@@ -19,6 +19,7 @@ class MemoryMembers:
         self._state = workspace.state
         self._users = workspace.state.users
         self._memberships = workspace.state.memberships
+        self._views = workspace.state.views
 
     def add(self, user: User, membership: Membership) -> User:
         email = user.email.lower()
@@ -48,6 +49,8 @@ class MemoryMembers:
         del self._memberships[self.get(user_id)[0].id]
         for id in [found.id for found in self._state.endpoints.values() if found.user_id == user_id]:
             forget_endpoint(self._state, id)
+        for id in [id for id, view in self._views.items() if view.user_id == user_id]:
+            del self._views[id]
 
 
 class MemoryInvitations:

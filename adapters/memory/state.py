@@ -37,6 +37,7 @@ from core.domain.receipts import Match, Receipt
 from core.domain.records import Record
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
+from core.domain.saved_views import SavedView
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from core.domain.webhooks import RefusedDeliveries, WebhookDelivery
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
@@ -161,6 +162,8 @@ class TenantState:
     receipt_matches: dict[tuple[UUID, UUID], Match] = field(default_factory=dict)
     """By receipt and record."""
     approvals: dict[UUID, Approval] = field(default_factory=dict)
+    skips: dict[tuple[UUID, UUID], datetime] = field(default_factory=dict)
+    """When somebody skipped an approval, by their id and its."""
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
     embeddings: dict[tuple[str, bytes], Sequence[float]] = field(default_factory=dict)
     llm_answers: dict[bytes, tuple[LlmAnswer, datetime]] = field(default_factory=dict)
@@ -179,6 +182,7 @@ class TenantState:
     changes: dict[tuple[UUID, UUID], KeptChange] = field(default_factory=dict)
     """By run and record."""
     evaluations: dict[UUID, Evaluation] = field(default_factory=dict)
+    views: dict[UUID, SavedView] = field(default_factory=dict)
     billing: dict[UUID, KeptAccount] = field(default_factory=dict)
     """The tenant's one, by the tenant's id."""
     usages: dict[tuple[date, Meter], tuple[int, int]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from adapters.memory.state import KeptJob, MemoryStore, TenantState
 from adapters.memory.work import list_events, queued, syncs
+from core.domain.approvals import SKIPPED
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
@@ -179,6 +180,8 @@ class MemorySystem:
                 jobs = [one.job for one in state.jobs.values() if one.job.status is JobStatus.DONE]
                 old_jobs = [job.id for job in jobs if _before(job.finished_at, now, job_seconds)]
                 old_keys = [key for key, one in state.responses.items() if _before(one.created_at, now, key_seconds)]
+                skipped = [key for key, at in state.skips.items() if _before(at, now, SKIPPED.total_seconds())]
+                gone += len([state.skips.pop(key) for key in skipped])
                 for id in old_jobs:
                     del state.jobs[id]
                 for key in old_keys:

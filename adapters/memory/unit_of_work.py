@@ -25,6 +25,7 @@ from adapters.memory.rules import MemoryProposals, MemoryRules
 from adapters.memory.sealed_values import MemorySealed
 from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
 from adapters.memory.syncs import MemorySyncs
+from adapters.memory.views import MemoryViews
 from adapters.memory.webhooks import MemoryWebhookDeliveries
 from adapters.memory.work import MemoryEvents, MemoryJobs
 from core.domain.tenants import Actor
@@ -63,6 +64,7 @@ class MemoryTransaction:
         self.runs = MemoryRuleRuns(at)
         self.promises = MemoryPromises(at)
         self.evaluations = MemoryEvaluations(at)
+        self.views = MemoryViews(at)
         self.billing = MemoryBilling(at)
         self.usages = MemoryUsages(at)
         self.held = MemoryHeld(at)

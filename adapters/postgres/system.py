@@ -24,6 +24,7 @@ from adapters.postgres.tables import daily_counts, plugin_inventories, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
 from adapters.postgres.work_tables import jobs
+from core.domain.approvals import SKIPPED
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
@@ -170,6 +171,7 @@ class PostgresSystem:
                 + func.sweep_arrivals(payload_seconds)
                 + func.sweep_sessions(job_seconds)
                 + func.sweep_devices(DEVICE_TIME.total_seconds())
+                + func.sweep_skips(SKIPPED.total_seconds())
             )
             gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()

@@ -37,6 +37,7 @@ from adapters.postgres.rules import PostgresRules
 from adapters.postgres.sealed_values import PostgresSealed
 from adapters.postgres.syncs import PostgresSyncs
 from adapters.postgres.tables import idempotency_keys
+from adapters.postgres.views import PostgresViews
 from adapters.postgres.webhooks import PostgresWebhookDeliveries
 from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay, Transient
@@ -75,6 +76,7 @@ class PostgresTransaction:
         self.runs = PostgresRuleRuns(connection, tenant_id)
         self.promises = PostgresPromises(connection, tenant_id)
         self.evaluations = PostgresEvaluations(connection, tenant_id)
+        self.views = PostgresViews(connection, tenant_id)
         self.billing = PostgresBilling(connection, tenant_id)
         self.usages = PostgresUsages(connection, tenant_id, ids)
         self.held = PostgresHeld(connection, tenant_id)

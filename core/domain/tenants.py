@@ -129,6 +129,11 @@ class Actor:
         """Of the person or the API key."""
         return self.user_id or self.api_key_id
 
+    @property
+    def agent(self) -> str | None:
+        """The agent that calls by an API key, by the name that it gives itself; None for a person."""
+        return self.source_agent if self.api_key_id is not None and self.user_id is None else None
+
     def require(self, permission: Permission) -> None:
         if permission not in self.permissions:
             raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)

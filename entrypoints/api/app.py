@@ -49,6 +49,7 @@ from entrypoints.api import (
     rules,
     spans,
     tenants,
+    views,
     waiting,
     webhooks,
 )
@@ -73,6 +74,7 @@ _RESOURCES = (
     records,
     records_export,
     receipts,
+    views,
     rules,
     rule_previews,
     rule_proposals,

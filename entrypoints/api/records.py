@@ -18,12 +18,14 @@ from entrypoints.api.imports import accepted
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.receipts import written_of_record
 from entrypoints.api.record_lists import MAX_RECORDS, lines_of
-from entrypoints.api.responses import if_match, json_response, page, plain_rows, tagged
+from entrypoints.api.responses import if_match, json_response, page, plain_rows, polled, tagged
 from entrypoints.api.schemas.base import everything, page_of
 from entrypoints.api.schemas.imports import ImportSchema
 from entrypoints.api.schemas.record_receipts import RecordReceiptSchema
 from entrypoints.api.schemas.records import (
     RecordChangeSchema,
+    RecordFacetsSchema,
+    RecordFilterSchema,
     RecordPageSchema,
     RecordsInQuerySchema,
     RecordsQuerySchema,
@@ -120,6 +122,26 @@ def receive_records(query: dict[str, Any]) -> Response:
     with work():
         lines = list(lines_of(body))
         return accepted(container().receive_import(posting(limit=MAX_BODY), lines, filename="records.json", **options))
+
+
+@blp.route("/facets")
+@needs(Permission.RECORDS_READ)
+@conditional
+@blp.query(RecordFilterSchema)
+@blp.answer(200, RecordFacetsSchema)
+def count_facets(query: dict[str, Any]) -> dict[str, Any]:
+    """How many records in a filter have each status, category, stage, connection, currency, kind and month: each
+    without its own part of the filter, so that it tells what else there is to choose."""
+    polled()
+    found = container().record_facets(actor(), record_filter(query))
+    written = {
+        facet.value: {
+            "values": [{"value": value, "count": count} for value, count in counts.items()],
+            "others": found.others[facet],
+        }
+        for facet, counts in found.counts.items()
+    }
+    return {"facets": written, "seen": found.seen, "approximate": found.approximate}
 
 
 @blp.route("/<uuid:record_id>")

@@ -34,6 +34,7 @@ from tests.contract.storage import (
     a_run,
     a_session,
     a_sign_in,
+    a_view,
     an_answer,
     an_arrival,
     an_ensemble,
@@ -69,6 +70,8 @@ class Belongings:
     endpoint: UUID
     notification: UUID
     receipt: UUID
+    view: UUID
+    owner: UUID
 
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
@@ -87,13 +90,14 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.invitations.add(an_invitation(person, actor))
+        tx.views.add(a_view(person, actor, member.id))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.oauth.put(some_tokens(connection))
         tx.oauth.begin(a_sign_in(actor, connection, str(connection).encode()))
         tx.deliveries.add(a_delivery(delivery, actor, connection), a_message())
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
-        taught = an_example(example, actor, category, record)
+        taught = replace(an_example(example, actor, category, record), group_key="rewe", party_key="rewe")
         tx.examples.put([taught, an_example(another, actor, category, undecided)])
         tx.lessons.mark({record: category})
         tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)
@@ -113,6 +117,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
+        tx.approvals.skip(approval.id, by=key, at=storage.now())
         tx.records.delete(deleted, None)
         tx.categories.add_aliases({"meals": category})
         tx.syncs.put_cursor(connection, StreamCursor(stream="charges", cursor={"after": 1}, state_version=1))
@@ -159,4 +164,6 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         endpoint=endpoint,
         notification=notification,
         receipt=receipt,
+        view=person,
+        owner=member.id,
     )

@@ -36,6 +36,7 @@ from core.domain.receipts import Receipt, ReceiptSource, ReceiptState, Said
 from core.domain.records import Draft, RecordStatus, occurred_on
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
+from core.domain.saved_views import SavedView
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
 from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
 from ports.agreements import Agreements
@@ -273,6 +274,11 @@ def a_session(id: UUID, user_id: UUID, actor: Actor, now: datetime, secret_hash:
 
 def a_device(id: UUID, user_id: UUID, now: datetime, secret_hash: bytes = b"\x00hash") -> KnownDevice:
     return KnownDevice(id=id, user_id=user_id, secret_hash=secret_hash, created_at=now, seen_at=now)
+
+
+def a_view(id: UUID, actor: Actor, user_id: UUID | None = None, **fields: Any) -> SavedView:
+    standard: dict[str, Any] = {"name": "Large", "query": {"min_amount": "500"}, "created_at": START, "version": 1}
+    return SavedView(id=id, tenant_id=actor.tenant_id, user_id=user_id, **{**standard, **fields})
 
 
 def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Invitation:

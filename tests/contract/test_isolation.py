@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,8 +15,10 @@ from core.domain.approvals import Verdict
 from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
+from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
 from core.errors import Invalid, LeaseLost, NotFound
+from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
 from tests.contract.notification_support import a_notification, an_endpoint
@@ -49,6 +52,7 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     return made
 
 
+LIKE_THEIRS = Likeness(UUID(int=0), "rewe", "rewe", b"")
 EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "members": lambda tx, their: tx.members.list(),
     "owners": lambda tx, their: tx.members.owners(),
@@ -73,17 +77,18 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "open_among": lambda tx, their: tx.records.open_among([their.undecided]),
     "snapshots": lambda tx, their: tx.records.snapshots(RecordFilter(), before=None, limit=9),
     "count": lambda tx, their: tx.records.count(RecordFilter()),
+    "facets": lambda tx, their: tx.records.facets(RecordFilter(), most=9, values=9).seen,
     "past": lambda tx, their: tx.records.past([(their.undecided, "REWE Markt 1234", date(2026, 1, 3))], 9)[0],
     "amounts": lambda tx, their: tx.records.amounts("food", "EUR", 9),
     "redecide": lambda tx, their: tx.records.redecide(their.run, [(decided(their.record), 3)]),
     "restore": lambda tx, their: tx.records.restore(their.run, after=None, limit=9).last,
     "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
     "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
-    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
+    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, where=QueueFilter(group_key="rewe")),
     "groups": lambda tx, their: tx.approvals.groups(after=None, limit=9),
     "of_group": lambda tx, their: tx.approvals.of_group("rewe", 9),
     "decided items": lambda tx, their: tx.approvals.decided(withdrawn=False, before=None, limit=9),
-    "standing": lambda tx, their: tx.approvals.standing(their.record),
+    "standing": lambda tx, their: tx.approvals.standing([their.record]),
     "count_open of group": lambda tx, their: tx.approvals.count_open("rewe"),
     "hold": lambda tx, their: tx.categories.hold([their.category]),
     "aliases": lambda tx, their: tx.categories.aliases(),
@@ -93,6 +98,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "open_of": lambda tx, their: tx.approvals.open_of(their.record),
     "count_open": lambda tx, their: tx.approvals.count_open(),
     "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
+    "alike": lambda tx, their: tx.examples.alike([LIKE_THEIRS], 9)[0],
+    "common": lambda tx, their: tx.examples.common(9),
     "serving": lambda tx, their: tx.examples.serving(),
     "serve": lambda tx, their: tx.examples.serve("m1"),
     "forget": lambda tx, their: tx.examples.forget_embeddings("m1", 9) + tx.embeddings.forget("m1", 9),
@@ -113,6 +120,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
+    "views": lambda tx, their: tx.views.list(their.owner),
+    "count of views": lambda tx, their: tx.views.count(their.owner),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
     "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
@@ -169,6 +178,9 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
+    "views.get": lambda tx, their: tx.views.get(their.view),
+    "views.delete": lambda tx, their: tx.views.delete(their.view, None),
+    "skip": lambda tx, their: tx.approvals.skip(their.approval, by=their.key, at=START),
     "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),
     "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),

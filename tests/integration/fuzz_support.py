@@ -60,13 +60,14 @@ TABLES = {
     "run_id": "rule_runs",
     "tenant_id": "tenants",
     "user_id": "memberships",
+    "view_id": "saved_views",
 }
 """What parameters and fields name."""
 COLUMNS = {"tenants": "tenant_id", "memberships": "user_id"}
 ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".*", "after is the `next` of the page before", "a cursor is one that an answer gave"),
     ("GET /api/events|GET /api/v1/events", "events of its own tenant|say whose events", "tenant_id goes with a key"),
-    ("GET /api/v1/approvals", "group_key goes with open items", "parameters that go with each other"),
+    ("GET /api/v1/approvals", "go(es)? with open items|evidence is given", "parameters that go with each other"),
     ("GET /api/v1/oauth/callback", "", "a state is one that a sign-in began with"),
     ("DELETE /api/v1/categories/{category_id}", "send one of them", "parameters that exclude each other"),
     (".*", "[Hh]as a NUL character", "no text has one, wherever it stands"),
@@ -98,8 +99,11 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".* /api/v1/rules.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
     ("POST /api/v1/evaluations", '"code":"too_little_history"', "it takes 200 decisions of people"),
     ("POST /api/v1/evaluations", "not both", "parameters that exclude each other"),
+    ("POST /api/v1/approvals/.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
+    ("GET /api/v1/approvals/{approval_id}/rule", "name the category|no words", "what a record has to make a rule of"),
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
+    ("POST /api/v1/approvals/withdraw", "withdrawn once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/rules/test", r"records\[", "a record is what the connector of records takes"),
     ("PATCH /api/v1/tenant|POST /api/v1/tenants", "time zone", "time zones are those of the IANA"),
     (
@@ -119,6 +123,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
         "a name has 1 to",
         "no pattern tells which characters are letters, in all languages",
     ),
+    (".* /api/v1/views.*", "no views of its own", "a key shares what it saves, a person need not"),
     ("POST /api/v1/billing/.*", "a return URL begins with", "each installation has addresses of its own"),
     (
         "POST /api/v1/billing/checkout|PUT /api/v1/tenants/{tenant_id}/comp",

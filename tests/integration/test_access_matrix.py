@@ -44,9 +44,14 @@ ROUTES = {
     "DELETE /api/v1/api-keys/<uuid:key_id>": "keys:write",
     "POST /api/v1/api-keys/<uuid:key_id>/rotate": "keys:write",
     "GET /api/v1/approvals": "approvals:read",
+    "GET /api/v1/approvals/<uuid:approval_id>": "approvals:read",
     "POST /api/v1/approvals/<uuid:approval_id>": "approvals:decide",
+    "GET /api/v1/approvals/<uuid:approval_id>/rule": "approvals:read",
+    "DELETE /api/v1/approvals/<uuid:approval_id>/skip": "approvals:decide",
+    "POST /api/v1/approvals/<uuid:approval_id>/skip": "approvals:decide",
     "POST /api/v1/approvals/<uuid:approval_id>/withdraw": "approvals:decide",
     "POST /api/v1/approvals/bulk": "approvals:decide",
+    "POST /api/v1/approvals/withdraw": "approvals:decide",
     "GET /api/v1/approvals/groups": "approvals:read",
     "POST /api/v1/approvals/groups/<string:group_key>": "approvals:decide",
     "GET /api/v1/billing": "billing:read",
@@ -137,6 +142,7 @@ ROUTES = {
     "PATCH /api/v1/records/<uuid:record_id>": "records:write",
     "GET /api/v1/records/<uuid:record_id>/receipts": "receipts:read",
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
+    "GET /api/v1/records/facets": "records:read",
     "GET /api/v1/records/export": "records:read",
     "GET /api/v1/rules": "rules:read",
     "POST /api/v1/rules": "rules:write",
@@ -166,6 +172,11 @@ ROUTES = {
     "GET /api/v1/tenants/<uuid:tenant_id>/billing": "operator",
     "DELETE /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
     "PUT /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
+    "GET /api/v1/views": "records:read",
+    "POST /api/v1/views": "records:read",
+    "DELETE /api/v1/views/<uuid:view_id>": "records:read",
+    "GET /api/v1/views/<uuid:view_id>": "records:read",
+    "PATCH /api/v1/views/<uuid:view_id>": "records:read",
     "POST /api/v1/webhooks/<uuid:connection_id>": "public",
     "GET /bootstrap/assets/<path:filename>": "public",
     "POST /enter/<uuid:tenant_id>": "page",
@@ -294,7 +305,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 123
+    assert len(tokens) * len(API) == 10 * 134
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -309,7 +320,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 25 * 123
+    assert cases == 25 * 134
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -56,6 +56,7 @@ FUNCTIONS = {
         "sweep_notifications",
         "sweep_payment_events",
         "sweep_sessions",
+        "sweep_skips",
         "take_oauth_state",
         "tenant_of_connection",
         "tenants_that_know",

@@ -52,6 +52,7 @@ KNOWN_OF_A_PERSON = {
     "records",
     "rule_proposals",
     "rule_runs",
+    "saved_views",
     "sessions",
     "users",
 }
@@ -235,6 +236,7 @@ def do_one_of_everything(api: Api, ada: Actor) -> None:
     services.start_run(ada, rule_ids=None, where=RecordFilter())
     api.drain()
     services.invite(ada, "ben@example.org", Role.VIEWER)
+    services.create_view(ada, "Large", {"min_amount": "500"}, shared=False)
     connection = services.list_connections(ada)[0]
     services.disable_connection(ada, connection.id)
     services.resume_connection(ada, connection.id)

@@ -229,6 +229,7 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "sweep_notifications",
         "sweep_payment_events",
         "sweep_sessions",
+        "sweep_skips",
         "take_oauth_state",
         "tenant_of_connection",
         "tenants_that_know",

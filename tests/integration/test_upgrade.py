@@ -134,6 +134,8 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "usage_counters": 0,
         "usage_reports": 0,
         "agreements": 0,
+        "approval_skips": 0,
+        "saved_views": 0,
         "payment_events": 0,
         "notification_endpoints": 0,
         "notifications": 0,
@@ -149,6 +151,16 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
 def test_the_owner_is_under_row_level_security_again(database: DatabaseUrls) -> None:
     with psycopg.connect(database.owner) as owner:
         assert owner.execute("SELECT count(*) FROM records").fetchone() == (0,)
+
+
+def test_examples_of_before_are_counted_by_what_they_are_like_in(database: DatabaseUrls) -> None:
+    with psycopg.connect(database.superuser) as superuser:
+        query = """
+            SELECT count(*), count(*) FILTER (
+                WHERE group_key = '' OR e.occurred_on IS NULL OR (party_key = '') <> (r.counterparty = '')
+            ) FROM examples e JOIN records r ON r.id = record_id
+        """
+        assert superuser.execute(query).fetchone() == (NOTED["examples"], 0)
 
 
 def test_what_was_stored_is_served(container: Container) -> None:

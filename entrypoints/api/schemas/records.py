@@ -65,14 +65,12 @@ class WholeRecordSchema(RecordSchema):
     raw = fields.Dict(metadata={"description": "What the source sent."})
 
 
-class RecordFilterSchema(Schema):
-    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
-    category_id = fields.UUID()
-    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+class CameFilterSchema(Schema):
+    """Filters by what came, whatever became of it."""
+
     account = fields.String(validate=validate.Length(max=MAX_SHORT))
     kind = fields.String(validate=_SHORT)
     connection_id = fields.UUID()
-    import_id = fields.UUID()
     since = fields.Date(metadata={"description": "The first day, in the tenant's time zone."})
     until = fields.Date(metadata={"description": "The last day."})
     min_amount = fields.Decimal(validate=comparable, metadata=AMOUNT)
@@ -81,8 +79,41 @@ class RecordFilterSchema(Schema):
     text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
 
 
+class RecordFilterSchema(CameFilterSchema):
+    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
+    category_id = fields.UUID()
+    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+    import_id = fields.UUID()
+
+
 class RecordsQuerySchema(RecordFilterSchema, AfterSchema):
     pass
+
+
+class FacetValueSchema(Schema):
+    value = fields.String(allow_none=True, metadata={"description": "Null: records that have none."})
+    count = fields.Integer()
+
+
+class FacetSchema(Schema):
+    values = fields.List(fields.Nested(FacetValueSchema), metadata={"description": "The commonest first."})
+    others = fields.Integer(metadata={"description": "Records of all further values."})
+
+
+class FacetsSchema(Schema):
+    status = fields.Nested(FacetSchema)
+    category = fields.Nested(FacetSchema)
+    stage = fields.Nested(FacetSchema)
+    connection = fields.Nested(FacetSchema)
+    currency = fields.Nested(FacetSchema)
+    kind = fields.Nested(FacetSchema)
+    month = fields.Nested(FacetSchema, metadata={"description": "As 2026-03, in the tenant's time zone."})
+
+
+class RecordFacetsSchema(Schema):
+    facets = fields.Nested(FacetsSchema)
+    seen = fields.Integer(metadata={"description": "Records that were looked at: the newest."})
+    approximate = fields.Boolean(metadata={"description": "There are older ones, which were not looked at."})
 
 
 class ExportQuerySchema(RecordFilterSchema):
