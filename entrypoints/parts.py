@@ -19,6 +19,7 @@ from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.ranking.coverage import CoverageRanker
+from adapters.reports.writers import FileWriters
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
@@ -78,6 +79,7 @@ class Parts(containers.DeclarativeContainer):
     origins = providers.Singleton(chosen.origins_of, settings)
     payments = providers.Singleton(chosen.payments_of, settings, agreements, clock)
     files = providers.Singleton(FsspecFileStore, settings.provided.files_url)
+    writers = providers.Singleton(FileWriters)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,

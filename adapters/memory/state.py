@@ -33,6 +33,7 @@ from core.domain.plans import Meter
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.records import Record
+from core.domain.reports import ReportDefinition, ReportRun
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
@@ -172,6 +173,8 @@ class TenantState:
     changes: dict[tuple[UUID, UUID], KeptChange] = field(default_factory=dict)
     """By run and record."""
     evaluations: dict[UUID, Evaluation] = field(default_factory=dict)
+    report_definitions: dict[UUID, ReportDefinition] = field(default_factory=dict)
+    report_runs: dict[UUID, ReportRun] = field(default_factory=dict)
     billing: dict[UUID, KeptAccount] = field(default_factory=dict)
     """The tenant's one, by the tenant's id."""
     usages: dict[tuple[date, Meter], tuple[int, int]] = field(default_factory=dict)

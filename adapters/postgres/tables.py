@@ -35,6 +35,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     oauth_tables,
     people_tables,
     promise_tables,
+    report_tables,
     rule_tables,
     vector_tables,
     webhook_tables,

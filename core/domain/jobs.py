@@ -27,6 +27,7 @@ class Stream(StrEnum):
     BILLING = "billing:sync"
     RESUME = "records:resume"
     REPORT = "billing:report"
+    GENERATE = "reports:generate"
 
 
 class JobStatus(StrEnum):

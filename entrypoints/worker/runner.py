@@ -67,6 +67,7 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.BILLING: container.sync_billing,
         Stream.RESUME: container.resume_held,
         Stream.REPORT: container.report_usage,
+        Stream.GENERATE: container.generate_report,
     }
 
 

@@ -27,6 +27,8 @@ from tests.contract.storage import (
     a_message,
     a_payment_event,
     a_proposal,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_session,
@@ -60,6 +62,8 @@ class Belongings:
     proposal: UUID
     run: UUID
     evaluation: UUID
+    report_definition: UUID
+    report: UUID
     job: UUID
     key: UUID
     delivery: UUID
@@ -76,6 +80,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
     rule, example, another, key, person, proposal, run, evaluation, delivery = storage.ids.batch(9)
+    definition, report = storage.ids.batch(2)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
@@ -101,6 +106,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.proposals.replace_open([a_proposal(proposal, actor, category)])
         tx.runs.add(a_run(run, actor))
         tx.evaluations.add(an_evaluation(evaluation, actor))
+        tx.reports.add_definition(a_report_definition(definition, actor))
+        tx.reports.add(a_report(report, actor, definition_id=definition))
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
@@ -141,6 +148,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         proposal=proposal,
         run=run,
         evaluation=evaluation,
+        report_definition=definition,
+        report=report,
         job=job,
         key=key,
         delivery=delivery,

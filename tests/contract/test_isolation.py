@@ -15,6 +15,7 @@ from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
 from core.domain.proposals import ProposalStatus
+from core.domain.report_periods import Granularity, Relative, span_of
 from core.errors import Invalid, LeaseLost, NotFound
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
@@ -26,6 +27,8 @@ from tests.contract.storage import (
     a_health_entry,
     a_log_line,
     a_proposal,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_sealed,
@@ -39,6 +42,8 @@ from tests.contract.storage import (
     some_refused,
     vector,
 )
+
+EVER = span_of(Relative.EVER, date(2026, 1, 1))
 
 
 @pytest.fixture(params=["memory", "postgres", "unguarded"])
@@ -113,6 +118,15 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "rules": lambda tx, their: tx.rules.list(),
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
+    "figures.answers": lambda tx, their: tx.figures.answers(EVER, Granularity.MONTH),
+    "figures.checks": lambda tx, their: tx.figures.checks(EVER),
+    "figures.parties": lambda tx, their: tx.figures.parties(RecordFilter(), None, 9),
+    "figures.payments": lambda tx, their: list(tx.figures.payments(RecordFilter(), 9)),
+    "figures.records": lambda tx, their: list(tx.figures.records(RecordFilter())),
+    "figures.records_csv": lambda tx, their: list(tx.figures.records_csv(RecordFilter(), {})),
+    "figures.sums": lambda tx, their: tx.figures.sums(RecordFilter(), None, by_category=True),
+    "report_definitions": lambda tx, their: tx.reports.definitions(),
+    "reports": lambda tx, their: tx.reports.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
@@ -159,6 +173,13 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals.decide": lambda tx, their: tx.proposals.decide(
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
+    "reports.get": lambda tx, their: tx.reports.get(their.report),
+    "reports.update": lambda tx, their: tx.reports.update(a_report(their.report, their.actor)),
+    "reports.definition": lambda tx, their: tx.reports.definition(their.report_definition),
+    "reports.update_definition": lambda tx, their: tx.reports.update_definition(
+        a_report_definition(their.report_definition, their.actor)
+    ),
+    "reports.delete_definition": lambda tx, their: tx.reports.delete_definition(their.report_definition, None),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
     "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),

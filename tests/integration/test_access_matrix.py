@@ -113,6 +113,15 @@ ROUTES = {
     "PATCH /api/v1/records/<uuid:record_id>": "records:write",
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
     "GET /api/v1/records/export": "records:read",
+    "GET /api/v1/reports": "reports:read",
+    "POST /api/v1/reports": "reports:run",
+    "GET /api/v1/reports/<uuid:report_id>": "reports:read",
+    "GET /api/v1/reports/<uuid:report_id>/files/<string:format>": "reports:read",
+    "GET /api/v1/reports/definitions": "reports:read",
+    "POST /api/v1/reports/definitions": "reports:write",
+    "DELETE /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:write",
+    "GET /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:read",
+    "PATCH /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:write",
     "GET /api/v1/rules": "rules:read",
     "POST /api/v1/rules": "rules:write",
     "DELETE /api/v1/rules/<uuid:rule_id>": "rules:write",
@@ -170,6 +179,7 @@ READS = {
     "categories:read",
     "connections:read",
     "records:read",
+    "reports:read",
     "rules:read",
     "approvals:read",
     "events:read",
@@ -177,10 +187,10 @@ READS = {
 }
 ROLES = {
     Role.VIEWER: READS,
-    Role.REVIEWER: READS | {"approvals:decide", "records:write"},
+    Role.REVIEWER: READS | {"approvals:decide", "records:write", "reports:run"},
     Role.ADMIN: READS
     | {"approvals:decide", "records:write", "members:write", "keys:read", "keys:write", "categories:write"}
-    | {"connections:write", "rules:write", "jobs:replay", "billing:read"},
+    | {"connections:write", "rules:write", "reports:run", "reports:write", "jobs:replay", "billing:read"},
 }
 ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write", "billing:write"}
 ALSO = {
@@ -256,7 +266,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 102
+    assert len(tokens) * len(API) == 10 * 111
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -271,7 +281,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 102
+    assert cases == 24 * 111
 
 
 @pytest.mark.parametrize("role", list(Role))
