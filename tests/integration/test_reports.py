@@ -24,7 +24,7 @@ from adapters.reports.writers import FileWriters
 from core.domain.categories import paths
 from core.domain.report_tables import Report
 from core.domain.reports import Format
-from core.errors import LeaseLost, Transient
+from core.errors import Invalid, LeaseLost, Transient
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from ports.storage import RecordFilter
@@ -341,7 +341,28 @@ def test_a_schedule_makes_one_report_however_many_turns_it_missed(make_container
     assert api.get(f"/reports/{run['id']}")["status"] == "done"
 
 
-def test_a_report_that_cannot_be_made_says_why(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_move_with_the_tenants_time_zone(api: Api) -> None:
+    daily = {"name": "D", "spec": {"kind": "llm"}, "schedule": {"every": "day", "hour": 6}}
+    kept = api.post("/reports/definitions", daily, 201)
+    api.container.change_tenant(api.actor, version=None, time_zone="Asia/Kolkata")
+    moved = api.get(f"/reports/definitions/{kept['id']}")
+    assert datetime.fromisoformat(moved["next_run_at"]).astimezone(UTC).strftime("%H:%M") == "00:30"
+
+
+def test_what_no_retry_can_help_is_told(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(self: FileWriters, format: Format, report: Report) -> Iterator[bytes]:
+        raise Invalid("there is no room for this")
+
+    monkeypatch.setattr(FileWriters, "write", impossible)
+    run = filled.post("/reports", {"spec": {"kind": "llm"}}, 202)
+    filled.drain()
+    failed = filled.get(f"/reports/{run['id']}")
+    assert (failed["status"], failed["failure"], failed["files"]) == ("failed", "there is no room for this", [])
+    (event,) = filled.get("/events?type=REPORT_FAILED")["items"]
+    assert (event["subject_id"], event["payload"]["reason"]) == (run["id"], "there is no room for this")
+
+
+def test_a_report_whose_making_failed_is_made_again(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(self: FileWriters, format: Format, report: Report) -> Iterator[bytes]:
         raise Transient("the disk is full")
 
