@@ -75,8 +75,12 @@ def series_in(payments: Sequence[Payment]) -> list[Series]:
     found: list[Series] = []
     while left:
         latest, rest = left[0], left[1:]
-        close = {p.day: p for p in reversed(rest) if p.day < latest.day and comparable(p.amount, latest.amount)}
-        days = [latest.day, *sorted(close, reverse=True)]
+        margin = abs(latest.amount) * AMOUNT_TOLERANCE  # as `comparable` says, computed once for all
+        low, high = latest.amount - margin, latest.amount + margin
+        days = [
+            latest.day,
+            *sorted({p.day for p in rest if low <= p.amount <= high and p.day < latest.day}, reverse=True),
+        ]
         runs = {name: n for name, interval in INTERVALS.items() if (n := _run(days, interval))}
         if not runs:
             left = rest
@@ -94,7 +98,7 @@ def series_in(payments: Sequence[Payment]) -> list[Series]:
                 due=_after(latest.day, INTERVALS[name]),
             )
         )
-        left = [p for p in rest if p.day not in used or not comparable(p.amount, latest.amount)]
+        left = [p for p in rest if p.day not in used or not low <= p.amount <= high]
     return found
 
 
