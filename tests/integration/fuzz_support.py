@@ -90,6 +90,17 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".* /api/v1/rules.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
     ("POST /api/v1/evaluations", '"code":"too_little_history"', "it takes 200 decisions of people"),
     ("POST /api/v1/evaluations", "not both", "parameters that exclude each other"),
+    (
+        ".* /api/v1/reports.*",
+        "Give relative, or since and until|Give definition_id or spec|[Gg]oes with|Does not go with|is not made of"
+        "|adds up no amounts|Take month or longer|each once|needs no rate|the rate of|what to compare with",
+        "what goes with a report depends on its kind",
+    ),
+    (
+        ".* /api/v1/reports.*",
+        "a period (begins|may have)|printable characters",
+        "no schema compares two dates, or tells which characters are printable in all languages",
+    ),
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/rules/test", r"records\[", "a record is what the connector of records takes"),
