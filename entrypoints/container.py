@@ -20,6 +20,7 @@ from core.usecases import (
     comps,
     connection_ends,
     connections,
+    dashboard,
     decision_rule,
     embed,
     endpoints,
@@ -47,6 +48,8 @@ from core.usecases import (
     records,
     refit,
     relay,
+    report_definitions,
+    reports,
     resume,
     retention,
     review,
@@ -87,6 +90,7 @@ _PORTS = (
     "identities",
     "ids",
     "inventory",
+    "kept",
     "learner",
     "llm",
     "llm_model",
@@ -107,6 +111,7 @@ _PORTS = (
     "terms",
     "trials",
     "uow",
+    "writers",
 )
 _SETTINGS = Parts.settings.provided
 BY_NAME: dict[str, providers.Provider[Any]] = {
@@ -127,6 +132,7 @@ BY_NAME: dict[str, providers.Provider[Any]] = {
     "payload_days": _SETTINGS.payload_retention_days,
     "provider": Parts.oauth_provider,
     "public_url": _SETTINGS.public_url,
+    "report_days": _SETTINGS.report_retention_days,
     "refit_delay": _SETTINGS.refit_delay_seconds,
     "republish_after": _SETTINGS.republish_after_seconds,
     "share": _SETTINGS.tenant_share,
@@ -294,6 +300,17 @@ class Container(Parts):
 
     show_promise = bound(promise.show_promise)
     reset_promise = bound(promise.reset_promise)
+    show_dashboard = bound(dashboard.show_dashboard)
+
+    start_report = bound(reports.start_report)
+    get_report = bound(reports.get_report)
+    list_reports = bound(reports.list_reports)
+    open_report_file = bound(reports.open_report_file)
+    list_report_definitions = bound(report_definitions.list_report_definitions)
+    get_report_definition = bound(report_definitions.get_report_definition)
+    create_report_definition = bound(report_definitions.create_report_definition)
+    change_report_definition = bound(report_definitions.change_report_definition)
+    delete_report_definition = bound(report_definitions.delete_report_definition)
 
     start_evaluation = bound(evaluations.start_evaluation)
     get_evaluation = bound(evaluations.get_evaluation)
@@ -356,6 +373,7 @@ class Container(Parts):
     embed_examples = bound(embed.embed_examples)
     refit = bound(refit.refit)
     run_evaluation = bound(evaluations.run_evaluation)
+    generate_report = bound(reports.generate_report)
     sync_billing = bound(billing_sync.sync_billing)
     resume_held = bound(resume.resume_held)
     report_usage = bound(usage_reports.report_usage)
@@ -364,6 +382,8 @@ class Container(Parts):
 
     publish_due = bound(relay.publish_due)
     queue_syncs = bound(relay.queue_syncs)
+    queue_reports = bound(report_definitions.queue_reports)
+    sweep_reports = bound(reports.sweep_reports)
     queue_billing = bound(payment_events.queue_billing)
     sweep_payment_events = bound(payment_events.sweep_payment_events)
     reap_jobs = bound(relay.reap_jobs)

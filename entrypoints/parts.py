@@ -21,11 +21,13 @@ from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.ranking.coverage import CoverageRanker
+from adapters.reports.writers import FileWriters
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
+from adapters.system.kept import KeptByKey
 from adapters.system.later import Background, WhenFull
 from core.domain.inventories import inventory_of
 from core.usecases import oauth
@@ -36,6 +38,8 @@ from plugins.isolation.receipts import MEMORY, IsolatedReceiptReader
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
+DASHBOARD_SECONDS, DASHBOARDS = 15.0, 500
+"""How old a dashboard may be that somebody sees, and of how many tenants a process keeps one."""
 RENEWALS, RENEWAL_SECONDS = 4, 10.0
 """Tokens that a process renews at once, and how long others wait for their turn."""
 
@@ -44,6 +48,7 @@ class Parts(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
+    kept = providers.Singleton(KeptByKey, seconds=DASHBOARD_SECONDS, most=DASHBOARDS)
     noted_later = providers.Singleton(Background, "failures", WhenFull.AT_ONCE)
     mailed_later = providers.Singleton(Background, "resets", WhenFull.DROPPED)
     app_engine = providers.Singleton(
@@ -80,6 +85,7 @@ class Parts(containers.DeclarativeContainer):
     files = providers.Singleton(FsspecFileStore, settings.provided.files_url)
     sniffer = providers.Singleton(ContentSniffer)
     reader = providers.Singleton(IsolatedReceiptReader, providers.Singleton(Isolation, memory=MEMORY))
+    writers = providers.Singleton(FileWriters)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,

@@ -86,6 +86,8 @@ class Settings:
     """How long a payload is kept after it was read, so that its import can be read again."""
     job_retention_days: float
     """How long a job is listed after it was done."""
+    report_retention_days: float
+    """How long the files of a report are kept."""
     sync_records: int
     """How many records a sync stores before it lets others have a turn; it goes on where it was."""
     sync_seconds: float
@@ -254,6 +256,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=positive),
             payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=positive),
             job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=positive),
+            report_retention_days=env.float("REPORT_RETENTION_DAYS", 90.0, validate=positive),
             sync_records=env.int("SYNC_RECORDS", 1_000_000, validate=at_least_one),
             sync_seconds=env.float("SYNC_SECONDS", 600.0, validate=positive),
             rule_proposals=choice(env, "RULE_PROPOSALS", "on", "off"),

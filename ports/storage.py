@@ -22,12 +22,14 @@ from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.facets import Facets
 from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
+from core.domain.record_filters import RecordFilter as RecordFilter
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Tenant
 from ports.billing_storage import Accounts, Held, Usages
 from ports.category_storage import Categories
 from ports.connection_storage import Connections, Sealed, Syncs
+from ports.dashboard_storage import Overviews
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
@@ -36,29 +38,11 @@ from ports.notification_storage import Endpoints, Notifications
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
 from ports.receipt_storage import Receipts
+from ports.report_storage import Figures, Reports
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
 from ports.view_storage import Views
 from ports.webhook_storage import WebhookDeliveries
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """What records to list; everything given must hold. `text` is a case-insensitive part of text or counterparty."""
-
-    statuses: tuple[str, ...] = ()
-    category_id: UUID | None = None
-    stage: str | None = None
-    account: str | None = None
-    kind: str | None = None
-    connection_id: UUID | None = None
-    import_id: UUID | None = None
-    since: date | None = None
-    until: date | None = None
-    min_amount: Decimal | None = None
-    max_amount: Decimal | None = None
-    currency: str | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,6 +356,12 @@ class Transaction(Protocol):
     @property
     def promises(self) -> Promises: ...
     @property
+    def overviews(self) -> Overviews: ...
+    @property
+    def figures(self) -> Figures: ...
+    @property
+    def reports(self) -> Reports: ...
+    @property
     def evaluations(self) -> Evaluations: ...
     @property
     def views(self) -> Views: ...
@@ -399,6 +389,11 @@ class UnitOfWork(Protocol):
 
         When the actor carries an Idempotency-Key, it is claimed first: raises `IdempotencyReplay` if a request with
         this key was carried out, `IdempotencyMismatch` if that was another request. Concurrent ones wait."""
+        ...
+
+    def snapshot(self, actor: Actor) -> AbstractContextManager[Transaction]:
+        """A transaction in the actor's tenant that only reads, and all of it as of one moment, however long it takes
+        and whatever others write meanwhile."""
         ...
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:

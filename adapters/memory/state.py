@@ -35,6 +35,7 @@ from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
 from core.domain.receipts import Match, Receipt
 from core.domain.records import Record
+from core.domain.reports import ReportDefinition, ReportRun
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
 from core.domain.saved_views import SavedView
@@ -183,6 +184,8 @@ class TenantState:
     """By run and record."""
     evaluations: dict[UUID, Evaluation] = field(default_factory=dict)
     views: dict[UUID, SavedView] = field(default_factory=dict)
+    report_definitions: dict[UUID, ReportDefinition] = field(default_factory=dict)
+    report_runs: dict[UUID, ReportRun] = field(default_factory=dict)
     billing: dict[UUID, KeptAccount] = field(default_factory=dict)
     """The tenant's one, by the tenant's id."""
     usages: dict[tuple[date, Meter], tuple[int, int]] = field(default_factory=dict)

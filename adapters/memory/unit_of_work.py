@@ -12,14 +12,17 @@ from adapters.memory.billing import MemoryBilling, MemoryHeld, MemoryUsages
 from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
 from adapters.memory.evaluations import MemoryEvaluations
+from adapters.memory.figures import MemoryFigures
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.members import MemoryInvitations, MemoryMembers
 from adapters.memory.notifications import MemoryEndpoints, MemoryNotifications
 from adapters.memory.oauth import MemoryOAuth
+from adapters.memory.overviews import MemoryOverviews
 from adapters.memory.promises import MemoryPromises
 from adapters.memory.receipts import MemoryReceipts
 from adapters.memory.records import MemoryRecords
+from adapters.memory.reports import MemoryReports
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
 from adapters.memory.sealed_values import MemorySealed
@@ -63,6 +66,9 @@ class MemoryTransaction:
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)
         self.promises = MemoryPromises(at)
+        self.overviews = MemoryOverviews(at)
+        self.figures = MemoryFigures(at)
+        self.reports = MemoryReports(at)
         self.evaluations = MemoryEvaluations(at)
         self.views = MemoryViews(at)
         self.billing = MemoryBilling(at)
@@ -115,6 +121,10 @@ class MemoryUnitOfWork:
         transaction = MemoryTransaction(self._store, actor)
         transaction.claim()
         yield transaction
+
+    @contextmanager
+    def snapshot(self, actor: Actor) -> Iterator[MemoryTransaction]:
+        yield MemoryTransaction(self._store, actor)
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:
         assert actor.idempotency is not None  # noqa: S101 - narrows the type

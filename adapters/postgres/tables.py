@@ -37,6 +37,7 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     people_tables,
     promise_tables,
     receipt_tables,
+    report_tables,
     rule_tables,
     vector_tables,
     view_tables,

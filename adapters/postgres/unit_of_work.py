@@ -19,6 +19,7 @@ from adapters.postgres.connections import PostgresConnections
 from adapters.postgres.evaluations import PostgresEvaluations
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
+from adapters.postgres.figures import PostgresFigures
 from adapters.postgres.held import PostgresHeld
 from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
@@ -27,9 +28,11 @@ from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
 from adapters.postgres.members import PostgresInvitations, PostgresMembers
 from adapters.postgres.notifications import PostgresEndpoints, PostgresNotifications
 from adapters.postgres.oauth import PostgresOAuth
+from adapters.postgres.overviews import PostgresOverviews
 from adapters.postgres.promises import PostgresPromises
 from adapters.postgres.receipts import PostgresReceipts
 from adapters.postgres.records import PostgresRecords
+from adapters.postgres.reports import PostgresReports
 from adapters.postgres.rule_learning import PostgresProposals
 from adapters.postgres.rule_memo import RuleMemo
 from adapters.postgres.rule_runs import PostgresRuleRuns
@@ -75,6 +78,9 @@ class PostgresTransaction:
         self.proposals = PostgresProposals(connection, tenant_id)
         self.runs = PostgresRuleRuns(connection, tenant_id)
         self.promises = PostgresPromises(connection, tenant_id)
+        self.overviews = PostgresOverviews(connection, tenant_id)
+        self.figures = PostgresFigures(connection, tenant_id)
+        self.reports = PostgresReports(connection, tenant_id)
         self.evaluations = PostgresEvaluations(connection, tenant_id)
         self.views = PostgresViews(connection, tenant_id)
         self.billing = PostgresBilling(connection, tenant_id)
@@ -103,6 +109,13 @@ class PostgresUnitOfWork:
             set_tenant(connection, actor)
             if actor.idempotency is not None:
                 _claim(connection, actor)
+            yield PostgresTransaction(connection, actor, self._ids, self._memo)
+
+    @contextmanager
+    def snapshot(self, actor: Actor) -> Iterator[PostgresTransaction]:
+        with passing_faults(), self._engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            set_tenant(connection, actor)
             yield PostgresTransaction(connection, actor, self._ids, self._memo)
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:

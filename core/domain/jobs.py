@@ -30,6 +30,7 @@ class Stream(StrEnum):
     RESUME = "records:resume"
     REPORT = "billing:report"
     SEND = "notifications:send"
+    GENERATE = "reports:generate"
 
 
 class JobStatus(StrEnum):

@@ -26,6 +26,11 @@ class Permission(StrEnum):
     RULES_WRITE = "rules:write"
     APPROVALS_READ = "approvals:read"
     APPROVALS_DECIDE = "approvals:decide"
+    REPORTS_READ = "reports:read"
+    REPORTS_RUN = "reports:run"
+    """To have one made; what it tells is read by `reports:read`."""
+    REPORTS_WRITE = "reports:write"
+    """To define them, and when they are made."""
     EVENTS_READ = "events:read"
     JOBS_READ = "jobs:read"
     JOBS_REPLAY = "jobs:replay"
@@ -53,7 +58,8 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.OWNER: _EVERYTHING,
         Role.ADMIN: _EVERYTHING - {Permission.TENANT_WRITE, Permission.BILLING_WRITE},
-        Role.REVIEWER: _READ | {Permission.APPROVALS_DECIDE, Permission.RECORDS_WRITE, Permission.RECEIPTS_WRITE},
+        Role.REVIEWER: _READ
+        | {Permission.APPROVALS_DECIDE, Permission.RECORDS_WRITE, Permission.RECEIPTS_WRITE, Permission.REPORTS_RUN},
         Role.VIEWER: _READ,
     }
 )

@@ -16,6 +16,7 @@ from core.domain.inventories import PRESENT_SECONDS, Inventory, Role, difference
 from core.domain.jobs import Job, JobStatus, Stream, backoff
 from core.domain.notification_retries import given_up
 from core.domain.notifications import Notification
+from core.domain.reports import RunStatus as ReportStatus
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
@@ -111,6 +112,8 @@ def fail_job(
                 evaluation = tx.evaluations.get(UUID(job.payload["evaluation_id"]))
                 failed = replace(evaluation, status=EvaluationStatus.FAILED, failure=reason, finished_at=clock.now())
                 tx.evaluations.update(failed)
+            if job.stream is Stream.GENERATE:
+                _fail_report(tx, UUID(job.payload["run_id"]), str(error), clock)
         if receiver is not None and (dead or isinstance(error, SortationError)):
             code = error.code if isinstance(error, SortationError) else "job_dead"
             note_failed_delivery(tx, receiver, code, str(error) or reason, clock=clock, ids=ids)
@@ -130,6 +133,14 @@ def _fail_delivery(tx: Transaction, delivery_id: UUID, reason: str, clock: Clock
     delivery = tx.deliveries.get(delivery_id)
     tx.deliveries.update(replace(delivery, status=DeliveryStatus.FAILED, failure=failure, finished_at=clock.now()))
     tx.events.append([NewEvent(type=EventType.WEBHOOK_FAILED, subject_id=delivery_id, payload={"reason": failure})])
+
+
+def _fail_report(tx: Transaction, run_id: UUID, reason: str, clock: Clock) -> None:
+    failure = next(iter(reason.splitlines()), "")[:MAX_ERROR]
+    run = tx.reports.get(run_id)
+    tx.reports.update(replace(run, status=ReportStatus.FAILED, failure=failure, finished_at=clock.now()))
+    told = {"kind": run.spec.kind.value, "definition_id": run.definition_id, "reason": failure}
+    tx.events.append([NewEvent(type=EventType.REPORT_FAILED, subject_id=run_id, payload=told)])
 
 
 def _synced(tx: Transaction, job: Job) -> Connection | None:

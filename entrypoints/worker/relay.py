@@ -89,8 +89,13 @@ def _tend(container: Container, stop: Event) -> None:
 
 
 def _expire(container: Container, stop: Event) -> None:
+    expiries = (
+        ("callers", container.forget_callers),
+        ("records", container.expire_records),
+        ("reports", container.sweep_reports),
+    )
     while not stop.is_set():
-        for what, expire in (("callers", container.forget_callers), ("records", container.expire_records)):
+        for what, expire in expiries:
             try:
                 log.info("expired", **{what: expire()})
             except Transient as error:
@@ -147,5 +152,7 @@ def _turn(container: Container, news: Event, *, reap: bool) -> bool:
         news.set()
     if due := container.queue_syncs():
         log.info("syncs queued", syncs=due)
+    if due := container.queue_reports():
+        log.info("reports queued", reports=due)
     published = container.publish_due()
     return bool(published or sealed or reaped)

@@ -70,6 +70,7 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.RESUME: container.resume_held,
         Stream.REPORT: container.report_usage,
         Stream.SEND: container.send_notification,
+        Stream.GENERATE: container.generate_report,
     }
 
 

@@ -30,6 +30,8 @@ from tests.contract.storage import (
     a_payment_event,
     a_proposal,
     a_receipt,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_session,
@@ -64,6 +66,8 @@ class Belongings:
     proposal: UUID
     run: UUID
     evaluation: UUID
+    report_definition: UUID
+    report: UUID
     job: UUID
     key: UUID
     delivery: UUID
@@ -86,6 +90,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     ).inserted
     rule, example, another, key, person, proposal, run, evaluation, delivery, receipt = storage.ids.batch(10)
     endpoint, mailed, notification = storage.ids.batch(3)
+    definition, report = storage.ids.batch(2)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
@@ -114,6 +119,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.evaluations.add(an_evaluation(evaluation, actor))
         tx.receipts.add(a_receipt(receipt, actor))
         tx.receipts.decide(receipt, undecided, MatchState.LINKED, by="reviewer", at=START)
+        tx.reports.add_definition(a_report_definition(definition, actor))
+        tx.reports.add(a_report(report, actor, definition_id=definition))
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
@@ -158,6 +165,8 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         proposal=proposal,
         run=run,
         evaluation=evaluation,
+        report_definition=definition,
+        report=report,
         job=job,
         key=key,
         delivery=delivery,

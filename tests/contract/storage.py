@@ -34,6 +34,8 @@ from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
 from core.domain.receipts import Receipt, ReceiptSource, ReceiptState, Said
 from core.domain.records import Draft, RecordStatus, occurred_on
+from core.domain.reports import ReportDefinition, ReportKind, ReportRun, ReportSpec
+from core.domain.reports import RunStatus as ReportStatus
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.saved_views import SavedView
@@ -192,6 +194,34 @@ def a_connection(
         version=1,
         **fields,
     )
+
+
+def a_report_definition(id: UUID, actor: Actor, name: str = "Spending", **fields: Any) -> ReportDefinition:
+    standard: dict[str, Any] = {
+        "spec": ReportSpec(kind=ReportKind.CATEGORIES),
+        "schedule": None,
+        "next_run_at": None,
+        "created_by": "owner",
+        "created_at": START,
+        "updated_at": START,
+        "version": 1,
+    }
+    return ReportDefinition(id=id, tenant_id=actor.tenant_id, name=name, **{**standard, **fields})
+
+
+def a_report(id: UUID, actor: Actor, **fields: Any) -> ReportRun:
+    standard: dict[str, Any] = {
+        "job_id": id,
+        "definition_id": None,
+        "name": "Spending",
+        "spec": ReportSpec(kind=ReportKind.CATEGORIES),
+        "today": date(2026, 4, 1),
+        "slot": None,
+        "status": ReportStatus.QUEUED,
+        "requested_by": "owner",
+        "created_at": START,
+    }
+    return ReportRun(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
 
 
 def a_health_entry(id: UUID, **fields: Any) -> HealthEntry:

@@ -17,6 +17,7 @@ from core.domain.decisions import Stage
 from core.domain.events import EventFilter
 from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
+from core.domain.report_periods import Granularity, Relative, span_of
 from core.errors import Invalid, LeaseLost, NotFound
 from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
@@ -30,6 +31,8 @@ from tests.contract.storage import (
     a_health_entry,
     a_log_line,
     a_proposal,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_sealed,
@@ -43,6 +46,8 @@ from tests.contract.storage import (
     some_refused,
     vector,
 )
+
+EVER = span_of(Relative.EVER, date(2026, 1, 1))
 
 
 @pytest.fixture(params=["memory", "postgres", "unguarded"])
@@ -60,6 +65,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "api_keys": lambda tx, their: tx.api_keys.list(),
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),
+    "overview_connections": lambda tx, their: tx.overviews.connections(),
+    "overview_counts": lambda tx, their: tx.overviews.counts(date(2000, 1, 1), date(2100, 1, 1)),
     "cursors": lambda tx, their: tx.syncs.cursors(their.connection),
     "history": lambda tx, their: tx.syncs.history(their.connection, 9),
     "lines": lambda tx, their: tx.syncs.lines(their.connection, before=None, limit=9),
@@ -119,6 +126,15 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "rules": lambda tx, their: tx.rules.list(),
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
+    "figures.answers": lambda tx, their: tx.figures.answers(EVER, Granularity.MONTH),
+    "figures.checks": lambda tx, their: tx.figures.checks(EVER),
+    "figures.parties": lambda tx, their: tx.figures.parties(RecordFilter(), None, 9),
+    "figures.payments": lambda tx, their: list(tx.figures.payments(RecordFilter(), 9)),
+    "figures.records": lambda tx, their: list(tx.figures.records(RecordFilter())),
+    "figures.records_csv": lambda tx, their: list(tx.figures.records_csv(RecordFilter(), {})),
+    "figures.sums": lambda tx, their: tx.figures.sums(RecordFilter(), None, by_category=True),
+    "report_definitions": lambda tx, their: tx.reports.definitions(),
+    "reports": lambda tx, their: tx.reports.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
     "views": lambda tx, their: tx.views.list(their.owner),
     "count of views": lambda tx, their: tx.views.count(their.owner),
@@ -177,6 +193,13 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals.decide": lambda tx, their: tx.proposals.decide(
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
+    "reports.get": lambda tx, their: tx.reports.get(their.report),
+    "reports.update": lambda tx, their: tx.reports.update(a_report(their.report, their.actor)),
+    "reports.definition": lambda tx, their: tx.reports.definition(their.report_definition),
+    "reports.update_definition": lambda tx, their: tx.reports.update_definition(
+        a_report_definition(their.report_definition, their.actor)
+    ),
+    "reports.delete_definition": lambda tx, their: tx.reports.delete_definition(their.report_definition, None),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
     "views.get": lambda tx, their: tx.views.get(their.view),
     "views.delete": lambda tx, their: tx.views.delete(their.view, None),

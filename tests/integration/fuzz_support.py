@@ -56,6 +56,9 @@ TABLES = {
     "proposal_id": "rule_proposals",
     "receipt_id": "receipts",
     "record_id": "records",
+    "report_definition_id": "report_definitions",
+    "definition_id": "report_definitions",
+    "report_id": "report_runs",
     "rule_id": "rules",
     "run_id": "rule_runs",
     "tenant_id": "tenants",
@@ -101,6 +104,17 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("POST /api/v1/evaluations", "not both", "parameters that exclude each other"),
     ("POST /api/v1/approvals/.*", '"code":"rule_invalid"', "GET /rules/schema tells what a condition is"),
     ("GET /api/v1/approvals/{approval_id}/rule", "name the category|no words", "what a record has to make a rule of"),
+    (
+        ".* /api/v1/reports.*",
+        "Give relative, or since and until|Give definition_id or spec|[Gg]oes with|Does not go with|is not made of"
+        "|adds up no amounts|Take month or longer|each once|needs no rate|the rate of|what to compare with",
+        "what goes with a report depends on its kind",
+    ),
+    (
+        ".* /api/v1/reports.*",
+        "a period (begins|may have)|printable characters",
+        "no schema compares two dates, or tells which characters are printable in all languages",
+    ),
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/approvals/withdraw", "withdrawn once in a request", "no schema asks for ids that differ"),

@@ -85,6 +85,7 @@ ROUTES = {
     "POST /api/v1/connections/<uuid:connection_id>/webhook-secret": "connections:write",
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
+    "GET /api/v1/dashboard": "tenant:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
     "POST /api/v1/dashboard/promise/<string:stage>/reset": "tenant:write",
     "GET /api/v1/evaluations": "tenant:read",
@@ -144,6 +145,15 @@ ROUTES = {
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
     "GET /api/v1/records/facets": "records:read",
     "GET /api/v1/records/export": "records:read",
+    "GET /api/v1/reports": "reports:read",
+    "POST /api/v1/reports": "reports:run",
+    "GET /api/v1/reports/<uuid:report_id>": "reports:read",
+    "GET /api/v1/reports/<uuid:report_id>/files/<string:format>": "reports:read",
+    "GET /api/v1/reports/definitions": "reports:read",
+    "POST /api/v1/reports/definitions": "reports:write",
+    "DELETE /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:write",
+    "GET /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:read",
+    "PATCH /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:write",
     "GET /api/v1/rules": "rules:read",
     "POST /api/v1/rules": "rules:write",
     "DELETE /api/v1/rules/<uuid:rule_id>": "rules:write",
@@ -208,26 +218,19 @@ READS = {
     "connections:read",
     "records:read",
     "receipts:read",
+    "reports:read",
     "rules:read",
     "approvals:read",
     "events:read",
     "jobs:read",
 }
+REVIEWS = READS | {"approvals:decide", "records:write", "receipts:write", "reports:run"}
 ROLES = {
     Role.VIEWER: READS,
-    Role.REVIEWER: READS | {"approvals:decide", "records:write", "receipts:write"},
-    Role.ADMIN: READS
-    | {
-        "approvals:decide",
-        "records:write",
-        "receipts:write",
-        "members:write",
-        "keys:read",
-        "keys:write",
-        "categories:write",
-    }
-    | {"connections:write", "rules:write", "jobs:replay", "billing:read"}
-    | {"notifications:read", "notifications:write"},
+    Role.REVIEWER: REVIEWS,
+    Role.ADMIN: REVIEWS
+    | {"members:write", "keys:read", "keys:write", "categories:write", "connections:write", "rules:write"}
+    | {"reports:write", "jobs:replay", "billing:read", "notifications:read", "notifications:write"},
 }
 ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write", "billing:write"}
 ALSO = {
@@ -305,7 +308,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 134
+    assert len(tokens) * len(API) == 10 * 144
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -320,7 +323,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 25 * 134
+    assert cases == 28 * 144
 
 
 @pytest.mark.parametrize("role", list(Role))

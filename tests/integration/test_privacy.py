@@ -30,7 +30,16 @@ from entrypoints.container import Container
 from ports.storage import RecordFilter
 from tests.contract.belongings import belongings
 from tests.contract.notification_support import a_mail_endpoint
-from tests.contract.storage import Storage, a_message, a_proposal, a_receipt, a_sign_in, an_evaluation
+from tests.contract.storage import (
+    Storage,
+    a_message,
+    a_proposal,
+    a_receipt,
+    a_report,
+    a_report_definition,
+    a_sign_in,
+    an_evaluation,
+)
 from tests.integration.api_support import HEADER, Api, add_rule, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
 
@@ -50,6 +59,8 @@ KNOWN_OF_A_PERSON = {
     "receipt_matches",
     "receipts",
     "records",
+    "report_definitions",
+    "report_runs",
     "rule_proposals",
     "rule_runs",
     "saved_views",
@@ -242,6 +253,8 @@ def do_one_of_everything(api: Api, ada: Actor) -> None:
     services.resume_connection(ada, connection.id)
     with services.uow().begin(ada) as tx:
         tx.evaluations.add(an_evaluation(services.ids().new(), ada, requested_by=ada.name))
+        tx.reports.add_definition(a_report_definition(services.ids().new(), ada, created_by=ada.name))
+        tx.reports.add(a_report(services.ids().new(), ada, requested_by=ada.name))
         tx.oauth.begin(a_sign_in(ada, connection.id, started_by=ada.name))
         receipt = tx.receipts.add(a_receipt(services.ids().new(), ada, uploaded_by=ada.name))
         record_id = tx.records.page(RecordFilter(), after=None, limit=1)[0]["id"]

@@ -121,6 +121,8 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "webhook_deliveries": 0,
         "stream_cursors": 0,
         "evaluations": 0,
+        "report_definitions": 0,
+        "report_runs": 0,
         "promise_watches": 0,
         "rule_proposals": 0,
         "rule_runs": 0,

@@ -301,6 +301,7 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "rules:learn",
         "rules:run",
         "evaluations:run",
+        "reports:generate",
         "connections:sync",
         "mail:send",
         "webhooks:receive",
