@@ -22,6 +22,7 @@ from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.facets import Facets
 from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
+from core.domain.record_filters import RecordFilter as RecordFilter
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Tenant
@@ -33,31 +34,15 @@ from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.member_storage import Invitations, Members
+from ports.notification_storage import Endpoints, Notifications
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
+from ports.receipt_storage import Receipts
+from ports.report_storage import Figures, Reports
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
 from ports.view_storage import Views
 from ports.webhook_storage import WebhookDeliveries
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """What records to list; everything given must hold. `text` is a case-insensitive part of text or counterparty."""
-
-    statuses: tuple[str, ...] = ()
-    category_id: UUID | None = None
-    stage: str | None = None
-    account: str | None = None
-    kind: str | None = None
-    connection_id: UUID | None = None
-    import_id: UUID | None = None
-    since: date | None = None
-    until: date | None = None
-    min_amount: Decimal | None = None
-    max_amount: Decimal | None = None
-    currency: str | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +85,10 @@ class Tenants(Protocol):
 
     def note_reading(self, now: datetime, since: datetime) -> bool:
         """Notes that the operator reads what is the tenant's; whether this is the first time `since` then."""
+        ...
+
+    def note_queue(self, told_at: datetime | None) -> bool:
+        """Notes when it was told that the queue is over its limit; None: it no longer is. Whether that is news."""
         ...
 
 
@@ -243,7 +232,7 @@ class Records(Protocol):
 
     def delete(self, id: UUID, version: int | None) -> None:
         """Removes the record with its approval and example, leaving a tombstone, so that no import brings it back; with
-        a `DELETED` event."""
+        a `DELETED` event. Receipts that were linked to it are so no longer."""
         ...
 
     def expire(self, before: date, *, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -347,6 +336,8 @@ class Transaction(Protocol):
     @property
     def records(self) -> Records: ...
     @property
+    def receipts(self) -> Receipts: ...
+    @property
     def approvals(self) -> Approvals: ...
     @property
     def examples(self) -> Examples: ...
@@ -371,6 +362,10 @@ class Transaction(Protocol):
     @property
     def overviews(self) -> Overviews: ...
     @property
+    def figures(self) -> Figures: ...
+    @property
+    def reports(self) -> Reports: ...
+    @property
     def evaluations(self) -> Evaluations: ...
     @property
     def views(self) -> Views: ...
@@ -380,6 +375,10 @@ class Transaction(Protocol):
     def usages(self) -> Usages: ...
     @property
     def held(self) -> Held: ...
+    @property
+    def endpoints(self) -> Endpoints: ...
+    @property
+    def notifications(self) -> Notifications: ...
     @property
     def jobs(self) -> Jobs: ...
     @property
@@ -394,6 +393,11 @@ class UnitOfWork(Protocol):
 
         When the actor carries an Idempotency-Key, it is claimed first: raises `IdempotencyReplay` if a request with
         this key was carried out, `IdempotencyMismatch` if that was another request. Concurrent ones wait."""
+        ...
+
+    def snapshot(self, actor: Actor) -> AbstractContextManager[Transaction]:
+        """A transaction in the actor's tenant that only reads, and all of it as of one moment, however long it takes
+        and whatever others write meanwhile."""
         ...
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:

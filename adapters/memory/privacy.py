@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
+from adapters.memory.notifications import forget_endpoint
 from adapters.memory.state import MemoryStore, as_json
 from core.domain.names import is_reserved
 from core.domain.tenants import User
@@ -68,6 +69,8 @@ class MemoryPrivacy:
             names = _names(user, self._store.users.values())
             for state in self._store.tenants.values():
                 state.memberships.pop(user_id, None)
+                for id in [one.id for one in state.endpoints.values() if one.user_id == user_id]:
+                    forget_endpoint(state, id)
                 for id in [id for id, view in state.views.items() if view.user_id == user_id]:
                     del state.views[id]
                 for id, approval in state.approvals.items():

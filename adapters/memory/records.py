@@ -339,6 +339,8 @@ class MemoryRecords:
         self._state.arrivals.pop(id, None)
         for key in [key for key in self._state.changes if key[1] == id]:
             del self._state.changes[key]
+        for key in [key for key in self._state.receipt_matches if key[1] == id]:
+            del self._state.receipt_matches[key]
         if about is not None:
             self._at.tell(NewEvent(type=EventType.DELETED, subject_id=id, payload=about))
 

@@ -62,6 +62,8 @@ class PostgresPrivacy:
             yield from _rows(connection, event_batches, event_batches.c.actor_id == user_id)
             for row in connection.execute(_NAMED, {"person": user_id}):
                 yield row.kind, row.told
+            for told in connection.execute(select(func.endpoints_of_person(user_id))).scalars():
+                yield "notification_endpoints", told
 
     def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
         with passing_faults(), self._system.connect() as connection:

@@ -32,9 +32,12 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     evaluation_tables,
     learning_tables,
     llm_tables,
+    notification_tables,
     oauth_tables,
     people_tables,
     promise_tables,
+    receipt_tables,
+    report_tables,
     rule_tables,
     vector_tables,
     view_tables,
@@ -67,6 +70,7 @@ tenants = Table(
     a_time("created_at"),
     Column("version", Integer, nullable=False),
     a_time("operator_read_at", null=True),
+    a_time("queue_told_at", null=True),
 )
 
 users = Table(
@@ -233,6 +237,7 @@ records = Table(
         UUID(as_uuid=True),
         Computed("md5(CASE counterparty WHEN '' THEN text ELSE counterparty END)::uuid", persisted=True),
     ),
+    Column("magnitude", Double, Computed("abs(amount)::double precision", persisted=True)),
     reference("connections", "connection_id"),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "connection_id", "account", "external_id"),
@@ -247,6 +252,7 @@ records = Table(
     Index("records_by_import", "tenant_id", "import_id", "id"),
     Index("records_by_category", "tenant_id", "category_id", "id"),
     Index("records_by_party", "tenant_id", "party", "occurred_on"),
+    Index("records_by_day", "tenant_id", "occurred_on", "magnitude"),
     Index("records_by_people", "tenant_id", "id", postgresql_where=text("status IN ('approved', 'overridden')")),
     Index(
         "records_waiting",

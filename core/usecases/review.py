@@ -11,6 +11,8 @@ from uuid import UUID
 from core.domain.approvals import Answer, Approval, Group, Verdict, settle
 from core.domain.events import EventType, NewEvent
 from core.domain.evidence import Choice
+from core.domain.permissions import Permission
+from core.domain.receipts import RecordReceipt
 from core.domain.records import Record
 from core.domain.rules import Rule
 from core.domain.tenants import Actor
@@ -29,16 +31,22 @@ from ports.rule_text import RuleTextParser
 from ports.storage import Transaction, UnitOfWork
 
 MAX_ANSWERS = 1_000
+SUGGESTED = 1
+"""Receipts that are suggested at an item: more stand at its record."""
 MAX_TRIES = 3
 """Of a change to whatever the record is by then, when others change it at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItem:
+    """`receipts` are those that are linked to the record, and the likeliest that is suggested; of open items alone, for
+    who may see receipts. `choices`, and how many open items one answer may settle (`alike`), where they were asked
+    for."""
+
     approval: Approval
     record: Record
+    receipts: Sequence[RecordReceipt] = ()
     choices: Sequence[Choice] | None = None
-    """Where they were asked for, as is how many open items (with this one, if it is open) one answer may settle."""
     alike: int | None = None
 
 
@@ -87,10 +95,7 @@ def list_queue(
         skipper(actor)
     with uow.begin(actor) as tx:
         seen = replace(present_queue(tx, where), skips=skips_of(actor, clock.now(), only=skipped))
-        rows = tx.approvals.queue(after=after, limit=limit, where=seen)
-        if explain:
-            return _explained(tx, rows)
-    return [QueueItem(approval=approval, record=record) for approval, record in rows]
+        return _items(tx, actor, tx.approvals.queue(after=after, limit=limit, where=seen), explain=explain)
 
 
 def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[QueueItem]:
@@ -98,14 +103,22 @@ def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOf
     with uow.begin(actor) as tx:
         approvals = tx.approvals.get_many(approval_ids)
         rows = list(zip(approvals, tx.records.get_many([a.record_id for a in approvals]), strict=True))
-        return _explained(tx, rows)
+        return _items(tx, actor, rows, explain=True)
 
 
-def _explained(tx: Transaction, rows: Sequence[tuple[Approval, Record]]) -> Sequence[QueueItem]:
-    sizes = tx.approvals.sizes([approval.group_key for approval, _ in rows])
+def _items(
+    tx: Transaction, actor: Actor, rows: Sequence[tuple[Approval, Record]], *, explain: bool
+) -> Sequence[QueueItem]:
+    """A statement or two for all of them."""
+    seen = Permission.RECEIPTS_READ in actor.permissions
+    receipts = tx.receipts.of_records([record.id for _, record in rows], SUGGESTED) if seen else {}
+    items = [QueueItem(approval=a, record=record, receipts=receipts.get(record.id, ())) for a, record in rows]
+    if not explain:
+        return items
+    sizes = tx.approvals.sizes([a.group_key for a, _ in rows])
     return [
-        QueueItem(approval=approval, record=record, choices=choices, alike=sizes.get(approval.group_key, 0))
-        for (approval, record), choices in zip(rows, choices_of(tx, rows), strict=True)
+        replace(item, choices=choices, alike=sizes.get(item.approval.group_key, 0))
+        for item, choices in zip(items, choices_of(tx, rows), strict=True)
     ]
 
 

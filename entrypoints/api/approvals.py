@@ -18,6 +18,7 @@ from entrypoints.api.blueprint import Blueprint, fails_with
 from entrypoints.api.cursors import read_cursor, read_group_cursor, read_time_cursor, write_cursor
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.receipts import written_of_record
 from entrypoints.api.responses import fields_of, page, tagged, versioned
 from entrypoints.api.rules import written_rule
 from entrypoints.api.schemas.approvals import (
@@ -227,7 +228,7 @@ def _filter(query: dict[str, Any]) -> QueueFilter:
 
 
 def _written(item: QueueItem) -> dict[str, Any]:
-    return _shown(item, _OPEN)
+    return _shown(item, _OPEN) | {"receipts": [written_of_record(one) for one in item.receipts]}
 
 
 def _written_decided(item: QueueItem) -> dict[str, Any]:

@@ -16,9 +16,12 @@ from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.imports import accepted
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.receipts import written_of_record
 from entrypoints.api.record_lists import MAX_RECORDS, lines_of
 from entrypoints.api.responses import if_match, json_response, page, plain_rows, polled, tagged
+from entrypoints.api.schemas.base import everything, page_of
 from entrypoints.api.schemas.imports import ImportSchema
+from entrypoints.api.schemas.record_receipts import RecordReceiptSchema
 from entrypoints.api.schemas.records import (
     RecordChangeSchema,
     RecordFacetsSchema,
@@ -150,6 +153,14 @@ def get_record(record_id: UUID) -> Record:
     record = container().get_record(actor(), record_id)
     tagged(record.version)
     return record
+
+
+@blp.route("/<uuid:record_id>/receipts")
+@needs(Permission.RECEIPTS_READ)
+@blp.answer(200, page_of(RecordReceiptSchema))
+def list_record_receipts(record_id: UUID) -> dict[str, Any]:
+    """The receipts of a record, and the likeliest of those that are suggested for it."""
+    return everything([written_of_record(one) for one in container().list_record_receipts(actor(), record_id)])
 
 
 @blp.route("/<uuid:record_id>", "PATCH")

@@ -7,23 +7,36 @@ from uuid import UUID
 
 from flask import Blueprint, Response
 from marshmallow import Schema, fields, validate
+from werkzeug.wrappers import Response as AnyResponse
 
 from core.domain.approvals import Answer, Verdict
 from core.domain.categories import paths
+from core.domain.condition_text import condition_to_text
 from core.domain.permissions import Permission
-from core.usecases.review import GroupAnswer, QueueItem
+from core.usecases.review import GroupAnswer, NewRule, QueueItem
 from entrypoints.api.cursors import read_cursor, read_time_cursor, write_cursor
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import json_response, page, polled
-from entrypoints.api.schemas.approvals import AnswerSchema, AnswersSchema, QueueItemSchema
+from entrypoints.api.rule_previews import written_preview
+from entrypoints.api.schemas.approvals import (
+    AnswerSchema,
+    AnswersSchema,
+    DecisionSchema,
+    QueueItemSchema,
+    RuleDraftQuerySchema,
+)
+from entrypoints.api.schemas.rules import RulePreviewSchema
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.sent import asked, sent
-from entrypoints.console.shell import show
+from entrypoints.console.shell import done, show
+from ports.storage import RecordFilter
 
 blp = Blueprint("review", __name__)
 AT_ONCE = 10
 """Items that a page has in hand, so that the next one is there at once."""
+PREVIEWED = 20_000
+"""Records, the latest, that a rule is tried on while somebody writes it: some tenths of a second."""
 
 
 class ItemsSchema(Schema):
@@ -90,8 +103,15 @@ def decide() -> Response:
 def decide_group(group_key: str) -> Response:
     body = sent(AnswerSchema)
     answer = GroupAnswer(verdict=Verdict(body["verdict"]), category_id=body["category_id"])
-    done = container().decide_group(me(), group_key, answer)
-    return json_response({"ids": done.approval_ids, "remaining": done.remaining})
+    decided = container().decide_group(me(), group_key, answer)
+    return json_response({"ids": decided.approval_ids, "remaining": decided.remaining})
+
+
+@blp.post("/review/decided/<uuid:approval_id>/withdraw")
+@page_for(Permission.APPROVALS_DECIDE)
+def take_back(approval_id: UUID) -> AnyResponse:
+    container().withdraw_approval(me(), approval_id)
+    return done("/review/decided", "It was taken back, and waits again.")
 
 
 @blp.post("/review/withdraw")
@@ -106,6 +126,37 @@ def withdraw() -> Response:
 def skip(approval_id: UUID) -> Response:
     container().skip_approval(me(), approval_id)
     return json_response({})
+
+
+@blp.get("/review/items/<uuid:approval_id>/rule")
+@page_for(Permission.APPROVALS_READ)
+def propose_rule(approval_id: UUID) -> Response:
+    """A rule that would give the category to this record and to those like it."""
+    found = container().propose_decision_rule(me(), approval_id, asked(RuleDraftQuerySchema)["category_id"])
+    draft = found.draft
+    return json_response({"name": draft.name, "text": condition_to_text(draft.when), "alike": found.alike})
+
+
+@blp.post("/review/items/<uuid:approval_id>/rule")
+@page_for(Permission.RULES_WRITE)
+def decide_with_rule(approval_id: UUID) -> Response:
+    """The answer and the rule, or neither."""
+    me().require(Permission.APPROVALS_DECIDE)
+    body = sent(DecisionSchema)
+    answer = Answer(approval_id=approval_id, verdict=Verdict(body["verdict"]), category_id=body["category_id"])
+    _, made = container().decide_with_rule(me(), answer, NewRule(written=body["rule"] or {}))
+    return json_response({"rule_id": made.id})
+
+
+@blp.post("/review/preview")
+@limited(Kind.COSTLY)
+@page_for(Permission.RULES_READ)
+def preview() -> Response:
+    """What a rule would change among the latest records."""
+    me().require(Permission.RECORDS_READ)
+    body = sent(RulePreviewSchema)
+    found = container().preview_rules(me(), body["rules"], where=RecordFilter(), last=PREVIEWED)
+    return json_response(written_preview(found) | {"last": PREVIEWED})
 
 
 @blp.get("/review/decided")

@@ -17,10 +17,12 @@ from core.domain.decisions import Stage
 from core.domain.events import EventFilter
 from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
+from core.domain.report_periods import Granularity, Relative, span_of
 from core.errors import Invalid, LeaseLost, NotFound
 from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
+from tests.contract.notification_support import a_notification, an_endpoint
 from tests.contract.storage import (
     START,
     Storage,
@@ -29,6 +31,8 @@ from tests.contract.storage import (
     a_health_entry,
     a_log_line,
     a_proposal,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_sealed,
@@ -42,6 +46,8 @@ from tests.contract.storage import (
     some_refused,
     vector,
 )
+
+EVER = span_of(Relative.EVER, date(2026, 1, 1))
 
 
 @pytest.fixture(params=["memory", "postgres", "unguarded"])
@@ -121,6 +127,15 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "rules": lambda tx, their: tx.rules.list(),
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
+    "figures.answers": lambda tx, their: tx.figures.answers(EVER, Granularity.MONTH),
+    "figures.checks": lambda tx, their: tx.figures.checks(EVER),
+    "figures.parties": lambda tx, their: tx.figures.parties(RecordFilter(), None, 9),
+    "figures.payments": lambda tx, their: list(tx.figures.payments(RecordFilter(), 9)),
+    "figures.records": lambda tx, their: list(tx.figures.records(RecordFilter())),
+    "figures.records_csv": lambda tx, their: list(tx.figures.records_csv(RecordFilter(), {})),
+    "figures.sums": lambda tx, their: tx.figures.sums(RecordFilter(), None, by_category=True),
+    "report_definitions": lambda tx, their: tx.reports.definitions(),
+    "reports": lambda tx, their: tx.reports.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
     "views": lambda tx, their: tx.views.list(their.owner),
     "count of views": lambda tx, their: tx.views.count(their.owner),
@@ -130,6 +145,16 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "checks": lambda tx, their: tx.promises.checks(Stage.RULES, since=None, limit=9),
     "llm_labels": lambda tx, their: tx.promises.llm_labels("m", 9),
     "strictness": lambda tx, their: sum(tx.promises.strictness().values()),
+    "endpoints": lambda tx, their: [*tx.endpoints.list(), *tx.endpoints.listening()],
+    "last_seq": lambda tx, their: tx.notifications.last_seq(),
+    "news": lambda tx, their: tx.notifications.news(0, 9).upto,
+    "notifications": lambda tx, their: tx.notifications.list(their.endpoint, before=None, limit=9),
+    "collecting": lambda tx, their: tx.notifications.collecting(their.endpoint),
+    "collect": lambda tx, their: tx.notifications.collect(
+        a_notification(their.notification, their.actor, their.endpoint), 9
+    )[0],
+    "failed_since": lambda tx, their: tx.notifications.failed_since(their.endpoint, START, 9),
+    "note_queue": lambda tx, their: tx.tenants.note_queue(None),
     "waiting": lambda tx, their: tx.jobs.waiting("records:process"),
     "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
     "claim": lambda tx, their: tx.jobs.claim(their.job, their.key, 60),
@@ -169,6 +194,13 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals.decide": lambda tx, their: tx.proposals.decide(
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
+    "reports.get": lambda tx, their: tx.reports.get(their.report),
+    "reports.update": lambda tx, their: tx.reports.update(a_report(their.report, their.actor)),
+    "reports.definition": lambda tx, their: tx.reports.definition(their.report_definition),
+    "reports.update_definition": lambda tx, their: tx.reports.update_definition(
+        a_report_definition(their.report_definition, their.actor)
+    ),
+    "reports.delete_definition": lambda tx, their: tx.reports.delete_definition(their.report_definition, None),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
     "views.get": lambda tx, their: tx.views.get(their.view),
     "views.delete": lambda tx, their: tx.views.delete(their.view, None),
@@ -176,6 +208,13 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),
     "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),
+    "endpoints.get": lambda tx, their: tx.endpoints.get(their.endpoint),
+    "endpoints.update": lambda tx, their: tx.endpoints.update(an_endpoint(their.endpoint, their.actor)),
+    "endpoints.delete": lambda tx, their: tx.endpoints.delete(their.endpoint, None),
+    "notifications.get": lambda tx, their: tx.notifications.get(their.notification),
+    "notifications.update": lambda tx, their: tx.notifications.update(
+        a_notification(their.notification, their.actor, their.endpoint)
+    ),
     "jobs.get": lambda tx, their: tx.jobs.get(their.job),
     "jobs.replay": lambda tx, their: tx.jobs.replay([their.job]),
 }
@@ -228,6 +267,8 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.lessons.mark({their.undecided: their.category})
         tx.lessons.arrive({their.record: an_arrival(score=1.0)}, 2)
         tx.syncs.forget_cursors(their.connection)
+        tx.endpoints.note(an_endpoint(their.endpoint, their.actor, told_seq=99))
+        tx.endpoints.told([their.endpoint], 99)
         tx.lessons.prune(0, 0)
         tx.lessons.unmark()
         tx.ensembles.put(an_ensemble(), b"mine")
@@ -236,6 +277,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.jobs.finish(job)
     with storage.reading(their.actor) as tx:
         assert list(tx.syncs.cursors(their.connection)) == ["charges"]
+        assert tx.endpoints.get(their.endpoint).told_seq == 0
         assert (tx.rules.get(their.rule).hits, tx.rules.get(their.rule).confirmed) == (0, 0)
         assert tx.api_keys.get(their.key).last_used_at is None
         assert tx.examples.without_embedding("m2", 9) == example_before
@@ -263,6 +305,7 @@ def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
         lambda tx: tx.categories.add_aliases({"x": their.category}),
         lambda tx: tx.imports.add(an_import(storage.ids.new(), mine, their.connection), []),
         lambda tx: tx.syncs.put_cursor(their.connection, StreamCursor(stream="x", cursor={}, state_version=1)),
+        lambda tx: tx.notifications.add([a_notification(storage.ids.new(), mine, their.endpoint)]),
         lambda tx: tx.syncs.tell(their.connection, a_health_entry(storage.ids.new())),
         lambda tx: tx.syncs.log(their.connection, [a_log_line(storage.ids.new())]),
     ]

@@ -21,6 +21,7 @@ from adapters.memory.clock import FixedClock
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -128,6 +129,7 @@ def storage(uow: PostgresUnitOfWork, system: PostgresSystem, engines: Engines) -
         privacy=privacy,
         billing=PostgresBillingSystem(engines.system),
         agreements=PostgresAgreements(engines.app, engines.system),
+        notifications=PostgresNotificationSystem(engines.system),
         now=lambda: datetime.now(UTC),
     )
 

@@ -9,6 +9,7 @@ from core.domain.evidence import COUNTED, EvidenceKind
 from core.usecases.review import MAX_ANSWERS
 from core.usecases.withdraw import MAX_WITHDRAWN
 from entrypoints.api.schemas.base import LimitSchema, Moment
+from entrypoints.api.schemas.record_receipts import RecordReceiptSchema
 from entrypoints.api.schemas.records import CameFilterSchema, RecordPageSchema, WholeRecordSchema
 from entrypoints.api.schemas.rules import DecisionRuleSchema, RuleSchema
 
@@ -63,6 +64,10 @@ class QueueItemSchema(Schema):
     group_key = fields.String(metadata={"description": "Equal for items that one answer may settle."})
     created_at = fields.DateTime()
     record = fields.Nested(ReviewRecordSchema)
+    receipts = fields.List(
+        fields.Nested(RecordReceiptSchema),
+        metadata={"description": "Linked ones and the likeliest suggestion; of open items, for `receipts:read`."},
+    )
     confidence = fields.Float(metadata=_DECIDED)
     verdict = fields.String(validate=_VERDICT, metadata=_DECIDED)
     category_id = fields.UUID(metadata={"description": "The category that was given; only of decided items."})

@@ -13,7 +13,7 @@ _SHORT = validate.Length(1, MAX_SHORT)
 
 _MOST_DECIMALS = 400
 """Of a bound: the smallest number that a float can be has fewer."""
-_AMOUNT = {
+AMOUNT = {
     "type": ["number", "string"],
     "pattern": r"^-?[0-9]{1,24}(\.[0-9]{1,12})?$",
     "minimum": -float(MAX_AMOUNT),
@@ -21,7 +21,7 @@ _AMOUNT = {
 }
 
 
-def _comparable(amount: Any) -> None:
+def comparable(amount: Any) -> None:
     if abs(amount) > MAX_AMOUNT or -amount.as_tuple().exponent > _MOST_DECIMALS:
         raise ValidationError(f"Not an amount up to {MAX_AMOUNT:.0E} with at most {_MOST_DECIMALS} decimals.")
 
@@ -73,8 +73,8 @@ class CameFilterSchema(Schema):
     connection_id = fields.UUID()
     since = fields.Date(metadata={"description": "The first day, in the tenant's time zone."})
     until = fields.Date(metadata={"description": "The last day."})
-    min_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
-    max_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
+    min_amount = fields.Decimal(validate=comparable, metadata=AMOUNT)
+    max_amount = fields.Decimal(validate=comparable, metadata=AMOUNT)
     currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
 

@@ -10,7 +10,7 @@ from core.domain.approvals import group_key
 from core.domain.evidence import party_key
 
 revision = "0028"
-down_revision = "0024"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
