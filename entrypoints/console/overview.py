@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
+from markupsafe import Markup
 
+from adapters.charts.svg import stacked
+from core.domain.dashboard import Dashboard
 from core.domain.permissions import Permission
+from core.domain.report_tables import Chart, ChartKind
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.shell import show
 
 blp = Blueprint("overview", __name__)
-FIRST_ANSWERS = 10
-"""Answers after which somebody new has seen what review is."""
+_PARTS = {
+    "rules": "Rules",
+    "similarity": "Similarity",
+    "llm": "Language model",
+    "human": "Asked of a person",
+    "history": "Came sorted",
+    "other": "Skipped or failed",
+}
 
 
 @blp.get("/")
 @page_for(Permission.RECORDS_READ)
 def overview() -> Response:
     found = container().show_dashboard(me())
-    return show("overview/overview.html", dashboard=found, first=found.records == 0)
+    chart = Markup(stacked(_days(found)))  # noqa: S704 - drawn by us, its texts escaped
+    return show("overview/overview.html", dashboard=found, first=found.records == 0, chart=chart)
+
+
+def _days(dashboard: Dashboard) -> Chart:
+    """Who decided what came, day by day."""
+    days = dashboard.days
+    series = {title: tuple(float(getattr(day, part)) for day in days) for part, title in _PARTS.items()}
+    return Chart(
+        kind=ChartKind.STACKED,
+        title="Records by day, and who decided them",
+        description="; ".join(f"{title}: {sum(values):,.0f}" for title, values in series.items()),
+        labels=tuple(f"{day.day.day} {day.day:%b}" for day in days),
+        series={title: values for title, values in series.items() if any(values)},
+    )
