@@ -35,11 +35,7 @@ class Place:
     key: str = ""
 
 
-MENU = (
-    Place(path="/", title="Overview", icon="speedometer2", permission=Permission.RECORDS_READ, key="o"),
-    Place(path="/review", title="Review", icon="check2-square", permission=Permission.APPROVALS_READ, key="r"),
-    Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
-)
+MENU: tuple[Place, ...] = ()
 
 
 def show(template: str, status: int = 200, **context: Any) -> Response:
