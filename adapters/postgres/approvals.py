@@ -30,7 +30,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from adapters.postgres.guards import conflicts
 from adapters.postgres.queue_filters import conditions_of, of_records
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
-from adapters.postgres.tables import approval_skips, approvals, records
+from adapters.postgres.review_tables import approval_skips, approvals
+from adapters.postgres.tables import records
 from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict, place_of
 from core.domain.records import Record
 from core.errors import AlreadyDecided, Conflict, NotFound
