@@ -179,8 +179,8 @@ def keep_form_secret(response: Response) -> Response:
 def _check_form() -> None:
     """Raises `FormRefused`, or `Invalid` for what no text can hold; ends the request with 413 when it is too large.
 
-    Our scripts say the token in a header: then only a form is looked at here, and all else is read by the view, since it
-    may be a large file."""
+    Our scripts say the token in a header: then only a form is looked at here, and the view reads all else, which may be
+    a large file."""
     told = request.headers.get(TOKEN_HEADER)
     if told is None or request.mimetype == "application/x-www-form-urlencoded":
         small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
