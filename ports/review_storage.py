@@ -108,8 +108,8 @@ class Approvals(Protocol):
         `NotFound`."""
         ...
 
-    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
-        """How many items of each of these groups are open; a group without any is left out."""
+    def sizes(self, group_keys: Sequence[str], skips: Skips | None = None) -> Mapping[str, int]:
+        """How many items of each of these groups are open, less what is skipped; a group without any is left out."""
         ...
 
     def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int: ...

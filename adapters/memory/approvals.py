@@ -120,8 +120,8 @@ class MemoryApprovals:
         for was in stored:
             self._approvals[was.id] = replace(was, withdrawn_by=by, withdrawn_at=at)
 
-    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
-        return Counter(a.group_key for a in self._approvals.values() if a.verdict is None and a.group_key in group_keys)
+    def sizes(self, group_keys: Sequence[str], skips: Skips | None = None) -> Mapping[str, int]:
+        return Counter(a.group_key for a in self._open(QueueFilter(skips=skips)) if a.group_key in group_keys)
 
     def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int:
         return len(self._open(QueueFilter(group_key=group_key, skips=skips)))

@@ -25,7 +25,8 @@ from core.domain.learning import Arrival
 from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
 from core.domain.rule_history import Past
 from core.errors import Invalid
-from ports.storage import RecordFilter, Restored, Stored
+from ports.record_storage import Restored, Stored
+from ports.storage import RecordFilter
 
 _SHOWN = tuple(name for name in Record.__slots__ if name not in ("raw", "tenant_id"))
 _IMPORTED = {"reason": "human: imported as approved", "stages": []}

@@ -17,7 +17,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.records import Record, RecordStatus
 from core.domain.rule_runs import RuleRun, RunChange
 from core.errors import Invalid
-from ports.storage import Restored
+from ports.record_storage import Restored
 
 _REDECIDABLE = frozenset({RecordStatus.PROCESSED, RecordStatus.NEEDS_REVIEW, RecordStatus.FAILED})
 _SHOWN = ("status", "category_id", "stage", "rule_id", "tags", "attributes", "confidence")

@@ -30,7 +30,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from adapters.postgres.guards import conflicts
 from adapters.postgres.queue_filters import conditions_of, of_records
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
-from adapters.postgres.tables import approval_skips, approvals, records
+from adapters.postgres.review_tables import approval_skips, approvals
+from adapters.postgres.tables import records
 from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict, place_of
 from core.domain.records import Record
 from core.errors import AlreadyDecided, Conflict, NotFound
@@ -281,10 +282,11 @@ class PostgresApprovals:
             self.get_many(ids)
             raise Conflict("nothing stands here that could be withdrawn")
 
-    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
-        c = approvals.c
+    def sizes(self, group_keys: Sequence[str], skips: Skips | None = None) -> Mapping[str, int]:
+        c, (conditions, given) = approvals.c, conditions_of(QueueFilter(skips=skips))
         query = self._open(select(c.group_key, func.count().label("size"))).where(c.group_key.in_(group_keys))
-        return {row.group_key: row.size for row in self._connection.execute(query.group_by(c.group_key))}
+        query = query.where(*map(text, conditions)).group_by(c.group_key)
+        return {row.group_key: row.size for row in self._connection.execute(query, {"tenant": self._tenant_id} | given)}
 
     def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int:
         conditions, given = conditions_of(QueueFilter(group_key=group_key, skips=skips))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.engine import driver
-from adapters.postgres.tables import examples
+from adapters.postgres.review_tables import examples
 from adapters.postgres.vector_tables import DIMENSIONS, SHARED, example_vectors, vector_homes
 from adapters.postgres.vectors import VECTOR_AT, Matrix, Reals, from_sent, nearest_rows, to_matrix
 from core.domain.approvals import Example

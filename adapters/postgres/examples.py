@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, delete, select, text
 from adapters.postgres.engine import driver
 from adapters.postgres.example_vectors import ExampleVectors
 from adapters.postgres.guards import conflicts
-from adapters.postgres.tables import examples
+from adapters.postgres.review_tables import examples
 from adapters.postgres.vectors import VECTOR_AT, Reals, from_sent, to_arrays
 from core.domain.approvals import Example
 from core.domain.evidence import AlikeExamples, EvidenceKind, Likeness

@@ -14,7 +14,7 @@ from adapters.postgres.copying import NULL, a_flag, a_number, an_array, an_id, c
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.learning_tables import arrivals, ensembles
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
-from adapters.postgres.tables import examples
+from adapters.postgres.review_tables import examples
 from adapters.postgres.vectors import from_sent
 from core.domain.gate import Gate
 from core.domain.learning import Arrival, Lesson

@@ -16,7 +16,8 @@ import psycopg
 from sqlalchemy import Connection, Select, Text, cast, exists, func, literal, literal_column, or_, select
 
 from adapters.postgres.engine import driver
-from adapters.postgres.tables import approvals, records
+from adapters.postgres.review_tables import approvals
+from adapters.postgres.tables import records
 from core.domain.approvals import ApprovalReason
 from core.domain.records import RecordStatus, Snapshot
 from core.domain.rule_history import Past

@@ -33,7 +33,8 @@ from core.domain.records import Draft, Record, Snapshot, normalise, similarity_t
 from core.domain.rule_history import Past
 from core.errors import NotFound, VersionMismatch
 from ports.clock import Ids
-from ports.storage import RecordFilter, Restored, Stored
+from ports.record_storage import Restored, Stored
+from ports.storage import RecordFilter
 
 _PAGE_COLUMNS = tuple(c for c in RECORD_COLUMNS if c.name not in ("raw", "tenant_id"))
 _PAGE_NAMES = tuple(str(c.name) for c in _PAGE_COLUMNS)

@@ -1,8 +1,9 @@
 """What speaks for the categories that an item of the review queue could get, for a person to read.
 
 An open item must not tell whether it is a spot check. So neither confidence nor stage is told, and an item shows as
-many choices whatever its stages said: where the trace has few, what people give most comes after. A rule that decides
-alone is named once the item is decided; before that it would say that no stage had been in doubt.
+many choices whatever its stages said: where the trace has few, what people give most comes after, then the tenant's
+other categories. A rule that decides alone, what the LLM said and the text that similarity found nearest are told once
+the item is decided: before that they would say which stages were asked, and so whether one had been sure.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def choices(
     decided: bool,
 ) -> tuple[Choice, ...]:
     """The choices of an item, the best first: what is suggested, then by confidence what the stages proposed, then what
-    alike examples have, then `common`, the categories that people give most. `now` tells what became of categories,
-    and `names` how those are called; what is gone is left out. All is told of what was `decided`."""
+    alike examples have, then `common`, the categories that people give most, then others. `now` tells what became of
+    categories, and `names` how those are called; what is gone is left out. All is told of what was `decided`."""
     machines = [result for result in said if result.stage is not Stage.HUMAN]
     proposed = [(result, c) for result in machines for c in result.candidates]
     proposed.sort(key=lambda pair: -pair[1].confidence)
@@ -104,7 +105,7 @@ def choices(
         if (category_id := now.get(found.category_id)) is not None:
             counted.setdefault(category_id, []).append(found)
     ranked = [*([] if suggested_id is None else [suggested_id]), *(c.category_id for _, c in proposed)]
-    present = [now[id] for id in [*ranked, *counted, *common] if id in now]
+    present = [now[id] for id in [*ranked, *counted, *common, *names] if id in now]
     spoken = _spoken(proposed, machines, now, decided=decided)
     return tuple(
         Choice(
@@ -155,7 +156,7 @@ def _spoken(
     *,
     decided: bool,
 ) -> dict[UUID, list[Evidence]]:
-    """What the stages said for each category, beside what examples tell."""
+    """What the stages said for each category, beside what examples tell; of an open item, what rules suggest."""
     found: dict[UUID, list[Evidence]] = {}
     for result, candidate in proposed:
         if (category_id := now.get(candidate.category_id)) is None:
@@ -163,9 +164,9 @@ def _spoken(
         if result.stage is Stage.RULES and (decided or result.outcome is not Outcome.DECIDED):
             if (rule := _rule(result, candidate)) is not None:
                 found.setdefault(category_id, []).append(rule)
-        elif result.stage is Stage.LLM:
+        elif result.stage is Stage.LLM and decided:
             found.setdefault(category_id, []).append(Evidence(kind=EvidenceKind.LLM, text=candidate.rationale))
-    for result in machines:
+    for result in machines if decided else ():
         for category, text in _nearest(result):
             if (category_id := now.get(category)) is not None:
                 neighbour = Evidence(kind=EvidenceKind.NEIGHBOUR, text=text[:_MAX_QUOTED])

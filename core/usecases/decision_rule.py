@@ -11,6 +11,8 @@ from core.domain.rule_drafting import RuleDraft, draft_rule
 from core.domain.tenants import Actor
 from core.errors import Invalid
 from core.usecases.shared.present import known_categories
+from core.usecases.shared.skipping import skips_of
+from ports.clock import Clock
 from ports.storage import UnitOfWork
 
 LOOKED_AT = 100
@@ -25,7 +27,9 @@ class DraftedRule:
     alike: int
 
 
-def propose_decision_rule(actor: Actor, approval_id: UUID, category_id: UUID | None, *, uow: UnitOfWork) -> DraftedRule:
+def propose_decision_rule(
+    actor: Actor, approval_id: UUID, category_id: UUID | None, *, uow: UnitOfWork, clock: Clock
+) -> DraftedRule:
     """A rule that gives the category (else the one that was given, or is suggested) to the record of this item and to
     those that wait like it. Nothing is stored.
 
@@ -43,10 +47,11 @@ def propose_decision_rule(actor: Actor, approval_id: UUID, category_id: UUID | N
         chosen = named if named in resolve.values() else resolve.get(str(named))
         if chosen is None:
             raise Invalid(f"category {named} does not exist")
-        others = [id for id in tx.approvals.of_group(approval.group_key, LOOKED_AT) if id != approval_id]
+        skips = skips_of(actor, clock.now())
+        others = [id for id in tx.approvals.of_group(approval.group_key, LOOKED_AT, skips) if id != approval_id]
         alike = tx.records.get_many([a.record_id for a in tx.approvals.get_many(others)])
         likeness = Likeness(record.id, group_key(record), party_key(record.counterparty), b"")
         [known] = tx.examples.alike([likeness], COUNTED)
-        waiting = tx.approvals.count_open(approval.group_key)
+        waiting = tx.approvals.count_open(approval.group_key, skips)
     torn = any(e.kind is EvidenceKind.SAME_COUNTERPARTY and e.category_id != chosen for e in known)
     return DraftedRule(draft=draft_rule(record, alike, chosen, torn=torn), alike=waiting)

@@ -17,11 +17,11 @@ from core.domain.records import Record
 from core.domain.rules import Rule
 from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound, VersionMismatch
-from core.usecases.shared.answering import carry_out, open_ones, settle_records
+from core.usecases.shared.answering import carry_out, giving, open_ones, settle_records
 from core.usecases.shared.explaining import choices_of
 from core.usecases.shared.present import hold_categories, present_queue
 from core.usecases.shared.promise import count_checks
-from core.usecases.shared.rule_adding import add_rules, checked_rules
+from core.usecases.shared.rule_adding import checked_rules
 from core.usecases.shared.skipping import skipper, skips_of
 from core.usecases.shared.standing import count_answers
 from ports.clock import Clock, Ids
@@ -94,20 +94,24 @@ def list_queue(
     if skipped:
         skipper(actor)
     with uow.begin(actor) as tx:
-        seen = replace(present_queue(tx, where), skips=skips_of(actor, clock.now(), only=skipped))
-        return _items(tx, actor, tx.approvals.queue(after=after, limit=limit, where=seen), explain=explain)
+        now = clock.now()
+        seen = replace(present_queue(tx, where), skips=skips_of(actor, now, only=skipped))
+        rows = tx.approvals.queue(after=after, limit=limit, where=seen)
+        return _items(tx, actor, rows, now, explain=explain)
 
 
-def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[QueueItem]:
+def explain_approvals(
+    actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOfWork, clock: Clock
+) -> Sequence[QueueItem]:
     """Approvals, open or decided, with their records and choices, in the order of the ids. Raises `NotFound`."""
     with uow.begin(actor) as tx:
         approvals = tx.approvals.get_many(approval_ids)
         rows = list(zip(approvals, tx.records.get_many([a.record_id for a in approvals]), strict=True))
-        return _items(tx, actor, rows, explain=True)
+        return _items(tx, actor, rows, clock.now(), explain=True)
 
 
 def _items(
-    tx: Transaction, actor: Actor, rows: Sequence[tuple[Approval, Record]], *, explain: bool
+    tx: Transaction, actor: Actor, rows: Sequence[tuple[Approval, Record]], now: datetime, *, explain: bool
 ) -> Sequence[QueueItem]:
     """A statement or two for all of them."""
     seen = Permission.RECEIPTS_READ in actor.permissions
@@ -115,7 +119,7 @@ def _items(
     items = [QueueItem(approval=a, record=record, receipts=receipts.get(record.id, ())) for a, record in rows]
     if not explain:
         return items
-    sizes = tx.approvals.sizes([a.group_key for a, _ in rows])
+    sizes = tx.approvals.sizes([a.group_key for a, _ in rows], skips_of(actor, now))
     return [
         replace(item, choices=choices, alike=sizes.get(item.approval.group_key, 0))
         for item, choices in zip(items, choices_of(tx, rows), strict=True)
@@ -188,14 +192,12 @@ def decide_with_rule(
     now = clock.now()
     with uow.begin(actor) as tx:
         [approval] = open_ones(tx.approvals.get_many([answer.approval_id]))
-        wanted = [{**rule.written, "then": {"category": settle(approval, answer)}}]
-        rules = checked_rules(
-            tx, actor, wanted, now, confirm=rule.confirm, uow=uow, matcher=matcher, text=text, ids=ids
-        )
-        [record] = carry_out(tx, actor, [answer], now, learn_delay, ids)
-        [made] = _of_category(rules, record.category_id)
-        add_rules(tx, [made], approval_id=str(answer.approval_id))
+        category_id = settle(approval, answer)
+        rules = _checked(tx, actor, rule, category_id, now, uow=uow, matcher=matcher, text=text, ids=ids)
+        of = {"approval_id": str(answer.approval_id)}
+        [record] = carry_out(tx, actor, [answer], now, learn_delay, ids, rules=rules, of=of)
         tx.commit()
+    [made] = giving(rules, record.category_id)
     return record, made
 
 
@@ -229,17 +231,12 @@ def decide_group(
         if answer.verdict is Verdict.APPROVE and len(suggested) > 1:
             raise Invalid("these items have different suggestions: override with a category_id")
         answers = [_answer_of(answer, a) for a in approvals]
-        rules: Sequence[Rule] = ()
-        if rule is not None:
-            wanted = [{**rule.written, "then": {"category": settle(approvals[0], answers[0])}}]
-            rules = checked_rules(
-                tx, actor, wanted, now, confirm=rule.confirm, uow=uow, matcher=matcher, text=text, ids=ids
-            )
-        decided = carry_out(tx, actor, answers, now, learn_delay, ids)
+        category_id = settle(approvals[0], answers[0])
+        rules = _checked(tx, actor, rule, category_id, now, uow=uow, matcher=matcher, text=text, ids=ids)
+        decided = carry_out(tx, actor, answers, now, learn_delay, ids, rules=rules, of={"group_key": group_key})
         remaining = tx.approvals.count_open(group_key, skips)
-        made = _of_category(rules, decided[0].category_id)
-        add_rules(tx, made, group_key=group_key)
         tx.commit()
+    made = giving(rules, decided[0].category_id)
     return GroupDecided(
         decided=len(decided),
         remaining=remaining,
@@ -248,9 +245,23 @@ def decide_group(
     )
 
 
-def _of_category(rules: Sequence[Rule], category_id: UUID | None) -> list[Rule]:
-    """The rules, with the category that the records got: it may have been merged since they were checked."""
-    return [replace(rule, then=replace(rule.then, category_id=category_id)) for rule in rules]
+def _checked(
+    tx: Transaction,
+    actor: Actor,
+    rule: NewRule | None,
+    category_id: UUID,
+    now: datetime,
+    *,
+    uow: UnitOfWork,
+    matcher: RuleMatcher,
+    text: RuleTextParser,
+    ids: Ids,
+) -> Sequence[Rule]:
+    """The rule that is to give the category, if one is to be made."""
+    if rule is None:
+        return ()
+    written = [{**rule.written, "then": {"category": category_id}}]
+    return checked_rules(tx, actor, written, now, confirm=rule.confirm, uow=uow, matcher=matcher, text=text, ids=ids)
 
 
 def _answer_of(answer: GroupAnswer, approval: Approval) -> Answer:

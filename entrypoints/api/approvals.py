@@ -17,7 +17,7 @@ from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, fails_with
 from entrypoints.api.cursors import read_cursor, read_group_cursor, read_time_cursor, write_cursor
 from entrypoints.api.idempotency import posting
-from entrypoints.api.limits import Kind, limited
+from entrypoints.api.limits import Kind, count_costly, limited
 from entrypoints.api.receipts import written_of_record
 from entrypoints.api.responses import fields_of, page, tagged, versioned
 from entrypoints.api.rules import written_rule
@@ -212,6 +212,7 @@ def _new_rule(body: dict[str, Any], confirm: bool) -> NewRule | None:
     if body["rule"] is None:
         return None
     actor().require(Permission.RULES_WRITE)
+    count_costly()  # as POST /rules is: what it would change is weighed
     return NewRule(written=body["rule"], confirm=confirm)
 
 
@@ -242,7 +243,7 @@ def _shown(item: QueueItem, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _decided(query: dict[str, Any], limit: int) -> dict[str, Any]:
     for name in ("group_key", "evidence", "skipped", *_FILTERS):
-        if query.get(name):
+        if (given := query.get(name)) is not None and given is not False:  # 0 and '' were given
             raise Invalid(f"{name} goes with open items", fields={name: ["Only with status=open."]})
     before = read_time_cursor(query["after"]) if query["after"] is not None else None
     withdrawn = query["status"] == "withdrawn"

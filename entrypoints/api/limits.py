@@ -116,6 +116,11 @@ def count_caller(kind: str, id: UUID) -> None:
     _count(container().settings().rate_limit, kind, str(id))
 
 
+def count_costly() -> None:
+    """Counts a request that turned out to be of `Kind.COSTLY` when it was read. Raises `TooManyRequests`."""
+    _count(container().settings().costly_limit, credential(), Kind.COSTLY.value)  # as Flask-Limiter counts it
+
+
 def count_reset(email: str) -> None:
     """Counts a link that was asked for, whether or not somebody has that address. Raises `TooManyRequests`."""
     asked_for = hashlib.sha256(email.strip().lower().encode(errors="replace")).hexdigest()[:32]

@@ -125,6 +125,7 @@ def receive_records(query: dict[str, Any]) -> Response:
 
 
 @blp.route("/facets")
+@limited(Kind.COSTLY)
 @needs(Permission.RECORDS_READ)
 @conditional
 @blp.query(RecordFilterSchema)

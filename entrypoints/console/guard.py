@@ -179,13 +179,14 @@ def keep_form_secret(response: Response) -> Response:
 def _check_form() -> None:
     """Raises `FormRefused`, or `Invalid` for what no text can hold; ends the request with 413 when it is too large.
 
-    Our scripts say the token in a header, and what they send is read by the view: it may be a large file."""
-    if (told := request.headers.get(TOKEN_HEADER)) is not None:
-        return _check_token(told)
-    small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
-    if any("\x00" in value for values in request.form.listvalues() for value in values):
-        raise Invalid("a text has a NUL character")
-    _check_token(request.form.get("form_token", ""))
+    Our scripts say the token in a header: then only a form is looked at here, and the view reads all else, which may be
+    a large file."""
+    told = request.headers.get(TOKEN_HEADER)
+    if told is None or request.mimetype == "application/x-www-form-urlencoded":
+        small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
+        if any("\x00" in value for values in request.form.listvalues() for value in values):
+            raise Invalid("a text has a NUL character")
+    _check_token(request.form.get("form_token", "") if told is None else told)
 
 
 def _check_token(sent: str) -> None:

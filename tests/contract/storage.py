@@ -47,7 +47,8 @@ from ports.learning_storage import StoredEnsemble
 from ports.notification_storage import NotificationSystem
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
-from ports.storage import Stored, Transaction, UnitOfWork
+from ports.record_storage import Stored
+from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
 
 

@@ -63,7 +63,7 @@ def waiting(storage: Storage, actor: Actor) -> dict[str, UUID]:
         ({"unsuggested": True, "group_key": "p"}, {"percent"}),
         ({"unsuggested": True, "text": "rewe", "account": "card"}, {"card"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(map(str, value))) or "-",
 )
 def test_the_queue_and_its_groups_in_a_filter(storage: Storage, given: dict[str, Any], expected: set[str]) -> None:
     actor = storage.tenant()

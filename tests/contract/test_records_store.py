@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.records import RecordStatus
 from core.errors import Invalid
-from ports.storage import Stored
+from ports.record_storage import Stored
 from tests.contract.storage import Storage, a_draft
 
 

@@ -11,7 +11,8 @@ import pytest
 from core.domain.approvals import ApprovalReason, Verdict
 from core.domain.decisions import Stage
 from core.domain.records import RecordStatus
-from ports.storage import Restored, Transaction
+from ports.record_storage import Restored
+from ports.storage import Transaction
 from tests.contract.runs import but_for_version, changes, look, redecide, restore
 from tests.contract.storage import Storage, a_draft, answered, asked, decided
 

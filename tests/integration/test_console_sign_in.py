@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from core.domain.permissions import Role
 from entrypoints.api.app import create_app
-from entrypoints.console.guard import FORM_COOKIE, SESSION_COOKIE
+from entrypoints.console.guard import FORM_COOKIE, MAX_FORM_BYTES, SESSION_COOKIE
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
 
@@ -136,6 +136,15 @@ def test_a_form_of_another_site_is_refused(app: Flask) -> None:
 def test_what_no_text_can_hold_is_refused(app: Flask) -> None:
     refused = Browser(app).sign_in(email="a\x00@example.com")
     assert (refused.status_code, "NUL" in refused.text) == (422, True)
+    browser = Browser(app)
+    browser.sign_in()
+    by_script = {"X-Form-Token": browser.token("/account"), "Origin": ORIGIN}
+    form = {"present": "a\x00", "password": OTHER}
+    refused = browser.client.post("/account/password", data=form, base_url=ORIGIN, headers=by_script)
+    assert (refused.status_code, "NUL" in refused.text) == (422, True)
+    large = {"present": "a" * (MAX_FORM_BYTES + 1), "password": OTHER}
+    refused = browser.client.post("/account/password", data=large, base_url=ORIGIN, headers=by_script)
+    assert refused.status_code == 413
 
 
 def test_sessions_open_no_api_and_keys_open_no_page(app: Flask, api: Api) -> None:

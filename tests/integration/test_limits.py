@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -116,6 +117,9 @@ def test_what_is_costly_has_a_limit_beside_the_other(make_container: Callable[..
     body = {"rules": []}
     assert [refused(api.call("POST", "/rules/preview", body)) for _ in range(3)] == [False, False, True]
     assert refused(api.call("GET", "/records/export")), "all that is costly counts together"
+    rule = {"name": "x", "when": 'text contains "x"'}
+    with_rule = {"verdict": "override", "category_id": api.category("housing.rent"), "rule": rule}
+    assert refused(api.call("POST", f"/approvals/{uuid4()}", with_rule)), "a decision with a rule is, too"
     assert api.call("GET", "/records").status_code == 200
 
 

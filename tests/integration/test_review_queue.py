@@ -70,6 +70,8 @@ def test_a_suggestion_that_was_merged_is_found_by_its_former_id(api: Api) -> Non
         "currency=euro",
         "text=",
         "status=decided&text=x",
+        "status=decided&min_amount=0",
+        "status=decided&account=",
         "status=decided&skipped=true",
         "stage=llm",
     ],
@@ -89,6 +91,8 @@ def test_what_one_skips_others_still_see(api: Api) -> None:
     assert texts(other.get("/approvals")) == by_text.keys()
     assert other.get("/approvals?skipped=true")["items"] == []
     assert sorted(g["size"] for g in api.get("/approvals/groups")["items"]) == [1, 1]
+    waits = by_text["QORBEL 2"]["id"]
+    assert (api.get(f"/approvals/{waits}")["alike"], other.get(f"/approvals/{waits}")["alike"]) == (1, 2)
     done = api.post(
         f"/approvals/groups/{skipped['group_key']}",
         {"verdict": "override", "category_id": api.category("housing.rent")},

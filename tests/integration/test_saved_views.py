@@ -130,3 +130,7 @@ def test_there_is_room_for_so_many_views(api: Api) -> None:
             tx.views.add(a_view(api.container.ids().new(), api.actor, name=f"{n}"))
         tx.commit()
     assert save(api, "One more", 409, shared=True)["code"] == "conflict"
+
+
+def test_a_view_holds_no_more_than_a_list_asks(api: Api) -> None:
+    assert api.post("/views", {"name": "x", "query": {"status": ["processed"] * 8}}, 422)["errors"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import repeat
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -14,21 +15,34 @@ from core.domain.decisions import Stage
 from core.domain.events import EventType, NewEvent
 from core.domain.evidence import party_key
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
+from core.domain.rules import Rule
 from core.domain.tenants import Actor
 from core.errors import AlreadyDecided
 from core.usecases.shared.present import hold_categories
 from core.usecases.shared.promise import count_checks
+from core.usecases.shared.rule_adding import add_rules
 from core.usecases.shared.standing import count_answers
 from core.usecases.shared.teaching import queue_learning
 from ports.clock import Ids
 from ports.storage import Transaction
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 
 def carry_out(
-    tx: Transaction, actor: Actor, answers: Sequence[Answer], now: datetime, learn_delay: float | None, ids: Ids
+    tx: Transaction,
+    actor: Actor,
+    answers: Sequence[Answer],
+    now: datetime,
+    learn_delay: float | None,
+    ids: Ids,
+    *,
+    rules: Sequence[Rule] = (),
+    of: Mapping[str, str] = NOTHING,
 ) -> list[Record]:
-    """Carries out all answers or none; the records as they are then. Categories are held before approvals are locked:
-    who merges or deletes one does it in this order, too. Raises as `core.usecases.review.decide_approvals`."""
+    """Carries out all answers or none, and adds the `rules` that are made of them (`of` tells which); the records as
+    they are then. Categories are held before approvals are locked: who merges or deletes one does it in this order,
+    too. Raises as `core.usecases.review.decide_approvals`."""
     wanted = [a.approval_id for a in answers]
     approvals = open_ones(tx.approvals.get_many(wanted))
     held = hold_categories(tx, {settle(approval, a) for approval, a in zip(approvals, answers, strict=True)})
@@ -52,8 +66,14 @@ def carry_out(
     ]
     tx.approvals.decide(answered)
     count_answers(tx, zip(records, chosen, repeat(True)))
+    add_rules(tx, giving(rules, chosen[0]), **of)
     count_checks(tx, zip(answered, records, strict=True), now)
     return decided
+
+
+def giving(rules: Sequence[Rule], category_id: UUID | None) -> list[Rule]:
+    """The rules, with the category that the records got: it may have been merged since they were checked."""
+    return [replace(rule, then=replace(rule.then, category_id=category_id)) for rule in rules]
 
 
 def open_ones(approvals: Sequence[Approval]) -> Sequence[Approval]:

@@ -12,7 +12,7 @@ from core.domain.records import Record, similarity_text, text_digest
 from ports.storage import Transaction
 
 LATEST = 200
-"""Examples that tell which categories people give most, lately."""
+"""Examples, those of the newest records, that tell which categories people give most."""
 
 
 def choices_of(tx: Transaction, rows: Sequence[tuple[Approval, Record]]) -> Sequence[Sequence[Choice]]:
@@ -31,7 +31,7 @@ def choices_of(tx: Transaction, rows: Sequence[tuple[Approval, Record]]) -> Sequ
             common,
             now,
             names,
-            decided=approval.verdict is not None,
+            decided=approval.verdict is not None and approval.withdrawn_at is None,  # else it waits again
         )
         for (approval, record), like in zip(rows, alike, strict=True)
     ]

@@ -30,7 +30,8 @@ from ports.clock import Clock, Ids
 from ports.files import FileStore
 from ports.receipt_storage import Arrived
 from ports.receipts import Sniffer
-from ports.storage import Stored, Transaction
+from ports.record_storage import Stored
+from ports.storage import Transaction
 
 HEAD_BYTES = 8_192
 """Of a file, by which it is known what it is."""

@@ -80,7 +80,10 @@ class CameFilterSchema(Schema):
 
 
 class RecordFilterSchema(CameFilterSchema):
-    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
+    status = fields.List(
+        fields.String(validate=validate.OneOf([s.value for s in RecordStatus])),
+        validate=validate.Length(max=len(RecordStatus)),
+    )
     category_id = fields.UUID()
     stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
     import_id = fields.UUID()

@@ -47,9 +47,9 @@ def invite(stack: Stack, email: str, role: str) -> str:
     return str(made["url"])
 
 
-def join(stack: Stack, visitor: Person, role: str, name: str = "robin") -> str:
-    """Has somebody new come in with the role; their address."""
-    email = f"{name}-{role}@example.org"
+def join(stack: Stack, visitor: Person, role: str, size: tuple[int, int]) -> str:
+    """Has somebody new come in with the role; their address. Nobody is new in two tenants."""
+    email = f"{role}-{size[0]}-{stack.tenant_id}@example.org"
     visitor.accept(invite(stack, email, role), PASSWORD)
     return email
 

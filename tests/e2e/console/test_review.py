@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser import Person
-from tests.e2e.console.conftest import invite, join
+from tests.e2e.console.conftest import join
 from tests.stack import ROOT, Stack
 
 pytestmark = pytest.mark.slow
 STATEMENT = ROOT / "examples" / "statement.csv"
 HOSTILE = b"""Date;Description;Amount;Currency
 2026-03-01;<script>document.title='gone'</script><img src=x onerror=alert(1)>;-12.50;EUR
-2026-03-02;"><svg onload=alert(2)>;-3.20;EUR
+2026-03-02;'><svg onload=alert(2)>;-3.20;EUR
 """
 
 
@@ -25,14 +24,13 @@ def waiting(stack: Stack) -> int:
 
 
 def decided(stack: Stack) -> list[tuple[str, str]]:
-    return stack.query(
-        "SELECT verdict, decided_by FROM approvals WHERE verdict IS NOT NULL AND withdrawn_at IS NULL ORDER BY decided_at"
-    )
+    standing = "verdict IS NOT NULL AND withdrawn_at IS NULL"
+    return stack.query(f"SELECT verdict, decided_by FROM approvals WHERE {standing} ORDER BY decided_at")  # noqa: S608
 
 
-def test_a_statement_is_uploaded_watched_and_reviewed(stack: Stack, visitor: Person, tmp_path: Path) -> None:
+def test_a_statement_is_uploaded_watched_and_reviewed(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     stack.new_tenant()
-    join(stack, visitor, "reviewer")
+    join(stack, visitor, "reviewer", size)
     page = visitor.page
     expect(page.get_by_role("heading", name="Sort your first records")).to_be_visible()
     assert visitor.faults() == []
@@ -81,13 +79,13 @@ def test_a_statement_is_uploaded_watched_and_reviewed(stack: Stack, visitor: Per
     assert decided(stack) == []
 
 
-def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Person) -> None:
+def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     stack.new_tenant(trusted_packs=[])
     lines = [f"2026-03-{day:02};HAFENKIOSK {day} AM KAI;-{day}.20;EUR" for day in range(1, 13)]
     lines += [f"2026-03-{day:02};WERFTLADEN NR {day};-{day}.70;EUR" for day in range(1, 6)]
     stack.upload("\n".join(["Date;Description;Amount;Currency", *lines]).encode())
     stack.wait_until(lambda: waiting(stack) == 17)
-    join(stack, visitor, "admin")
+    join(stack, visitor, "admin", size)
     visitor.open("/review")
     page, item = visitor.page, visitor.page.get_by_label("What waits for you")
     expect(item.get_by_role("button", name=re.compile("For all 12 alike"))).to_be_visible()
@@ -119,11 +117,11 @@ def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Pers
     assert stack.query("SELECT count(*) FROM events WHERE type = 'RULE_CREATED' AND actor = 'Robin Reviewer'") == [(1,)]
 
 
-def test_what_a_record_says_is_text(stack: Stack, visitor: Person) -> None:
+def test_what_a_record_says_is_text(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     stack.new_tenant(trusted_packs=[])
     stack.upload(HOSTILE)
     stack.wait_until(lambda: waiting(stack) == 2)
-    join(stack, visitor, "reviewer")
+    join(stack, visitor, "reviewer", size)
     visitor.open("/review")
     item = visitor.page.get_by_label("What waits for you")
     expect(item.get_by_role("heading")).to_have_text(re.compile("<svg onload|<script>"))
@@ -132,11 +130,11 @@ def test_what_a_record_says_is_text(stack: Stack, visitor: Person) -> None:
     assert visitor.page.title() == "Review · Sortation"
 
 
-def test_a_viewer_looks_on(stack: Stack, visitor: Person) -> None:
+def test_a_viewer_looks_on(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     stack.new_tenant(trusted_packs=[])
     stack.upload(HOSTILE)
     stack.wait_until(lambda: waiting(stack) == 2)
-    visitor.accept(invite(stack, "vi@example.org", "viewer"), "canary correct horse battery")
+    join(stack, visitor, "viewer", size)
     visitor.open("/review")
     item = visitor.page.get_by_label("What waits for you")
     expect(item.get_by_role("heading")).to_be_visible()

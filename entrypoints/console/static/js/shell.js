@@ -65,6 +65,7 @@ document.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (button && event.target.method === "post") setTimeout(() => (button.disabled = true));
 });
-window.addEventListener("pageshow", () => {
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // only a page that is come back to has them disabled by what is above
   for (const button of document.querySelectorAll("button[disabled][type=submit]")) button.disabled = false;
 });
