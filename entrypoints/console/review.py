@@ -117,8 +117,9 @@ def take_back(approval_id: UUID) -> AnyResponse:
 @blp.post("/review/withdraw")
 @page_for(Permission.APPROVALS_DECIDE)
 def withdraw() -> Response:
-    container().withdraw_approvals(me(), sent(WithdrawnSchema)["ids"])
-    return json_response({})
+    """Answers with the items by which the records wait again."""
+    withdrawn = container().withdraw_approvals(me(), sent(WithdrawnSchema)["ids"])
+    return json_response({"ids": withdrawn.approval_ids})
 
 
 @blp.post("/review/items/<uuid:approval_id>/skip")

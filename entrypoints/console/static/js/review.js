@@ -55,12 +55,11 @@ async function fill() {
 function choiceButton(choice, place, item) {
   const suggested = choice.category_id === item.suggested_id;
   const why = choice.evidence.map((one) => one.words).join(" · ") || (suggested ? "Suggested" : "Often given");
-  return element("li", {}, element(
-    "button",
-    { type: "button", class: `choice ${suggested ? "choice-suggested" : ""}`, disabled: !mayDecide, onclick: () => give(choice.category_id) },
-    element("kbd", {}, String(place + 1)),
-    element("span", {}, element("span", { class: "choice-name d-block" }, paths.get(choice.category_id) || "?"), element("span", { class: "choice-why d-block" }, why)),
-  ));
+  const style = `choice ${suggested ? "choice-suggested" : ""}`;
+  const words = element("span", {}, element("span", { class: "choice-name d-block" }, paths.get(choice.category_id) || "?"), element("span", { class: "choice-why d-block" }, why));
+  if (!mayDecide) return element("li", { class: style }, element("span", {}, `${place + 1}.`), words);
+  const answer = { type: "button", class: style, onclick: () => give(choice.category_id) };
+  return element("li", {}, element("button", answer, element("kbd", {}, String(place + 1)), words));
 }
 
 const button = (label, key, run, style = "outline-secondary", more = {}) =>
@@ -183,11 +182,9 @@ function undo() {
   const last = done.pop();
   if (!last) return;
   sending = sending.then(async () => {
-    await ask("/review/withdraw", { method: "POST", body: { ids: last.ids } });
+    const waiting = await ask("/review/withdraw", { method: "POST", body: { ids: last.ids } });
     toast(`Taken back: ${last.text}`);
-    const [first] = last.ids;
-    for (const id of last.ids) handled.delete(id);
-    const again = await ask(`/review/items/${first}`);
+    const again = await ask(`/review/items/${waiting.ids[0]}`);
     handled.add(again.id);
     items.unshift(again);
     draw();
