@@ -15,7 +15,7 @@ const SHOWN_NEXT = 8;
 
 let items = []; // the first one is what the person looks at
 const handled = new Set(); // answered, skipped or in hand: the queue may name them once more
-const done = []; // what can be undone, the latest last: {ids, text}
+const done = []; // what can be undone, the latest last: {ids, text}; without ids until it was carried out
 let paths = new Map();
 let categories = [];
 let forAll = false;
@@ -120,8 +120,9 @@ async function go() {
 }
 
 // What is sent later is sent in order. Where it fails, the item comes back, unless it was somebody else's by then.
-function send(item, run) {
+function send(item, run, entry = null) {
   sending = sending.then(run).catch((problem) => {
+    if (done.includes(entry)) done.splice(done.indexOf(entry), 1);
     if (problem.status === 409) toast(`Somebody else was quicker: ${item.record.counterparty || item.record.text}`, { tone: "danger" });
     else {
       complain(problem);
@@ -131,9 +132,12 @@ function send(item, run) {
   });
 }
 
-function note(ids, text) {
-  done.push({ ids, text });
+// Can be undone from here on, even before it is carried out.
+function note(text, ids = []) {
+  const entry = { ids, text };
+  done.push(entry);
   toast(text, { action: { label: "Undo", run: undo } });
+  return entry;
 }
 
 function give(categoryId) {
@@ -146,18 +150,20 @@ function give(categoryId) {
   if (forAll && item.alike > 1) {
     const alike = items.filter((other) => other.group_key === item.group_key);
     items = items.filter((other) => other.group_key !== item.group_key);
+    const entry = note(`All alike: ${path}`);
     send(item, async () => {
       // An approval of a group needs one suggestion for all: named, it does for each what it is.
       const said = await ask(`/review/groups/${item.group_key}`, { method: "POST", body: { verdict: "override", category_id: categoryId } });
-      note(said.ids, `${said.ids.length.toLocaleString()} alike: ${path}`);
-      if (said.remaining) toast(`${said.remaining.toLocaleString()} more of them wait still.`);
+      entry.ids = said.ids;
+      toast(`${said.ids.length.toLocaleString()} alike: ${path}${said.remaining ? `; ${said.remaining.toLocaleString()} more wait still` : ""}`);
       for (const other of alike) if (!said.ids.includes(other.id)) handled.delete(other.id);
-    });
+    }, entry);
   } else {
+    const entry = note(path);
     send(item, async () => {
       await ask("/review/decide", { method: "POST", body: { answers: [{ approval_id: item.id, ...answer }] } });
-      note([item.id], path);
-    });
+      entry.ids = [item.id];
+    }, entry);
   }
   go();
 }
@@ -182,6 +188,7 @@ function undo() {
   const last = done.pop();
   if (!last) return;
   sending = sending.then(async () => {
+    if (!last.ids.length) return; // it was not carried out, and that was said
     const waiting = await ask("/review/withdraw", { method: "POST", body: { ids: last.ids } });
     toast(`Taken back: ${last.text}`);
     const again = await ask(`/review/items/${waiting.ids[0]}`);
@@ -198,7 +205,7 @@ function makeRule() {
   ruleDialog({ item, categoryId: first, categories, paths }).then((made) => {
     if (!made) return;
     items.shift();
-    note([item.id], `${paths.get(made.categoryId)}, and a rule`);
+    note(`${paths.get(made.categoryId)}, and a rule`, [item.id]);
     go();
   }).catch(complain);
 }
