@@ -14,11 +14,13 @@ from entrypoints.api.errors import PROBLEM_PAGE
 from entrypoints.console import (
     account,
     assets,
+    categories,
     guard,
     identity,
     invitations,
     linking,
     passwords,
+    records,
     second_factor,
     shell,
     signing_in,
@@ -33,7 +35,18 @@ _HEADINGS = {
     500: "Something went wrong",
     503: "Not now",
 }
-_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking)
+_PAGES = (
+    assets,
+    signing_in,
+    second_factor,
+    identity,
+    passwords,
+    invitations,
+    account,
+    linking,
+    *records.PAGES,
+    *categories.PAGES,
+)
 _TEMPLATES = Path(__file__).parent / "templates"
 
 

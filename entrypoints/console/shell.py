@@ -35,7 +35,10 @@ class Place:
     key: str = ""
 
 
-MENU: tuple[Place, ...] = ()
+MENU = (
+    Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
+    Place(path="/categories", title="Categories", icon="diagram-3", permission=Permission.CATEGORIES_READ, key="c"),
+)
 
 
 def show(template: str, status: int = 200, **context: Any) -> Response:
