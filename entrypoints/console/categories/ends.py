@@ -13,10 +13,9 @@ from core.errors import Conflict, Invalid, VersionMismatch
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.state import container
 from entrypoints.console.categories.tree import PATH, category_page
+from entrypoints.console.fields import CHANGED, an_id, sent_version
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.records.filters import an_id
 from entrypoints.console.shell import done
-from entrypoints.console.versions import CHANGED, sent_version
 
 blp = Blueprint("category_ends", __name__)
 

@@ -18,10 +18,9 @@ from core.domain.records import normalise
 from core.errors import Conflict, Invalid, VersionMismatch
 from entrypoints.api.schemas.catalog import CategoryChangeSchema, NewCategorySchema
 from entrypoints.api.state import container
+from entrypoints.console.fields import CHANGED, an_id, said_of, sent_version
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.records.filters import an_id, said_of
 from entrypoints.console.shell import done, show
-from entrypoints.console.versions import CHANGED, sent_version
 
 blp = Blueprint("category_pages", __name__)
 PATH = "/categories"
@@ -72,7 +71,7 @@ def create_category() -> AnyResponse:
     try:
         made = container().create_category(me(), **NewCategorySchema().load(_sent(typed)))
     except ValidationError as wrong:
-        return _new(typed, 422, errors_of(wrong))
+        return _new(typed, 422, said_of(wrong))
     except (Invalid, Conflict) as error:
         return _new(typed, error.status, _beside(error))
     return done(f"{PATH}/{made.id}", f"“{made.name}” is there.")
@@ -97,7 +96,7 @@ def change_category(category_id: UUID) -> AnyResponse:
         if changed:
             container().change_category(me(), category_id, changed, version=sent_version())
     except ValidationError as wrong:
-        return category_page(category, 422, errors=errors_of(wrong), typed=typed)
+        return category_page(category, 422, errors=said_of(wrong), typed=typed)
     except (Invalid, Conflict) as error:
         return category_page(category, error.status, errors=_beside(error), typed=typed)
     except VersionMismatch:
@@ -147,10 +146,6 @@ def branches(categories: Sequence[Category], used: Mapping[UUID, Belongings]) ->
             used=used.get(category.id, Belongings()),
         )
         waiting += [(child, depth + 1) for child in reversed(below.get(category.id, []))]
-
-
-def errors_of(wrong: ValidationError) -> dict[str, str]:
-    return {name: said_of(messages) for name, messages in wrong.normalized_messages().items()}
 
 
 def _new(typed: Mapping[str, str], status: int = 200, errors: Mapping[str, str] | None = None) -> Response:

@@ -14,11 +14,10 @@ from core.domain.records import Record
 from core.errors import Conflict, Invalid, VersionMismatch
 from entrypoints.api.schemas.records import RecordChangeSchema
 from entrypoints.api.state import container
+from entrypoints.console.fields import CHANGED, an_id, said_of, sent_version
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.records.filters import an_id, said_of
 from entrypoints.console.records.one import record_page, written
 from entrypoints.console.shell import done
-from entrypoints.console.versions import CHANGED, sent_version
 
 blp = Blueprint("record_changes", __name__)
 
@@ -44,17 +43,16 @@ def change_category(record_id: UUID) -> Response:
 @page_for(Permission.RECORDS_WRITE)
 def change_details(record_id: UUID) -> Response:
     record = container().get_record(me(), record_id)
-    pairs = _pairs()
-    typed = {"tags": request.form.get("tags", ""), "attributes": [pair for pair in pairs if any(pair)]}
-    changes: dict[str, Any] = {"tags": _lines(typed["tags"]), "attributes": _attributes(pairs, record)}
+    pairs, tags = _pairs(), request.form.get("tags", "")
+    typed = {"tags": tags, "attributes": [pair for pair in pairs if any(pair)]}
+    changes: dict[str, Any] = {"tags": _lines(tags), "attributes": _attributes(pairs, record)}
     if unnamed := [value for name, value in pairs if value and not name]:
         return record_page(record, 422, errors={"attributes": f"“{unnamed[0]}” has no name."}, typed=typed)
     try:
         RecordChangeSchema().load(changes)
         container().change_record(me(), record_id, version=sent_version(), **changes)
     except ValidationError as wrong:
-        errors = {name: said_of(messages) for name, messages in wrong.normalized_messages().items()}
-        return record_page(record, 422, errors=errors, typed=typed)
+        return record_page(record, 422, errors=said_of(wrong), typed=typed)
     except VersionMismatch:
         return record_page(record, 409, error=CHANGED, typed=typed)
     return done(f"/records/{record_id}", "Tags and attributes are saved.")

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlencode
-from uuid import UUID
 
 from marshmallow import EXCLUDE, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from entrypoints.api.records import record_filter
 from entrypoints.api.schemas.records import RecordFilterSchema
+from entrypoints.console.fields import said_of
 from ports.storage import RecordFilter
 
 STATUSES = {
@@ -103,7 +103,7 @@ def read_filters(args: MultiDict[str, str]) -> Filters:
     try:
         where = record_filter(RecordFilterSchema(unknown=EXCLUDE).load(asked))
     except ValidationError as error:
-        errors |= {name: said_of(messages) for name, messages in error.normalized_messages().items()}
+        errors |= said_of(error)
         where = None
     known = tuple(status for status in statuses if status in STATUSES)
     return Filters(statuses=known, given=given, where=None if errors else where, errors=errors)
@@ -116,17 +116,3 @@ def days_of(month: str) -> tuple[date, date]:
     year, number = int(month[:4]), int(month[5:])
     first = date(year, number, 1)
     return first, first.replace(day=calendar.monthrange(year, number)[1])
-
-
-def said_of(messages: object) -> str:
-    """The first of what a schema complains of."""
-    while isinstance(messages, dict | list):
-        messages = next(iter(messages.values() if isinstance(messages, dict) else messages), "")
-    return str(messages)
-
-
-def an_id(written: str | None) -> UUID | None:
-    try:
-        return UUID(written or "")
-    except ValueError:
-        return None

@@ -16,8 +16,9 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.records_export import exported
 from entrypoints.api.responses import page
 from entrypoints.api.state import container
+from entrypoints.console.fields import an_id
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.records.filters import SELDOM, STAGES, STATUSES, Filters, an_id, read_filters
+from entrypoints.console.records.filters import SELDOM, STAGES, STATUSES, Filters, read_filters
 from entrypoints.console.shell import show
 
 blp = Blueprint("record_pages", __name__)
