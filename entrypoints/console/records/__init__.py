@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from entrypoints.console.records import changes, lists, one
+from entrypoints.console.records import changes, lists, one, views
 
-PAGES = (lists, one, changes)
+PAGES = (lists, views, one, changes)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from urllib.parse import urlencode
 
 from marshmallow import EXCLUDE, ValidationError
@@ -64,6 +65,8 @@ class Filters:
     statuses: tuple[str, ...]
     given: Mapping[str, str]
     where: RecordFilter | None
+    loaded: Mapping[str, Any]
+    """The same as `where`, by the names of the API's parameters."""
     errors: Mapping[str, str]
 
     @property
@@ -76,13 +79,13 @@ class Filters:
         pairs = [*(("status", status) for status in self.statuses), *left.items()]
         return f"{path}?{urlencode(pairs)}" if pairs else path
 
-    def chips(self, path: str, words: Mapping[str, Mapping[str, str]]) -> list[Chip]:
-        """`words` has, by filter, what values are called."""
+    def chips(self, path: str, words: Mapping[str, Mapping[str, str]], view: str | None) -> list[Chip]:
+        """`words` has, by filter, what values are called; `view` is the saved view that the list began with."""
         return [
             Chip(
                 name=_NAMES[name],
                 value=words.get(name, {}).get(value, value),
-                without=self.address(path, **{name: None}),
+                without=self.address(path, view=view, **{name: None}),
             )
             for name, value in self.given.items()
         ]
@@ -100,13 +103,14 @@ def read_filters(args: MultiDict[str, str]) -> Filters:
             asked = {"since": first.isoformat(), "until": last.isoformat()} | asked
         except ValueError:
             errors["month"] = "Not a month, such as 2026-03."
+    loaded: dict[str, Any] = {}
     try:
-        where = record_filter(RecordFilterSchema(unknown=EXCLUDE).load(asked))
+        loaded = RecordFilterSchema(unknown=EXCLUDE).load(asked)
     except ValidationError as error:
         errors |= said_of(error)
-        where = None
     known = tuple(status for status in statuses if status in STATUSES)
-    return Filters(statuses=known, given=given, where=None if errors else where, errors=errors)
+    where = None if errors else record_filter(dict(loaded))
+    return Filters(statuses=known, given=given, where=where, loaded=loaded, errors=errors)
 
 
 def days_of(month: str) -> tuple[date, date]:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.domain.categories import paths
+from core.domain.facets import LOOKED_AT
 from core.domain.permissions import Permission
 from core.errors import Invalid, NotFound
 from entrypoints.api.cursors import read_day_cursor, write_cursor
@@ -18,7 +19,9 @@ from entrypoints.api.responses import page
 from entrypoints.api.state import container
 from entrypoints.console.fields import an_id
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.records.filters import SELDOM, STAGES, STATUSES, Filters, read_filters
+from entrypoints.console.records.facets import choices_of, with_labels
+from entrypoints.console.records.filters import SELDOM, STAGES, Filters, read_filters
+from entrypoints.console.records.views import shown_views
 from entrypoints.console.shell import show
 
 blp = Blueprint("record_pages", __name__)
@@ -32,8 +35,13 @@ def list_records() -> Response:
     filters = read_filters(request.args)
     categories = {str(id): path for id, path in paths(container().list_categories(me())).items()}
     connections = {str(c.id): c.name for c in container().list_connections(me())}
+    views = shown_views()
+    view = next((one for one in views if str(one.view.id) == request.args.get("view")), None)
+    in_view = str(view.view.id) if view else None
     found: dict[str, Any] = {"items": [], "next": None}
+    facets = None
     if filters.where is not None:
+        facets = container().record_facets(me(), filters.where)
         after = request.args.get("after")
         before = None if not after else read_day_cursor(after)
         dated = container().list_latest_records(me(), filters.where, before=before, limit=PAGE + 1)
@@ -49,15 +57,16 @@ def list_records() -> Response:
         200 if filters.where is not None else 422,
         filters=filters,
         found=found["items"],
-        more=filters.address(PATH, after=found["next"]) if found["next"] else None,
+        more=filters.address(PATH, view=in_view, after=found["next"]) if found["next"] else None,
         beyond="after" in request.args,
-        chips=filters.chips(PATH, words),
-        choices={
-            "status": STATUSES,
-            "stage": STAGES,
-            "category_id": sorted(categories.items(), key=lambda pair: pair[1].casefold()),
-            "connection_id": sorted(connections.items(), key=lambda pair: pair[1].casefold()),
-        },
+        chips=filters.chips(PATH, words, view=in_view),
+        choices=choices_of(filters, facets, categories, connections),
+        labelled=with_labels,
+        approximate=LOOKED_AT if facets is not None and facets.approximate else None,
+        stages=STAGES,
+        views=views,
+        view=view,
+        here=filters.address("").removeprefix("?"),
         seldom=sum(name in SELDOM for name in filters.given),
         categories=categories,
         export=filters.address(f"{PATH}/export"),
