@@ -48,13 +48,13 @@ def list_categories() -> Response:
     after = an_id(request.args.get("after"))
     places = [place for place, branch in enumerate(shown) if branch.category.id == after]
     rows = shown[places[0] + 1 if places else 0 :]
-    more = {"after": str(rows[PAGE - 1].category.id)} | ({"q": request.args["q"]} if asked else {})
+    last = str(rows[PAGE - 1].category.id) if len(rows) > PAGE else None
     return show(
         "categories/tree.html",
         branches=rows[:PAGE],
         asked=request.args.get("q", ""),
         total=len(found),
-        more=more if len(rows) > PAGE else None,
+        more={"after": last, "q": request.args.get("q", "")} if last else None,
     )
 
 

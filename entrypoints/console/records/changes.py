@@ -31,7 +31,9 @@ def change_category(record_id: UUID) -> Response:
     if category_id is None:
         return record_page(record, 422, errors={"category_id": "Choose a category."}, typed=typed)
     try:
-        container().change_record(me(), record_id, version=sent_version(), category_id=category_id)
+        container().change_record(
+            me(), record_id, version=sent_version(), category_id=category_id, tags=None, attributes=None
+        )
     except (Invalid, Conflict) as error:
         return record_page(record, error.status, errors={"category_id": str(error)}, typed=typed)
     except VersionMismatch:
@@ -50,7 +52,7 @@ def change_details(record_id: UUID) -> Response:
         return record_page(record, 422, errors={"attributes": f"“{unnamed[0]}” has no name."}, typed=typed)
     try:
         RecordChangeSchema().load(changes)
-        container().change_record(me(), record_id, version=sent_version(), **changes)
+        container().change_record(me(), record_id, version=sent_version(), category_id=None, **changes)
     except ValidationError as wrong:
         return record_page(record, 422, errors=said_of(wrong), typed=typed)
     except VersionMismatch:

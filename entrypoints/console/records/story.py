@@ -122,23 +122,24 @@ def _step(said: Mapping[str, Any], record: Record, names: Mapping[str, str]) -> 
     stage, outcome = Stage(said["stage"]), Outcome(said["outcome"])
     title, icon = _TITLES[stage]
     word, tone = _OUTCOMES[outcome]
+    if stage is Stage.RULES and outcome is Outcome.UNSURE:
+        word = "do not decide"
     text, at, offers = str(said["reason"]), None, _offers(said, record, names)
     if stage is Stage.HUMAN:
         text, at = _split_moment(text)
         if outcome is Outcome.DECIDED and offers:
             title = offers[0].by or title
             word = _VERDICTS.get(offers[0].said, word)
-            text, offers = f"{word.capitalize()} as {offers[0].category}", ()
+            text, offers = f"{word} as {offers[0].category}", ()
         else:
             icon = "arrow-counterclockwise"
-            text = text[:1].upper() + text[1:]
     return Step(
         stage=stage.value,
         title=title,
         icon=icon,
         outcome=word,
         tone=tone,
-        said=text,
+        said=text[:1].upper() + text[1:],
         at=at,
         offers=offers,
         told=_told(stage, said.get("evidence", ()), names),
