@@ -114,7 +114,7 @@ def test_a_record_tells_how_it_was_decided(api: Api, reviewer: Browser) -> None:
     assert "It was sorted as Food and drink &gt; Groceries" in page.text
     page = reviewer.open(f"/records/{waits}")
     assert "no stage was sure enough" in page.text
-    assert "the promise that 95%" in page.text
+    assert "the promise that 95 %" in page.text
     assert "No rule matched." in page.text
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.domain.decisions import Outcome, Stage
 from core.domain.records import Record, RecordStatus
+from entrypoints.console.words import percent
 
 GONE = "a category that is gone"
 _TITLES = {
@@ -90,7 +91,7 @@ def summary(record: Record, promise: float) -> str:
         case RecordStatus.NEEDS_REVIEW if because.startswith("review: no stage is sure"):
             return (
                 "It waits for a person, since no stage was sure enough. A stage decides alone only where people's "
-                f"answers show that it keeps the promise that {promise:.0%} of such decisions are right."
+                f"answers show that it keeps the promise that {percent(promise, 0)} of such decisions are right."
             )
         case RecordStatus.NEEDS_REVIEW:
             return f"It waits for a person: {_without_moment(because.removeprefix('review: '))}."
@@ -114,8 +115,8 @@ def summary(record: Record, promise: float) -> str:
 def _measured(record: Record) -> str:
     if record.stage == Stage.RULES or record.confidence is None:
         return ""
-    needed = f", and {record.threshold:.1%} is needed" if record.threshold is not None else ""
-    return f", with a confidence of {record.confidence:.1%}{needed}"
+    needed = f", and {percent(record.threshold)} is needed" if record.threshold is not None else ""
+    return f", with a confidence of {percent(record.confidence)}{needed}"
 
 
 def _step(said: Mapping[str, Any], record: Record, names: Mapping[str, str]) -> Step:
