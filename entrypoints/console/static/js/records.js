@@ -19,6 +19,6 @@ document.addEventListener("keydown", (event) => {
   const marked = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!marked) return;
   if (marked.tagName === "A") marked.click();
-  else marked.querySelector("input")?.focus();
+  else marked.querySelector("input:not([type=hidden])")?.focus();
   event.preventDefault();
 });
