@@ -206,6 +206,7 @@ class Container(Parts):
 
     list_categories = bound(catalog.list_categories)
     category_usage = bound(catalog.category_usage)
+    category_belongings = bound(catalog.category_belongings)
     get_category = bound(catalog.get_category)
     create_category = bound(catalog.create_category)
     change_category = bound(catalog.change_category)

@@ -215,6 +215,7 @@ ROUTES = {
     "POST /records/<uuid:record_id>/details": "page records:write",
     "POST /records/<uuid:record_id>/withdraw": "page records:write",
     "GET /records/export": "page records:read",
+    "GET /records/facets": "page records:read",
     "POST /records/views": "page records:read",
     "POST /records/views/<uuid:view_id>": "page records:read",
     "POST /records/views/<uuid:view_id>/delete": "page records:read",

@@ -66,8 +66,10 @@ def test_the_list_is_filtered_and_tells_what_else_there_is(api: Api, reviewer: B
     bring(api, {"text": "REWE 1"}, {"text": "REWE 2", "occurred_at": "2026-04-02"}, {"text": "Unheard of"})
     page = reviewer.open(f"/records?category_id={groceries}&month=2026-03&status=processed")
     assert ("REWE 1" in page.text, "REWE 2" in page.text, "Unheard of" in page.text) == (True, False, False)
-    assert "March 2026 (1)" in page.text
-    assert "April 2026 (1)" in page.text, "each facet without its own part of the filter"
+    counts = reviewer.open(f"/records/facets?category_id={groceries}&month=2026-03&status=processed").json["counts"]
+    assert counts["month"] == {"2026-03": 1, "2026-04": 1}, "each facet without its own part of the filter"
+    assert (counts["status"], counts["category_id"]) == ({"processed": 1}, {groceries: 1})
+    assert f'data-facets="/records/facets?status=processed&amp;category_id={groceries}&amp;month=2026-03"' in page.text
     assert 'id="status-processed" autocomplete="off" checked' in page.text
     assert "Food and drink &gt; Groceries" in page.text
     nothing = reviewer.open("/records?text=there+is+none")
@@ -90,7 +92,9 @@ def test_a_filter_that_does_not_hold_is_shown_with_what_is_wrong(reviewer: Brows
     assert said in page.text
     if query.startswith("min"):
         assert 'value="much"' in page.text
-    assert reviewer.open(f"/records/export?{query}").status_code == 422
+    assert "data-facets" not in page.text
+    for path in ("export", "facets"):
+        assert reviewer.open(f"/records/{path}?{query}").status_code == 422
 
 
 def test_what_is_filtered_is_exported_and_told(api: Api, reviewer: Browser) -> None:

@@ -120,7 +120,7 @@ def category_page(
         status,
         category=category,
         path=by_path.get(category.id, category.name),
-        used=container().category_usage(me()).get(category.id, Belongings()),
+        used=container().category_belongings(me(), category.id),
         children=[(c, by_path[c.id]) for c in categories if c.parent_id == category.id],
         parents=_choices(categories, below),
         others=_choices(categories, {category.id}),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from entrypoints.console.records import changes, lists, one, views
+from entrypoints.console.records import changes, facets, lists, one, views
 
-PAGES = (lists, views, one, changes)
+PAGES = (lists, facets, views, one, changes)

@@ -1,72 +1,42 @@
-"""What else there is to choose in a list of records: its facets as the choices of a form."""
+"""How many records of each there are, for a list that is shown already: of very many, counting takes seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import date
-from typing import NamedTuple
+from flask import Blueprint, Response, request
 
-from core.domain.facets import Facet, Facets
-from entrypoints.console.records.filters import STAGES, STATUSES, Filters
+from core.domain.facets import LOOKED_AT, Facet
+from core.domain.permissions import Permission
+from core.errors import Invalid
+from entrypoints.api.responses import json_response, polled
+from entrypoints.api.state import container
+from entrypoints.console.guard import me, page_for
+from entrypoints.console.records.filters import read_filters
+
+blp = Blueprint("record_facets", __name__)
+_FIELDS = {
+    Facet.STATUS: "status",
+    Facet.CATEGORY: "category_id",
+    Facet.STAGE: "stage",
+    Facet.CONNECTION: "connection_id",
+    Facet.CURRENCY: "currency",
+    Facet.KIND: "kind",
+    Facet.MONTH: "month",
+}
+"""What each is called in the list's form."""
 
 
-class Choice(NamedTuple):
-    """`records` is None where it is not known: of what nothing that was looked at has, or where there is no filter that
-    holds."""
-
-    value: str
-    text: str
-    records: int | None = None
-
-    @property
-    def label(self) -> str:
-        return self.text if self.records is None else f"{self.text} ({self.records:,})"
-
-
-def choices_of(
-    filters: Filters, facets: Facets | None, categories: Mapping[str, str], connections: Mapping[str, str]
-) -> dict[str, list[Choice]]:
-    """By the name of the field. What is chosen stays to be chosen, however few there are of it."""
-    counts = {facet: _counts(facets, facet) for facet in Facet}
-
-    def named(facet: Facet, names: Mapping[str, str]) -> list[Choice]:
-        found = [Choice(value, text, counts[facet].get(value)) for value, text in names.items()]
-        return sorted(found, key=lambda choice: choice.text.casefold())
-
-    def seen(facet: Facet, name: str) -> list[Choice]:
-        chosen = [filters.given[name]] if name in filters.given else []
-        values = dict.fromkeys([*counts[facet], *chosen])
-        return [
-            Choice(value, _month(value) if facet is Facet.MONTH else value, counts[facet].get(value))
-            for value in values
-        ]
-
-    return {
-        "status": [
-            Choice(value, text, None if facets is None else counts[Facet.STATUS].get(value, 0))
-            for value, text in STATUSES.items()
-        ],
-        "stage": [Choice(value, text, counts[Facet.STAGE].get(value)) for value, text in STAGES.items()],
-        "category_id": named(Facet.CATEGORY, categories),
-        "connection_id": named(Facet.CONNECTION, connections),
-        "currency": sorted(seen(Facet.CURRENCY, "currency")),
-        "kind": sorted(seen(Facet.KIND, "kind")),
-        "month": sorted(seen(Facet.MONTH, "month"), reverse=True),
+@blp.get("/records/facets")
+@page_for(Permission.RECORDS_READ)
+def count_facets() -> Response:
+    """By field and value; each field without its own part of the filter. `newest` is how many were looked at, where
+    that is not all. Raises `Invalid` for a filter that does not hold."""
+    filters = read_filters(request.args)
+    if filters.where is None:
+        raise Invalid("this filter does not hold: see the list", fields=dict(filters.errors))
+    found = container().record_facets(me(), filters.where)
+    counts = {
+        field: {str(value): count for value, count in found.counts[facet].items() if value is not None}
+        for facet, field in _FIELDS.items()
     }
-
-
-def with_labels(choices: Iterable[Choice]) -> list[tuple[str, str]]:
-    return [(choice.value, choice.label) for choice in choices]
-
-
-def _counts(facets: Facets | None, facet: Facet) -> dict[str, int]:
-    if facets is None:
-        return {}
-    return {str(value): count for value, count in facets.counts[facet].items() if value is not None}
-
-
-def _month(value: str) -> str:
-    try:
-        return f"{date.fromisoformat(f'{value}-01'):%B %Y}"
-    except ValueError:
-        return value
+    polled()
+    return json_response({"counts": counts, "newest": LOOKED_AT if found.approximate else None})

@@ -45,6 +45,7 @@ _NAMES = {
 }
 SELDOM = frozenset(_NAMES) - {"text", "category_id", "month"}
 """Those behind “More filters”."""
+_MONTHS = 24
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
@@ -120,3 +121,19 @@ def days_of(month: str) -> tuple[date, date]:
     year, number = int(month[:4]), int(month[5:])
     first = date(year, number, 1)
     return first, first.replace(day=calendar.monthrange(year, number)[1])
+
+
+def months(today: date, chosen: str | None) -> list[tuple[str, str]]:
+    """The last two years of months, and the chosen one, each with its name: the latest first."""
+    last = today.year * 12 + today.month - 1
+    written = {f"{number // 12}-{number % 12 + 1:02}" for number in range(last - _MONTHS + 1, last + 1)}
+    if chosen and _MONTH.fullmatch(chosen):
+        written.add(chosen)
+    return [(month, named_month(month)) for month in sorted(written, reverse=True)]
+
+
+def named_month(month: str) -> str:
+    try:
+        return f"{days_of(month)[0]:%B %Y}"
+    except ValueError:
+        return month

@@ -9,7 +9,6 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.domain.categories import paths
-from core.domain.facets import LOOKED_AT
 from core.domain.permissions import Permission
 from core.errors import Invalid, NotFound
 from entrypoints.api.cursors import read_day_cursor, write_cursor
@@ -19,8 +18,7 @@ from entrypoints.api.responses import page
 from entrypoints.api.state import container
 from entrypoints.console.fields import an_id
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.records.facets import choices_of, with_labels
-from entrypoints.console.records.filters import SELDOM, STAGES, Filters, read_filters
+from entrypoints.console.records.filters import SELDOM, STAGES, STATUSES, Filters, months, read_filters
 from entrypoints.console.records.views import shown_views
 from entrypoints.console.shell import show
 
@@ -39,9 +37,7 @@ def list_records() -> Response:
     view = next((one for one in views if str(one.view.id) == request.args.get("view")), None)
     in_view = str(view.view.id) if view else None
     found: dict[str, Any] = {"items": [], "next": None}
-    facets = None
     if filters.where is not None:
-        facets = container().record_facets(me(), filters.where)
         after = request.args.get("after")
         before = None if not after else read_day_cursor(after)
         dated = container().list_latest_records(me(), filters.where, before=before, limit=PAGE + 1)
@@ -51,6 +47,7 @@ def list_records() -> Response:
         "connection_id": connections,
         "stage": STAGES,
         "import_id": _import_name(filters),
+        "month": dict(months(container().clock().now().date(), filters.given.get("month"))),
     }
     return show(
         "records/list.html",
@@ -60,10 +57,13 @@ def list_records() -> Response:
         more=filters.address(PATH, view=in_view, after=found["next"]) if found["next"] else None,
         beyond="after" in request.args,
         chips=filters.chips(PATH, words, view=in_view),
-        choices=choices_of(filters, facets, categories, connections),
-        labelled=with_labels,
-        approximate=LOOKED_AT if facets is not None and facets.approximate else None,
-        stages=STAGES,
+        choices={
+            "status": STATUSES,
+            "stage": STAGES,
+            "category_id": _by_name(categories),
+            "connection_id": _by_name(connections),
+            "month": months(container().clock().now().date(), filters.given.get("month")),
+        },
         views=views,
         view=view,
         here=filters.address("").removeprefix("?"),
@@ -82,6 +82,10 @@ def export_records() -> AnyResponse:
     if filters.where is None:
         raise Invalid("this filter does not hold: see the list", fields=dict(filters.errors))
     return exported(me(), "csv", filters.where)
+
+
+def _by_name(names: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted(names.items(), key=lambda pair: pair[1].casefold())
 
 
 def _import_name(filters: Filters) -> dict[str, str]:

@@ -106,6 +106,7 @@ def test_a_filter_is_kept_and_its_records_are_taken_home(filled: Stack, visitor:
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/records\?text=rewe$"))
     page.wait_for_load_state()
+    expect(page.locator("[data-count-of=processed]")).to_have_text(re.compile("^ [1-9]"))
     category = page.get_by_role("combobox", name="Category")
     category.fill("grocer")
     page.keyboard.press("Enter")

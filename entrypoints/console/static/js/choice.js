@@ -7,7 +7,7 @@ const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLo
 
 export function enhance(select) {
   const id = select.id;
-  const options = [...select.options].map((option) => ({ option, text: option.text, plain: plain(option.text) }));
+  const options = [...select.options].map((option) => ({ option, plain: plain(option.text) }));
   const list = element("ul", { class: "choice-list", id: `${id}-list`, role: "listbox", hidden: true });
   const input = element("input", {
     class: select.className.replace("form-select", "form-control choice-input"), id, type: "text", role: "combobox",
@@ -27,6 +27,11 @@ export function enhance(select) {
   let shown = [];
   let active = -1;
 
+  const item = (option, name) => {
+    const made = element("li", { id: name, role: "option", "aria-selected": "false" }, option.text);
+    if (option.dataset.count) made.append(element("span", { class: "count" }, ` ${option.dataset.count}`));
+    return made;
+  };
   const chosen = () => (select.value ? select.selectedOptions[0].text : "");
   const rest = () => (input.value = chosen());
   const close = () => {
@@ -37,17 +42,17 @@ export function enhance(select) {
   };
   const mark = (place) => {
     active = place;
-    [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
-    const item = list.children[place];
-    if (!item) return input.removeAttribute("aria-activedescendant");
-    input.setAttribute("aria-activedescendant", item.id);
-    item.scrollIntoView({ block: "nearest" });
+    [...list.children].forEach((one, index) => one.setAttribute("aria-selected", String(index === place)));
+    const marked = list.children[place];
+    if (!marked) return input.removeAttribute("aria-activedescendant");
+    input.setAttribute("aria-activedescendant", marked.id);
+    marked.scrollIntoView({ block: "nearest" });
   };
   const open = (words) => {
     const wanted = plain(words).split(/\s+/).filter(Boolean);
     shown = options.filter((one) => wanted.every((word) => one.plain.includes(word))).slice(0, MOST);
     list.replaceChildren(
-      ...shown.map((one, index) => element("li", { id: `${list.id}-${index}`, role: "option", "aria-selected": "false" }, one.text)),
+      ...shown.map((one, index) => item(one.option, `${list.id}-${index}`)),
     );
     list.hidden = shown.length === 0;
     input.setAttribute("aria-expanded", String(!list.hidden));
