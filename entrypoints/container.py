@@ -205,6 +205,8 @@ class Container(Parts):
     revoke_api_key = bound(accounts.revoke_api_key)
 
     list_categories = bound(catalog.list_categories)
+    category_usage = bound(catalog.category_usage)
+    category_belongings = bound(catalog.category_belongings)
     get_category = bound(catalog.get_category)
     create_category = bound(catalog.create_category)
     change_category = bound(catalog.change_category)
@@ -243,6 +245,7 @@ class Container(Parts):
 
     list_records = bound(records.list_records)
     record_facets = bound(records.record_facets)
+    list_latest_records = bound(records.list_latest_records)
     export_records = bound(records.export_records)
     get_record = bound(records.get_record)
     delete_record = bound(records.delete_record)

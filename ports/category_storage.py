@@ -54,6 +54,10 @@ class Categories(Protocol):
         """What belongs to the category; nothing for an unknown one."""
         ...
 
+    def usage(self) -> Mapping[UUID, Belongings]:
+        """What belongs to each category to which something does."""
+        ...
+
     def merge(self, id: UUID, into: UUID, *, version: int | None, parents: Mapping[UUID, UUID | None]) -> Belongings:
         """Gives all that belongs to the category to `into`, and removes it; returns what that was.
 

@@ -133,6 +133,13 @@ class Records(Protocol):
         these go out as they are. `after` is the last id of the page before."""
         ...
 
+    def latest(
+        self, where: RecordFilter, *, before: tuple[date, UUID] | None, limit: int
+    ) -> Sequence[tuple[date, Mapping[str, Any]]]:
+        """Records as `page` gives them, each with the calendar day on which it occurred in the tenant's time zone: the
+        latest day first, then by falling id. `before` is the place of the last one of the page before."""
+        ...
+
     def update(self, changed: Sequence[Record]) -> None:
         """Writes category, status, stage, confidence, trace, tags, attributes and failure, guarded by version, which
         then rises; raises `VersionMismatch` or `NotFound`."""

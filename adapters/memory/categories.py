@@ -79,6 +79,10 @@ class MemoryCategories:
             children=sum(category.parent_id == id for category in self._categories.values()),
         )
 
+    def usage(self) -> Mapping[UUID, Belongings]:
+        found = {id: self.belongings(id) for id in self._categories}
+        return {id: belongings for id, belongings in found.items() if belongings != Belongings()}
+
     def merge(self, id: UUID, into: UUID, *, version: int | None, parents: Mapping[UUID, UUID | None]) -> Belongings:
         check_version(self.get(id).version, version)
         if into not in self._categories:

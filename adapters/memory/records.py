@@ -146,11 +146,14 @@ class MemoryRecords:
             for id in sorted(self._records)
             if (after is None or id > after) and matches(self._records[id], where)
         )
-        return [
-            {name: getattr(record, name) for name in _SHOWN}
-            | {"status": record.status.value, "tags": list(record.tags)}
-            for record, _ in zip(found, range(limit), strict=False)
-        ]
+        return [_shown(record) for record, _ in zip(found, range(limit), strict=False)]
+
+    def latest(
+        self, where: RecordFilter, *, before: tuple[date, UUID] | None, limit: int
+    ) -> Sequence[tuple[date, Mapping[str, Any]]]:
+        places = sorted(((kept.day, id) for id, kept in self._records.items() if matches(kept, where)), reverse=True)
+        following = [place for place in places if before is None or place < before]
+        return [(day, _shown(self._records[id].record)) for day, id in following[:limit]]
 
     def update(self, changed: Sequence[Record]) -> None:
         stored = self.get_many([r.id for r in changed])
@@ -350,3 +353,8 @@ def _without_superseded(drafts: Sequence[StagedDraft]) -> Sequence[StagedDraft]:
     """The drafts but for pending ones that another of the batch posts under a new id."""
     posted = {(draft.account, draft.pending_external_id) for _, draft, _ in drafts if draft.pending_external_id}
     return [d for d in drafts if not (d[1].pending and (d[1].account, d[1].external_id) in posted)]
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    shown = {name: getattr(record, name) for name in _SHOWN}
+    return shown | {"status": record.status.value, "tags": list(record.tags)}

@@ -113,6 +113,12 @@ class PostgresCategories:
         row = self._connection.execute(sql.BELONGINGS, {"tenant": self._tenant_id, "id": id}).mappings().one()
         return Belongings(**row)
 
+    def usage(self) -> Mapping[UUID, Belongings]:
+        found: dict[UUID, dict[str, int]] = {}
+        for what, id, count in self._connection.execute(sql.USAGE, {"tenant": self._tenant_id}):
+            found.setdefault(id, {})[what] = count
+        return {id: Belongings(**counts) for id, counts in found.items()}
+
     def merge(self, id: UUID, into: UUID, *, version: int | None, parents: Mapping[UUID, UUID | None]) -> Belongings:
         self._take(id, version)
         if not self._lock([into]):

@@ -22,6 +22,20 @@ BELONGINGS = text("""
            (SELECT count(*) FROM categories WHERE tenant_id = :tenant AND parent_id = :id) AS children
 """)
 
+USAGE = text("""
+    SELECT 'records' AS what, category_id, count(*) FROM records
+    WHERE tenant_id = :tenant AND category_id IS NOT NULL GROUP BY category_id
+    UNION ALL SELECT 'examples', category_id, count(*) FROM examples WHERE tenant_id = :tenant GROUP BY category_id
+    UNION ALL SELECT 'rules', category_id, count(*) FROM rules
+    WHERE tenant_id = :tenant AND category_id IS NOT NULL GROUP BY category_id
+    UNION ALL SELECT 'proposals', category_id, count(*) FROM rule_proposals
+    WHERE tenant_id = :tenant GROUP BY category_id
+    UNION ALL SELECT 'approvals', suggested_id, count(*) FROM approvals
+    WHERE tenant_id = :tenant AND suggested_id IS NOT NULL AND verdict IS NULL GROUP BY suggested_id
+    UNION ALL SELECT 'children', parent_id, count(*) FROM categories
+    WHERE tenant_id = :tenant AND parent_id IS NOT NULL GROUP BY parent_id
+""")
+
 LOCK_APPROVALS = text("""
     SELECT a.id FROM approvals a
     WHERE a.tenant_id = :tenant AND (

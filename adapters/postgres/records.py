@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, literal_column, select, text
+from sqlalchemy import Connection, delete, func, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres import facet_reads, record_reads
@@ -202,6 +202,17 @@ class PostgresRecords:
             query = query.where(records.c.id > after)
         rows = self._connection.execute(query.order_by(records.c.id).limit(limit))
         return [_shown(dict(zip(_PAGE_NAMES, row, strict=True))) for row in rows]
+
+    def latest(
+        self, where: RecordFilter, *, before: tuple[date, UUID] | None, limit: int
+    ) -> Sequence[tuple[date, Mapping[str, Any]]]:
+        place = tuple_(records.c.occurred_on, records.c.id)
+        query = record_reads.filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
+        if before is not None:
+            query = query.where(place < before)
+        rows = self._connection.execute(query.order_by(records.c.occurred_on.desc(), records.c.id.desc()).limit(limit))
+        named = (dict(zip(_PAGE_NAMES, row, strict=True)) for row in rows)
+        return [(row["occurred_on"], _shown(row)) for row in named]
 
     def update(self, changed: Sequence[Record]) -> None:
         if not changed:

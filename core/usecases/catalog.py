@@ -32,6 +32,18 @@ def list_categories(actor: Actor, *, uow: UnitOfWork) -> Sequence[Category]:
         return tx.categories.list()
 
 
+def category_usage(actor: Actor, *, uow: UnitOfWork) -> Mapping[UUID, Belongings]:
+    """What belongs to each category; those to which nothing does are left out."""
+    with uow.begin(actor) as tx:
+        return tx.categories.usage()
+
+
+def category_belongings(actor: Actor, category_id: UUID, *, uow: UnitOfWork) -> Belongings:
+    """What belongs to a category; nothing for an unknown one."""
+    with uow.begin(actor) as tx:
+        return tx.categories.belongings(category_id)
+
+
 def get_category(actor: Actor, category_id: UUID, *, uow: UnitOfWork) -> Category:
     """The category; for one that was merged, what it was merged into. Raises `NotFound`."""
     with uow.begin(actor) as tx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +27,21 @@ def list_records(
     with uow.begin(actor) as tx:
         aliases = tx.categories.aliases()
         rows = tx.records.page(present_filter(tx, where), after=after, limit=limit)
-    if not aliases:
-        return rows
-    return [{**row, "reasoning_trace": with_living_categories(row["reasoning_trace"], aliases)} for row in rows]
+    return [_living(row, aliases) for row in rows] if aliases else rows
+
+
+def list_latest_records(
+    actor: Actor, where: RecordFilter, *, uow: UnitOfWork, before: tuple[date, UUID] | None, limit: int
+) -> Sequence[tuple[date, Mapping[str, Any]]]:
+    """A page as `ports.storage.Records.latest` gives it: the latest day first."""
+    with uow.begin(actor) as tx:
+        aliases = tx.categories.aliases()
+        rows = tx.records.latest(present_filter(tx, where), before=before, limit=limit)
+    return [(day, _living(row, aliases)) for day, row in rows] if aliases else rows
+
+
+def _living(row: Mapping[str, Any], aliases: Mapping[str, UUID]) -> Mapping[str, Any]:
+    return {**row, "reasoning_trace": with_living_categories(row["reasoning_trace"], aliases)}
 
 
 def record_facets(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Facets:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.categories import Category, paths
+from core.domain.category_changes import Belongings
 from core.domain.permissions import Permission
 from core.errors import Invalid
 from entrypoints.api.auth import needs
@@ -13,8 +14,9 @@ from entrypoints.api.blueprint import Blueprint, conditional
 from entrypoints.api.idempotency import posting
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import fields_of, if_match, part, versioned
-from entrypoints.api.schemas.base import WholeListSchema, page_of
+from entrypoints.api.schemas.base import page_of
 from entrypoints.api.schemas.catalog import (
+    CategoriesQuerySchema,
     CategoryChangeSchema,
     CategoryDeleteSchema,
     CategorySchema,
@@ -29,13 +31,17 @@ blp = Blueprint("categories", "What records are sorted into.", "/categories")
 
 @blp.route("")
 @needs(Permission.CATEGORIES_READ)
-@blp.query(WholeListSchema)
+@blp.query(CategoriesQuerySchema)
 @blp.answer(200, page_of(CategorySchema))
 def list_categories(query: dict[str, Any]) -> dict[str, Any]:
     """All categories, by key."""
     categories = container().list_categories(actor())
     by_path = paths(categories)
-    return part([fields_of(c) | {"path": by_path[c.id]} for c in categories], query)
+    rows = [fields_of(c) | {"path": by_path[c.id]} for c in categories]
+    if query["with_belongings"]:
+        used = container().category_usage(actor())
+        rows = [row | {"belongings": used.get(row["id"], Belongings())} for row in rows]
+    return part(rows, query)
 
 
 @blp.route("", "POST")

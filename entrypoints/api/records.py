@@ -13,6 +13,7 @@ from core.domain.records import Record
 from core.errors import Invalid
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, conditional, fails_with
+from entrypoints.api.cursors import read_day_cursor, read_id_cursor, write_cursor
 from entrypoints.api.idempotency import posting
 from entrypoints.api.imports import accepted
 from entrypoints.api.limits import Kind, limited
@@ -69,9 +70,16 @@ _ONE = {
 @blp.query(RecordsQuerySchema)
 @blp.answer(200, RecordPageSchema)
 def list_records(query: dict[str, Any]) -> Response:
-    """Records in the order in which they came."""
-    after, limit = query.pop("after"), query.pop("limit")
-    rows = plain_rows(container().list_records(actor(), record_filter(query), after=after, limit=limit + 1))
+    """Records in the order in which they came, or the latest day first."""
+    after, limit, order = query.pop("after"), query.pop("limit"), query.pop("order")
+    where = record_filter(query)
+    if order == "newest":
+        before = None if after is None else read_day_cursor(after)
+        dated = container().list_latest_records(actor(), where, before=before, limit=limit + 1)
+        answer = page(dated, limit, lambda one: write_cursor(one[0], one[1]["id"]))
+        return json_response({**answer, "items": plain_rows([row for _, row in answer["items"]])})
+    last = None if after is None else read_id_cursor(after)
+    rows = plain_rows(container().list_records(actor(), where, after=last, limit=limit + 1))
     return json_response(page(rows, limit, lambda row: str(row["id"])))
 
 

@@ -14,6 +14,7 @@ from flask import Response
 from core.domain.categories import paths
 from core.domain.permissions import Permission
 from core.domain.spreadsheets import RECORD_COLUMNS, cell
+from core.domain.tenants import Actor
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.limits import Kind, limited
@@ -21,6 +22,7 @@ from entrypoints.api.records import record_filter
 from entrypoints.api.responses import dumps, plain_rows
 from entrypoints.api.schemas.records import ExportQuerySchema
 from entrypoints.api.state import actor, container
+from ports.storage import RecordFilter
 
 blp = Blueprint("export", "Records out.", "/records/export")
 Page = Sequence[Mapping[str, Any]]
@@ -33,9 +35,13 @@ Page = Sequence[Mapping[str, Any]]
 @blp.answer(200, description="The records, as CSV or as a JSON object a line.", content_type="text/csv")
 def export_records(query: dict[str, Any]) -> Response:
     """All matching records. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe."""
-    kind, caller = query.pop("format"), actor()
+    return exported(actor(), query.pop("format"), record_filter(query))
+
+
+def exported(caller: Actor, kind: str, where: RecordFilter) -> Response:
+    """The records as a download; `kind` is `csv` or `ndjson`."""
     names = paths(container().list_categories(caller)) if kind == "csv" else {}
-    pages = container().export_records(caller, record_filter(query))
+    pages = container().export_records(caller, where)
     first = list(next(pages, ()))  # before the answer begins, so that a failure still has a status
     everything = chain([first], pages)
     body = _csv(everything, names) if kind == "csv" else _ndjson(everything)

@@ -36,7 +36,7 @@ def list_views(query: dict[str, Any]) -> dict[str, Any]:
 @blp.answer(201, ViewSchema)
 def create_view(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Keeps filters by a name."""
-    view = container().create_view(posting(), body["name"], _plain(body["query"]), shared=body["shared"])
+    view = container().create_view(posting(), body["name"], plain_query(body["query"]), shared=body["shared"])
     tagged(view.version)
     return _written(view), {"Location": f"/api/v1/views/{view.id}"}
 
@@ -60,7 +60,7 @@ def get_view(view_id: UUID) -> dict[str, Any]:
 def change_view(changes: dict[str, Any], view_id: UUID) -> dict[str, Any]:
     """Renames a view, gives it other filters, shares it or keeps it to yourself."""
     if "query" in changes:
-        changes["query"] = _plain(changes["query"])
+        changes["query"] = plain_query(changes["query"])
     view = container().change_view(actor(), view_id, version=if_match(), **changes)
     tagged(view.version)
     return _written(view)
@@ -75,7 +75,7 @@ def delete_view(view_id: UUID) -> None:
     container().delete_view(actor(), view_id, version=if_match())
 
 
-def _plain(query: dict[str, Any]) -> Any:
+def plain_query(query: dict[str, Any]) -> Any:
     """The filters as JSON has them, and a query string may."""
     return orjson.loads(dumps(RecordFilterSchema().dump(query)))
 

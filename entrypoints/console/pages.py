@@ -14,6 +14,7 @@ from entrypoints.api.errors import PROBLEM_PAGE
 from entrypoints.console import (
     account,
     assets,
+    categories,
     guard,
     identity,
     imports,
@@ -21,6 +22,7 @@ from entrypoints.console import (
     linking,
     overview,
     passwords,
+    records,
     review,
     second_factor,
     shell,
@@ -48,6 +50,8 @@ _PAGES = (
     overview,
     review,
     imports,
+    *records.PAGES,
+    *categories.PAGES,
 )
 _TEMPLATES = Path(__file__).parent / "templates"
 

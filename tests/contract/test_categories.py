@@ -155,6 +155,10 @@ def test_all_that_belongs_to_a_category_moves_when_it_is_merged(storage: Storage
         assert tx.categories.aliases() == {"loaves": food, str(bread): food}
         assert tx.categories.belongings(food) == moved
         assert tx.categories.belongings(bread) == Belongings()
+        used = tx.categories.usage()
+        assert used == {id: tx.categories.belongings(id) for id in used}
+        assert used[food] == moved
+        assert bread not in used
 
 
 def test_what_was_decided_on_a_proposal_stays_so_when_an_equal_one_joins_it(storage: Storage) -> None:

@@ -79,6 +79,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "imports": lambda tx, their: tx.imports.list(before=None, limit=9),
     "records": lambda tx, their: tx.records.page(RecordFilter(), after=None, limit=9),
     "records of import": lambda tx, their: tx.records.page(RecordFilter(import_id=their.imported), after=None, limit=9),
+    "latest": lambda tx, their: tx.records.latest(RecordFilter(), before=None, limit=9),
+    "category usage": lambda tx, their: tx.categories.usage(),
     "known": lambda tx, their: tx.records.known(their.connection, [("giro", "1")]),
     "open_between": lambda tx, their: tx.records.open_between(their.imported, their.record, their.undecided),
     "open_among": lambda tx, their: tx.records.open_among([their.undecided]),

@@ -64,6 +64,25 @@ def test_pages_follow_each_other_by_cursor(storage: Storage) -> None:
     assert [r["id"] for r in (*first, *second, *third)] == list(ids)
 
 
+def test_the_latest_day_comes_first_and_of_a_day_what_came_last(storage: Storage) -> None:
+    actor = storage.tenant()
+    days = [date(2026, 1, 5), date(2026, 1, 7), date(2026, 1, 5), datetime(2026, 1, 6, 23, 30, tzinfo=UTC)]
+    drafts = [a_draft(f"{n}", occurred_at=day, text=f"text {n % 2}") for n, day in enumerate(days)]
+    ids = storage.store(actor, drafts).inserted
+    with storage.reading(actor) as tx:
+        everything = tx.records.latest(RecordFilter(), before=None, limit=9)
+        page = tx.records.page(RecordFilter(), after=None, limit=9)
+        first = tx.records.latest(RecordFilter(), before=None, limit=2)
+        day, last = first[-1]
+        second = tx.records.latest(RecordFilter(), before=(day, last["id"]), limit=9)
+        even = tx.records.latest(RecordFilter(text="text 0"), before=None, limit=9)
+    assert [row["id"] for _, row in everything] == [ids[3], ids[1], ids[2], ids[0]]
+    assert [day for day, _ in everything] == [date(2026, 1, 7)] * 2 + [date(2026, 1, 5)] * 2, "in the tenant's zone"
+    assert {row["id"]: row for _, row in everything} == {row["id"]: row for row in page}
+    assert [row["id"] for _, row in (*first, *second)] == [row["id"] for _, row in everything]
+    assert [row["id"] for _, row in even] == [ids[2], ids[0]]
+
+
 FILTERS: list[tuple[dict[str, Any], str]] = [
     ({}, "abcd"),
     ({"statuses": ("processed",)}, "b"),

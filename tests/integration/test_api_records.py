@@ -156,6 +156,13 @@ def test_lists_are_filtered_and_paged(api: Api) -> None:
     cursor = api.get("/records?limit=2")["next"]
     assert texts(f"limit=4&after={cursor}") == ["ALDI 3", "ALDI 4", "ALDI 5", "Salary"]
     assert api.get(f"/records?limit=4&after={cursor}")["next"] is None
+    assert texts("order=newest&limit=2") == ["Salary", "ALDI 5"]
+    cursor = api.get("/records?order=newest&limit=2")["next"]
+    assert texts(f"order=newest&limit=4&after={cursor}") == ["ALDI 4", "ALDI 3", "ALDI 2", "ALDI 1"]
+    assert api.get(f"/records?order=newest&limit=4&after={cursor}")["next"] is None
+    assert texts("order=newest&account=savings") == ["Salary"]
+    for order in ("newest", "arrival"):
+        assert api.get(f"/records?order={order}&after=no-cursor", 422)["errors"].keys() == {"after"}
     assert texts("text=hooli") == ["Salary"]
     assert texts("text=%25") == []
     assert texts("min_amount=-2&max_amount=-1") == ["ALDI 1", "ALDI 2"]

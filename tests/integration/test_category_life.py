@@ -85,6 +85,16 @@ def test_a_merged_category_takes_everything_along(sorted_api: Api) -> None:
     assert {c["key"] for c in api.get("/categories")["items"]} == keys, "none was made anew"
 
 
+def test_categories_are_listed_with_what_belongs_to_them(sorted_api: Api) -> None:
+    listed = {c["key"]: c for c in sorted_api.get("/categories?with_belongings=true")["items"]}
+    groceries, food = listed["food.groceries"]["belongings"], listed["food"]["belongings"]
+    by_id = [r for r in sorted_api.get("/records")["items"] if r["category_id"] == listed["food.groceries"]["id"]]
+    assert groceries["records"] == len(by_id) > 0
+    assert groceries["rules"] >= 1
+    assert food["children"] == sum(c["parent_id"] == listed["food"]["id"] for c in listed.values())
+    assert all("belongings" not in c for c in sorted_api.get("/categories")["items"])
+
+
 def test_people_who_agree_with_what_a_rule_said_before_a_merge_agree_with_it(sorted_api: Api) -> None:
     api = sorted_api
     groceries, rent = api.category("food.groceries"), api.category("housing.rent")

@@ -3,12 +3,21 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from core.domain.categories import KEY, MAX_NAME
-from entrypoints.api.schemas.base import ChangeSchema
+from entrypoints.api.schemas.base import ChangeSchema, WholeListSchema
 from entrypoints.api.schemas.names import a_name
 
 _NAME = a_name(MAX_NAME)
 _KEY = {"pattern": f"^{KEY.pattern}$", "maxLength": MAX_NAME}
 _DESCRIPTION = validate.Length(max=2_000)
+
+
+class BelongingsSchema(Schema):
+    records = fields.Integer()
+    examples = fields.Integer()
+    rules = fields.Integer()
+    proposals = fields.Integer()
+    approvals = fields.Integer(metadata={"description": "Open items of the review queue that suggest it."})
+    children = fields.Integer()
 
 
 class CategorySchema(Schema):
@@ -20,6 +29,16 @@ class CategorySchema(Schema):
     description = fields.String()
     created_at = fields.DateTime()
     version = fields.Integer()
+    belongings = fields.Nested(
+        BelongingsSchema, metadata={"description": "How many of each belong to it; only in lists `with_belongings`."}
+    )
+
+
+class CategoriesQuerySchema(WholeListSchema):
+    with_belongings = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Count what belongs to each: takes longer the more records there are."},
+    )
 
 
 class NewCategorySchema(Schema):
@@ -40,15 +59,6 @@ class CategoryChangeSchema(ChangeSchema):
 
 class MergeSchema(Schema):
     into = fields.UUID(required=True, metadata={"description": "The category that remains."})
-
-
-class BelongingsSchema(Schema):
-    records = fields.Integer()
-    examples = fields.Integer()
-    rules = fields.Integer()
-    proposals = fields.Integer()
-    approvals = fields.Integer(metadata={"description": "Open items of the review queue that suggest it."})
-    children = fields.Integer()
 
 
 class MergedSchema(Schema):

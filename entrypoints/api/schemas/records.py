@@ -6,7 +6,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from core.domain.decisions import Stage
 from core.domain.records import MAX_AMOUNT, MAX_SHORT, RecordStatus
-from entrypoints.api.schemas.base import AfterSchema, ChangeSchema, Moment, page_of
+from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Moment, page_of
 
 _SHORT = validate.Length(1, MAX_SHORT)
 
@@ -89,8 +89,13 @@ class RecordFilterSchema(CameFilterSchema):
     import_id = fields.UUID()
 
 
-class RecordsQuerySchema(RecordFilterSchema, AfterSchema):
-    pass
+class RecordsQuerySchema(RecordFilterSchema, LimitSchema):
+    after = fields.String(load_default=None, metadata={"description": "`next` of the page before."})
+    order = fields.String(
+        load_default="arrival",
+        validate=validate.OneOf(["arrival", "newest"]),
+        metadata={"description": "As they came; or the latest day first, and of a day what came last."},
+    )
 
 
 class FacetValueSchema(Schema):

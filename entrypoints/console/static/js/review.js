@@ -55,8 +55,8 @@ async function fill() {
 function choiceButton(choice, place, item) {
   const suggested = choice.category_id === item.suggested_id;
   const why = choice.evidence.map((one) => one.words).join(" · ") || (suggested ? "Suggested" : "Often given");
-  const style = `choice ${suggested ? "choice-suggested" : ""}`;
-  const words = element("span", {}, element("span", { class: "choice-name d-block" }, paths.get(choice.category_id) || "?"), element("span", { class: "choice-why d-block" }, why));
+  const style = `answer ${suggested ? "answer-suggested" : ""}`;
+  const words = element("span", {}, element("span", { class: "answer-name d-block" }, paths.get(choice.category_id) || "?"), element("span", { class: "answer-why d-block" }, why));
   if (!mayDecide) return element("li", { class: style }, element("span", {}, `${place + 1}.`), words);
   const answer = { type: "button", class: style, onclick: () => give(choice.category_id) };
   return element("li", {}, element("button", answer, element("kbd", {}, String(place + 1)), words));
@@ -85,7 +85,7 @@ function draw() {
     element("div", {}, money(record)),
     record.counterparty ? element("p", { class: "review-text" }, record.text) : null,
   );
-  const list = element("ol", { class: "choices", "aria-label": "Categories" }, ...item.candidates.map((choice, place) => choiceButton(choice, place, item)));
+  const list = element("ol", { class: "answers", "aria-label": "Categories" }, ...item.candidates.map((choice, place) => choiceButton(choice, place, item)));
   finder = picker(categories, { label: "Another category", chosen: (option) => give(option.id), left: () => box.focus() });
   const actions = element("div", { class: "review-actions" });
   if (mayDecide) {

@@ -1,0 +1,7 @@
+"""Records: the list, one with all that is known of it, and what people do with it."""
+
+from __future__ import annotations
+
+from entrypoints.console.records import changes, facets, lists, one, views
+
+PAGES = (lists, facets, views, one, changes)
