@@ -9,12 +9,13 @@ from uuid import UUID
 
 from core.domain.notifications import TEST, Notification, NotificationStatus
 from core.domain.tenants import Actor
-from core.errors import Conflict
+from core.errors import Conflict, NotFound
 from core.usecases.shared.notifying import sending_job
 from ports.clock import Clock, Ids
 from ports.storage import UnitOfWork
 
 REDELIVERED_AT_ONCE = 10_000
+_DISABLED = "this endpoint is disabled: enable it first"
 
 
 def list_notifications(
@@ -64,12 +65,14 @@ def redeliver(
     ids: Ids,
 ) -> Notification:
     """Sends it now, whatever became of it, and by the whole schedule, under the id by which receivers know it. Raises
-    `NotFound`, or `Conflict` for what is of a digest."""
+    `NotFound`, or `Conflict` for what is of a digest, and for an endpoint that is disabled, but for a test."""
     with uow.begin(actor) as tx:
-        tx.endpoints.get(endpoint_id, lock=True)
+        endpoint = tx.endpoints.get(endpoint_id, lock=True)
         notification = tx.notifications.get(notification_id, lock=True)
         if notification.endpoint_id != endpoint_id:
-            tx.notifications.get(endpoint_id)  # there is no such thing at this endpoint
+            raise NotFound("this endpoint has no such delivery")
+        if endpoint.disabled_at is not None and notification.type != TEST:
+            raise Conflict(_DISABLED)
         if notification.digest_id is not None:
             raise Conflict(f"this went by a digest: redeliver {notification.digest_id}")
         if notification.status in (NotificationStatus.WAITING, NotificationStatus.COLLECTING):
@@ -89,7 +92,7 @@ def redeliver_failed(
     now = clock.now()
     with uow.begin(actor) as tx:
         if tx.endpoints.get(endpoint_id, lock=True).disabled_at is not None:
-            raise Conflict("this endpoint is disabled: enable it first")
+            raise Conflict(_DISABLED)
         failed = tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE)
         again = [_anew(notification, now, ids) for notification in failed]
         for notification in again:
