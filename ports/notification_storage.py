@@ -90,7 +90,7 @@ class Notifications(Protocol):
         ...
 
     def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[Notification]:
-        """The oldest that were made since then and failed, but for tests and what went in digests; held until the
+        """Those that failed since then, the first first, but for tests and what went in digests; held until the
         transaction ends."""
         ...
 

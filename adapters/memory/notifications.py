@@ -138,12 +138,9 @@ class MemoryNotifications:
 
     def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[Notification]:
         failed = self._in(endpoint_id, NotificationStatus.FAILED)
-        oldest_first = sorted(failed, key=lambda found: (found.created_at, found.id))
-        return [
-            self.get(found.id, lock=True)
-            for found in oldest_first
-            if found.created_at >= since and found.type != TEST and found.digest_id is None
-        ][:limit]
+        ended = [(found.finished_at, found.id) for found in failed if found.type != TEST and found.digest_id is None]
+        oldest_first = sorted((at, id) for at, id in ended if at is not None and at >= since)
+        return [self.get(id, lock=True) for _, id in oldest_first[:limit]]
 
     def _sorted(self) -> Sequence[Notification]:
         return [self._notifications[id] for id in sorted(self._notifications)]

@@ -35,9 +35,7 @@ class SmtpMailer:
             raise self._refused(code, reason, for_good=500 <= code < 600) from None
         except smtplib.SMTPDataError as error:
             raise self._refused(error.smtp_code, error.smtp_error, for_good=500 <= error.smtp_code < 600) from None
-        except (
-            smtplib.SMTPResponseException
-        ) as error:  # of our password or our sender: no word of the mail
+        except smtplib.SMTPResponseException as error:  # of our password or our sender: no word of the mail
             raise self._refused(error.smtp_code, error.smtp_error, for_good=False) from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server does not answer: {type(error).__name__}") from error

@@ -157,9 +157,9 @@ class PostgresNotifications:
         c = notifications.c
         query = (
             select(*_COLUMNS)
-            .where(self._of(endpoint_id), c.status == NotificationStatus.FAILED.value, c.created_at >= since)
+            .where(self._of(endpoint_id), c.status == NotificationStatus.FAILED.value, c.finished_at >= since)
             .where(c.type != TEST, c.digest_id.is_(None))
-            .order_by(c.created_at, c.id)
+            .order_by(c.finished_at, c.id)
             .limit(limit)
             .with_for_update(key_share=True)
         )

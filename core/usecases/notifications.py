@@ -87,14 +87,14 @@ def redeliver(
 def redeliver_failed(
     actor: Actor, endpoint_id: UUID, since: datetime, *, max_attempts: int, uow: UnitOfWork, clock: Clock, ids: Ids
 ) -> int:
-    """The same of all that were made since then and failed, the oldest `REDELIVERED_AT_ONCE` at most; how many. Raises
+    """The same of all that failed since then, the first `REDELIVERED_AT_ONCE` at most; how many. Raises
     `NotFound`, or `Conflict` for an endpoint that is disabled: it would be told nothing."""
     now = clock.now()
     with uow.begin(actor) as tx:
         if tx.endpoints.get(endpoint_id, lock=True).disabled_at is not None:
             raise Conflict(_DISABLED)
         failed = tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE)
-        again = [_anew(notification, now, ids) for notification in failed]
+        again = [_anew(notification, now, ids) for notification in sorted(failed, key=lambda one: one.id)]
         for notification in again:
             tx.notifications.update(notification)
         tx.jobs.add([sending_job(notification, max_attempts) for notification in again])

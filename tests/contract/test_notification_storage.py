@@ -216,14 +216,14 @@ def test_a_digest_takes_along_what_waits_and_becomes_of_it_what_becomes_of_the_d
         assert [tx.notifications.get(one.id).status for one in (late, elsewhere)] == [Status.WAITING] * 2
 
 
-def test_what_failed_since_then_is_found_the_oldest_first(storage: Storage) -> None:
+def test_what_failed_since_then_whenever_it_was_made_is_found_the_first_first(storage: Storage) -> None:
     actor = storage.tenant()
     id, other = added(storage, actor), added(storage, actor)
     hours = [START + timedelta(hours=n) for n in range(4)]
 
     def failed(n: int, endpoint: UUID = id, **fields: object) -> UUID:
         made = a_notification(
-            storage.ids.new(), actor, endpoint, **{"seq": n, "created_at": hours[n], "status": Status.FAILED, **fields}
+            storage.ids.new(), actor, endpoint, **{"seq": n, "finished_at": hours[n], "status": Status.FAILED, **fields}
         )
         with storage.writing(actor) as tx:
             tx.notifications.add([made])
