@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from core.domain.notifications import TEST, Notification, NotificationStatus
 from core.domain.tenants import Actor
 from core.errors import Conflict, NotFound
-from core.usecases.shared.notifying import sending_job
+from core.usecases.shared.notifying import job_sending, sending_job
 from ports.clock import Clock, Ids
 from ports.storage import UnitOfWork
 
@@ -77,9 +76,11 @@ def redeliver(
             raise Conflict(f"this went by a digest: redeliver {notification.digest_id}")
         if notification.status in (NotificationStatus.WAITING, NotificationStatus.COLLECTING):
             raise Conflict("this waits for its digest")
-        again = _anew(notification, clock.now(), ids)
-        tx.notifications.update(again)
-        tx.jobs.add([sending_job(again, max_attempts)])
+        # With a job of its own: the one that may still be there finds that it is no longer wanted.
+        job_id = ids.new()
+        tx.notifications.renew({notification_id: job_id}, clock.now())
+        tx.jobs.add([job_sending(notification_id, job_id, max_attempts)])
+        again = tx.notifications.get(notification_id)
         tx.commit()
     return again
 
@@ -93,22 +94,9 @@ def redeliver_failed(
     with uow.begin(actor) as tx:
         if tx.endpoints.get(endpoint_id, lock=True).disabled_at is not None:
             raise Conflict(_DISABLED)
-        failed = tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE)
-        again = [_anew(notification, now, ids) for notification in sorted(failed, key=lambda one: one.id)]
-        for notification in again:
-            tx.notifications.update(notification)
-        tx.jobs.add([sending_job(notification, max_attempts) for notification in again])
+        failed = sorted(tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE))
+        again = dict(zip(failed, ids.batch(len(failed)), strict=True))
+        tx.notifications.renew(again, now)
+        tx.jobs.add([job_sending(id, job_id, max_attempts) for id, job_id in again.items()])
         tx.commit()
     return len(again)
-
-
-def _anew(notification: Notification, now: datetime, ids: Ids) -> Notification:
-    """With a job of its own: the one that may still be there finds that it is no longer wanted."""
-    return replace(
-        notification,
-        status=NotificationStatus.PENDING,
-        job_id=ids.new(),
-        tries=0,
-        next_at=now,
-        finished_at=None,
-    )
