@@ -4,8 +4,10 @@ verifies it."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,12 +22,14 @@ from core.domain.jobs import Stream
 from core.domain.tenants import worker_actor
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
-from entrypoints.worker.runner import run_job
+from entrypoints.worker.aside import Aside
+from entrypoints.worker.runner import FULL, run_aside, run_job
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.stubs.scripted_http import Answer, Asked, ScriptedServer
 
 IN = "/in"
 ENDPOINTS = "/notifications/endpoints"
+SECONDS = 10.0
 
 
 @pytest.fixture
@@ -393,3 +397,36 @@ def test_a_receiver_that_hangs_takes_no_more_than_its_tenants_share(api: Api, re
         pass
     assert broker.tenants.count(api.tenant_id) == 4
     assert broker.tenants.count(other.tenant_id) == 1
+
+
+def test_what_finds_no_room_is_due_again_in_seconds_and_costs_no_attempt(api: Api, receiver: ScriptedServer) -> None:
+    made = endpoint(api, receiver)
+    happens(api)
+    aside, begun, go_on = Aside(1), threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        begun.set()
+        go_on.wait(SECONDS)
+
+    assert aside.run(hangs)
+    assert begun.wait(SECONDS)
+    with api.container.system().take_due(share=100, limit=100) as due:
+        ((_, job_id, _, _),) = (one for one in due if one[2] == Stream.SEND)
+    with api.container.app_engine().begin() as connection:  # as one that is tried again
+        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
+        connection.exec_driver_sql(
+            "UPDATE jobs SET created_at = now() - interval '1 day' WHERE tenant_id = %s AND id = %s",
+            (api.tenant_id, job_id),
+        )
+    before = datetime.now(UTC)
+    run_aside(api.container, aside, api.tenant_id, job_id)
+    job = api.get(f"/jobs/{job_id}")
+    assert (job["status"], job["attempts"], job["last_error"]) == ("queued", 0, FULL)
+    due_at, after = datetime.fromisoformat(job["due_at"]), datetime.now(UTC)
+    assert before + timedelta(seconds=1) <= due_at < after + timedelta(seconds=3)
+    assert receiver.requests == []
+    go_on.set()
+    aside.close()
+    assert send(api, early=True) == 1
+    (delivery,) = deliveries(api, made)
+    assert codes(delivery) == ["ok"]
