@@ -12,6 +12,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
 from core.domain.notification_retries import OK, after_try, given_up
 from core.domain.notifications import (
+    DIGEST,
     MOST_LISTED,
     TEST,
     Attempt,
@@ -86,8 +87,11 @@ def _taken_up(tx: Transaction, job: Job, public_url: str, now: datetime) -> _Par
         notification, endpoint = _held(tx, job)
         if notification.job_id != job.id or notification.status not in _SENDABLE:
             return None
-        if notification.status is NotificationStatus.COLLECTING:
+        if notification.type == DIGEST and not notification.data:  # also one whose job died before it collected
             count, listed = tx.notifications.collect(notification, MOST_LISTED)
+            if count == 0:
+                tx.notifications.update(given_up(notification, "empty", now))
+                return None
             data = digest_data(notification.tenant_id, count, list(listed))
             notification = replace(notification, data=data, occurred_at=now)
         if endpoint.disabled_at is not None and notification.type != TEST:

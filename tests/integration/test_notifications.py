@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from dependency_injector import providers
@@ -18,8 +19,9 @@ from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport, Limits
 from adapters.messaging.webhooks import StandardWebhookSender
 from core.domain.events import EventType, NewEvent
-from core.domain.jobs import Stream
+from core.domain.jobs import JobStatus, Stream
 from core.domain.tenants import worker_actor
+from core.errors import Invalid
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.aside import Aside
@@ -64,14 +66,18 @@ def tell(api: Api) -> None:
         api.container.make_notifications(tenant_id)
 
 
+def make_due(api: Api) -> None:
+    with api.container.app_engine().begin() as connection:
+        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
+        connection.exec_driver_sql(
+            "UPDATE jobs SET due_at = now() WHERE tenant_id = %s AND status = 'queued'", (api.tenant_id,)
+        )
+
+
 def send(api: Api, *, early: bool = False) -> int:
     """Carries out what is to be sent, also what is not due yet where it is `early`; how many tries that were."""
     if early:
-        with api.container.app_engine().begin() as connection:
-            connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
-            connection.exec_driver_sql(
-                "UPDATE jobs SET due_at = now() WHERE tenant_id = %s AND status = 'queued'", (api.tenant_id,)
-            )
+        make_due(api)
     with api.container.system().take_due(share=100, limit=100) as due:
         mine = [job_id for _, job_id, stream, _ in due if stream == Stream.SEND]
     for job_id in mine:
@@ -284,6 +290,28 @@ def test_a_digest_tells_by_one_message_of_all_that_came_in_its_hour(api: Api, re
     found = {one["id"]: one for one in deliveries(api, made)}
     assert {found[one["id"]]["status"] for one in (digest, *items)} == {"delivered"}
     assert {found[one["id"]]["digest_id"] for one in items} == {digest["id"]}
+
+
+def test_a_digest_whose_job_died_before_it_collected_takes_along_what_waits_when_it_is_replayed(
+    api: Api, receiver: ScriptedServer
+) -> None:
+    made = endpoint(api, receiver, digest="hourly")
+    happens(api)
+    (job,) = api.get(f"/jobs?stream={Stream.SEND.value}")["items"]
+    make_due(api)
+    claimed = api.container.claim_job(api.tenant_id, UUID(job["id"]))
+    assert claimed is not None
+    assert api.container.fail_job(claimed, Invalid("a worker was lost with it each time")) is JobStatus.DEAD
+    happens(api)  # for which there is another digest
+    api.post(f"/jobs/{job['id']}/replay")
+    run_job(api.container, api.tenant_id, UUID(job["id"]))
+    body = verified(receiver.asked(IN)[0], made["secret"])
+    assert (body["type"], body["data"]["count"]) == ("digest", 2)
+    assert send(api, early=True) == 1
+    assert len(receiver.asked(IN)) == 1, "nothing waits for the other one any more"
+    (first, second) = (one for one in deliveries(api, made) if one["type"] == "digest")
+    assert (first["status"], codes(first)) == ("delivered", ["job_dead", "ok"])
+    assert (second["status"], codes(second)) == ("failed", ["empty"])
 
 
 def test_what_waits_for_a_digest_fails_with_it_where_its_endpoint_is_disabled(
