@@ -246,13 +246,20 @@ def test_a_receiver_that_hangs_or_drips_is_given_up_on_in_time(api: Api, receive
     receiver.script("POST", "/hangs", Answer(fault="hang"))
     receiver.script("POST", "/drips", Answer(status=200, content=b"x" * 900, fault="drip"))
     receiver.script("POST", "/floods", Answer(status=200, content=b"x" * 2_000))
-    made = {path: endpoint(api, receiver, url=receiver.url + path) for path in ("/hangs", "/drips", "/floods")}
+    receiver.script("POST", "/packed", Answer(status=200, content=b"x", headers={"Content-Encoding": "br"}))
+    expected = {
+        "/hangs": ["timeout"],
+        "/drips": ["timeout"],
+        "/floods": ["not_allowed"],
+        "/packed": ["broken_off"],
+    }
+    made = {path: endpoint(api, receiver, url=receiver.url + path) for path in expected}
     happens(api)
     begun = time.monotonic()
-    assert send(api) == 3
+    assert send(api) == len(expected)
     assert time.monotonic() - begun < 5
     found = {path: codes(deliveries(api, one)[0]) for path, one in made.items()}
-    assert found == {"/hangs": ["timeout"], "/drips": ["timeout"], "/floods": ["not_allowed"]}
+    assert found == expected
 
 
 def test_a_test_says_what_became_of_it(api: Api, receiver: ScriptedServer) -> None:
