@@ -17,6 +17,6 @@ class Mail:
 
 class Mailer(Protocol):
     def send(self, mail: Mail) -> None:
-        """Hands it to a mail server. Raises `Transient` where that does not take it now, and `Invalid` where it never
-        will."""
+        """Hands it to a mail server. Raises `Transient` where that does not take it now, or nothing from us, and
+        `Invalid` where it never will: for what it says of whom it is to, or of the mail itself."""
         ...

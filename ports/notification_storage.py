@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -89,9 +89,14 @@ class Notifications(Protocol):
         """Writes all but what it is of; what a digest took along becomes what it becomes. Raises `NotFound`."""
         ...
 
-    def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[Notification]:
-        """The oldest that were made since then and failed, but for tests and what went in digests; held until the
-        transaction ends."""
+    def renew(self, jobs: Mapping[UUID, UUID], now: datetime) -> None:
+        """Makes each pending again, as if it had not been tried but for its log, due now by the job beside its id; and
+        with it what a digest took along. Passes over what is gone; a few statements, however many they are."""
+        ...
+
+    def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[UUID]:
+        """The ids of those that failed since then, the first first, but for tests and what went in digests; held until
+        the transaction ends."""
         ...
 
 

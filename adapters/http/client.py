@@ -220,7 +220,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return min(float(value), 86_400.0)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # as of a year that no computer has
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -136,14 +136,16 @@ class MemoryNotifications:
             became = replace(along, status=notification.status, finished_at=notification.finished_at)
             self._notifications[along.id] = became
 
-    def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[Notification]:
+    def renew(self, jobs: Mapping[UUID, UUID], now: datetime) -> None:
+        for id, job_id in ((id, job_id) for id, job_id in jobs.items() if id in self._notifications):
+            pending = replace(self.get(id), status=NotificationStatus.PENDING, job_id=job_id, finished_at=None)
+            self.update(replace(pending, tries=0, next_at=now))
+
+    def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[UUID]:
         failed = self._in(endpoint_id, NotificationStatus.FAILED)
-        oldest_first = sorted(failed, key=lambda found: (found.created_at, found.id))
-        return [
-            self.get(found.id, lock=True)
-            for found in oldest_first
-            if found.created_at >= since and found.type != TEST and found.digest_id is None
-        ][:limit]
+        ended = [(found.finished_at, found.id) for found in failed if found.type != TEST and found.digest_id is None]
+        oldest_first = sorted((at, id) for at, id in ended if at is not None and at >= since)
+        return [self.get(id, lock=True).id for _, id in oldest_first[:limit]]
 
     def _sorted(self) -> Sequence[Notification]:
         return [self._notifications[id] for id in sorted(self._notifications)]

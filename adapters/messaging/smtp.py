@@ -32,9 +32,11 @@ class SmtpMailer:
                 server.send_message(message)
         except smtplib.SMTPRecipientsRefused as error:
             code, reason = next(iter(error.recipients.values()))
-            raise self._refused(code, reason) from None
-        except smtplib.SMTPResponseException as error:
-            raise self._refused(error.smtp_code, error.smtp_error) from None
+            raise self._refused(code, reason, for_good=500 <= code < 600) from None
+        except smtplib.SMTPDataError as error:
+            raise self._refused(error.smtp_code, error.smtp_error, for_good=500 <= error.smtp_code < 600) from None
+        except smtplib.SMTPResponseException as error:  # of our password or our sender: no word of the mail
+            raise self._refused(error.smtp_code, error.smtp_error, for_good=False) from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server does not answer: {type(error).__name__}") from error
 
@@ -66,13 +68,13 @@ class SmtpMailer:
             server.login(unquote(url.username), unquote(url.password or ""))
         return server
 
-    def _refused(self, code: int, reason: bytes | str) -> Transient | Invalid:
-        """What the server said: 5xx is for good, all else may pass. It may say what it was told to let us in."""
+    def _refused(self, code: int, reason: bytes | str, *, for_good: bool) -> Transient | Invalid:
+        """What the server said, which may be what it was told to let us in."""
         said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
         url = urlsplit(self._url())
         user, password = unquote(url.username or ""), unquote(url.password or "")
         words = secret_words({"password": [password, f"\0{user}\0{password}"]}) if password else ()
-        kind = Invalid if 500 <= code < 600 else Transient
+        kind = Invalid if for_good else Transient
         return kind(f"the mail server refuses: {code} {blacken(said, words)}"[:300])
 
     def _domain(self) -> str:

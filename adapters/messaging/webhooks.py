@@ -19,7 +19,8 @@ _ASKS_TO_WAIT = frozenset({429, 503})
 
 
 class StandardWebhookSender:
-    """A `WebhookSender`; may be shared by threads. What receivers answer is looked at for its status alone."""
+    """A `WebhookSender`; may be shared by threads. What receivers answer is read to its end, within the
+    transport's limits, and looked at for its status alone."""
 
     def __init__(self, transport: httpx2.BaseTransport) -> None:
         self._transport = transport

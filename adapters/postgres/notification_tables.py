@@ -63,7 +63,9 @@ notifications = Table(
         postgresql_where=text("status = 'collecting'"),
     ),
     Index("notifications_waiting", "tenant_id", "endpoint_id", "id", postgresql_where=text("status = 'waiting'")),
-    Index("notifications_failed", "tenant_id", "endpoint_id", "created_at", postgresql_where=text("status = 'failed'")),
+    Index(
+        "notifications_failed", "tenant_id", "endpoint_id", "finished_at", postgresql_where=text("status = 'failed'")
+    ),
     Index("notifications_of_digest", "tenant_id", "digest_id", postgresql_where=text("digest_id IS NOT NULL")),
     Index("notifications_ended", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,17 @@ _NOTED = ("told_seq", "succeeded_at", "failing_since", "disabled_at", "disabled_
 _BECAME = ("status", "digest_id", "job_id", "tries", "next_at", "finished_at")
 _COLUMNS = [notifications.c[name] for name in Notification.__slots__]
 _NO_ENDPOINT = "this endpoint does not exist"
+_RENEW = text("""
+    UPDATE notifications AS n
+    SET status = 'pending', job_id = again.job_id, tries = 0, next_at = :now, finished_at = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:jobs AS uuid[])) AS again(id, job_id)
+    WHERE n.tenant_id = :tenant AND n.id = again.id
+""")
+_RENEW_ALONG = text("""
+    UPDATE notifications SET status = 'pending', finished_at = NULL
+    WHERE tenant_id = :tenant AND digest_id = ANY(CAST(:ids AS uuid[]))
+""")
+"""Of what digests took along."""
 
 
 class PostgresEndpoints:
@@ -153,17 +164,22 @@ class PostgresNotifications:
         same = {name: values[name] for name in ("status", "finished_at")}
         self._connection.execute(notifications.update().where(taken_along).values(same))
 
-    def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[Notification]:
+    def renew(self, jobs: Mapping[UUID, UUID], now: datetime) -> None:
+        given = {"tenant": self._tenant_id, "ids": list(jobs), "jobs": list(jobs.values()), "now": now}
+        self._connection.execute(_RENEW, given)
+        self._connection.execute(_RENEW_ALONG, given)
+
+    def failed_since(self, endpoint_id: UUID, since: datetime, limit: int) -> Sequence[UUID]:
         c = notifications.c
         query = (
-            select(*_COLUMNS)
-            .where(self._of(endpoint_id), c.status == NotificationStatus.FAILED.value, c.created_at >= since)
+            select(c.id)
+            .where(self._of(endpoint_id), c.status == NotificationStatus.FAILED.value, c.finished_at >= since)
             .where(c.type != TEST, c.digest_id.is_(None))
-            .order_by(c.created_at, c.id)
+            .order_by(c.finished_at, c.id)
             .limit(limit)
             .with_for_update(key_share=True)
         )
-        return [_to_notification(row) for row in self._connection.execute(query).mappings()]
+        return self._connection.execute(query).scalars().all()
 
     def _of(self, endpoint_id: UUID) -> ColumnElement[bool]:
         return (notifications.c.tenant_id == self._tenant_id) & (notifications.c.endpoint_id == endpoint_id)

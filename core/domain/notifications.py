@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from core.domain.events import Event
+from core.domain.events import Event, EventType
 from core.domain.jobs import Stream
 
 TEST = "endpoint.test"
@@ -45,14 +45,14 @@ class Told:
 _EVIDENCE = ("stage", "promise", "was", "checked", "since", "precision", "interval", "strictness")
 TOLD: Mapping[str, Told] = MappingProxyType(
     {
-        "JOB_DEAD": Told(topic=Topic.FAILURES, subject="job_id", fields=("stream",)),
-        "IMPORT_FAILED": Told(topic=Topic.FAILURES, subject="import_id"),
-        "WEBHOOK_FAILED": Told(topic=Topic.FAILURES, subject="delivery_id"),
-        "QUEUE_OVER_LIMIT": Told(topic=Topic.QUEUE, fields=("open", "limit")),
-        "CONNECTION_REAUTH": Told(topic=Topic.REAUTH, subject="connection_id", fields=("code", "was")),
-        "PROMISE_AT_RISK": Told(topic=Topic.PROMISE, fields=_EVIDENCE),
-        "USAGE_NOTICED": Told(topic=Topic.QUOTA, fields=("meter", "percent", "month", "limit")),
-        "REPORT_GENERATED": Told(topic=Topic.REPORTS, subject="report_id"),
+        EventType.JOB_DEAD.value: Told(topic=Topic.FAILURES, subject="job_id", fields=("stream",)),
+        EventType.IMPORT_FAILED.value: Told(topic=Topic.FAILURES, subject="import_id"),
+        EventType.WEBHOOK_FAILED.value: Told(topic=Topic.FAILURES, subject="delivery_id"),
+        EventType.QUEUE_OVER_LIMIT.value: Told(topic=Topic.QUEUE, fields=("open", "limit")),
+        EventType.CONNECTION_REAUTH.value: Told(topic=Topic.REAUTH, subject="connection_id", fields=("code", "was")),
+        EventType.PROMISE_AT_RISK.value: Told(topic=Topic.PROMISE, fields=_EVIDENCE),
+        EventType.USAGE_NOTICED.value: Told(topic=Topic.QUOTA, fields=("meter", "percent", "month", "limit")),
+        EventType.REPORT_GENERATED.value: Told(topic=Topic.REPORTS, subject="report_id"),
     }
 )
 """The types of events that are told. The index `events_told` has just these."""
@@ -80,7 +80,7 @@ def message_type(event_type: str) -> str:
 def told_of(event: Event) -> tuple[Topic, Mapping[str, Any]] | None:
     """The topic and the data of what is told of an event; None where it is not told."""
     told = TOLD.get(event.type)
-    if told is None or (event.type == "JOB_DEAD" and event.payload.get("stream") not in TOLD_STREAMS):
+    if told is None or (event.type == EventType.JOB_DEAD and event.payload.get("stream") not in TOLD_STREAMS):
         return None
     data: dict[str, Any] = {"tenant_id": str(event.tenant_id), "seq": event.seq}
     if told.subject is not None and event.subject_id is not None:

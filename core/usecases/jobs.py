@@ -57,10 +57,13 @@ def claim_job(
     return job
 
 
-def put_off_job(job: Job, reason: str, *, uow: UnitOfWork, clock: Clock) -> None:
+def put_off_job(job: Job, reason: str, *, uow: UnitOfWork, clock: Clock, ids: Ids) -> None:
     """Gives back a job for which there is no room now, as if it had not been claimed. Raises `LeaseLost`."""
+    due_at = _later(job, clock.now())
+    if job.stream is Stream.SEND:  # days old where it is tried again, and never long without room
+        due_at = clock.now() + SHORTEST_WAIT * (1 + 2 * ids.uniform())
     with uow.begin(worker_actor(job.tenant_id)) as tx:
-        tx.jobs.put_off(job, reason, due_at=_later(job, clock.now()))
+        tx.jobs.put_off(job, reason, due_at=due_at)
         tx.commit()
 
 

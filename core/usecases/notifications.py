@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from core.domain.notifications import TEST, Notification, NotificationStatus
 from core.domain.tenants import Actor
-from core.errors import Conflict
-from core.usecases.shared.notifying import sending_job
+from core.errors import Conflict, NotFound
+from core.usecases.shared.notifying import job_sending, sending_job
 from ports.clock import Clock, Ids
 from ports.storage import UnitOfWork
 
 REDELIVERED_AT_ONCE = 10_000
+_DISABLED = "this endpoint is disabled: enable it first"
 
 
 def list_notifications(
@@ -64,19 +64,23 @@ def redeliver(
     ids: Ids,
 ) -> Notification:
     """Sends it now, whatever became of it, and by the whole schedule, under the id by which receivers know it. Raises
-    `NotFound`, or `Conflict` for what is of a digest."""
+    `NotFound`, or `Conflict` for what is of a digest, and for an endpoint that is disabled, but for a test."""
     with uow.begin(actor) as tx:
-        tx.endpoints.get(endpoint_id, lock=True)
+        endpoint = tx.endpoints.get(endpoint_id, lock=True)
         notification = tx.notifications.get(notification_id, lock=True)
         if notification.endpoint_id != endpoint_id:
-            tx.notifications.get(endpoint_id)  # there is no such thing at this endpoint
+            raise NotFound("this endpoint has no such delivery")
+        if endpoint.disabled_at is not None and notification.type != TEST:
+            raise Conflict(_DISABLED)
         if notification.digest_id is not None:
             raise Conflict(f"this went by a digest: redeliver {notification.digest_id}")
         if notification.status in (NotificationStatus.WAITING, NotificationStatus.COLLECTING):
             raise Conflict("this waits for its digest")
-        again = _anew(notification, clock.now(), ids)
-        tx.notifications.update(again)
-        tx.jobs.add([sending_job(again, max_attempts)])
+        # With a job of its own: the one that may still be there finds that it is no longer wanted.
+        job_id = ids.new()
+        tx.notifications.renew({notification_id: job_id}, clock.now())
+        tx.jobs.add([job_sending(notification_id, job_id, max_attempts)])
+        again = tx.notifications.get(notification_id)
         tx.commit()
     return again
 
@@ -84,28 +88,15 @@ def redeliver(
 def redeliver_failed(
     actor: Actor, endpoint_id: UUID, since: datetime, *, max_attempts: int, uow: UnitOfWork, clock: Clock, ids: Ids
 ) -> int:
-    """The same of all that were made since then and failed, the oldest `REDELIVERED_AT_ONCE` at most; how many. Raises
+    """The same of all that failed since then, the first `REDELIVERED_AT_ONCE` at most; how many. Raises
     `NotFound`, or `Conflict` for an endpoint that is disabled: it would be told nothing."""
     now = clock.now()
     with uow.begin(actor) as tx:
         if tx.endpoints.get(endpoint_id, lock=True).disabled_at is not None:
-            raise Conflict("this endpoint is disabled: enable it first")
-        failed = tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE)
-        again = [_anew(notification, now, ids) for notification in failed]
-        for notification in again:
-            tx.notifications.update(notification)
-        tx.jobs.add([sending_job(notification, max_attempts) for notification in again])
+            raise Conflict(_DISABLED)
+        failed = sorted(tx.notifications.failed_since(endpoint_id, since, REDELIVERED_AT_ONCE))
+        again = dict(zip(failed, ids.batch(len(failed)), strict=True))
+        tx.notifications.renew(again, now)
+        tx.jobs.add([job_sending(id, job_id, max_attempts) for id, job_id in again.items()])
         tx.commit()
     return len(again)
-
-
-def _anew(notification: Notification, now: datetime, ids: Ids) -> Notification:
-    """With a job of its own: the one that may still be there finds that it is no longer wanted."""
-    return replace(
-        notification,
-        status=NotificationStatus.PENDING,
-        job_id=ids.new(),
-        tries=0,
-        next_at=now,
-        finished_at=None,
-    )

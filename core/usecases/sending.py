@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from core.domain.billing import Terms
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
 from core.domain.notification_retries import OK, after_try, given_up
 from core.domain.notifications import (
+    DIGEST,
     MOST_LISTED,
     TEST,
     Attempt,
@@ -24,9 +24,9 @@ from core.domain.notifications import (
 )
 from core.domain.tenants import worker_actor
 from core.errors import Invalid, NotFound, SecretUnreadable, Transient
-from core.usecases.shared.billing_notices import write_owners
 from core.usecases.shared.endpoint_secrets import signing_secrets
 from core.usecases.shared.notification_words import DISABLED, notification_mail
+from core.usecases.shared.owner_mails import write_owners
 from ports.clock import Clock, Ids
 from ports.mail import Mail, Mailer
 from ports.notifications import Answer, OutgoingWebhook, WebhookSender
@@ -51,7 +51,6 @@ def send_notification(
     *,
     public_url: str,
     max_attempts: int,
-    terms: Terms,
     sender: WebhookSender,
     mailer: Mailer | None,
     uow: UnitOfWork,
@@ -76,7 +75,7 @@ def send_notification(
     seconds = round((clock.now() - begun).total_seconds(), 3)
     attempt = Attempt(at=begun, status=answer.status, code=answer.code, seconds=seconds)
     with uow.begin(actor) as tx:
-        _note(tx, job, attempt, answer, terms, max_attempts, for_good=for_good, ids=ids)
+        _note(tx, job, attempt, answer, max_attempts, for_good=for_good, mails=mailer is not None, ids=ids)
         tx.commit()
 
 
@@ -86,8 +85,11 @@ def _taken_up(tx: Transaction, job: Job, public_url: str, now: datetime) -> _Par
         notification, endpoint = _held(tx, job)
         if notification.job_id != job.id or notification.status not in _SENDABLE:
             return None
-        if notification.status is NotificationStatus.COLLECTING:
+        if notification.type == DIGEST and not notification.data:  # also one whose job died before it collected
             count, listed = tx.notifications.collect(notification, MOST_LISTED)
+            if count == 0:
+                tx.notifications.update(given_up(notification, "empty", now))
+                return None
             data = digest_data(notification.tenant_id, count, list(listed))
             notification = replace(notification, data=data, occurred_at=now)
         if endpoint.disabled_at is not None and notification.type != TEST:
@@ -148,10 +150,10 @@ def _note(
     job: Job,
     attempt: Attempt,
     answer: Answer,
-    terms: Terms,
     max_attempts: int,
     *,
     for_good: bool,
+    mails: bool,
     ids: Ids,
 ) -> None:
     """What came of it, if it is still there, and still this job's."""
@@ -177,8 +179,9 @@ def _note(
     if tried.endpoint.disabled_reason is not None and endpoint.disabled_at is None:
         told = {"reason": tried.endpoint.disabled_reason.value}
         tx.events.append([NewEvent(type=EventType.ENDPOINT_DISABLED, subject_id=endpoint.id, payload=told)])
-        notice = {"mail": DISABLED, "endpoint_id": str(endpoint.id), **told}
-        write_owners(tx, notice, terms, max_attempts, ids=ids)
+        if mails:
+            notice = {"endpoint_id": str(endpoint.id), **told}
+            write_owners(tx, notice, max_attempts, kind=DISABLED, ids=ids)
     if tried.notification.next_at is None:
         tx.jobs.finish(job)
     else:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
-import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
@@ -20,10 +18,8 @@ from entrypoints.garbage import collect_less
 from entrypoints.observability import set_up_logging, set_up_tracing
 from entrypoints.settings import Settings
 from entrypoints.worker.aside import Aside
-from entrypoints.worker.runner import run_job
+from entrypoints.worker.runner import run_aside, run_job
 from entrypoints.worker.slots import Slots
-
-log = structlog.get_logger()
 
 
 def make_worker(settings: Settings) -> Celery:
@@ -54,11 +50,10 @@ def make_worker(settings: Settings) -> Celery:
 
     @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
     def run(task: Any, tenant_id: str, job_id: str) -> None:
-        job = partial(run_job, containers[0], UUID(tenant_id), UUID(job_id), slots)
-        if task.request.delivery_info.get("routing_key") != Stream.SEND:
-            job()
-        elif not aside.run(job):
-            log.info("notification left to the reaper", reason="as many as can be are being sent", job_id=job_id)
+        if task.request.delivery_info.get("routing_key") == Stream.SEND:
+            run_aside(containers[0], aside, UUID(tenant_id), UUID(job_id))
+        else:
+            run_job(containers[0], UUID(tenant_id), UUID(job_id), slots)
 
     return app
 

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import structlog
+
+log = structlog.get_logger()
+
 MOST = 32
 """Jobs under way in a process: 20 seconds each at most, and little work of ours."""
 
@@ -31,5 +35,7 @@ class Aside:
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()
+        except Exception:  # which nobody asks this thread for
+            log.exception("job broken off")
         finally:
             self._room.release()

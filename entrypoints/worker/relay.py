@@ -114,7 +114,7 @@ def _tell(container: Container, news: Event, stop: Event) -> None:
                 next_queues = time.monotonic() + QUEUES_SECONDS  # before it may fail, or that would hold up the rest
                 if told := container.watch_queues():
                     log.info("queues over their limits", tenants=told)
-            _tell_news(container)
+            tell_news(container)
         except Transient as error:
             log.warning("notifications wait", error=str(error))
             stop.wait(PAUSE_SECONDS)
@@ -126,14 +126,15 @@ def _tell(container: Container, news: Event, stop: Event) -> None:
         news.clear()
 
 
-def _tell_news(container: Container) -> None:
+def tell_news(container: Container) -> None:
+    """Whatever holds up or breaks off one tenant's, the others are told. Raises `Transient` where nobody can be."""
     for tenant_id in container.tenants_with_news():
         try:
             if made := container.make_notifications(tenant_id):
                 log.info("notifications made", tenant_id=str(tenant_id), notifications=made)
-        except Transient:
-            raise
-        except Exception:  # whatever it is, the others are told
+        except Transient as error:  # as when somebody holds its endpoints for too long
+            log.warning("notifications wait", tenant_id=str(tenant_id), error=str(error))
+        except Exception:
             log.exception("notifications could not be made", tenant_id=str(tenant_id))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from threading import Event, Thread
 from uuid import UUID
 
@@ -14,11 +15,14 @@ from core.domain.jobs import Job, Stream
 from core.errors import LeaseLost, Transient, WorkerLost
 from entrypoints.container import Container
 from entrypoints.observability import span
+from entrypoints.worker.aside import Aside
 from entrypoints.worker.slots import Slots
 
 log = structlog.get_logger()
 
 BUSY = "waits for other syncs to end: the worker's last process is kept for other work"
+
+FULL = "as many as can be are being sent"
 
 
 def run_job(container: Container, tenant_id: UUID, job_id: UUID, slots: Slots | None = None) -> None:
@@ -49,6 +53,17 @@ def run_job(container: Container, tenant_id: UUID, job_id: UUID, slots: Slots | 
             log.warning("job taken over by another worker", attempt=job.attempts)
         except (Exception, SystemExit) as error:  # a plugin may call sys.exit()
             _fail(container, job, error if isinstance(error, Exception) else RuntimeError(f"exited: {error}"))
+
+
+def run_aside(container: Container, aside: Aside, tenant_id: UUID, job_id: UUID) -> None:
+    """The same beside the process's other work. Where there is no room for it, it is due again in a few seconds: left
+    to the reaper, it would keep its tenant's share from those that find room."""
+    if aside.run(partial(run_job, container, tenant_id, job_id)):
+        return
+    job = container.claim_job(tenant_id, job_id)
+    if job is not None:
+        container.put_off_job(job, FULL)
+        log.info("job put off", reason=FULL, tenant_id=str(tenant_id), job_id=str(job_id))
 
 
 def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:

@@ -42,5 +42,6 @@ def test_every_code_of_a_try_stands_there() -> None:
         "secret_unreadable",
         "endpoint_disabled",
         "job_dead",
+        "empty",
     }
     assert {name for row in table("How to try it") for name in row[0]} == known

@@ -24,7 +24,7 @@ from core.usecases.jobs import fail_job
 from ports.mail import Mail
 from ports.notifications import Answer, OutgoingWebhook
 from tests.contract.billing_world import LONG_AGO, ORIGIN
-from tests.contract.storage import Storage, some_terms
+from tests.contract.storage import Storage
 
 OK = Answer(status=200, code="ok")
 DOWN = Answer(status=503, code="refused")
@@ -60,7 +60,6 @@ class NotificationWorld:
             "public_url": ORIGIN,
             "secrets": self.secrets,
             "sender": _Receiver(self),
-            "terms": some_terms(mails=True),
             "uow": self.storage.uow,
         }
 

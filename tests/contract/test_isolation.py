@@ -271,6 +271,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.syncs.forget_cursors(their.connection)
         tx.endpoints.note(an_endpoint(their.endpoint, their.actor, told_seq=99))
         tx.endpoints.told([their.endpoint], 99)
+        tx.notifications.renew({their.notification: their.key}, START)
         tx.lessons.prune(0, 0)
         tx.lessons.unmark()
         tx.ensembles.put(an_ensemble(), b"mine")
@@ -280,6 +281,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
     with storage.reading(their.actor) as tx:
         assert list(tx.syncs.cursors(their.connection)) == ["charges"]
         assert tx.endpoints.get(their.endpoint).told_seq == 0
+        assert tx.notifications.get(their.notification).job_id != their.key
         assert (tx.rules.get(their.rule).hits, tx.rules.get(their.rule).confirmed) == (0, 0)
         assert tx.api_keys.get(their.key).last_used_at is None
         assert tx.examples.without_embedding("m2", 9) == example_before

@@ -216,14 +216,14 @@ def test_a_digest_takes_along_what_waits_and_becomes_of_it_what_becomes_of_the_d
         assert [tx.notifications.get(one.id).status for one in (late, elsewhere)] == [Status.WAITING] * 2
 
 
-def test_what_failed_since_then_is_found_the_oldest_first(storage: Storage) -> None:
+def test_what_failed_since_then_whenever_it_was_made_is_found_the_first_first(storage: Storage) -> None:
     actor = storage.tenant()
     id, other = added(storage, actor), added(storage, actor)
     hours = [START + timedelta(hours=n) for n in range(4)]
 
     def failed(n: int, endpoint: UUID = id, **fields: object) -> UUID:
         made = a_notification(
-            storage.ids.new(), actor, endpoint, **{"seq": n, "created_at": hours[n], "status": Status.FAILED, **fields}
+            storage.ids.new(), actor, endpoint, **{"seq": n, "finished_at": hours[n], "status": Status.FAILED, **fields}
         )
         with storage.writing(actor) as tx:
             tx.notifications.add([made])
@@ -236,9 +236,30 @@ def test_what_failed_since_then_is_found_the_oldest_first(storage: Storage) -> N
     failed(3, seq=4, digest_id=storage.ids.new())
     failed(3, other)
     with storage.reading(actor) as tx:
-        found = tx.notifications.failed_since(id, hours[1], 9)
-        assert [one.id for one in found] == wanted[::-1]
-        assert [one.id for one in tx.notifications.failed_since(id, hours[1], 1)] == wanted[1:]
+        assert tx.notifications.failed_since(id, hours[1], 9) == wanted[::-1]
+        assert tx.notifications.failed_since(id, hours[1], 1) == wanted[1:]
+
+
+def test_what_is_renewed_is_pending_again_by_its_new_job_with_what_a_digest_took_along(storage: Storage) -> None:
+    actor = storage.tenant()
+    id = added(storage, actor)
+    log = (Attempt(at=START, status=500, code="refused", seconds=0.25),)
+    ended = {"status": Status.FAILED, "job_id": storage.ids.new(), "tries": 9, "attempts": log, "finished_at": START}
+    digest = a_notification(storage.ids.new(), actor, id, None, type="digest", data={"count": 1}, **ended)
+    single, other = (a_notification(storage.ids.new(), actor, id, seq, **ended) for seq in (1, 2))
+    item = a_notification(storage.ids.new(), actor, id, 3, status=Status.FAILED, digest_id=digest.id, finished_at=START)
+    with storage.writing(actor) as tx:
+        tx.notifications.add([digest, single, other, item])
+    jobs, now = dict(zip((digest.id, single.id), storage.ids.batch(2), strict=True)), START + timedelta(hours=1)
+    with storage.writing(actor) as tx:
+        tx.notifications.renew({}, now)
+        tx.notifications.renew({**jobs, storage.ids.new(): storage.ids.new()}, now)
+    with storage.reading(actor) as tx:
+        for one in (digest, single):
+            became = {"status": Status.PENDING, "job_id": jobs[one.id], "tries": 0, "next_at": now, "finished_at": None}
+            assert tx.notifications.get(one.id) == replace(one, **became)  # type: ignore[arg-type]
+        assert tx.notifications.get(item.id) == replace(item, status=Status.PENDING, finished_at=None)
+        assert tx.notifications.get(other.id) == other
 
 
 def with_news(storage: Storage) -> Sequence[UUID]:

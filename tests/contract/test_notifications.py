@@ -274,6 +274,22 @@ def test_redelivery_begins_the_schedule_anew_and_the_former_job_finds_nothing_to
         world.call(notifications.redeliver, world.tenant, other, told.id)
 
 
+def test_what_a_disabled_endpoint_had_stays_as_it_was_and_a_test_goes_to_it_again(world: NotificationWorld) -> None:
+    id, _ = world.webhook()
+    world.happens()
+    world.drain()
+    test = world.call(notifications.test_endpoint, world.tenant, id)
+    world.drain()
+    world.call(endpoints.disable_endpoint, world.tenant, id)
+    with pytest.raises(Conflict, match="disabled"):
+        world.call(notifications.redeliver, world.tenant, id, world.log(id)[0].id)
+    assert world.jobs() == []
+    assert world.log(id)[0].status is Status.DELIVERED
+    world.call(notifications.redeliver, world.tenant, id, test.id)
+    assert world.drain() == 1
+    assert [webhook.id for webhook in world.received].count(str(test.id)) == 2
+
+
 def test_a_queue_that_grows_beyond_its_limit_is_told_of_once_until_it_was_well_below(
     world: NotificationWorld,
 ) -> None:

@@ -35,6 +35,15 @@ class Mailbox:
     def __init__(self) -> None:
         self.came: list[EmailMessage] = []
         self.refused: dict[str, str] = {}
+        self.refused_data: str | None = None
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address in self.refused:
+            return self.refused[address]
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
@@ -45,6 +54,8 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.refused_data is not None:
+            return self.refused_data
         message = message_from_bytes(envelope.content, policy=policy.default)
         self.came.append(cast("EmailMessage", message))
         return "250 OK"
@@ -104,12 +115,39 @@ def test_what_the_server_refuses_is_for_good_or_passes(
     mailbox.refused[MAIL.to] = answer
     with pytest.raises(error, match="mail server"):
         SmtpMailer(url, "sort@example.org").send(MAIL)
+    mailbox.refused.clear()
+    mailbox.refused_data = answer
+    with pytest.raises(error, match="mail server"):
+        SmtpMailer(url, "sort@example.org").send(MAIL)
+
+
+@pytest.mark.parametrize("answer", ["550 not from here", "530 sign in first", "451 try later"])
+def test_a_sender_that_the_server_refuses_is_no_word_of_whom_it_is_to(mailbox: Mailbox, url: str, answer: str) -> None:
+    mailbox.refused["sort@example.org"] = answer
+    with pytest.raises(Transient, match=answer):
+        SmtpMailer(url, "sort@example.org").send(MAIL)
+
+
+def test_a_server_that_takes_nobody_is_no_word_of_whom_it_is_to() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def turns_away() -> None:
+            taken, _ = listening.accept()
+            with taken:
+                taken.sendall(b"554 no service here\r\n")
+                taken.recv(1_000)  # until it goes
+
+        answering = threading.Thread(target=turns_away)
+        answering.start()
+        with pytest.raises(Transient, match="554 no service"):
+            SmtpMailer(f"smtp://127.0.0.1:{listening.getsockname()[1]}", "sort@example.org").send(MAIL)
+        answering.join(10)
 
 
 def test_a_server_that_is_away_or_lets_us_not_in_is_told_without_the_password(url: str) -> None:
     with pytest.raises(Transient) as away:
         SmtpMailer("smtp://127.0.0.1:1", "sort@example.org").send(MAIL)
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Transient, match="535") as refused:
         SmtpMailer(url.replace(SECRET, "wrong-password"), "sort@example.org").send(MAIL)
     for error in (away, refused):
         assert SECRET not in str(error.value)
@@ -120,7 +158,7 @@ def test_a_password_that_changes_is_read_anew(mailbox: Mailbox, url: str, tmp_pa
     file = tmp_path / "url"
     file.write_text(url.replace(SECRET, "canary-former-password"))
     mailer = SmtpMailer(KeyFile(file, ""), "sort@example.org")
-    with pytest.raises(Invalid):
+    with pytest.raises(Transient, match="535"):
         mailer.send(MAIL)
     for text in (f"{url}\n", "smtp://[canary"):
         file.with_suffix(".new").write_text(text)

@@ -1,29 +1,37 @@
-"""How what is told is found among all else: by an index over just its types; and by one of several relays."""
+"""How what is told is found among all else, by an index over just its types, and by one of several relays; and how
+many are sent again."""
 
 from __future__ import annotations
 
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.system import SystemClock, SystemIds
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Stream
-from core.domain.notifications import TOLD, Digest
+from core.domain.notifications import TOLD, Digest, NotificationStatus
+from core.domain.tenants import Actor
+from core.usecases.notifications import redeliver_failed
 from core.usecases.telling import make_notifications
+from entrypoints.container import Container
+from entrypoints.worker.relay import tell_news
 from tests.conftest import Engines
-from tests.contract.notification_support import an_endpoint
-from tests.contract.storage import Storage
+from tests.contract.notification_support import a_notification, an_endpoint
+from tests.contract.storage import START, Storage
 
 MANY = 20_000
 ROUNDS = 40
+FAILED = 300
 
 
 def test_the_index_has_the_types_that_are_told(superuser: psycopg.Connection) -> None:
@@ -97,3 +105,49 @@ def test_relays_that_meet_make_each_notification_once(storage: Storage) -> None:
     assert {one.job_id for one in told[at_once]} < {job.id for job in jobs}
     assert len(jobs) == 3 * ROUNDS + 1
     assert Counter(one.status for one in told[hourly]) == {"waiting": 3 * ROUNDS, "collecting": 1}
+
+
+def test_who_is_held_up_for_too_long_keeps_nobody_else_from_being_told(
+    storage: Storage, make_container: Callable[..., Container], superuser: psycopg.Connection
+) -> None:
+    container = make_container(embeddings="off", statement_seconds=0.3)
+    held, free = sorted((storage.tenant(), storage.tenant()), key=lambda actor: actor.tenant_id)
+    made = {actor.tenant_id: an_endpoint(storage.ids.new(), actor) for actor in (held, free)}
+    for actor in (held, free):
+        with storage.writing(actor) as tx:
+            tx.endpoints.add(made[actor.tenant_id])
+            tx.events.append([NewEvent(type=EventType.IMPORT_FAILED)])
+    storage.system.seal()
+
+    def told(actor: Actor) -> int:
+        with storage.reading(actor) as tx:
+            return len(tx.notifications.list(made[actor.tenant_id].id, before=None, limit=9))
+
+    with superuser.transaction(), capture_logs() as logs:
+        superuser.execute("SELECT FROM notification_endpoints WHERE tenant_id = %s FOR UPDATE", (held.tenant_id,))
+        tell_news(container)
+        assert (told(held), told(free)) == (0, 1)
+    waits = [one["tenant_id"] for one in logs if one["event"] == "notifications wait"]
+    assert waits == [str(held.tenant_id)]
+    tell_news(container)
+    assert (told(held), told(free)) == (1, 1)
+
+
+def test_many_are_sent_again_by_as_many_statements_as_few(
+    storage: Storage, engines: Engines, seen: list[tuple[str, object]]
+) -> None:
+    actor, uow = storage.tenant(), PostgresUnitOfWork(engines.app, SystemIds())
+    ports: dict[str, Any] = {"max_attempts": 1, "uow": uow, "clock": SystemClock(), "ids": SystemIds()}
+
+    def statements(count: int) -> int:
+        endpoint = an_endpoint(storage.ids.new(), actor)
+        failed = {"status": NotificationStatus.FAILED, "finished_at": START}
+        with storage.writing(actor) as tx:
+            tx.endpoints.add(endpoint)
+            ids = storage.ids.batch(count)
+            tx.notifications.add([a_notification(id, actor, endpoint.id, n, **failed) for n, id in enumerate(ids)])
+        seen.clear()
+        assert redeliver_failed(actor, endpoint.id, START, **ports) == count
+        return len(seen)
+
+    assert statements(2) == statements(FAILED)

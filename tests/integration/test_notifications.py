@@ -4,9 +4,12 @@ verifies it."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from dependency_injector import providers
@@ -16,16 +19,19 @@ from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport, Limits
 from adapters.messaging.webhooks import StandardWebhookSender
 from core.domain.events import EventType, NewEvent
-from core.domain.jobs import Stream
+from core.domain.jobs import JobStatus, Stream
 from core.domain.tenants import worker_actor
+from core.errors import Invalid
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
-from entrypoints.worker.runner import run_job
+from entrypoints.worker.aside import Aside
+from entrypoints.worker.runner import FULL, run_aside, run_job
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.stubs.scripted_http import Answer, Asked, ScriptedServer
 
 IN = "/in"
 ENDPOINTS = "/notifications/endpoints"
+SECONDS = 10.0
 
 
 @pytest.fixture
@@ -60,14 +66,18 @@ def tell(api: Api) -> None:
         api.container.make_notifications(tenant_id)
 
 
+def make_due(api: Api) -> None:
+    with api.container.app_engine().begin() as connection:
+        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
+        connection.exec_driver_sql(
+            "UPDATE jobs SET due_at = now() WHERE tenant_id = %s AND status = 'queued'", (api.tenant_id,)
+        )
+
+
 def send(api: Api, *, early: bool = False) -> int:
     """Carries out what is to be sent, also what is not due yet where it is `early`; how many tries that were."""
     if early:
-        with api.container.app_engine().begin() as connection:
-            connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
-            connection.exec_driver_sql(
-                "UPDATE jobs SET due_at = now() WHERE tenant_id = %s AND status = 'queued'", (api.tenant_id,)
-            )
+        make_due(api)
     with api.container.system().take_due(share=100, limit=100) as due:
         mine = [job_id for _, job_id, stream, _ in due if stream == Stream.SEND]
     for job_id in mine:
@@ -236,13 +246,20 @@ def test_a_receiver_that_hangs_or_drips_is_given_up_on_in_time(api: Api, receive
     receiver.script("POST", "/hangs", Answer(fault="hang"))
     receiver.script("POST", "/drips", Answer(status=200, content=b"x" * 900, fault="drip"))
     receiver.script("POST", "/floods", Answer(status=200, content=b"x" * 2_000))
-    made = {path: endpoint(api, receiver, url=receiver.url + path) for path in ("/hangs", "/drips", "/floods")}
+    receiver.script("POST", "/packed", Answer(status=200, content=b"x", headers={"Content-Encoding": "br"}))
+    expected = {
+        "/hangs": ["timeout"],
+        "/drips": ["timeout"],
+        "/floods": ["not_allowed"],
+        "/packed": ["broken_off"],
+    }
+    made = {path: endpoint(api, receiver, url=receiver.url + path) for path in expected}
     happens(api)
     begun = time.monotonic()
-    assert send(api) == 3
+    assert send(api) == len(expected)
     assert time.monotonic() - begun < 5
     found = {path: codes(deliveries(api, one)[0]) for path, one in made.items()}
-    assert found == {"/hangs": ["timeout"], "/drips": ["timeout"], "/floods": ["not_allowed"]}
+    assert found == expected
 
 
 def test_a_test_says_what_became_of_it(api: Api, receiver: ScriptedServer) -> None:
@@ -280,6 +297,28 @@ def test_a_digest_tells_by_one_message_of_all_that_came_in_its_hour(api: Api, re
     found = {one["id"]: one for one in deliveries(api, made)}
     assert {found[one["id"]]["status"] for one in (digest, *items)} == {"delivered"}
     assert {found[one["id"]]["digest_id"] for one in items} == {digest["id"]}
+
+
+def test_a_digest_whose_job_died_before_it_collected_takes_along_what_waits_when_it_is_replayed(
+    api: Api, receiver: ScriptedServer
+) -> None:
+    made = endpoint(api, receiver, digest="hourly")
+    happens(api)
+    (job,) = api.get(f"/jobs?stream={Stream.SEND.value}")["items"]
+    make_due(api)
+    claimed = api.container.claim_job(api.tenant_id, UUID(job["id"]))
+    assert claimed is not None
+    assert api.container.fail_job(claimed, Invalid("a worker was lost with it each time")) is JobStatus.DEAD
+    happens(api)  # for which there is another digest
+    api.post(f"/jobs/{job['id']}/replay")
+    run_job(api.container, api.tenant_id, UUID(job["id"]))
+    body = verified(receiver.asked(IN)[0], made["secret"])
+    assert (body["type"], body["data"]["count"]) == ("digest", 2)
+    assert send(api, early=True) == 1
+    assert len(receiver.asked(IN)) == 1, "nothing waits for the other one any more"
+    (first, second) = (one for one in deliveries(api, made) if one["type"] == "digest")
+    assert (first["status"], codes(first)) == ("delivered", ["job_dead", "ok"])
+    assert (second["status"], codes(second)) == ("failed", ["empty"])
 
 
 def test_what_waits_for_a_digest_fails_with_it_where_its_endpoint_is_disabled(
@@ -376,7 +415,7 @@ def test_a_receiver_that_hangs_takes_no_more_than_its_tenants_share(api: Api, re
         endpoint(api, receiver)
     happens(api)
     other = new_tenant(api.container, api.client, "Other")
-    made = endpoint(other, receiver)
+    endpoint(other, receiver)
     happens(other)
 
     class Published:
@@ -393,4 +432,36 @@ def test_a_receiver_that_hangs_takes_no_more_than_its_tenants_share(api: Api, re
         pass
     assert broker.tenants.count(api.tenant_id) == 4
     assert broker.tenants.count(other.tenant_id) == 1
-    assert made["id"]
+
+
+def test_what_finds_no_room_is_due_again_in_seconds_and_costs_no_attempt(api: Api, receiver: ScriptedServer) -> None:
+    made = endpoint(api, receiver)
+    happens(api)
+    aside, begun, go_on = Aside(1), threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        begun.set()
+        go_on.wait(SECONDS)
+
+    assert aside.run(hangs)
+    assert begun.wait(SECONDS)
+    with api.container.system().take_due(share=100, limit=100) as due:
+        ((_, job_id, _, _),) = (one for one in due if one[2] == Stream.SEND)
+    with api.container.app_engine().begin() as connection:  # as one that is tried again
+        connection.exec_driver_sql(f"SELECT set_config('app.tenant_id', '{api.tenant_id}', true)")
+        connection.exec_driver_sql(
+            "UPDATE jobs SET created_at = now() - interval '1 day' WHERE tenant_id = %s AND id = %s",
+            (api.tenant_id, job_id),
+        )
+    before = datetime.now(UTC)
+    run_aside(api.container, aside, api.tenant_id, job_id)
+    job = api.get(f"/jobs/{job_id}")
+    assert (job["status"], job["attempts"], job["last_error"]) == ("queued", 0, FULL)
+    due_at, after = datetime.fromisoformat(job["due_at"]), datetime.now(UTC)
+    assert before + timedelta(seconds=1) <= due_at < after + timedelta(seconds=3)
+    assert receiver.requests == []
+    go_on.set()
+    aside.close()
+    assert send(api, early=True) == 1
+    (delivery,) = deliveries(api, made)
+    assert codes(delivery) == ["ok"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from threading import Event
 
+from structlog.testing import capture_logs
+
 from entrypoints.worker.aside import Aside
 
 SECONDS = 10.0
@@ -33,8 +35,10 @@ def test_who_ends_or_fails_makes_room() -> None:
     def fails() -> None:
         raise RuntimeError
 
-    assert aside.run(fails)
-    while not aside.run(done.set):
-        pass
-    assert done.wait(SECONDS)
-    aside.close()
+    with capture_logs() as logs:
+        assert aside.run(fails)
+        while not aside.run(done.set):
+            pass
+        assert done.wait(SECONDS)
+        aside.close()
+    assert [(one["event"], one["log_level"], one["exc_info"]) for one in logs] == [("job broken off", "error", True)]

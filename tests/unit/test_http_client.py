@@ -209,7 +209,7 @@ def test_a_source_that_always_says_at_once_is_not_asked_for_ever(server: Scripte
     assert len(server.requests) == 11
 
 
-@pytest.mark.parametrize("value", ["soon", "", "-5", "1e9", "Thu, 99 Nov"])
+@pytest.mark.parametrize("value", ["soon", "", "-5", "1e9", "Thu, 99 Nov", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
 def test_a_retry_after_that_is_none_is_none(value: str) -> None:
     assert retry_after(value, datetime.now(UTC)) is None
 

@@ -13,7 +13,8 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.llm_spending import month_of
 from core.domain.plans import Limit, Meter
 from core.domain.usage import crossed, next_month
-from core.usecases.shared.billing_notices import write_owners
+from core.usecases.shared.billing_notices import NOTICE
+from core.usecases.shared.owner_mails import write_owners
 from core.usecases.shared.paying import queue_sync
 from ports.billing_storage import Taken
 from ports.clock import Clock, Ids
@@ -83,7 +84,8 @@ def note_usage(
     for percent in crossed(before, after, limit.soft):
         told = {"meter": meter.value, "percent": percent, "month": month.isoformat(), "limit": f"{limit.soft:f}"}
         tx.events.append([NewEvent(type=EventType.USAGE_NOTICED, payload=told)])
-        write_owners(tx, {"notice": "usage", **told}, terms, max_attempts, ids=ids)
+        if terms.mails:
+            write_owners(tx, {"notice": "usage", **told}, max_attempts, kind=NOTICE, ids=ids)
 
 
 def ask_anew(tx: Transaction, max_attempts: int, *, clock: Clock, ids: Ids) -> bool:

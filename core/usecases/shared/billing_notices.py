@@ -1,4 +1,4 @@
-"""Owners are written when what their tenant may do changes, or its plan is nearly used up; and of other things."""
+"""Owners are written when what their tenant may do changes, or its plan is nearly used up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from core.domain.billing import Access, Terms
-from core.domain.jobs import NewJob, Stream
-from core.domain.permissions import Role
+from core.domain.billing import Access
 from core.domain.plans import Meter
-from ports.clock import Ids
-from ports.storage import Transaction
 
 NOTICE = "billing"
 """What `mail:send` calls it."""
@@ -35,18 +31,8 @@ _CHANGED = {
 }
 
 
-def write_owners(tx: Transaction, notice: Mapping[str, Any], terms: Terms, max_attempts: int, *, ids: Ids) -> None:
-    """Queues a mail to each owner, where there is a mail server; `mail` in the notice says what kind, if it is not of
-    billing."""
-    if not terms.mails:
-        return
-    owners = [user.id for user, membership in tx.members.list() if membership.role is Role.OWNER]
-    mails = [{"mail": NOTICE, "user_id": str(owner), **notice} for owner in owners]
-    tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=mail, max_attempts=max_attempts) for mail in mails])
-
-
 def notice_words(notice: Mapping[str, Any]) -> tuple[str, str]:
-    """The subject and the text of what `write_owners` was given."""
+    """The subject and the text of what `write_owners` was given of billing."""
     if notice["notice"] == "usage":
         meter, percent, limit = Meter(notice["meter"]), notice["percent"], notice["limit"]
         used = "All" if percent >= 100 else f"{percent} %"

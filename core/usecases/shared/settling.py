@@ -7,7 +7,8 @@ from dataclasses import replace
 from core.domain.billing import Access, Account, Terms, Told, changes_at, entitle
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import NewJob, Stream
-from core.usecases.shared.billing_notices import write_owners
+from core.usecases.shared.billing_notices import NOTICE
+from core.usecases.shared.owner_mails import write_owners
 from ports.clock import Clock, Ids
 from ports.storage import Transaction
 
@@ -25,7 +26,8 @@ def settle(tx: Transaction, account: Account, terms: Terms, max_attempts: int, *
         payload = {"before": _shown(former), "now": _shown(told), "until": until}
         tx.events.append([NewEvent(type=EventType.ACCESS_CHANGED, payload=payload)])
         notice = {"notice": "access", "before": former.access.value, **_shown(told), "until": until}
-        write_owners(tx, notice, terms, max_attempts, ids=ids)
+        if terms.mails:
+            write_owners(tx, notice, max_attempts, kind=NOTICE, ids=ids)
         if account.resumes_at is not None and told.access is not Access.READ_ONLY:
             tx.jobs.add([NewJob(id=ids.new(), stream=Stream.RESUME, payload={}, max_attempts=max_attempts)])
     account = replace(account, told=told)

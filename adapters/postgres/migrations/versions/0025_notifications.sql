@@ -46,7 +46,7 @@ CREATE UNIQUE INDEX notifications_once ON notifications (tenant_id, endpoint_id,
 CREATE INDEX notifications_listed ON notifications (tenant_id, endpoint_id, id DESC);
 CREATE UNIQUE INDEX notifications_collecting ON notifications (tenant_id, endpoint_id) WHERE status = 'collecting';
 CREATE INDEX notifications_waiting ON notifications (tenant_id, endpoint_id, id) WHERE status = 'waiting';
-CREATE INDEX notifications_failed ON notifications (tenant_id, endpoint_id, created_at) WHERE status = 'failed';
+CREATE INDEX notifications_failed ON notifications (tenant_id, endpoint_id, finished_at) WHERE status = 'failed';
 CREATE INDEX notifications_of_digest ON notifications (tenant_id, digest_id) WHERE digest_id IS NOT NULL;
 CREATE INDEX notifications_ended ON notifications (finished_at) WHERE finished_at IS NOT NULL;
 
