@@ -114,7 +114,7 @@ def get_connection(connection_id: UUID) -> dict[str, Any]:
 @blp.answer(200, ConnectionSchema)
 def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
     """Renames a connection, or gives it another configuration, schedule or choice of streams."""
-    with _giving_back(connection_id) if "config" in changes else nullcontext():
+    with giving_back(connection_id) if "config" in changes else nullcontext():
         connection = container().change_connection(actor(), connection_id, changes, version=if_match())
     versioned(connection.version)
     return _shown(connection)
@@ -139,7 +139,7 @@ def rotate_webhook_secret(body: dict[str, Any], connection_id: UUID) -> dict[str
 @blp.answer(204)
 def delete_connection(connection_id: UUID) -> None:
     """Removes a connection that has no records, with its secrets and its log. One that has some can be disabled."""
-    with _giving_back(connection_id):
+    with giving_back(connection_id):
         container().delete_connection(actor(), connection_id, version=if_match())
 
 
@@ -183,7 +183,7 @@ def start_sync(query: dict[str, Any], connection_id: UUID) -> tuple[Job, dict[st
 @blp.answer(200, ConnectionSchema)
 def disable_connection(connection_id: UUID) -> dict[str, Any]:
     """Ends a connection whose records stay: wipes its secrets, gives its tokens back, and takes nothing more by it."""
-    with _giving_back(connection_id):
+    with giving_back(connection_id):
         connection = container().disable_connection(posting(), connection_id)
     versioned(connection.version)
     return _shown(connection)
@@ -236,7 +236,7 @@ def connection_log(query: dict[str, Any], connection_id: UUID) -> dict[str, Any]
 
 
 @contextmanager
-def _giving_back(connection_id: UUID) -> Iterator[None]:
+def giving_back(connection_id: UUID) -> Iterator[None]:
     """Around what may give tokens back: then the source's provider is waited for. Raises `Busy`."""
     services = container()
     manifest = services.host().connectors().get(services.get_connection(actor(), connection_id).connector)

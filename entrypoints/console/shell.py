@@ -39,6 +39,10 @@ MENU = (
     Place(path="/", title="Overview", icon="speedometer2", permission=Permission.RECORDS_READ, key="o"),
     Place(path="/review", title="Review", icon="check2-square", permission=Permission.APPROVALS_READ, key="r"),
     Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
+    Place(path="/connections", title="Connections", icon="plug", permission=Permission.CONNECTIONS_READ, key="n"),
+    Place(path="/events", title="Events", icon="clock-history", permission=Permission.EVENTS_READ, key="v"),
+    Place(path="/jobs", title="Jobs", icon="gear-wide-connected", permission=Permission.JOBS_READ, key="j"),
+    Place(path="/plugins", title="Plugins", icon="puzzle", permission=Permission.CONNECTIONS_READ, key="p"),
 )
 
 
