@@ -106,7 +106,7 @@ def _field(
         hint=_text(told.get("description")),
         required=required,
         placeholder=_example(told),
-        default=_written(told["default"]) if "default" in told else "",
+        default=_written(told["default"]) if told.get("default") not in (None, "", {}, []) else "",
     )
     made = _filled(made, found, root, value, errors, depth)
     messages = [_said(message) for at in _shown_at(made, errors) for message in errors[at]]
@@ -159,7 +159,7 @@ def _items(
             name=(name := f"{made.name}.{n}"),
             place=(place := f"{made.place}.{n}"),
             shape=Shape.GROUP,
-            label=f"{made.label} {n + 1}",
+            label=f"{made.label.removesuffix('s')} {n + 1}",
             children=_group(schema, root, item, errors, name, place, depth + 1),
             errors=tuple(_said(message) for message in errors.get(place, ())),
         )
