@@ -102,6 +102,13 @@ class UnreadableFile(Invalid):
     code = "unreadable_file"
 
 
+class TooLarge(SortationError):
+    """This is larger than it may be."""
+
+    code = "payload_too_large"
+    status = 413
+
+
 class UnknownFormat(Invalid):
     """No connector recognises this file."""
 

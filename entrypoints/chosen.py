@@ -11,6 +11,7 @@ from adapters.http.policy import parse_policy
 from adapters.http.transport import GuardedTransport, Limits
 from adapters.manual.payments import ManualPayments
 from adapters.messaging.smtp import SmtpMailer
+from adapters.messaging.webhooks import StandardWebhookSender
 from adapters.oidc.providers import OidcProviders
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.openai.metering import Prices
@@ -24,6 +25,7 @@ from ports.connectors import PluginHost
 from ports.embedder import Embedder
 from ports.llm import Llm
 from ports.mail import Mailer
+from ports.notifications import WebhookSender
 from ports.payments import Payments
 from ports.trials import Trials
 from ports.vector_homes import VectorHomes
@@ -31,6 +33,8 @@ from ports.vector_homes import VectorHomes
 TOKEN_SECONDS = 30.0
 IDENTITY_LIMITS = Limits(connect=5.0, read=5.0, total=10.0, answer_bytes=1 << 20)
 """People wait for providers of identities, and their answers are small."""
+RECEIVER_LIMITS = Limits(connect=5.0, read=15.0, total=20.0, answer_bytes=1 << 20)
+"""As Standard Webhooks recommend: 15 to 30 seconds. What receivers answer beside the status is of no use."""
 
 
 def embedder_of(settings: Settings) -> Embedder | None:
@@ -141,6 +145,10 @@ def mailer_of(settings: Settings) -> Mailer | None:
     if settings.smtp_url is None:
         return None
     return SmtpMailer(_key(settings.smtp_url, settings.smtp_url_file), settings.mail_from)
+
+
+def sender_of(settings: Settings) -> WebhookSender:
+    return StandardWebhookSender(GuardedTransport(parse_policy(settings.http_allow), limits=RECEIVER_LIMITS))
 
 
 def identities_of(settings: Settings) -> OidcProviders:

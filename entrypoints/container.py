@@ -20,7 +20,10 @@ from core.usecases import (
     comps,
     connection_ends,
     connections,
+    dashboard,
+    decision_rule,
     embed,
+    endpoints,
     evaluations,
     events,
     identity,
@@ -32,27 +35,37 @@ from core.usecases import (
     llm_spending,
     mail,
     members,
+    notifications,
     oauth,
     passwords,
     payment_events,
     process,
     promise,
     proposals,
+    receipt_jobs,
+    receipt_links,
+    receipts,
     records,
     refit,
     relay,
+    report_definitions,
+    reports,
     resume,
     retention,
     review,
     rule_preview,
     rule_runs,
     rules,
+    saved_views,
     second_factor,
     secret_keys,
+    sending,
     sessions,
+    skip,
     sources,
     support,
     sync,
+    telling,
     usage_reports,
     vectors,
     webhooks,
@@ -77,22 +90,28 @@ _PORTS = (
     "identities",
     "ids",
     "inventory",
+    "kept",
     "learner",
     "llm",
     "llm_model",
     "mailer",
     "matcher",
+    "notifications",
     "origins",
     "payments",
     "people",
     "privacy",
     "ranker",
+    "reader",
     "renewals",
     "secrets",
+    "sender",
+    "sniffer",
     "system",
     "terms",
     "trials",
     "uow",
+    "writers",
 )
 _SETTINGS = Parts.settings.provided
 BY_NAME: dict[str, providers.Provider[Any]] = {
@@ -107,11 +126,13 @@ BY_NAME: dict[str, providers.Provider[Any]] = {
     "learn_delay": _SETTINGS.learn_delay,
     "lease_seconds": _SETTINGS.lease_seconds,
     "max_attempts": _SETTINGS.job_max_attempts,
+    "max_receipt_bytes": _SETTINGS.max_receipt_bytes,
     "max_records": _SETTINGS.sync_records,
     "max_seconds": _SETTINGS.sync_seconds,
     "payload_days": _SETTINGS.payload_retention_days,
     "provider": Parts.oauth_provider,
     "public_url": _SETTINGS.public_url,
+    "report_days": _SETTINGS.report_retention_days,
     "refit_delay": _SETTINGS.refit_delay_seconds,
     "republish_after": _SETTINGS.republish_after_seconds,
     "share": _SETTINGS.tenant_share,
@@ -221,18 +242,42 @@ class Container(Parts):
     list_deliveries = bound(webhooks.list_deliveries)
 
     list_records = bound(records.list_records)
+    record_facets = bound(records.record_facets)
     export_records = bound(records.export_records)
     get_record = bound(records.get_record)
     delete_record = bound(records.delete_record)
     change_record = bound(review.change_record)
     withdraw_record = bound(withdraw.withdraw_record)
 
+    upload_receipt = bound(receipts.upload_receipt)
+    list_receipts = bound(receipts.list_receipts)
+    get_receipt = bound(receipts.get_receipt)
+    change_receipt = bound(receipts.change_receipt)
+    open_receipt = bound(receipts.open_receipt)
+    delete_receipt = bound(receipts.delete_receipt)
+    list_suggestions = bound(receipt_links.list_suggestions)
+    list_record_receipts = bound(receipt_links.list_record_receipts)
+    link_receipt = bound(receipt_links.link_receipt)
+    unlink_receipt = bound(receipt_links.unlink_receipt)
+    reject_suggestion = bound(receipt_links.reject_suggestion)
+    list_views = bound(saved_views.list_views)
+    get_view = bound(saved_views.get_view)
+    create_view = bound(saved_views.create_view)
+    change_view = bound(saved_views.change_view)
+    delete_view = bound(saved_views.delete_view)
+
     list_queue = bound(review.list_queue)
+    explain_approvals = bound(review.explain_approvals)
     list_decided = bound(review.list_decided)
     list_groups = bound(review.list_groups)
     decide_approvals = bound(review.decide_approvals)
+    decide_with_rule = bound(review.decide_with_rule)
     decide_group = bound(review.decide_group)
+    propose_decision_rule = bound(decision_rule.propose_decision_rule)
+    skip_approval = bound(skip.skip_approval)
+    unskip_approval = bound(skip.unskip_approval)
     withdraw_approval = bound(withdraw.withdraw_approval)
+    withdraw_approvals = bound(withdraw.withdraw_approvals)
 
     list_rules = bound(rules.list_rules)
     get_rule = bound(rules.get_rule)
@@ -256,6 +301,17 @@ class Container(Parts):
 
     show_promise = bound(promise.show_promise)
     reset_promise = bound(promise.reset_promise)
+    show_dashboard = bound(dashboard.show_dashboard)
+
+    start_report = bound(reports.start_report)
+    get_report = bound(reports.get_report)
+    list_reports = bound(reports.list_reports)
+    open_report_file = bound(reports.open_report_file)
+    list_report_definitions = bound(report_definitions.list_report_definitions)
+    get_report_definition = bound(report_definitions.get_report_definition)
+    create_report_definition = bound(report_definitions.create_report_definition)
+    change_report_definition = bound(report_definitions.change_report_definition)
+    delete_report_definition = bound(report_definitions.delete_report_definition)
 
     start_evaluation = bound(evaluations.start_evaluation)
     get_evaluation = bound(evaluations.get_evaluation)
@@ -279,6 +335,19 @@ class Container(Parts):
     note_payment = bound(agreements_usecases.note_payment)
     end_agreement = bound(agreements_usecases.end_agreement)
 
+    list_endpoints = bound(endpoints.list_endpoints)
+    get_endpoint = bound(endpoints.get_endpoint)
+    create_endpoint = bound(endpoints.create_endpoint)
+    change_endpoint = bound(endpoints.change_endpoint)
+    delete_endpoint = bound(endpoints.delete_endpoint)
+    rotate_endpoint_secret = bound(endpoints.rotate_endpoint_secret)
+    enable_endpoint = bound(endpoints.enable_endpoint)
+    disable_endpoint = bound(endpoints.disable_endpoint)
+    test_endpoint = bound(notifications.test_endpoint)
+    list_notifications = bound(notifications.list_notifications)
+    redeliver = bound(notifications.redeliver)
+    redeliver_failed = bound(notifications.redeliver_failed)
+
     list_events = bound(events.list_events)
     verify_events = bound(events.verify_events)
     list_tenant_events = bound(events.list_tenant_events)
@@ -298,6 +367,8 @@ class Container(Parts):
     ingest_records = bound(ingest.ingest_records)
     sync_connection = bound(sync.sync_connection)
     read_webhook = bound(webhooks.read_webhook)
+    read_receipt = bound(receipt_jobs.read_receipt)
+    match_receipts = bound(receipt_jobs.match_receipts)
     process_records = bound(process.process_records)
     ask_llm = bound(ask_llm.ask_llm)
     run_rules = bound(rule_runs.run_rules)
@@ -305,17 +376,25 @@ class Container(Parts):
     embed_examples = bound(embed.embed_examples)
     refit = bound(refit.refit)
     run_evaluation = bound(evaluations.run_evaluation)
+    generate_report = bound(reports.generate_report)
     sync_billing = bound(billing_sync.sync_billing)
     resume_held = bound(resume.resume_held)
     report_usage = bound(usage_reports.report_usage)
+    send_notification = bound(sending.send_notification)
     start_reembedding = bound(embed.start_reembedding)
 
     publish_due = bound(relay.publish_due)
     queue_syncs = bound(relay.queue_syncs)
+    queue_reports = bound(report_definitions.queue_reports)
+    sweep_reports = bound(reports.sweep_reports)
     queue_billing = bound(payment_events.queue_billing)
     sweep_payment_events = bound(payment_events.sweep_payment_events)
     reap_jobs = bound(relay.reap_jobs)
     sweep = bound(relay.sweep)
+    tenants_with_news = bound(telling.tenants_with_news)
+    make_notifications = bound(telling.make_notifications)
+    watch_queues = bound(telling.watch_queues)
+    sweep_notifications = bound(telling.sweep_notifications)
     expire_records = bound(retention.expire_records)
     forget_callers = bound(retention.forget_callers)
     tend_vectors = bound(vectors.tend_vectors)

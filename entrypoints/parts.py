@@ -5,6 +5,7 @@ from __future__ import annotations
 from dependency_injector import containers, providers
 
 from adapters.celery.broker import CeleryBroker, make_celery
+from adapters.files.sniffing import ContentSniffer
 from adapters.files.store import FsspecFileStore
 from adapters.http.clients import GuardedClients
 from adapters.http.rates import rates_at
@@ -14,25 +15,31 @@ from adapters.oauth.provider import AuthlibProvider
 from adapters.postgres import engine
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.ranking.coverage import CoverageRanker
+from adapters.reports.writers import FileWriters
 from adapters.rule_text.parser import LarkRuleText
 from adapters.secrets.box import AesSecretBox
 from adapters.secrets.one_time_codes import PyotpCodes
 from adapters.secrets.passwords import Argon2Hasher
 from adapters.system import SystemClock, SystemIds
+from adapters.system.kept import KeptByKey
 from adapters.system.later import Background, WhenFull
 from core.domain.inventories import inventory_of
 from core.usecases import oauth
 from entrypoints import chosen
 from entrypoints.settings import Settings
 from plugins.isolation.host import Isolation
+from plugins.isolation.receipts import MEMORY, IsolatedReceiptReader
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
+DASHBOARD_SECONDS, DASHBOARDS = 15.0, 500
+"""How old a dashboard may be that somebody sees, and of how many tenants a process keeps one."""
 RENEWALS, RENEWAL_SECONDS = 4, 10.0
 """Tokens that a process renews at once, and how long others wait for their turn."""
 
@@ -41,6 +48,7 @@ class Parts(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
+    kept = providers.Singleton(KeptByKey, seconds=DASHBOARD_SECONDS, most=DASHBOARDS)
     noted_later = providers.Singleton(Background, "failures", WhenFull.AT_ONCE)
     mailed_later = providers.Singleton(Background, "resets", WhenFull.DROPPED)
     app_engine = providers.Singleton(
@@ -69,11 +77,15 @@ class Parts(containers.DeclarativeContainer):
     people = providers.Singleton(PostgresPeople, system_engine)
     privacy = providers.Singleton(PostgresPrivacy, app_engine, system_engine)
     billing = providers.Singleton(PostgresBillingSystem, system_engine)
+    notifications = providers.Singleton(PostgresNotificationSystem, system_engine)
     agreements = providers.Singleton(PostgresAgreements, app_engine, system_engine)
     terms = providers.Singleton(chosen.terms_of, settings)
     origins = providers.Singleton(chosen.origins_of, settings)
     payments = providers.Singleton(chosen.payments_of, settings, agreements, clock)
     files = providers.Singleton(FsspecFileStore, settings.provided.files_url)
+    sniffer = providers.Singleton(ContentSniffer)
+    reader = providers.Singleton(IsolatedReceiptReader, providers.Singleton(Isolation, memory=MEMORY))
+    writers = providers.Singleton(FileWriters)
     vector_homes = providers.Factory(chosen.vector_homes_of, settings)
     host = providers.Singleton(
         PluginManager,
@@ -89,6 +101,7 @@ class Parts(containers.DeclarativeContainer):
     codes = providers.Singleton(PyotpCodes)
     mailer = providers.Singleton(chosen.mailer_of, settings)
     transport = providers.Singleton(chosen.transport_of, settings)
+    sender = providers.Singleton(chosen.sender_of, settings)
     identities = providers.Singleton(chosen.identities_of, settings)
     oauth_provider = providers.Singleton(AuthlibProvider, providers.Singleton(chosen.token_transport_of, settings))
     access_token = providers.Callable(

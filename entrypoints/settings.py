@@ -86,6 +86,8 @@ class Settings:
     """How long a payload is kept after it was read, so that its import can be read again."""
     job_retention_days: float
     """How long a job is listed after it was done."""
+    report_retention_days: float
+    """How long the files of a report are kept."""
     sync_records: int
     """How many records a sync stores before it lets others have a turn; it goes on where it was."""
     sync_seconds: float
@@ -101,6 +103,7 @@ class Settings:
     """How many of its syncs."""
     max_upload_bytes: int
     max_webhook_bytes: int
+    max_receipt_bytes: int
     statement_seconds: float
     """How long one statement may run in the database, or wait for a lock."""
     public_url: str
@@ -253,6 +256,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             job_backoff_seconds=env.float("JOB_BACKOFF_SECONDS", 2.0, validate=positive),
             payload_retention_days=env.float("PAYLOAD_RETENTION_DAYS", 30.0, validate=positive),
             job_retention_days=env.float("JOB_RETENTION_DAYS", 30.0, validate=positive),
+            report_retention_days=env.float("REPORT_RETENTION_DAYS", 90.0, validate=positive),
             sync_records=env.int("SYNC_RECORDS", 1_000_000, validate=at_least_one),
             sync_seconds=env.float("SYNC_SECONDS", 600.0, validate=positive),
             rule_proposals=choice(env, "RULE_PROPOSALS", "on", "off"),
@@ -262,6 +266,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             tenant_sync_share=env.int("TENANT_SYNC_SHARE", max(sync_concurrency // 2, 1), validate=at_least_one),
             max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 100 * 1024 * 1024, validate=at_least_one),
             max_webhook_bytes=env.int("MAX_WEBHOOK_BYTES", 1024 * 1024, validate=at_least_one),
+            max_receipt_bytes=env.int("MAX_RECEIPT_BYTES", 20 * 1024 * 1024, validate=at_least_one),
             statement_seconds=env.float("STATEMENT_SECONDS", 300.0, validate=positive),
             public_url=(env.str("PUBLIC_URL", "", validate=public_url) or "").rstrip("/"),
             rate_limit=env.str("RATE_LIMIT", "6000/minute", validate=limit),

@@ -22,8 +22,8 @@ STREAM = "files"
 SETTLE_SECONDS = 60
 MOST_KNOWN = 3_000
 SAMPLE = 64 << 10
-_NO_FORMATS = frozenset({"amount_outlier", "files", "folder", "recurring", "rest", "stripe", "webhook"})
-"""Built-in plugins that read no files: to load them takes half a second, and each read would."""
+_NO_FORMATS = frozenset({"amount_outlier", "email", "files", "folder", "recurring", "rest", "stripe", "webhook"})
+"""Built-in plugins that read no files with records: to load them takes half a second, and each read would."""
 _OF_A_FILE = (
     Invalid,
     OSError,

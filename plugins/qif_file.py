@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from plugins.csv_file.amounts import ParseMoney, decimal_mark, mark_if_grouped, money_parser
-from plugins.csv_file.dates import ParseDate, by_format, day_comes_first, parse_date
+from core.domain.amount_texts import ParseMoney, decimal_mark, mark_if_grouped, money_parser
+from core.domain.date_texts import ParseDate, by_format, day_comes_first, parse_date
 from plugins.statements import Item, batched, decoded, lines_of, read_whole, readable
 from sortation import Batch, ConnectorManifest, Context, Draft, ReadRequest, Refusal, UnreadableFile, hookimpl
 

@@ -15,46 +15,23 @@ no match; a record without an amount gets no verdict. Days are those of the tena
 
 from __future__ import annotations
 
-from calendar import monthrange
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
+from core.domain.recurrences import (
+    AMOUNT_TOLERANCE,
+    INTERVALS,
+    OCCURRENCES,
+    TOLERANCE_DAYS,
+    Interval,
+    comparable,
+    on_schedule,
+    tolerance_of,
+)
 from sortation import CompiledRule, History, Past, RuleTypeManifest, Sortable, hookimpl
-
-OCCURRENCES = 3
-TOLERANCE_DAYS = 3
-"""A weekend moves a payment by up to two days, with a public holiday beside it by three."""
-AMOUNT_TOLERANCE = 0.1
-
-
-class Interval(NamedTuple):
-    """So many days, or so many calendar months."""
-
-    days: int = 0
-    months: int = 0
-
-    @property
-    def shortest(self) -> int:
-        return self.days or 28 * self.months
-
-    @property
-    def longest(self) -> int:
-        return self.days or 31 * self.months
-
-
-INTERVALS: Mapping[str, Interval] = {
-    "weekly": Interval(days=7),
-    "fortnightly": Interval(days=14),
-    "four-weekly": Interval(days=28),
-    "monthly": Interval(months=1),
-    "two-monthly": Interval(months=2),
-    "quarterly": Interval(months=3),
-    "half-yearly": Interval(months=6),
-    "yearly": Interval(months=12),
-}
 
 PARAMS_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -76,7 +53,7 @@ PARAMS_SCHEMA: Mapping[str, Any] = {
             "type": "number",
             "minimum": 0,
             "maximum": 1,
-            "default": AMOUNT_TOLERANCE,
+            "default": float(AMOUNT_TOLERANCE),
             "description": "By how much earlier amounts may differ, as a share of this one: 0.1 is 10 %.",
         },
         "occurrences": {
@@ -108,7 +85,7 @@ class Recurring:
         intervals = [INTERVALS[params["interval"]]] if "interval" in params else list(INTERVALS.values())
         tolerance = int(params.get("tolerance_days", TOLERANCE_DAYS))
         return _Series(
-            intervals=tuple((interval, min(tolerance, interval.shortest // 7)) for interval in intervals),
+            intervals=tuple((interval, tolerance_of(interval, tolerance)) for interval in intervals),
             amount_tolerance=Decimal(str(params.get("amount_tolerance", AMOUNT_TOLERANCE))),
             occurrences=int(params.get("occurrences", OCCURRENCES)),
         )
@@ -132,54 +109,15 @@ class _Series:
         ]
 
     def _recurs(self, record: Sortable, amount: Decimal, today: date, past: Sequence[Past]) -> bool:
-        margin = abs(amount) * self.amount_tolerance
         earlier = {
             other.day
             for other in past
             if other.amount is not None
             and other.currency == record.currency
             and other.day < today
-            and abs(other.amount - amount) <= margin
-            and _sign(other.amount) == _sign(amount)
+            and comparable(other.amount, amount, self.amount_tolerance)
         }
         days = [today, *sorted(earlier, reverse=True)[: self.occurrences - 1]]
         return len(days) == self.occurrences and any(
-            _on_schedule(days, interval, tolerance) for interval, tolerance in self.intervals
+            on_schedule(days, interval, tolerance) for interval, tolerance in self.intervals
         )
-
-
-def _on_schedule(days: Sequence[date], interval: Interval, tolerance: int) -> bool:
-    """Whether `days`, the latest first, are each within `tolerance` of a due day, the due days an interval apart."""
-    if not interval.shortest - 2 * tolerance <= (days[0] - days[1]).days <= interval.longest + 2 * tolerance:
-        return False
-    shifts = (timedelta(days=shift) for shift in range(-tolerance, tolerance + 1))
-    return any(
-        all(abs((day - due).days) <= tolerance for day, due in zip(days, due_days, strict=True))
-        for shift in shifts
-        for due_days in _schedules(days[0] + shift, interval, len(days))
-    )
-
-
-def _schedules(last: date, interval: Interval, count: int) -> Iterator[list[date]]:
-    """Every `count` due days that end with `last`, the latest first: one series, but where `last` ends its month, since
-    it may stand for a later day that this month lacks."""
-    if interval.days:
-        yield [last - timedelta(days=interval.days * step) for step in range(count)]
-        return
-    month = last.year * 12 + last.month - 1
-    latest = 31 if last.day == _month_length(month) else last.day
-    for day in range(last.day, latest + 1):
-        yield [_in_month(month - interval.months * step, day) for step in range(count)]
-
-
-def _in_month(month: int, day: int) -> date:
-    """That day of a month (counted from the year 0), or the month's last where it is shorter."""
-    return date(month // 12, month % 12 + 1, min(day, _month_length(month)))
-
-
-def _month_length(month: int) -> int:
-    return monthrange(month // 12, month % 12 + 1)[1]
-
-
-def _sign(amount: Decimal) -> int:
-    return (amount > 0) - (amount < 0)

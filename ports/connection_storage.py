@@ -45,11 +45,11 @@ class Connections(Protocol):
 
 
 class Sealed(Protocol):
-    """All that the tenant's connections keep sealed, wherever it stands."""
+    """All that the tenant's connections and endpoints keep sealed, wherever it stands."""
 
     def otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[SealedValue]:
-        """What does not begin with `prefix`, of the next `limit` connections above `after` that have such; by rising
-        connection."""
+        """What does not begin with `prefix`, of the next `limit` connections and endpoints above `after` that have
+        such; by their rising ids."""
         ...
 
     def reseal(self, anew: Sequence[tuple[SealedValue, bytes]]) -> int:

@@ -28,6 +28,10 @@ class FileStore(Protocol):
         """The file, piece by piece. Raises `NotFound`, at once."""
         ...
 
+    def holds(self, path: str) -> bool:
+        """Whether there is such a file now."""
+        ...
+
     def delete(self, paths: Sequence[str]) -> None:
         """Those that are gone already are no error."""
         ...

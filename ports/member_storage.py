@@ -32,7 +32,9 @@ class Members(Protocol):
 
     def set_role(self, user_id: UUID, role: Role) -> None: ...
 
-    def remove(self, user_id: UUID) -> None: ...
+    def remove(self, user_id: UUID) -> None:
+        """With the endpoints at which they are written to. Raises `NotFound`."""
+        ...
 
 
 class Invitations(Protocol):

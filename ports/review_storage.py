@@ -3,13 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
 from core.domain.approvals import Approval, Example, Group
+from core.domain.evidence import AlikeExamples, Likeness
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skips:
+    """What somebody (a person or an API key, by their id) skipped after `since`: it is left out, or alone is meant."""
+
+    by: UUID
+    since: datetime
+    only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFilter:
+    """What open items to list; everything given must hold, as in `ports.storage.RecordFilter`. `unsuggested` are those
+    without a suggestion."""
+
+    group_key: str | None = None
+    suggested_id: UUID | None = None
+    unsuggested: bool = False
+    connection_id: UUID | None = None
+    account: str | None = None
+    kind: str | None = None
+    currency: str | None = None
+    text: str | None = None
+    since: date | None = None
+    until: date | None = None
+    min_amount: Decimal | None = None
+    max_amount: Decimal | None = None
+    skips: Skips | None = None
+
+
+EVERYTHING = QueueFilter()
 
 
 class Approvals(Protocol):
@@ -18,14 +53,17 @@ class Approvals(Protocol):
         ...
 
     def queue(
-        self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+        self, *, after: tuple[float, UUID] | None, limit: int, where: QueueFilter = EVERYTHING
     ) -> Sequence[tuple[Approval, Record]]:
         """Open items, most urgent first, then oldest; `after` is (urgency, id) of the last one of the page before."""
         ...
 
-    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
-        """Open items by their `group_key`: the most urgent group (`core.domain.approvals.of_group`) first, then by key;
-        `after` is (urgency, key) of the last one of the page before. Locks nothing, and looks at all open items."""
+    def groups(
+        self, *, after: tuple[float, str] | None, limit: int, where: QueueFilter = EVERYTHING
+    ) -> Sequence[Group]:
+        """Open items in the filter by their `group_key`: the most urgent group (`core.domain.approvals.of_group`)
+        first, then by key; `after` is (urgency, key) of the last one of the page before. Locks nothing, and looks at
+        all open items."""
         ...
 
     def sample(self, limit: int) -> Sequence[Group]:
@@ -33,7 +71,7 @@ class Approvals(Protocol):
         lowest. Locks nothing, and looks at all open items."""
         ...
 
-    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
+    def of_group(self, group_key: str, limit: int, skips: Skips | None = None) -> Sequence[UUID]:
         """The ids of open items of the group, rising."""
         ...
 
@@ -44,8 +82,8 @@ class Approvals(Protocol):
         by falling id; `before` is (decided_at, id) of the last one of the page before."""
         ...
 
-    def standing(self, record_id: UUID) -> Sequence[Approval]:
-        """The record's decided items that nobody withdrew, by id, locked."""
+    def standing(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        """The decided items of these records that nobody withdrew, by id, locked."""
         ...
 
     def open_of(self, record_id: UUID) -> Approval | None: ...
@@ -55,7 +93,8 @@ class Approvals(Protocol):
         ...
 
     def decide(self, approvals: Sequence[Approval]) -> None:
-        """Writes verdict, category, who and when, if all are still open; raises `AlreadyDecided` or `NotFound`."""
+        """Writes verdict, category, who, by which agent and when, if all are still open; raises `AlreadyDecided` or
+        `NotFound`."""
         ...
 
     def rank(self, urgencies: Mapping[str, float]) -> None:
@@ -69,7 +108,19 @@ class Approvals(Protocol):
         `NotFound`."""
         ...
 
-    def count_open(self, group_key: str | None = None) -> int: ...
+    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
+        """How many items of each of these groups are open; a group without any is left out."""
+        ...
+
+    def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int: ...
+
+    def skip(self, id: UUID, *, by: UUID, at: datetime) -> None:
+        """Notes that somebody skipped the item; a later time replaces the former. Raises `NotFound`."""
+        ...
+
+    def unskip(self, id: UUID, *, by: UUID) -> None:
+        """Takes that back, if it was so."""
+        ...
 
 
 class Examples(Protocol):
@@ -82,6 +133,15 @@ class Examples(Protocol):
         ...
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]: ...
+
+    def alike(self, asked: Sequence[Likeness], most: int) -> Sequence[Sequence[AlikeExamples]]:
+        """For each, by category, how many examples are like it in each way: of its group or its counterparty, looking
+        at the `most` of these that occurred last, and how many of its group have the same text. Locks nothing."""
+        ...
+
+    def common(self, latest: int) -> Sequence[UUID]:
+        """The categories of the examples that came last, the most frequent first."""
+        ...
 
     def serving(self) -> str | None:
         """The model that a search is to ask by: the first one that any was embedded by, until `serve` names another.

@@ -19,42 +19,30 @@ from uuid import UUID
 from core.domain.connections import Import
 from core.domain.decisions import Decision
 from core.domain.events import Event, EventFilter, NewEvent
+from core.domain.facets import Facets
 from core.domain.jobs import Job, NewJob
 from core.domain.learning import Arrival
+from core.domain.record_filters import RecordFilter as RecordFilter
 from core.domain.records import Draft, Record, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor, ApiKey, Tenant
 from ports.billing_storage import Accounts, Held, Usages
 from ports.category_storage import Categories
 from ports.connection_storage import Connections, Sealed, Syncs
+from ports.dashboard_storage import Overviews
 from ports.evaluation_storage import Evaluations
 from ports.learning_storage import Ensembles, Lessons
 from ports.llm_storage import LlmAnswers, LlmUsages
 from ports.member_storage import Invitations, Members
+from ports.notification_storage import Endpoints, Notifications
 from ports.oauth import OAuthStorage
 from ports.promise_storage import Promises
+from ports.receipt_storage import Receipts
+from ports.report_storage import Figures, Reports
 from ports.review_storage import Approvals, Embeddings, Examples
 from ports.rule_storage import Proposals, RuleRuns, Rules
+from ports.view_storage import Views
 from ports.webhook_storage import WebhookDeliveries
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """What records to list; everything given must hold. `text` is a case-insensitive part of text or counterparty."""
-
-    statuses: tuple[str, ...] = ()
-    category_id: UUID | None = None
-    stage: str | None = None
-    account: str | None = None
-    kind: str | None = None
-    connection_id: UUID | None = None
-    import_id: UUID | None = None
-    since: date | None = None
-    until: date | None = None
-    min_amount: Decimal | None = None
-    max_amount: Decimal | None = None
-    currency: str | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +85,10 @@ class Tenants(Protocol):
 
     def note_reading(self, now: datetime, since: datetime) -> bool:
         """Notes that the operator reads what is the tenant's; whether this is the first time `since` then."""
+        ...
+
+    def note_queue(self, told_at: datetime | None) -> bool:
+        """Notes when it was told that the queue is over its limit; None: it no longer is. Whether that is news."""
         ...
 
 
@@ -170,6 +162,12 @@ class Records(Protocol):
         """Records in short, the newest (highest id) first; `before` is the last id of the page before."""
         ...
 
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        """How many records in the filter have each value of each facet, each facet without its own part of the filter
+        (a month without `since` and `until`): the `values` commonest. Of more than `most` records (of the import, where
+        one is named) only the newest are looked at."""
+        ...
+
     def count(self, where: RecordFilter) -> int: ...
 
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
@@ -214,7 +212,7 @@ class Records(Protocol):
         (`Approvals.open_of`): all that change both do it in this order, so that none waits for another in a circle."""
         ...
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         """In the order of `ids`; raises `NotFound` when one is missing."""
         ...
 
@@ -230,7 +228,7 @@ class Records(Protocol):
 
     def delete(self, id: UUID, version: int | None) -> None:
         """Removes the record with its approval and example, leaving a tombstone, so that no import brings it back; with
-        a `DELETED` event."""
+        a `DELETED` event. Receipts that were linked to it are so no longer."""
         ...
 
     def expire(self, before: date, *, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -342,6 +340,8 @@ class Transaction(Protocol):
     @property
     def records(self) -> Records: ...
     @property
+    def receipts(self) -> Receipts: ...
+    @property
     def approvals(self) -> Approvals: ...
     @property
     def examples(self) -> Examples: ...
@@ -364,13 +364,25 @@ class Transaction(Protocol):
     @property
     def promises(self) -> Promises: ...
     @property
+    def overviews(self) -> Overviews: ...
+    @property
+    def figures(self) -> Figures: ...
+    @property
+    def reports(self) -> Reports: ...
+    @property
     def evaluations(self) -> Evaluations: ...
+    @property
+    def views(self) -> Views: ...
     @property
     def billing(self) -> Accounts: ...
     @property
     def usages(self) -> Usages: ...
     @property
     def held(self) -> Held: ...
+    @property
+    def endpoints(self) -> Endpoints: ...
+    @property
+    def notifications(self) -> Notifications: ...
     @property
     def jobs(self) -> Jobs: ...
     @property
@@ -385,6 +397,11 @@ class UnitOfWork(Protocol):
 
         When the actor carries an Idempotency-Key, it is claimed first: raises `IdempotencyReplay` if a request with
         this key was carried out, `IdempotencyMismatch` if that was another request. Concurrent ones wait."""
+        ...
+
+    def snapshot(self, actor: Actor) -> AbstractContextManager[Transaction]:
+        """A transaction in the actor's tenant that only reads, and all of it as of one moment, however long it takes
+        and whatever others write meanwhile."""
         ...
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:

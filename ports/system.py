@@ -5,25 +5,52 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
+from core.domain.report_schedules import Schedule
 from core.domain.tenants import ApiKey, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStats:
-    """A stream as an operator sees it: jobs by status, seconds since the oldest open one was queued (0 without any),
+    """A stream as an operator sees it: jobs by status, seconds since the oldest open one was due (0 without any),
     and attempts beyond the first."""
 
     stream: str
     counts: Mapping[str, int]
     oldest_seconds: float
     retries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueReport:
+    """A report definition whose turn has come, and the time zone in which its schedule is told."""
+
+    tenant_id: UUID
+    definition_id: UUID
+    schedule: Schedule
+    zone: ZoneInfo
+    next_run_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTurn:
+    """The turn `slot` of a report that is due, on the tenant's day `today`, and the one `following`; with ids for its
+    run and its job."""
+
+    due: DueReport
+    slot: datetime
+    today: date
+    following: datetime
+    run_id: UUID
+    job_id: UUID
 
 
 class SystemStorage(Protocol):
@@ -51,6 +78,23 @@ class SystemStorage(Protocol):
         imports), and has no open one; returns how many. However many call it at once, none is queued twice."""
         ...
 
+    def due_reports(self, limit: int) -> Sequence[DueReport]:
+        """Those whose turn has come, the longest due first."""
+        ...
+
+    def queue_reports(self, turns: Sequence[ReportTurn], *, max_attempts: int) -> int:
+        """Queues these turns and moves the definitions on; returns how many. One whose definition was moved on or
+        changed since it was seen is left alone: however many call it at once, none is queued twice."""
+        ...
+
+    def old_reports(self, *, seconds: float, limit: int) -> Sequence[tuple[UUID, UUID]]:
+        """(tenant, run) of reports that ended so long ago and whose files are still kept."""
+        ...
+
+    def expire_reports(self, runs: Sequence[tuple[UUID, UUID]]) -> int:
+        """Notes that their files are gone; returns of how many."""
+        ...
+
     def reap(self, *, republish_after: float) -> int:
         """Returns expired leases to the queue, and queues again what was published and not claimed for so many
         seconds; returns how many. A job whose attempts are used up is claimed once more, by who fails it."""
@@ -68,7 +112,8 @@ class SystemStorage(Protocol):
     def sweep(self, *, payload_seconds: float, job_seconds: float, key_seconds: float) -> int:
         """Drops payloads of imports and of webhooks that ended so long ago (or as long as their tenant keeps them, if
         that is shorter), sign-ins that nobody finished, jobs that are done and sessions that are over, idempotency
-        keys, and browsers that were not seen for `DEVICE_TIME`; returns how many rows went. Dead jobs stay."""
+        keys, what reviewers skipped `SKIPPED` ago, and browsers that were not seen for `DEVICE_TIME`; returns how many
+        rows went. Dead jobs stay."""
         ...
 
     def forget_callers(self, limit: int) -> int:

@@ -25,6 +25,7 @@ from core.domain.plugins import (
     WebhookMessage,
     WebhookScheme,
 )
+from core.domain.receipts import ReceiptDraft
 from core.domain.records import Draft, Record, Refusal, Sortable
 from core.domain.rule_history import MAX_AMOUNTS, MAX_PAST, History, NoHistory, Past
 from core.errors import (
@@ -78,6 +79,7 @@ __all__ = [
     "RateLimited",
     "ReadRequest",
     "ReauthRequired",
+    "ReceiptDraft",
     "Record",
     "Refusal",
     "RuleInvalid",

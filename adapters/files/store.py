@@ -59,6 +59,12 @@ class FsspecFileStore:
             file = fs.open(place, "rb")
         return _pieces(file)
 
+    def holds(self, path: str) -> bool:
+        fs, place = self._at(path)
+        with _answering():
+            fs.invalidate_cache()  # others write there, too
+            return bool(fs.exists(place))
+
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
             fs, place = self._at(path)

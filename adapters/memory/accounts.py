@@ -46,6 +46,16 @@ class MemoryTenants:
         reads[id] = now
         return True
 
+    def note_queue(self, told_at: datetime | None) -> bool:
+        told, id = self._at.state.queues_told, self._at.tenant_id
+        if (told_at is None) == (id not in told):
+            return False
+        if told_at is None:
+            del told[id]
+        else:
+            told[id] = told_at
+        return True
+
 
 class MemoryApiKeys:
     def __init__(self, workspace: Workspace) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
+from adapters.memory.filters import lets_through
 from adapters.memory.state import KeptExample, Workspace, many, page
 from core.domain.approvals import Approval, ApprovalReason, Example, Group, of_group, place_of, quantile
-from core.domain.records import Record
+from core.domain.evidence import AlikeExamples, EvidenceKind, Likeness
+from core.domain.records import Record, text_digest
 from core.domain.similarity import Neighbour
 from core.errors import AlreadyDecided, Conflict, Invalid
+from ports.review_storage import EVERYTHING, QueueFilter, Skips
 
 _ASKED_AT_ONCE = 500
 """Searches whose similarities to all examples are held at once."""
@@ -31,18 +34,17 @@ class MemoryApprovals:
         return many(self._approvals, ids, "approval")
 
     def queue(
-        self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+        self, *, after: tuple[float, UUID] | None, limit: int, where: QueueFilter = EVERYTHING
     ) -> Sequence[tuple[Approval, Record]]:
-        waiting = sorted((-a.urgency, a.id) for a in self._approvals.values() if a.verdict is None)
+        waiting = sorted((-a.urgency, a.id) for a in self._open(where))
         if after is not None:
             waiting = [place for place in waiting if place > (-after[0], after[1])]
-        found = [self._approvals[id] for _, id in waiting]
-        if group_key is not None:
-            found = [a for a in found if a.group_key == group_key]
-        return [self._with_record(a) for a in found[:limit]]
+        return [self._with_record(self._approvals[id]) for _, id in waiting[:limit]]
 
-    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
-        groups = sorted(self._groups(), key=lambda g: (-g.urgency, g.group_key))
+    def groups(
+        self, *, after: tuple[float, str] | None, limit: int, where: QueueFilter = EVERYTHING
+    ) -> Sequence[Group]:
+        groups = sorted(self._groups(where), key=lambda g: (-g.urgency, g.group_key))
         if after is not None:
             groups = [g for g in groups if (-g.urgency, g.group_key) > (-after[0], after[1])]
         return groups[:limit]
@@ -50,14 +52,14 @@ class MemoryApprovals:
     def sample(self, limit: int) -> Sequence[Group]:
         return sorted(self._groups(), key=lambda g: g.group_key)[:limit]
 
-    def _groups(self) -> list[Group]:
+    def _groups(self, where: QueueFilter = EVERYTHING) -> list[Group]:
         open_ones: dict[str, list[Approval]] = defaultdict(list)
-        for approval in sorted(self._open(None), key=lambda a: (-a.urgency, a.id)):
+        for approval in sorted(self._open(where), key=lambda a: (-a.urgency, a.id)):
             open_ones[approval.group_key].append(approval)
         return [self._group(items) for items in open_ones.values()]
 
-    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
-        return sorted(a.id for a in self._open(group_key))[:limit]
+    def of_group(self, group_key: str, limit: int, skips: Skips | None = None) -> Sequence[UUID]:
+        return sorted(a.id for a in self._open(QueueFilter(group_key=group_key, skips=skips)))[:limit]
 
     def decided(
         self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
@@ -70,8 +72,9 @@ class MemoryApprovals:
         latest_first = [found[place] for place in sorted(found, reverse=True) if before is None or place < before]
         return [self._with_record(a) for a in latest_first[:limit]]
 
-    def standing(self, record_id: UUID) -> Sequence[Approval]:
-        return [a for a in page(self._approvals, None) if a.record_id == record_id and a.verdict and not a.withdrawn_at]
+    def standing(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        wanted = set(record_ids)
+        return [a for a in page(self._approvals, None) if a.record_id in wanted and a.verdict and not a.withdrawn_at]
 
     def open_of(self, record_id: UUID) -> Approval | None:
         for approval in self._approvals.values():
@@ -98,14 +101,15 @@ class MemoryApprovals:
                 category_id=now.category_id,
                 decided_by=now.decided_by,
                 decided_at=now.decided_at,
+                decided_agent=now.decided_agent,
             )
 
     def rank(self, urgencies: Mapping[str, float]) -> None:
-        checks = [a for a in self._open(None) if a.reason is ApprovalReason.SPOT_CHECK]
-        for a in self._open(None):
+        checks = [a for a in self._open() if a.reason is ApprovalReason.SPOT_CHECK]
+        for a in self._open():
             if a.reason is not ApprovalReason.SPOT_CHECK and a.group_key in urgencies:
                 self._approvals[a.id] = replace(a, urgency=urgencies[a.group_key])
-        asked = sorted(a.urgency for a in self._open(None) if a.reason is not ApprovalReason.SPOT_CHECK)
+        asked = sorted(a.urgency for a in self._open() if a.reason is not ApprovalReason.SPOT_CHECK)
         for a in checks if asked else ():
             self._approvals[a.id] = replace(a, urgency=quantile(asked, place_of(a.record_id)))
 
@@ -116,11 +120,28 @@ class MemoryApprovals:
         for was in stored:
             self._approvals[was.id] = replace(was, withdrawn_by=by, withdrawn_at=at)
 
-    def count_open(self, group_key: str | None = None) -> int:
-        return len(self._open(group_key))
+    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
+        return Counter(a.group_key for a in self._approvals.values() if a.verdict is None and a.group_key in group_keys)
 
-    def _open(self, group_key: str | None) -> list[Approval]:
-        return [a for a in self._approvals.values() if a.verdict is None and group_key in (None, a.group_key)]
+    def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int:
+        return len(self._open(QueueFilter(group_key=group_key, skips=skips)))
+
+    def skip(self, id: UUID, *, by: UUID, at: datetime) -> None:
+        self.get_many([id])
+        self._state.skips[by, id] = at
+
+    def unskip(self, id: UUID, *, by: UUID) -> None:
+        self._state.skips.pop((by, id), None)
+
+    def _open(self, where: QueueFilter = EVERYTHING) -> list[Approval]:
+        records, skips = self._state.records, where.skips
+        found = [a for a in self._approvals.values() if a.verdict is None]
+        found = [a for a in found if lets_through(where, a, records[a.record_id])]
+        return found if skips is None else [a for a in found if self._skipped(a.id, skips) == skips.only]
+
+    def _skipped(self, id: UUID, skips: Skips) -> bool:
+        at = self._state.skips.get((skips.by, id))
+        return at is not None and at > skips.since
 
     def _group(self, items: Sequence[Approval]) -> Group:
         """A group of its items, the most urgent first."""
@@ -161,6 +182,32 @@ class MemoryExamples:
 
     def list(self, *, after: UUID | None, limit: int) -> Sequence[Example]:
         return [kept.example for kept in page(self._examples, after)[:limit]]
+
+    def alike(self, asked: Sequence[Likeness], most: int) -> Sequence[Sequence[AlikeExamples]]:
+        return [[*self._like(one, most, of_party=False), *self._like(one, most, of_party=True)] for one in asked]
+
+    def _like(self, asked: Likeness, most: int, *, of_party: bool) -> Iterator[AlikeExamples]:
+        key = asked.party_key if of_party else asked.group_key
+        examples = [kept.example for kept in self._examples.values()]
+        like = [(self._day(e), e) for e in examples if key and key == (e.party_key if of_party else e.group_key)]
+        like.sort(key=lambda pair: (pair[0] is None, pair[0] or date.min), reverse=True)
+        seen, more = [(day, e) for day, e in like[:most] if e.record_id != asked.record_id], len(like) > most
+        for kind in [EvidenceKind.SAME_COUNTERPARTY] if of_party else [EvidenceKind.ALIKE, EvidenceKind.SAME_TEXT]:
+            days: dict[UUID, list[date | None]] = defaultdict(list)
+            for day, e in seen:
+                if kind is not EvidenceKind.SAME_TEXT or text_digest(e.text) == asked.text_digest:
+                    days[e.category_id].append(day)
+            for category_id in sorted(days):
+                last = max((day for day in days[category_id] if day is not None), default=None)
+                yield AlikeExamples(kind, category_id, len(days[category_id]), last, more)
+
+    def _day(self, example: Example) -> date | None:
+        kept = self._at.state.records.get(example.record_id) if example.record_id is not None else None
+        return None if kept is None else kept.day
+
+    def common(self, latest: int) -> Sequence[UUID]:
+        newest = [self._examples[id].example.category_id for id in sorted(self._examples, reverse=True)[:latest]]
+        return sorted(set(newest), key=lambda id: (-newest.count(id), id))
 
     def serving(self) -> str | None:
         model = self._at.state.serving.get(self._at.tenant_id)

@@ -147,7 +147,7 @@ class MemoryCategories:
         }
         write(self._at, replace(record, **reopened))
         queue = MemoryApprovals(self._at)
-        queue.withdraw([a.id for a in queue.standing(record.id)], by=by, at=self._at.now)
+        queue.withdraw([a.id for a in queue.standing([record.id])], by=by, at=self._at.now)
         if queue.open_of(record.id) is None:
             queue.add([self._question(record)])
 

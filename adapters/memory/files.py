@@ -23,6 +23,9 @@ class MemoryFileStore:
             raise NotFound("there is no such file")
         return iter((self.files[path],))
 
+    def holds(self, path: str) -> bool:
+        return path in self.files
+
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
             self.files.pop(path, None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from adapters.memory.notifications import forget_endpoint
 from adapters.memory.state import Workspace, one, page
 from core.domain.people import Invitation, InvitationStatus
 from core.domain.permissions import Role
@@ -15,8 +16,10 @@ from core.errors import Conflict, NotFound
 
 class MemoryMembers:
     def __init__(self, workspace: Workspace) -> None:
+        self._state = workspace.state
         self._users = workspace.state.users
         self._memberships = workspace.state.memberships
+        self._views = workspace.state.views
 
     def add(self, user: User, membership: Membership) -> User:
         email = user.email.lower()
@@ -44,6 +47,10 @@ class MemoryMembers:
 
     def remove(self, user_id: UUID) -> None:
         del self._memberships[self.get(user_id)[0].id]
+        for id in [found.id for found in self._state.endpoints.values() if found.user_id == user_id]:
+            forget_endpoint(self._state, id)
+        for id in [id for id, view in self._views.items() if view.user_id == user_id]:
+            del self._views[id]
 
 
 class MemoryInvitations:

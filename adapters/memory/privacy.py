@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
+from adapters.memory.notifications import forget_endpoint
 from adapters.memory.state import MemoryStore, as_json
 from core.domain.names import is_reserved
 from core.domain.tenants import User
@@ -29,6 +30,7 @@ class MemoryPrivacy:
                 "categories": list(state.categories.values()),
                 "records": [one.record for one in state.records.values()],
                 "approvals": list(state.approvals.values()),
+                "saved_views": list(state.views.values()),
             }
         for kind, things in kept.items():
             yield from ((kind, as_json(asdict(thing))) for thing in things)
@@ -39,9 +41,11 @@ class MemoryPrivacy:
             tenants = [state for state in self._store.tenants.values() if user_id in state.memberships]
             members = [state.memberships[user_id] for state in tenants]
             names = {name for user in users for name in _names(user, self._store.users.values())}
+            views = [v for state in tenants for v in state.views.values() if v.user_id == user_id]
             answers = [a for state in tenants for a in state.approvals.values() if a.decided_by in names]
         yield from (("users", as_json(asdict(user))) for user in users)
         yield from (("memberships", as_json(asdict(member))) for member in members)
+        yield from (("saved_views", as_json(asdict(view))) for view in views)
         yield from (("approvals", as_json(asdict(answer))) for answer in answers)
 
     def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
@@ -65,6 +69,10 @@ class MemoryPrivacy:
             names = _names(user, self._store.users.values())
             for state in self._store.tenants.values():
                 state.memberships.pop(user_id, None)
+                for id in [one.id for one in state.endpoints.values() if one.user_id == user_id]:
+                    forget_endpoint(state, id)
+                for id in [id for id, view in state.views.items() if view.user_id == user_id]:
+                    del state.views[id]
                 for id, approval in state.approvals.items():
                     if approval.decided_by in names:
                         state.approvals[id] = replace(approval, decided_by=_ERASED)

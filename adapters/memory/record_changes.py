@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.memory.approvals import MemoryApprovals
-from adapters.memory.state import KeptRecord, Workspace, as_json
+from adapters.memory.state import Workspace, as_json
 from core.domain.approvals import Approval
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
 from core.domain.records import Record
-from ports.storage import RecordFilter
 
 
 def decided(record: Record, decision: Decision) -> Record:
@@ -66,18 +65,3 @@ def tell_decided(at: Workspace, decision: Decision, **more: Any) -> None:
             created_at=at.now,
         )
         MemoryApprovals(at).add([asked])
-
-
-def matches(kept: KeptRecord, where: RecordFilter) -> bool:
-    """Whether a filter lets a record through."""
-    record, needle = kept.record, None if where.text is None else where.text.lower()
-    equal = ("category_id", "stage", "account", "kind", "connection_id", "import_id", "currency")
-    return (
-        all(getattr(where, name) in (None, getattr(record, name)) for name in equal)
-        and (not where.statuses or record.status.value in where.statuses)
-        and (where.since is None or kept.day >= where.since)
-        and (where.until is None or kept.day <= where.until)
-        and (where.min_amount is None or (record.amount is not None and record.amount >= where.min_amount))
-        and (where.max_amount is None or (record.amount is not None and record.amount <= where.max_amount))
-        and (needle is None or needle in record.text.lower() or needle in record.counterparty.lower())
-    )

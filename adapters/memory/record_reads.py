@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from adapters.memory.record_changes import matches
+from adapters.memory.filters import matches
 from adapters.memory.state import KeptRecord, TenantState
 from core.domain.approvals import ApprovalReason
+from core.domain.facets import FILTERED_BY, Facet, Facets, Value, commonest
 from core.domain.records import DECIDED_BY_PERSON, Record, Snapshot
 from core.domain.rule_history import Past
 from ports.storage import RecordFilter
@@ -27,6 +31,40 @@ def snapshots(state: TenantState, where: RecordFilter, *, before: UUID | None, l
 
 def snapshot(record: Record, *, asked: bool) -> Snapshot:
     return Snapshot(**{name: getattr(record, name) for name in Snapshot._fields if name != "asked"}, asked=asked)
+
+
+def facets(state: TenantState, where: RecordFilter, *, most: int, values: int) -> Facets:
+    of_import = [
+        state.records[id]
+        for id in sorted(state.records, reverse=True)
+        if where.import_id in (None, state.records[id].record.import_id)
+    ]
+    counts: dict[Facet, dict[Value, int]] = {}
+    for facet, names in FILTERED_BY.items():
+        parts: dict[str, Any] = {name: () if name == "statuses" else None for name in names}
+        without = replace(where, **parts)
+        found = Counter(_value(facet, kept) for kept in of_import[:most] if matches(kept, without))
+        counts[facet] = dict(found)
+    return commonest(counts, values, seen=min(most, len(of_import)), approximate=len(of_import) > most)
+
+
+def _value(facet: Facet, kept: KeptRecord) -> Value:
+    record = kept.record
+    match facet:
+        case Facet.STATUS:
+            return record.status.value
+        case Facet.CATEGORY:
+            return record.category_id
+        case Facet.STAGE:
+            return record.stage
+        case Facet.CONNECTION:
+            return record.connection_id
+        case Facet.CURRENCY:
+            return record.currency
+        case Facet.KIND:
+            return record.kind
+        case Facet.MONTH:
+            return f"{kept.day:%Y-%m}"
 
 
 def past(state: TenantState, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:

@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 
 from adapters.memory import record_reads, rule_runs
 from adapters.memory.approvals import MemoryExamples
-from adapters.memory.record_changes import decided, matches, tell_decided, write
+from adapters.memory.filters import matches
+from adapters.memory.record_changes import decided, tell_decided, write
 from adapters.memory.state import KeptRecord, Workspace, as_json, check_version, many, one
-from core.domain.approvals import Example
+from core.domain.approvals import Example, group_key
 from core.domain.decisions import Decision, Stage
 from core.domain.events import EventType, NewEvent
+from core.domain.evidence import party_key
+from core.domain.facets import Facets
 from core.domain.learning import Arrival
 from core.domain.records import DECIDED_BY_PERSON, Draft, Record, RecordStatus, Snapshot, normalise, similarity_text
 from core.domain.rule_history import Past
@@ -110,6 +113,9 @@ class MemoryRecords:
     def count(self, where: RecordFilter) -> int:
         return sum(matches(kept, where) for kept in self._records.values())
 
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        return record_reads.facets(self._state, where, most=most, values=values)
+
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._state, asked, limit)
 
@@ -125,7 +131,7 @@ class MemoryRecords:
     def get(self, id: UUID, *, lock: bool = False) -> Record:  # noqa: ARG002
         return one(self._records, id, "record").record
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:  # noqa: ARG002
         return [kept.record for kept in many(self._records, ids, "record")]
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
@@ -292,6 +298,8 @@ class MemoryRecords:
             text=similarity_text(record.text, record.counterparty),
             category_id=category_id,
             created_at=self._at.now,
+            group_key=group_key(record),
+            party_key=party_key(record.counterparty),
         )
         MemoryExamples(self._at).put([example])
         self._count(Stage.HUMAN.value, RecordStatus.APPROVED.value)
@@ -319,11 +327,15 @@ class MemoryRecords:
         del self._records[id]
         for approval in [a for a in self._state.approvals.values() if a.record_id == id]:
             del self._state.approvals[approval.id]
+            for key in [key for key in self._state.skips if key[1] == approval.id]:
+                del self._state.skips[key]
         for kept in [k for k in self._state.examples.values() if k.example.record_id == id]:
             del self._state.examples[kept.example.id]
         self._state.arrivals.pop(id, None)
         for key in [key for key in self._state.changes if key[1] == id]:
             del self._state.changes[key]
+        for key in [key for key in self._state.receipt_matches if key[1] == id]:
+            del self._state.receipt_matches[key]
         if about is not None:
             self._at.tell(NewEvent(type=EventType.DELETED, subject_id=id, payload=about))
 

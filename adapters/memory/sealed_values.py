@@ -1,4 +1,4 @@
-"""What connections keep sealed."""
+"""What connections and endpoints keep sealed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ class MemorySealed:
         self._state = workspace.state
 
     def otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[SealedValue]:
-        found = [
-            v for v in self._all() if not v.sealed.startswith(prefix) and (after is None or v.connection_id > after)
-        ]
-        among = sorted({value.connection_id for value in found})[:limit]
-        return sorted((v for v in found if v.connection_id in among), key=lambda v: v.connection_id)
+        found = [v for v in self._all() if not v.sealed.startswith(prefix) and (after is None or v.of_id > after)]
+        among = sorted({value.of_id for value in found})[:limit]
+        return sorted((v for v in found if v.of_id in among), key=lambda v: v.of_id)
 
     def reseal(self, anew: Sequence[tuple[SealedValue, bytes]]) -> int:
         return sum(self._write(value, sealed) for value, sealed in anew)
@@ -27,7 +25,7 @@ class MemorySealed:
     def _write(self, value: SealedValue, sealed: bytes) -> bool:
         if value not in self._all():
             return False
-        state, id = self._state, value.connection_id
+        state, id = self._state, value.of_id
         match value.purpose:
             case SealedPurpose.CONFIG:
                 state.connections[id] = replace(state.connections[id], sealed=sealed)
@@ -36,13 +34,18 @@ class MemorySealed:
             case SealedPurpose.SIGN_IN:
                 for found in [s for s in state.sign_ins.values() if (s.connection_id, s.sealed) == (id, value.sealed)]:
                     state.sign_ins[found.state_hash] = replace(found, sealed=sealed)
+            case SealedPurpose.ENDPOINT:
+                state.endpoints[id] = replace(state.endpoints[id], sealed=sealed)
         return True
 
     def _all(self) -> Iterator[SealedValue]:
         for one in self._state.connections.values():
             if one.sealed is not None:
-                yield SealedValue(purpose=SealedPurpose.CONFIG, connection_id=one.id, sealed=one.sealed)
+                yield SealedValue(purpose=SealedPurpose.CONFIG, of_id=one.id, sealed=one.sealed)
         for tokens in self._state.oauth_tokens.values():
-            yield SealedValue(purpose=SealedPurpose.TOKENS, connection_id=tokens.connection_id, sealed=tokens.sealed)
+            yield SealedValue(purpose=SealedPurpose.TOKENS, of_id=tokens.connection_id, sealed=tokens.sealed)
         for sign_in in self._state.sign_ins.values():
-            yield SealedValue(purpose=SealedPurpose.SIGN_IN, connection_id=sign_in.connection_id, sealed=sign_in.sealed)
+            yield SealedValue(purpose=SealedPurpose.SIGN_IN, of_id=sign_in.connection_id, sealed=sign_in.sealed)
+        for endpoint in self._state.endpoints.values():
+            if endpoint.sealed is not None:
+                yield SealedValue(purpose=SealedPurpose.ENDPOINT, of_id=endpoint.id, sealed=endpoint.sealed)

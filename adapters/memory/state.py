@@ -26,15 +26,19 @@ from core.domain.jobs import Job
 from core.domain.learning import Arrival
 from core.domain.llm import LlmAnswer
 from core.domain.llm_spending import LlmSpend
+from core.domain.notifications import Endpoint, Notification
 from core.domain.oauth import OAuthTokens, SignIn
 from core.domain.payments import PaymentEvent
 from core.domain.people import Invitation, KnownDevice, LocalAccount, Session
 from core.domain.plans import Meter
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Proposal
+from core.domain.receipts import Match, Receipt
 from core.domain.records import Record
+from core.domain.reports import ReportDefinition, ReportRun
 from core.domain.rule_runs import RuleRun, RunChange
 from core.domain.rules import Rule
+from core.domain.saved_views import SavedView
 from core.domain.tenants import Actor, ApiKey, Membership, Tenant, User
 from core.domain.webhooks import RefusedDeliveries, WebhookDelivery
 from core.errors import Invalid, NotFound, Transient, VersionMismatch
@@ -122,6 +126,8 @@ class TenantState:
 
     tenants: dict[UUID, Tenant] = field(default_factory=dict)
     operator_reads: dict[UUID, datetime] = field(default_factory=dict)
+    queues_told: dict[UUID, datetime] = field(default_factory=dict)
+    """When the tenant was told that its queue is over its limit, by its id, as long as it is."""
     users: dict[str, User] = field(default_factory=dict)
     """By e-mail address; shared by all tenants."""
     customers: dict[tuple[str | None, str], UUID] = field(default_factory=dict)
@@ -153,7 +159,12 @@ class TenantState:
     records: dict[UUID, KeptRecord] = field(default_factory=dict)
     tombstones: dict[tuple[UUID, str, str], datetime] = field(default_factory=dict)
     """By connection, account and external id."""
+    receipts: dict[UUID, Receipt] = field(default_factory=dict)
+    receipt_matches: dict[tuple[UUID, UUID], Match] = field(default_factory=dict)
+    """By receipt and record."""
     approvals: dict[UUID, Approval] = field(default_factory=dict)
+    skips: dict[tuple[UUID, UUID], datetime] = field(default_factory=dict)
+    """When somebody skipped an approval, by their id and its."""
     examples: dict[UUID, KeptExample] = field(default_factory=dict)
     embeddings: dict[tuple[str, bytes], Sequence[float]] = field(default_factory=dict)
     llm_answers: dict[bytes, tuple[LlmAnswer, datetime]] = field(default_factory=dict)
@@ -172,11 +183,16 @@ class TenantState:
     changes: dict[tuple[UUID, UUID], KeptChange] = field(default_factory=dict)
     """By run and record."""
     evaluations: dict[UUID, Evaluation] = field(default_factory=dict)
+    views: dict[UUID, SavedView] = field(default_factory=dict)
+    report_definitions: dict[UUID, ReportDefinition] = field(default_factory=dict)
+    report_runs: dict[UUID, ReportRun] = field(default_factory=dict)
     billing: dict[UUID, KeptAccount] = field(default_factory=dict)
     """The tenant's one, by the tenant's id."""
     usages: dict[tuple[date, Meter], tuple[int, int]] = field(default_factory=dict)
     """What was used, and how much of that is in reports, by month and meter."""
     usage_reports: dict[UUID, UsageReport] = field(default_factory=dict)
+    endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
+    notifications: dict[UUID, Notification] = field(default_factory=dict)
     jobs: dict[UUID, KeptJob] = field(default_factory=dict)
     batches: dict[UUID, EventBatch] = field(default_factory=dict)
     responses: dict[str, KeptResponse] = field(default_factory=dict)

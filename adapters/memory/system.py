@@ -10,15 +10,17 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID
 
+from adapters.memory.reports import turned
 from adapters.memory.state import KeptJob, MemoryStore, TenantState
 from adapters.memory.work import list_events, queued, syncs
+from core.domain.approvals import SKIPPED
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, NewJob, Stream
 from core.domain.oauth import SignIn
 from core.domain.people import DEVICE_TIME
 from core.domain.tenants import ApiKey, Tenant
-from ports.system import StreamStats
+from ports.system import DueReport, ReportTurn, StreamStats
 
 DAY = 86_400.0
 _NOBODY = ("sortation", "webhook", "somebody")
@@ -110,6 +112,66 @@ class MemorySystem:
                 self._store.woken()
         return count
 
+    def due_reports(self, limit: int) -> Sequence[DueReport]:
+        with self._store.lock:
+            now = self._store.clock.now()
+            found = [
+                DueReport(
+                    tenant_id=one.tenant_id,
+                    definition_id=one.id,
+                    schedule=one.schedule,
+                    zone=state.tenants[one.tenant_id].zone,
+                    next_run_at=one.next_run_at,
+                )
+                for state in self._store.tenants.values()
+                for one in state.report_definitions.values()
+                if one.schedule is not None and one.next_run_at is not None and one.next_run_at <= now
+            ]
+        return sorted(found, key=lambda due: (due.next_run_at, due.tenant_id, due.definition_id))[:limit]
+
+    def queue_reports(self, turns: Sequence[ReportTurn], *, max_attempts: int) -> int:
+        count = 0
+        with self._store.lock:
+            now = self._store.clock.now()
+            for turn in turns:
+                state = self._store.state(turn.due.tenant_id)
+                stored = state.report_definitions.get(turn.due.definition_id)
+                if stored is None or stored.next_run_at != turn.due.next_run_at:
+                    continue
+                state.report_definitions[stored.id] = replace(stored, next_run_at=turn.following)
+                if any((run.definition_id, run.slot) == (stored.id, turn.slot) for run in state.report_runs.values()):
+                    continue
+                state.report_runs[turn.run_id] = turned(stored, turn, now)
+                payload = {"run_id": turn.run_id}
+                new = NewJob(id=turn.job_id, stream=Stream.GENERATE, payload=payload, max_attempts=max_attempts)
+                state.jobs[new.id] = queued(new, stored.tenant_id, now)
+                count += 1
+            if count:
+                self._store.woken()
+        return count
+
+    def old_reports(self, *, seconds: float, limit: int) -> Sequence[tuple[UUID, UUID]]:
+        with self._store.lock:
+            now = self._store.clock.now()
+            return sorted(
+                (run.tenant_id, run.id)
+                for state in self._store.tenants.values()
+                for run in state.report_runs.values()
+                if run.expired_at is None and _before(run.finished_at, now, seconds)
+            )[:limit]
+
+    def expire_reports(self, runs: Sequence[tuple[UUID, UUID]]) -> int:
+        with self._store.lock:
+            kept = [
+                (state, run)
+                for tenant_id, run_id in runs
+                for state in [self._store.state(tenant_id)]
+                if (run := state.report_runs.get(run_id)) is not None and run.expired_at is None
+            ]
+            for state, run in kept:
+                state.report_runs[run.id] = replace(run, files=(), expired_at=self._store.clock.now())
+        return len(kept)
+
     def reap(self, *, republish_after: float) -> int:
         with self._store.lock:
             stuck = [
@@ -179,6 +241,8 @@ class MemorySystem:
                 jobs = [one.job for one in state.jobs.values() if one.job.status is JobStatus.DONE]
                 old_jobs = [job.id for job in jobs if _before(job.finished_at, now, job_seconds)]
                 old_keys = [key for key, one in state.responses.items() if _before(one.created_at, now, key_seconds)]
+                skipped = [key for key, at in state.skips.items() if _before(at, now, SKIPPED.total_seconds())]
+                gone += len([state.skips.pop(key) for key in skipped])
                 for id in old_jobs:
                     del state.jobs[id]
                 for key in old_keys:
@@ -247,7 +311,7 @@ class MemorySystem:
                 counts=dict(Counter(job.status.value for job in jobs if job.stream == stream)),
                 oldest_seconds=max(
                     (
-                        (now - job.created_at).total_seconds()
+                        max((now - max(job.created_at, job.due_at)).total_seconds(), 0.0)
                         for job in jobs
                         if job.stream == stream and job.status in OPEN_STATUSES
                     ),

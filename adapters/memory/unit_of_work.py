@@ -12,17 +12,23 @@ from adapters.memory.billing import MemoryBilling, MemoryHeld, MemoryUsages
 from adapters.memory.catalog import MemoryConnections, MemoryImports
 from adapters.memory.categories import MemoryCategories
 from adapters.memory.evaluations import MemoryEvaluations
+from adapters.memory.figures import MemoryFigures
 from adapters.memory.learning import MemoryEnsembles, MemoryLessons
 from adapters.memory.llm import MemoryLlmAnswers, MemoryLlmUsages
 from adapters.memory.members import MemoryInvitations, MemoryMembers
+from adapters.memory.notifications import MemoryEndpoints, MemoryNotifications
 from adapters.memory.oauth import MemoryOAuth
+from adapters.memory.overviews import MemoryOverviews
 from adapters.memory.promises import MemoryPromises
+from adapters.memory.receipts import MemoryReceipts
 from adapters.memory.records import MemoryRecords
+from adapters.memory.reports import MemoryReports
 from adapters.memory.rule_runs import MemoryRuleRuns
 from adapters.memory.rules import MemoryProposals, MemoryRules
 from adapters.memory.sealed_values import MemorySealed
 from adapters.memory.state import EventBatch, KeptResponse, MemoryStore, Workspace
 from adapters.memory.syncs import MemorySyncs
+from adapters.memory.views import MemoryViews
 from adapters.memory.webhooks import MemoryWebhookDeliveries
 from adapters.memory.work import MemoryEvents, MemoryJobs
 from core.domain.tenants import Actor
@@ -48,6 +54,7 @@ class MemoryTransaction:
         self.imports = MemoryImports(at)
         self.deliveries = MemoryWebhookDeliveries(at)
         self.records = MemoryRecords(at)
+        self.receipts = MemoryReceipts(at)
         self.approvals = MemoryApprovals(at)
         self.examples = MemoryExamples(at)
         self.embeddings = MemoryEmbeddings(at)
@@ -59,10 +66,16 @@ class MemoryTransaction:
         self.proposals = MemoryProposals(at)
         self.runs = MemoryRuleRuns(at)
         self.promises = MemoryPromises(at)
+        self.overviews = MemoryOverviews(at)
+        self.figures = MemoryFigures(at)
+        self.reports = MemoryReports(at)
         self.evaluations = MemoryEvaluations(at)
+        self.views = MemoryViews(at)
         self.billing = MemoryBilling(at)
         self.usages = MemoryUsages(at)
         self.held = MemoryHeld(at)
+        self.endpoints = MemoryEndpoints(at)
+        self.notifications = MemoryNotifications(at)
         self.jobs = MemoryJobs(at)
         self.events = MemoryEvents(at)
 
@@ -108,6 +121,10 @@ class MemoryUnitOfWork:
         transaction = MemoryTransaction(self._store, actor)
         transaction.claim()
         yield transaction
+
+    @contextmanager
+    def snapshot(self, actor: Actor) -> Iterator[MemoryTransaction]:
+        yield MemoryTransaction(self._store, actor)
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:
         assert actor.idempotency is not None  # noqa: S101 - narrows the type

@@ -61,6 +61,11 @@ class PostgresTenants:
         first = (tenants.c.tenant_id == self._tenant_id) & (last.is_(None) | (last <= since))
         return self._connection.execute(tenants.update().where(first).values(operator_read_at=now)).rowcount == 1
 
+    def note_queue(self, told_at: datetime | None) -> bool:
+        noted = tenants.c.queue_told_at
+        news = (tenants.c.tenant_id == self._tenant_id) & (noted.is_not(None) if told_at is None else noted.is_(None))
+        return self._connection.execute(tenants.update().where(news).values(queue_told_at=told_at)).rowcount == 1
+
 
 class PostgresApiKeys:
     def __init__(self, connection: Connection, tenant_id: UUID) -> None:

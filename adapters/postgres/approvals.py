@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -16,28 +18,32 @@ from sqlalchemy import (
     Select,
     and_,
     column,
+    delete,
     func,
     insert,
     or_,
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from adapters.postgres.guards import conflicts
+from adapters.postgres.queue_filters import conditions_of, of_records
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
-from adapters.postgres.tables import approvals, records
+from adapters.postgres.tables import approval_skips, approvals, records
 from core.domain.approvals import GROUP_GAIN, URGENCY_DECIMALS, Approval, ApprovalReason, Group, Verdict, place_of
 from core.domain.records import Record
 from core.errors import AlreadyDecided, Conflict, NotFound
+from ports.review_storage import EVERYTHING, QueueFilter, Skips
 
 _DECIDE = text("""
     UPDATE approvals a SET
         verdict = d.verdict, category_id = d.category_id, decided_by = d.decided_by, decided_at = d.decided_at,
-        decided_by_id = acting_person()
+        decided_by_id = acting_person(), decided_agent = d.agent
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:categories AS uuid[]), CAST(:people AS text[]),
-        CAST(:times AS timestamptz[])
-    ) AS d(id, verdict, category_id, decided_by, decided_at)
+        CAST(:times AS timestamptz[]), CAST(:agents AS text[])
+    ) AS d(id, verdict, category_id, decided_by, decided_at, agent)
     WHERE a.tenant_id = :tenant AND a.id = d.id AND a.verdict IS NULL
 """)
 
@@ -45,9 +51,9 @@ _DECIDE = text("""
 # a page are looked for at once: for each by itself, an index that does not lead to them may be taken. For many groups,
 # all items are read: each would be compared with every key.
 _GROUPS = """
-    WITH sized AS (
-        SELECT group_key, count(*) AS size, max(urgency) AS highest FROM approvals
-        WHERE tenant_id = :tenant AND verdict IS NULL GROUP BY group_key
+    WITH {matching}sized AS (
+        SELECT group_key, count(*) AS size, max(urgency) AS highest FROM {items}
+        WHERE tenant_id = :tenant AND verdict IS NULL {conditions} GROUP BY group_key
     ), ordered AS (
         SELECT group_key, size, CAST(round(
             CAST(1 - (1 - highest) / (1 + CAST(:gain AS float8) * ln(size) / ln(2.0::float8)) AS numeric), :decimals
@@ -57,8 +63,8 @@ _GROUPS = """
     ), placed AS (
         SELECT group_key, id, suggested_id, row_number() OVER of_group AS place,
                first_value(suggested_id) OVER of_group AS suggestion
-        FROM approvals
-        WHERE tenant_id = :tenant AND verdict IS NULL {of_page}
+        FROM {items}
+        WHERE tenant_id = :tenant AND verdict IS NULL {conditions} {of_page}
         WINDOW of_group AS (PARTITION BY group_key ORDER BY urgency DESC, id)
     ), headed AS (
         SELECT group_key, (array_agg(id) FILTER (WHERE place = 1))[1] AS id,
@@ -67,6 +73,15 @@ _GROUPS = """
     )
     SELECT page.size, page.urgency, headed.id, headed.agreeing FROM page JOIN headed USING (group_key)
 """
+# Record by record: a join may be planned as one with all records of the tenant.
+_MATCHING = """matching AS MATERIALIZED (
+        SELECT approvals.tenant_id, approvals.id, group_key, urgency, suggested_id, verdict
+        FROM approvals CROSS JOIN LATERAL (
+            SELECT FROM records WHERE records.tenant_id = :tenant AND records.id = approvals.record_id AND {of_records}
+            OFFSET 0
+        ) AS lookup
+        WHERE approvals.tenant_id = :tenant AND approvals.verdict IS NULL {of_items}
+    ), """
 _MOST_URGENT = """
     WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
     ORDER BY urgency DESC, group_key
@@ -129,8 +144,9 @@ class PostgresApprovals:
         return [found[id] for id in ids]
 
     def queue(
-        self, *, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+        self, *, after: tuple[float, UUID] | None, limit: int, where: QueueFilter = EVERYTHING
     ) -> Sequence[tuple[Approval, Record]]:
+        conditions, given = conditions_of(where)
         query = (
             self._with_records()
             .where(approvals.c.verdict.is_(None))
@@ -140,25 +156,40 @@ class PostgresApprovals:
         if after is not None:
             urgency, id = after
             query = query.where(approvals.c.urgency <= urgency, or_(approvals.c.urgency < urgency, approvals.c.id > id))
-        if group_key is not None:
-            query = query.where(approvals.c.group_key == group_key)
-        return self._read_with_records(query)
+        query = query.where(*map(text, conditions))
+        if not of_records(conditions):
+            return self._read_with_records(query, given)
+        # Planned as what few records meet, all open items would be sorted, and often all records read before.
+        with self._in_index_order():
+            return self._read_with_records(query, given)
 
-    def groups(self, *, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
+    def groups(
+        self, *, after: tuple[float, str] | None, limit: int, where: QueueFilter = EVERYTHING
+    ) -> Sequence[Group]:
         urgency, key = after or (None, None)
-        found = self._groups(_MOST_URGENT, limit, urgency=urgency, key=key)
+        found = self._groups(_MOST_URGENT, limit, where, urgency=urgency, key=key)
         return sorted(found, key=lambda g: (-g.urgency, g.group_key))
 
     def sample(self, limit: int) -> Sequence[Group]:
         return sorted(self._groups(_BY_LOT, limit), key=lambda g: g.group_key)
 
-    def _groups(self, chosen: str, limit: int, **page: object) -> list[Group]:
-        sql = _GROUPS.format(chosen=chosen, of_page="" if limit > _MANY else _OF_PAGE)
+    def _groups(self, chosen: str, limit: int, where: QueueFilter = EVERYTHING, **page: object) -> list[Group]:
+        conditions, given = conditions_of(where)
+        every = "".join(f" AND {condition}" for condition in conditions)
+        joined = of_records(conditions)
+        of_items = "".join(f" AND {condition}" for condition in conditions if condition not in joined)
+        sql = _GROUPS.format(
+            matching=_MATCHING.format(of_items=of_items, of_records=" AND ".join(joined)) if joined else "",
+            items="matching" if joined else "approvals",
+            conditions="" if joined else every,
+            chosen=chosen,
+            of_page="" if limit > _MANY else _OF_PAGE,
+        )
         g = text(sql).columns(*_OF_GROUP).subquery("groups")
         query = self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
         query = query.join(g, g.c.id == approvals.c.id)
         asked = {"tenant": self._tenant_id, "limit": limit, "gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}
-        rows = self._connection.execute(query, asked | page).mappings()
+        rows = self._connection.execute(query, asked | page | given).mappings()
         return [
             Group(
                 group_key=row["approval_group_key"],
@@ -171,9 +202,11 @@ class PostgresApprovals:
             for row in rows
         ]
 
-    def of_group(self, group_key: str, limit: int) -> Sequence[UUID]:
-        query = self._open(select(approvals.c.id), group_key).order_by(approvals.c.id).limit(limit)
-        return self._connection.execute(query).scalars().all()
+    def of_group(self, group_key: str, limit: int, skips: Skips | None = None) -> Sequence[UUID]:
+        conditions, given = conditions_of(QueueFilter(group_key=group_key, skips=skips))
+        query = self._open(select(approvals.c.id)).where(*map(text, conditions))
+        asked = {"tenant": self._tenant_id} | given
+        return self._connection.execute(query.order_by(approvals.c.id).limit(limit), asked).scalars().all()
 
     def decided(
         self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
@@ -190,10 +223,13 @@ class PostgresApprovals:
             query = query.where(c.decided_at <= at, or_(c.decided_at < at, c.id < id))
         return self._read_with_records(query)
 
-    def standing(self, record_id: UUID) -> Sequence[Approval]:
+    def standing(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
         c = approvals.c
         query = select(approvals).where(
-            c.tenant_id == self._tenant_id, c.record_id == record_id, c.verdict.is_not(None), c.withdrawn_at.is_(None)
+            c.tenant_id == self._tenant_id,
+            c.record_id.in_(record_ids),
+            c.verdict.is_not(None),
+            c.withdrawn_at.is_(None),
         )
         rows = self._connection.execute(query.order_by(c.id).with_for_update()).mappings()
         return [_to_approval(row) for row in rows]
@@ -222,6 +258,7 @@ class PostgresApprovals:
                 "categories": [a.category_id for a in decided],
                 "people": [a.decided_by for a in decided],
                 "times": [a.decided_at for a in decided],
+                "agents": [a.decided_agent for a in decided],
             },
         )
         if changed.rowcount != len(decided):
@@ -232,7 +269,7 @@ class PostgresApprovals:
         of_tenant = {"tenant": self._tenant_id}
         keyed = {"keys": list(urgencies), "urgencies": list(urgencies.values())}
         self._connection.execute(_RANK_QUESTIONS, of_tenant | keyed)
-        query = self._open(select(approvals.c.id, approvals.c.record_id), None)
+        query = self._open(select(approvals.c.id, approvals.c.record_id))
         checks = self._connection.execute(query.where(approvals.c.reason == ApprovalReason.SPOT_CHECK.value)).all()
         if checks:
             places = {"ids": [row.id for row in checks], "places": [place_of(row.record_id) for row in checks]}
@@ -244,21 +281,50 @@ class PostgresApprovals:
             self.get_many(ids)
             raise Conflict("nothing stands here that could be withdrawn")
 
-    def count_open(self, group_key: str | None = None) -> int:
-        found: int = self._connection.execute(self._open(select(func.count()), group_key)).scalar_one()
+    def sizes(self, group_keys: Sequence[str]) -> Mapping[str, int]:
+        c = approvals.c
+        query = self._open(select(c.group_key, func.count().label("size"))).where(c.group_key.in_(group_keys))
+        return {row.group_key: row.size for row in self._connection.execute(query.group_by(c.group_key))}
+
+    def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int:
+        conditions, given = conditions_of(QueueFilter(group_key=group_key, skips=skips))
+        query = self._open(select(func.count()).select_from(approvals)).where(*map(text, conditions))
+        found: int = self._connection.execute(query, {"tenant": self._tenant_id} | given).scalar_one()
         return found
 
-    def _open(self, query: Select[Any], group_key: str | None) -> Select[Any]:
-        query = query.where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
-        return query if group_key is None else query.where(approvals.c.group_key == group_key)
+    def skip(self, id: UUID, *, by: UUID, at: datetime) -> None:
+        skipped = upsert(approval_skips).values(tenant_id=self._tenant_id, by_id=by, approval_id=id, skipped_at=at)
+        key = ["tenant_id", "by_id", "approval_id"]
+        try:
+            with conflicts():
+                self._connection.execute(skipped.on_conflict_do_update(index_elements=key, set_={"skipped_at": at}))
+        except Conflict:
+            raise NotFound(f"approval {id} does not exist") from None
+
+    def unskip(self, id: UUID, *, by: UUID) -> None:
+        c = approval_skips.c
+        self._connection.execute(
+            delete(approval_skips).where(c.tenant_id == self._tenant_id, c.by_id == by, c.approval_id == id)
+        )
+
+    @contextmanager
+    def _in_index_order(self) -> Iterator[None]:
+        self._connection.execute(text("SET LOCAL enable_sort = off"))
+        yield
+        self._connection.execute(text("SET LOCAL enable_sort = on"))
+
+    def _open(self, query: Select[Any]) -> Select[Any]:
+        return query.where(approvals.c.tenant_id == self._tenant_id, approvals.c.verdict.is_(None))
 
     def _with_records(self, *more: ColumnElement[Any]) -> Select[Any]:
         of_record = and_(records.c.tenant_id == approvals.c.tenant_id, records.c.id == approvals.c.record_id)
         query = select(*(c.label(f"approval_{c.name}") for c in approvals.c), *RECORD_COLUMNS, *more)
         return query.join(records, of_record).where(approvals.c.tenant_id == self._tenant_id)
 
-    def _read_with_records(self, query: Select[Any]) -> Sequence[tuple[Approval, Record]]:
-        rows = self._connection.execute(query).mappings()
+    def _read_with_records(
+        self, query: Select[Any], given: Mapping[str, Any] = MappingProxyType({})
+    ) -> Sequence[tuple[Approval, Record]]:
+        rows = self._connection.execute(query, {"tenant": self._tenant_id} | dict(given)).mappings()
         return [(_to_approval(row, "approval_"), to_record(row)) for row in rows]
 
 

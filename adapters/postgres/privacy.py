@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from adapters.postgres.people_tables import identities, known_devices, sessions
 from adapters.postgres.tables import TENANT_TABLES, memberships, metadata, tenants, users
 from adapters.postgres.unit_of_work import passing_faults, set_tenant
+from adapters.postgres.view_tables import saved_views
 from adapters.postgres.work_tables import event_batches
 from core.domain.tenants import worker_actor
 from core.errors import Conflict
@@ -57,9 +58,12 @@ class PostgresPrivacy:
             yield from _rows(connection, identities, identities.c.user_id == user_id)
             yield from _rows(connection, sessions, sessions.c.user_id == user_id)
             yield from _rows(connection, known_devices, known_devices.c.user_id == user_id)
+            yield from _rows(connection, saved_views, saved_views.c.user_id == user_id)
             yield from _rows(connection, event_batches, event_batches.c.actor_id == user_id)
             for row in connection.execute(_NAMED, {"person": user_id}):
                 yield row.kind, row.told
+            for told in connection.execute(select(func.endpoints_of_person(user_id))).scalars():
+                yield "notification_endpoints", told
 
     def tenants_of_person(self, user_id: UUID) -> Sequence[UUID]:
         with passing_faults(), self._system.connect() as connection:

@@ -17,7 +17,7 @@ from core.domain.llm_gate import LlmLabel
 from core.domain.promise import ALONE, Cell, Check, Tally
 
 # What `core.domain.promise.check_of` tells of an item and its record.
-_ANSWERED = """
+ANSWERED = """
     SELECT a.id, a.created_at, a.decided_at, r.selection_probability AS probability,
            a.category_id = a.suggested_id AS correct,
            jsonb_path_query_first(
@@ -41,7 +41,7 @@ _CELLS = text(f"""
         SELECT CAST(date_trunc('month', created_at AT TIME ZONE time_zone) AS date), stage, 0,
                1 / probability, correct, decided_at > :recent
         FROM (
-            {_ANSWERED} AND a.created_at >= (SELECT CAST(first AS timestamp) AT TIME ZONE time_zone FROM there)
+            {ANSWERED} AND a.created_at >= (SELECT CAST(first AS timestamp) AT TIME ZONE time_zone FROM there)
         ) answered, there
         WHERE stage = ANY(:alone)
     )
@@ -54,7 +54,7 @@ _CELLS = text(f"""
 
 _CHECKS = text(f"""
     SELECT * FROM (
-        SELECT * FROM ({_ANSWERED}) answered
+        SELECT * FROM ({ANSWERED}) answered
         WHERE stage = :stage AND (CAST(:since AS timestamptz) IS NULL OR created_at > :since)
         ORDER BY decided_at DESC, id DESC LIMIT :limit
     ) latest ORDER BY decided_at, id
@@ -98,7 +98,7 @@ class PostgresPromises:
                 month=row.month,
                 stage=Stage(row.stage) if row.stage else None,
                 decided=int(row.decided),
-                checks=_tally(row),
+                checks=tally_of(row),
                 recent=row.recent,
             )
             for row in self._connection.execute(_CELLS, given)
@@ -155,7 +155,7 @@ class PostgresPromises:
         }
 
 
-def _tally(row: Row[Any]) -> Tally:
+def tally_of(row: Row[Any]) -> Tally:
     return Tally(checked=row.checked, **{name: getattr(row, name) for name in SUMS})
 
 
@@ -167,5 +167,5 @@ def _watch(row: Row[Any]) -> Watch:
         strictness=row.strictness,
         against=tuple(row.against),
         in_favour=row.in_favour,
-        checks=_tally(row),
+        checks=tally_of(row),
     )

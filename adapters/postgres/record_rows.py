@@ -8,7 +8,7 @@ from typing import Any
 from adapters.postgres.tables import records
 from core.domain.records import Record, RecordStatus
 
-RECORD_COLUMNS = tuple(c for c in records.c if c.name not in ("party", "former_external_id"))
+RECORD_COLUMNS = tuple(c for c in records.c if c.name not in ("party", "former_external_id", "magnitude"))
 _PLAIN = tuple(name for name in Record.__slots__ if name not in ("occurred_at", "status", "tags"))
 
 

@@ -11,7 +11,7 @@ STAGED_DRAFTS = """
     CREATE TEMPORARY TABLE IF NOT EXISTS staged_drafts (
         n integer, id uuid, kind text, account text, external_id text, occurred_on date, occurred_at timestamptz,
         text text, counterparty text, amount numeric, currency text, attributes jsonb, raw jsonb, pending boolean,
-        pending_external_id text, category_id uuid, example text, digest bytea
+        pending_external_id text, category_id uuid, example text, digest bytea, group_key text, party_key text
     ) ON COMMIT DELETE ROWS
 """
 
@@ -97,8 +97,10 @@ TEACH_HISTORY = text("""
     WITH approved AS (
         SELECT s.* FROM staged_drafts s WHERE s.category_id IS NOT NULL AND s.id = ANY(:ids)
     ), taught AS (
-        INSERT INTO examples (tenant_id, id, record_id, text, text_digest, category_id, created_at)
-        SELECT :tenant, id, id, example, digest, category_id, now() FROM approved
+        INSERT INTO examples (
+            tenant_id, id, record_id, text, text_digest, category_id, created_at, group_key, party_key, occurred_on
+        )
+        SELECT :tenant, id, id, example, digest, category_id, now(), group_key, party_key, occurred_on FROM approved
     ), counted AS (
         INSERT INTO daily_counts (tenant_id, day, stage, status, records)
         SELECT :tenant, (SELECT CAST(now() AT TIME ZONE time_zone AS date) FROM tenants WHERE tenant_id = :tenant),

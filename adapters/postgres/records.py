@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import record_reads
+from adapters.postgres import facet_reads, record_reads
 from adapters.postgres import record_statements as sql
 from adapters.postgres import rule_run_statements as run_sql
 from adapters.postgres.copying import NULL, a_flag, a_number, a_text, an_array, an_id, copy_rows, some_bytes
@@ -23,8 +23,11 @@ from adapters.postgres.learning import NO_ARRIVAL, arrival_row
 from adapters.postgres.learning_tables import arrivals
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.tables import record_tombstones, records
+from core.domain.approvals import group_key
 from core.domain.decisions import Decision
 from core.domain.events import EventType, NewEvent
+from core.domain.evidence import party_key
+from core.domain.facets import Facets
 from core.domain.learning import Arrival
 from core.domain.records import Draft, Record, Snapshot, normalise, similarity_text, text_digest
 from core.domain.rule_history import Past
@@ -100,6 +103,9 @@ class PostgresRecords:
         query = record_reads.filtered(select(func.count()).select_from(records), where)
         return int(self._connection.execute(query.where(records.c.tenant_id == self._tenant_id)).scalar_one())
 
+    def facets(self, where: RecordFilter, *, most: int, values: int) -> Facets:
+        return facet_reads.facets(self._connection, self._tenant_id, where, most=most, values=values)
+
     def past(self, asked: Sequence[tuple[UUID, str, date]], limit: int) -> Sequence[Sequence[Past]]:
         return record_reads.past(self._connection, self._tenant_id, asked, limit)
 
@@ -174,8 +180,10 @@ class PostgresRecords:
             raise NotFound("this record does not exist")
         return to_record(row)
 
-    def get_many(self, ids: Sequence[UUID]) -> Sequence[Record]:
+    def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         query = select(*RECORD_COLUMNS).where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids))
+        if lock:
+            query = query.order_by(records.c.id).with_for_update()
         found = {row["id"]: to_record(row) for row in self._connection.execute(query).mappings()}
         if missing := [id for id in ids if id not in found]:
             raise NotFound(f"record {missing[0]} does not exist")
@@ -292,6 +300,8 @@ def _draft_row(n: int, id: UUID, draft: Draft, day: date, categories: Mapping[st
         an_id(category_id),
         a_text(example),
         some_bytes(text_digest(example) if example else None),
+        a_text(group_key(draft) if example else None),
+        a_text(party_key(draft.counterparty) if example else None),
     )
 
 

@@ -1,4 +1,4 @@
-"""What connections keep sealed, in whichever table it stands."""
+"""What connections and endpoints keep sealed, in whichever table it stands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, Connection, Table, func, literal, select, text, union_all
 
+from adapters.postgres.notification_tables import notification_endpoints
 from adapters.postgres.oauth_tables import oauth_states, oauth_tokens
 from adapters.postgres.tables import connections
 from core.domain.connections import SealedPurpose, SealedValue
@@ -16,8 +17,9 @@ _PLACES: Mapping[SealedPurpose, tuple[Table, Column[Any]]] = {
     SealedPurpose.CONFIG: (connections, connections.c.id),
     SealedPurpose.TOKENS: (oauth_tokens, oauth_tokens.c.connection_id),
     SealedPurpose.SIGN_IN: (oauth_states, oauth_states.c.connection_id),
+    SealedPurpose.ENDPOINT: (notification_endpoints, notification_endpoints.c.id),
 }
-"""The table, and its column with the connection's id."""
+"""The table, and its column with the id of whose it is."""
 _HOLD = """
     SELECT FROM {table} WHERE tenant_id = :tenant AND {id} = ANY(:ids) ORDER BY {id}, sealed FOR NO KEY UPDATE
 """
@@ -37,7 +39,7 @@ class PostgresSealed:
 
     def otherwise(self, prefix: bytes, *, after: UUID | None, limit: int) -> Sequence[SealedValue]:
         places = (
-            select(literal(purpose.value).label("purpose"), id.label("connection_id"), table.c.sealed).where(
+            select(literal(purpose.value).label("purpose"), id.label("of_id"), table.c.sealed).where(
                 table.c.tenant_id == self._tenant_id,
                 func.substring(table.c.sealed, 1, len(prefix)) != prefix,
                 *(() if after is None else (id > after,)),
@@ -45,12 +47,12 @@ class PostgresSealed:
             for purpose, (table, id) in _PLACES.items()
         )
         found = union_all(*places).subquery()
-        place = func.dense_rank().over(order_by=found.c.connection_id).label("place")
+        place = func.dense_rank().over(order_by=found.c.of_id).label("place")
         ranked = select(*found.c, place).subquery()
         query = select(ranked).where(ranked.c.place <= limit)
         return [
-            SealedValue(purpose=SealedPurpose(row.purpose), connection_id=row.connection_id, sealed=bytes(row.sealed))
-            for row in self._connection.execute(query.order_by(ranked.c.connection_id, ranked.c.purpose))
+            SealedValue(purpose=SealedPurpose(row.purpose), of_id=row.of_id, sealed=bytes(row.sealed))
+            for row in self._connection.execute(query.order_by(ranked.c.of_id, ranked.c.purpose))
         ]
 
     def reseal(self, anew: Sequence[tuple[SealedValue, bytes]]) -> int:
@@ -59,7 +61,7 @@ class PostgresSealed:
             if not (ours := [(value, sealed) for value, sealed in anew if value.purpose is purpose]):
                 continue
             place = {"table": table.name, "id": id.name}
-            of = {"tenant": self._tenant_id, "ids": [value.connection_id for value, _ in ours]}
+            of = {"tenant": self._tenant_id, "ids": [value.of_id for value, _ in ours]}
             given = of | {"before": [value.sealed for value, _ in ours], "after": [sealed for _, sealed in ours]}
             self._connection.execute(text(_HOLD.format(**place)), of)
             count += self._connection.execute(text(_RESEAL.format(**place)), given).rowcount

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 from sqlalchemy import Engine, cast, func, select, text
@@ -24,14 +25,16 @@ from adapters.postgres.tables import daily_counts, plugin_inventories, tenants
 from adapters.postgres.unit_of_work import passing_faults
 from adapters.postgres.vector_tables import vector_homes
 from adapters.postgres.work_tables import jobs
+from core.domain.approvals import SKIPPED
 from core.domain.events import Event, EventFilter, Verification
 from core.domain.inventories import Inventory, Role
 from core.domain.oauth import SignIn
 from core.domain.people import DEVICE_TIME
+from core.domain.reports import schedule_from_json
 from core.domain.tenants import ApiKey, Tenant
 from core.errors import Transient
 from ports.clock import Ids
-from ports.system import StreamStats
+from ports.system import DueReport, ReportTurn, StreamStats
 
 # No more of a tenant and stream at once than its share; who has fewer jobs in flight is served as well as who has many.
 # What waits is found by stepping from one tenant and stream to the next in the index, however many jobs each has; of
@@ -145,6 +148,52 @@ class PostgresSystem:
             connection.commit()
         return queued
 
+    def due_reports(self, limit: int) -> Sequence[DueReport]:
+        query = text("SELECT * FROM due_reports(:limit)")
+        with passing_faults(), self._engine.connect() as connection:
+            rows = connection.execute(query, {"limit": limit}).all()
+        return [
+            DueReport(
+                tenant_id=row.tenant_id,
+                definition_id=row.id,
+                schedule=schedule,
+                zone=ZoneInfo(row.time_zone),
+                next_run_at=row.next_run_at,
+            )
+            for row in rows
+            if (schedule := schedule_from_json(row.schedule)) is not None
+        ]
+
+    def queue_reports(self, turns: Sequence[ReportTurn], *, max_attempts: int) -> int:
+        given = (
+            [turn.due.tenant_id for turn in turns],
+            [turn.due.definition_id for turn in turns],
+            [turn.due.next_run_at for turn in turns],
+            [turn.slot for turn in turns],
+            [turn.today for turn in turns],
+            [turn.following for turn in turns],
+            [turn.run_id for turn in turns],
+            [turn.job_id for turn in turns],
+        )
+        with passing_faults(), self._engine.connect() as connection:
+            queued: int = connection.execute(select(func.queue_reports(*given, max_attempts))).scalar_one()
+            if queued:
+                notify(connection)
+            connection.commit()
+        return queued
+
+    def old_reports(self, *, seconds: float, limit: int) -> Sequence[tuple[UUID, UUID]]:
+        query = text("SELECT tenant_id, id FROM old_reports(:seconds, :limit)")
+        with passing_faults(), self._engine.connect() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query, {"seconds": seconds, "limit": limit})]
+
+    def expire_reports(self, runs: Sequence[tuple[UUID, UUID]]) -> int:
+        given = [tenant_id for tenant_id, _ in runs], [run_id for _, run_id in runs]
+        with passing_faults(), self._engine.connect() as connection:
+            gone: int = connection.execute(select(func.expire_reports(*given))).scalar_one()
+            connection.commit()
+        return gone
+
     def reap(self, *, republish_after: float) -> int:
         with passing_faults(), self._engine.connect() as connection:
             reaped = connection.execute(_REAP, {"republish_after": republish_after}).rowcount
@@ -170,6 +219,7 @@ class PostgresSystem:
                 + func.sweep_arrivals(payload_seconds)
                 + func.sweep_sessions(job_seconds)
                 + func.sweep_devices(DEVICE_TIME.total_seconds())
+                + func.sweep_skips(SKIPPED.total_seconds())
             )
             gone: int = connection.execute(select(swept)).scalar_one()
             connection.commit()
@@ -228,7 +278,7 @@ class PostgresSystem:
     def stream_stats(self) -> Sequence[StreamStats]:
         query = text("""
             SELECT stream, status, count(*) AS jobs, sum(greatest(attempts - 1, 0)) AS retries,
-                   coalesce(extract(epoch FROM max(now() - created_at)), 0) AS oldest
+                   coalesce(extract(epoch FROM max(now() - greatest(created_at, due_at))), 0) AS oldest
             FROM jobs GROUP BY stream, status
         """)
         with passing_faults(), self._engine.connect() as connection:
@@ -238,7 +288,11 @@ class PostgresSystem:
                 stream=stream,
                 counts={row.status: row.jobs for row in rows if row.stream == stream},
                 oldest_seconds=max(
-                    (float(r.oldest) for r in rows if r.stream == stream and r.status not in ("done", "dead")),
+                    (
+                        max(float(r.oldest), 0.0)
+                        for r in rows
+                        if r.stream == stream and r.status not in ("done", "dead")
+                    ),
                     default=0.0,
                 ),
                 retries=sum(int(row.retries) for row in rows if row.stream == stream),

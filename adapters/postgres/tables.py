@@ -32,11 +32,15 @@ from adapters.postgres import (  # noqa: F401 - of the same metadata
     evaluation_tables,
     learning_tables,
     llm_tables,
+    notification_tables,
     oauth_tables,
     people_tables,
     promise_tables,
+    receipt_tables,
+    report_tables,
     rule_tables,
     vector_tables,
+    view_tables,
     webhook_tables,
     work_tables,
 )
@@ -66,6 +70,7 @@ tenants = Table(
     a_time("created_at"),
     Column("version", Integer, nullable=False),
     a_time("operator_read_at", null=True),
+    a_time("queue_told_at", null=True),
 )
 
 users = Table(
@@ -232,6 +237,7 @@ records = Table(
         UUID(as_uuid=True),
         Computed("md5(CASE counterparty WHEN '' THEN text ELSE counterparty END)::uuid", persisted=True),
     ),
+    Column("magnitude", Double, Computed("abs(amount)::double precision", persisted=True)),
     reference("connections", "connection_id"),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "connection_id", "account", "external_id"),
@@ -246,6 +252,7 @@ records = Table(
     Index("records_by_import", "tenant_id", "import_id", "id"),
     Index("records_by_category", "tenant_id", "category_id", "id"),
     Index("records_by_party", "tenant_id", "party", "occurred_on"),
+    Index("records_by_day", "tenant_id", "occurred_on", "magnitude"),
     Index("records_by_people", "tenant_id", "id", postgresql_where=text("status IN ('approved', 'overridden')")),
     Index(
         "records_waiting",
@@ -277,11 +284,29 @@ examples = Table(
     a_uuid("category_id"),
     a_time("created_at"),
     Column("learned", Boolean, nullable=False, server_default=text("false")),
+    Column("group_key", Text, nullable=False, server_default=text("''")),
+    Column("party_key", Text, nullable=False, server_default=text("''")),
+    Column("occurred_on", Date, nullable=True),
     reference("records", "record_id", cascade=True),
     reference("categories", "category_id"),
     UniqueConstraint("tenant_id", "record_id"),
     Index("examples_to_learn", "tenant_id", "record_id", postgresql_where=text("NOT learned")),
     Index("examples_learned", "tenant_id", "record_id", postgresql_where=text("learned")),
+    Index(
+        "examples_alike",
+        "tenant_id",
+        "group_key",
+        text("occurred_on DESC"),
+        postgresql_include=["category_id", "text_digest", "record_id"],
+    ),
+    Index(
+        "examples_of_party",
+        "tenant_id",
+        "party_key",
+        text("occurred_on DESC"),
+        postgresql_include=["category_id", "record_id"],
+        postgresql_where=text("party_key <> ''"),
+    ),
 )
 
 approvals = Table(
@@ -304,6 +329,7 @@ approvals = Table(
     a_time("withdrawn_at", null=True),
     a_uuid("decided_by_id", null=True),
     a_uuid("withdrawn_by_id", null=True),
+    a_text("decided_agent", null=True),
     reference("records", "record_id", cascade=True),
     Index("approvals_of_record", "tenant_id", "record_id", unique=True, postgresql_where=text("verdict IS NULL")),
     Index("approvals_history", "tenant_id", "record_id"),
@@ -322,6 +348,17 @@ approvals = Table(
         "created_at",
         postgresql_where=text("reason = 'spot_check' AND verdict IS NOT NULL AND withdrawn_at IS NULL"),
     ),
+)
+
+approval_skips = Table(
+    "approval_skips",
+    metadata,
+    a_uuid("tenant_id", key=True),
+    a_uuid("by_id", key=True),
+    a_uuid("approval_id", key=True),
+    a_time("skipped_at"),
+    reference("approvals", "approval_id", cascade=True),
+    Index("approval_skips_of_approval", "tenant_id", "approval_id"),
 )
 
 idempotency_keys = Table(
@@ -365,6 +402,7 @@ SYSTEM_MAY_READ = (
     "plugin_inventories",
     "agreements",
     "payment_events",
+    "saved_views",
 )
 SYSTEM_MAY_CHANGE = ("jobs", "local_accounts", "identities", "sessions", "known_devices")
 SEALING_WRITES = ("last_seq", "digest", "head", "contents")

@@ -19,15 +19,20 @@ from adapters.postgres.connections import PostgresConnections
 from adapters.postgres.evaluations import PostgresEvaluations
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.examples import PostgresEmbeddings, PostgresExamples
+from adapters.postgres.figures import PostgresFigures
 from adapters.postgres.held import PostgresHeld
 from adapters.postgres.imports import PostgresImports
 from adapters.postgres.jobs import PostgresJobs
 from adapters.postgres.learning import PostgresEnsembles, PostgresLessons
 from adapters.postgres.llm import PostgresLlmAnswers, PostgresLlmUsages
 from adapters.postgres.members import PostgresInvitations, PostgresMembers
+from adapters.postgres.notifications import PostgresEndpoints, PostgresNotifications
 from adapters.postgres.oauth import PostgresOAuth
+from adapters.postgres.overviews import PostgresOverviews
 from adapters.postgres.promises import PostgresPromises
+from adapters.postgres.receipts import PostgresReceipts
 from adapters.postgres.records import PostgresRecords
+from adapters.postgres.reports import PostgresReports
 from adapters.postgres.rule_learning import PostgresProposals
 from adapters.postgres.rule_memo import RuleMemo
 from adapters.postgres.rule_runs import PostgresRuleRuns
@@ -35,6 +40,7 @@ from adapters.postgres.rules import PostgresRules
 from adapters.postgres.sealed_values import PostgresSealed
 from adapters.postgres.syncs import PostgresSyncs
 from adapters.postgres.tables import idempotency_keys
+from adapters.postgres.views import PostgresViews
 from adapters.postgres.webhooks import PostgresWebhookDeliveries
 from core.domain.tenants import Actor
 from core.errors import IdempotencyMismatch, IdempotencyReplay, Transient
@@ -60,6 +66,7 @@ class PostgresTransaction:
         self.imports = PostgresImports(connection, tenant_id)
         self.deliveries = PostgresWebhookDeliveries(connection, tenant_id)
         self.records = PostgresRecords(connection, tenant_id, self.events, ids)
+        self.receipts = PostgresReceipts(connection, tenant_id)
         self.approvals = PostgresApprovals(connection, tenant_id)
         self.examples = PostgresExamples(connection, tenant_id)
         self.embeddings = PostgresEmbeddings(connection, tenant_id)
@@ -71,10 +78,16 @@ class PostgresTransaction:
         self.proposals = PostgresProposals(connection, tenant_id)
         self.runs = PostgresRuleRuns(connection, tenant_id)
         self.promises = PostgresPromises(connection, tenant_id)
+        self.overviews = PostgresOverviews(connection, tenant_id)
+        self.figures = PostgresFigures(connection, tenant_id)
+        self.reports = PostgresReports(connection, tenant_id)
         self.evaluations = PostgresEvaluations(connection, tenant_id)
+        self.views = PostgresViews(connection, tenant_id)
         self.billing = PostgresBilling(connection, tenant_id)
         self.usages = PostgresUsages(connection, tenant_id, ids)
         self.held = PostgresHeld(connection, tenant_id)
+        self.endpoints = PostgresEndpoints(connection, tenant_id)
+        self.notifications = PostgresNotifications(connection, tenant_id)
         self.jobs = PostgresJobs(connection, tenant_id)
 
     def commit(self) -> None:
@@ -96,6 +109,13 @@ class PostgresUnitOfWork:
             set_tenant(connection, actor)
             if actor.idempotency is not None:
                 _claim(connection, actor)
+            yield PostgresTransaction(connection, actor, self._ids, self._memo)
+
+    @contextmanager
+    def snapshot(self, actor: Actor) -> Iterator[PostgresTransaction]:
+        with passing_faults(), self._engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            set_tenant(connection, actor)
             yield PostgresTransaction(connection, actor, self._ids, self._memo)
 
     def saved_response(self, actor: Actor) -> tuple[int, bytes] | None:

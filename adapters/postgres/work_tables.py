@@ -5,6 +5,10 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, text
 
 from adapters.postgres.columns import a_json, a_text, a_time, a_uuid, metadata, of_tenant
+from core.domain.notifications import TOLD
+
+IS_TOLD = f"type IN ({', '.join(repr(type) for type in sorted(TOLD))})"
+"""Of an event that endpoints are told of: so that those are found among very many others, without looking at these."""
 
 jobs = Table(
     "jobs",
@@ -90,4 +94,5 @@ events = Table(
     a_uuid("subject_id", null=True),
     a_json("payload"),
     Index("events_of_subject", "tenant_id", "subject_id"),
+    Index("events_told", "tenant_id", "batch_id", "ordinal", postgresql_where=text(IS_TOLD)),
 )

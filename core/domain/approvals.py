@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -32,6 +32,10 @@ URGENCY_DECIMALS = 4
 _DIGITS = re.compile(r"\d+")
 
 
+SKIPPED = timedelta(days=1)
+"""How long an item stays out of the queue of who skipped it."""
+
+
 class Verdict(StrEnum):
     APPROVE = "approve"
     OVERRIDE = "override"
@@ -46,8 +50,8 @@ class ApprovalReason(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """An item of the review queue. `suggested_id` is the best candidate, if any; `urgency` sorts the queue, highest
-    first. `group_key` is equal for items that one answer may settle. A withdrawn answer stays, and says who withdrew it
-    and when."""
+    first. `group_key` is equal for items that one answer may settle. `decided_agent` is the agent whose answer it is,
+    None for a person's. A withdrawn answer stays, and says who withdrew it and when."""
 
     id: UUID
     tenant_id: UUID
@@ -64,6 +68,7 @@ class Approval:
     created_at: datetime
     withdrawn_by: str | None = None
     withdrawn_at: datetime | None = None
+    decided_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,9 @@ class Example:
     text: str
     category_id: UUID
     created_at: datetime
+    group_key: str = ""
+    """Of its record, as `party_key` of `core.domain.evidence` is: by these, examples like a record are counted."""
+    party_key: str = ""
 
 
 def settle(approval: Approval, answer: Answer) -> UUID:

@@ -93,25 +93,28 @@ class Totals:
 
 
 class SealedPurpose(StrEnum):
-    """What a sealed value of a connection is for."""
+    """What a sealed value of a connection, or of an endpoint, is for."""
 
     CONFIG = "config"
     """The secret fields of its configuration."""
     TOKENS = "oauth"
     SIGN_IN = "oauth-sign-in"
     """The verifier of one that is under way."""
+    ENDPOINT = "endpoint"
+    """What signs the webhooks that an endpoint gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedValue:
     purpose: SealedPurpose
-    connection_id: UUID
+    of_id: UUID
+    """The connection's, or the endpoint's."""
     sealed: bytes = field(repr=False)
 
 
-def secrets_context(tenant_id: UUID, connection_id: UUID, purpose: SealedPurpose = SealedPurpose.CONFIG) -> str:
-    """What a sealed value of a connection is bound to: sealed for one place, it opens in no other."""
-    return f"{tenant_id}/{connection_id}/{purpose}"
+def secrets_context(tenant_id: UUID, of_id: UUID, purpose: SealedPurpose = SealedPurpose.CONFIG) -> str:
+    """What a sealed value is bound to: sealed for one place, it opens in no other."""
+    return f"{tenant_id}/{of_id}/{purpose}"
 
 
 def check_schedule(seconds: int | None) -> int | None:

@@ -21,12 +21,16 @@ class Stream(StrEnum):
     LEARN = "rules:learn"
     RUN = "rules:run"
     EVALUATE = "evaluations:run"
+    READ_RECEIPT = "receipts:read"
+    MATCH_RECEIPTS = "receipts:match"
     WEBHOOK = "webhooks:receive"
     SYNC = "connections:sync"
     MAIL = "mail:send"
     BILLING = "billing:sync"
     RESUME = "records:resume"
     REPORT = "billing:report"
+    SEND = "notifications:send"
+    GENERATE = "reports:generate"
 
 
 class JobStatus(StrEnum):

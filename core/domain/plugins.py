@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from core.domain.receipts import ReceiptDraft
 from core.domain.records import Draft, Refusal
 
 API_VERSION = 1
@@ -193,13 +194,14 @@ class Batch:
     """Some drafts, in the source's order, what was refused among them, and the cursor that is safe once they are
     stored.
 
-    `statements` are those that end with this batch.
+    `statements` are those that end with this batch. `receipts` are files that prove what records were for.
     """
 
     drafts: tuple[Draft, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     cursor: Mapping[str, Any] | None = None
     statements: tuple[Statement, ...] = ()
+    receipts: tuple[ReceiptDraft, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

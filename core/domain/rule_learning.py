@@ -249,7 +249,7 @@ def _suggestion(
     agreeing = [records[place].id for place in latest if labels[place] == judged.category]
     others = [records[place].id for place in latest if labels[place] != judged.category]
     return Suggestion(
-        name=_name(judged.pattern, records[latest[0]]),
+        name=name_of(judged.pattern.leaves, records[latest[0]]),
         when=judged.pattern.condition,
         category_id=category_id,
         evidence=Evidence(
@@ -262,8 +262,9 @@ def _suggestion(
     )
 
 
-def _name(pattern: Pattern, record: Sortable) -> str:
-    return ", ".join(_say(leaf, record) for leaf in pattern.leaves)[:MAX_NAME]
+def name_of(leaves: Sequence[Leaf], record: Sortable) -> str:
+    """A name for a rule whose leaves must hold together; `record` is one that meets them."""
+    return ", ".join(_say(leaf, record) for leaf in leaves)[:MAX_NAME]
 
 
 def _say(leaf: Leaf, record: Sortable) -> str:

@@ -48,6 +48,7 @@ def vote(neighbours: Sequence[Neighbour], *, threshold: float | None, model: str
         if n.category_id not in nearest or n.similarity > nearest[n.category_id].similarity:
             nearest[n.category_id] = n
     total = sum(weights.values())
+    first = max(neighbours, key=lambda n: n.similarity)
     candidates = sorted(
         (
             Candidate(
@@ -72,7 +73,13 @@ def vote(neighbours: Sequence[Neighbour], *, threshold: float | None, model: str
         candidates=tuple(candidates),
         threshold=threshold,
         model=model,
-        evidence=({"nearest": round(max(n.similarity for n in neighbours), 4)},),
+        evidence=(
+            {
+                "nearest": round(first.similarity, 4),
+                "text": first.text[:80],
+                "category_id": str(first.category_id),
+            },
+        ),
     )
 
 

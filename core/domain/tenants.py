@@ -22,6 +22,7 @@ STAGES = ("rules", "similarity", "llm")
 MAX_CAP = Decimal(10) ** 9
 CAP_DECIMALS = 8
 MOST_DAYS = 36_500
+MOST_QUEUED = 1_000_000
 MAX_PERSON_NAME = 80
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -37,7 +38,7 @@ class TenantSettings:
     `similarity_threshold` and `llm_threshold` fix the confidence from which a stage decides instead, whatever becomes
     of the promise. `alone` are the stages that may decide without a person. `spot_check_share` is the random share of
     what was decided alone that goes to a person all the same. `llm_monthly_cap` is what the LLM may cost in a calendar
-    month (UTC), in US dollars; None is no cap.
+    month (UTC), in US dollars; None is no cap. `queue_limit`: with more open approvals its endpoints are told so.
 
     How many days something is kept: `payload_retention_days` what came in, as it came (or less, where the operator
     keeps it shorter), `record_retention_days` records, from the day on when they occurred, `log_retention_days` in the
@@ -55,6 +56,7 @@ class TenantSettings:
     payload_retention_days: int | None = None
     record_retention_days: int | None = None
     log_retention_days: int | None = None
+    queue_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,11 @@ class Actor:
         """Of the person or the API key."""
         return self.user_id or self.api_key_id
 
+    @property
+    def agent(self) -> str | None:
+        """The agent that calls by an API key, by the name that it gives itself; None for a person."""
+        return self.source_agent if self.api_key_id is not None and self.user_id is None else None
+
     def require(self, permission: Permission) -> None:
         if permission not in self.permissions:
             raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)
@@ -180,6 +187,8 @@ def check_settings(settings: TenantSettings) -> TenantSettings:
         days = getattr(settings, name)
         if days is not None and not 1 <= days <= MOST_DAYS:
             raise Invalid(f"{name} lies between 1 and {MOST_DAYS}")
+    if settings.queue_limit is not None and not 1 <= settings.queue_limit <= MOST_QUEUED:
+        raise Invalid(f"queue_limit lies between 1 and {MOST_QUEUED}")
     if len(settings.default_currency) != 3 or not settings.default_currency.isupper():
         raise Invalid("default_currency is an ISO 4217 code such as EUR")
     return replace(settings, llm_monthly_cap=_check_cap(settings.llm_monthly_cap))

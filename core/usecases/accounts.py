@@ -13,6 +13,7 @@ from core.domain.categories import Category
 from core.domain.defaults import default_categories, starter_rules
 from core.domain.events import EventType, NewEvent
 from core.domain.permissions import GRANTABLE, Role
+from core.domain.report_schedules import next_slot
 from core.domain.rules import Action, Rule, RuleStage
 from core.domain.tenants import (
     Actor,
@@ -165,8 +166,10 @@ def change_tenant(
     time_zone: str | None = None,
     settings: TenantSettings | None = None,
     uow: UnitOfWork,
+    clock: Clock,
 ) -> Tenant:
-    """Raises `VersionMismatch` or `Invalid`."""
+    """In another time zone the turns of scheduled reports come at the same hours there. Raises `VersionMismatch` or
+    `Invalid`."""
     with uow.begin(actor) as tx:
         tenant = tx.tenants.get()
         changed = replace(
@@ -178,6 +181,11 @@ def change_tenant(
         )
         check_tenant(changed.name, changed.time_zone)
         tx.tenants.update(changed)
+        if changed.time_zone != tenant.time_zone:
+            for one in tx.reports.definitions():
+                if one.schedule is not None:
+                    following = next_slot(one.schedule, clock.now(), changed.zone)
+                    tx.reports.update_definition(replace(one, next_run_at=following))
         payload = {"changed": _changes(tenant, changed)}
         tx.events.append([NewEvent(type=EventType.TENANT_CHANGED, subject_id=tenant.id, payload=payload)])
         tx.commit()

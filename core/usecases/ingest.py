@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import asdict, replace
+from functools import partial
 from typing import BinaryIO, cast
 from uuid import UUID
 
@@ -14,11 +15,14 @@ from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job
 from core.domain.records import identify
 from core.domain.tenants import worker_actor
+from core.usecases.shared.receipt_deliveries import store_receipts
 from core.usecases.shared.secrets import whole_config
 from core.usecases.shared.storing import BATCH, Delivery, Progress, checked_drafts, import_so_far, store_batch
 from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
 from ports.connectors import Context, PluginHost, ReadRequest
+from ports.files import FileStore
+from ports.receipts import Sniffer
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 
@@ -36,6 +40,9 @@ def ingest_records(
     uow: UnitOfWork,
     host: PluginHost,
     secrets: SecretBox,
+    max_receipt_bytes: int,
+    files: FileStore,
+    sniffer: Sniffer,
     clock: Clock,
     ids: Ids,
 ) -> None:
@@ -64,12 +71,25 @@ def ingest_records(
         occurrences: dict[tuple[str, str], int] = {}
         stored_before = progress.batches
 
+        receive = partial(
+            store_receipts,
+            delivery,
+            max_receipt_bytes=max_receipt_bytes,
+            uow=uow,
+            files=files,
+            sniffer=sniffer,
+            clock=clock,
+            ids=ids,
+        )
+
         def keep(tx: Transaction, progress: Progress, whole: bool) -> None:
             if whole:
                 tx.jobs.hold(job, asdict(progress))
                 tx.imports.update(import_so_far(imported, progress))
 
         for number, batch in enumerate(host.connector(connection.connector).read(context, request), start=1):
+            if number > stored_before:
+                batch = receive(batch)
             drafts, refusals = checked_drafts(batch.drafts, batch.refusals, progress.items)
             named = list(identify(drafts, occurrences))
             if number <= stored_before:

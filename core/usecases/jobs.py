@@ -14,6 +14,9 @@ from core.domain.events import EventType, NewEvent
 from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
 from core.domain.inventories import PRESENT_SECONDS, Inventory, Role, differences
 from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream, backoff
+from core.domain.notification_retries import given_up
+from core.domain.notifications import Notification
+from core.domain.reports import RunStatus as ReportStatus
 from core.domain.rule_runs import RunStatus
 from core.domain.tenants import Actor, worker_actor
 from core.domain.webhooks import DeliveryStatus
@@ -88,6 +91,7 @@ def fail_job(
     with uow.begin(actor) as tx:
         synced = _synced(tx, job) if dead else None
         receiver = _receiver(tx, job)
+        unsent = _unsent(tx, job) if dead else None
         tx.jobs.fail(job, reason, due_at=None if dead else clock.now() + wait)
         if dead:
             payload = {"stream": job.stream.value, "error": reason}
@@ -96,6 +100,8 @@ def fail_job(
                 _fail_import(tx, UUID(job.payload["import_id"]), str(error), clock)
             if job.stream is Stream.WEBHOOK:
                 _fail_delivery(tx, UUID(job.payload["delivery_id"]), str(error), clock)
+            if unsent is not None:
+                tx.notifications.update(given_up(unsent, "job_dead", clock.now()))
             if synced is not None:
                 _fail_sync(tx, job, synced, reason, clock, ids)
             if job.stream is Stream.RUN:
@@ -106,6 +112,8 @@ def fail_job(
                 evaluation = tx.evaluations.get(UUID(job.payload["evaluation_id"]))
                 failed = replace(evaluation, status=EvaluationStatus.FAILED, failure=reason, finished_at=clock.now())
                 tx.evaluations.update(failed)
+            if job.stream is Stream.GENERATE:
+                _fail_report(tx, UUID(job.payload["run_id"]), str(error), clock)
         if receiver is not None and (dead or isinstance(error, SortationError)):
             code = error.code if isinstance(error, SortationError) else "job_dead"
             note_failed_delivery(tx, receiver, code, str(error) or reason, clock=clock, ids=ids)
@@ -127,6 +135,14 @@ def _fail_delivery(tx: Transaction, delivery_id: UUID, reason: str, clock: Clock
     tx.events.append([NewEvent(type=EventType.WEBHOOK_FAILED, subject_id=delivery_id, payload={"reason": failure})])
 
 
+def _fail_report(tx: Transaction, run_id: UUID, reason: str, clock: Clock) -> None:
+    failure = next(iter(reason.splitlines()), "")[:MAX_ERROR]
+    run = tx.reports.get(run_id)
+    tx.reports.update(replace(run, status=ReportStatus.FAILED, failure=failure, finished_at=clock.now()))
+    told = {"kind": run.spec.kind.value, "definition_id": run.definition_id, "reason": failure}
+    tx.events.append([NewEvent(type=EventType.REPORT_FAILED, subject_id=run_id, payload=told)])
+
+
 def _synced(tx: Transaction, job: Job) -> Connection | None:
     """The connection that the job syncs, held before the job is: as who starts a sync does."""
     if job.stream is not Stream.SYNC:
@@ -135,6 +151,17 @@ def _synced(tx: Transaction, job: Job) -> Connection | None:
         return tx.connections.get(UUID(job.payload["connection_id"]), lock=True)
     except NotFound:
         return None
+
+
+def _unsent(tx: Transaction, job: Job) -> Notification | None:
+    """The notification that the job sends, held before the job is: as who sends it does."""
+    if job.stream is not Stream.SEND:
+        return None
+    try:
+        notification = tx.notifications.get(UUID(job.payload["notification_id"]), lock=True)
+    except NotFound:
+        return None
+    return notification if notification.job_id == job.id else None
 
 
 def _receiver(tx: Transaction, job: Job) -> Connection | None:

@@ -11,18 +11,17 @@ from math import ceil
 from core.domain.billing import Terms
 from core.domain.llm_orders import order_in
 from core.domain.llm_questions import batches, content_of, grouped, merged
-from core.domain.llm_spending import LlmMonth, LlmSpend, month_of, months_before
+from core.domain.llm_spending import LlmMonth
 from core.domain.records import RecordStatus, Snapshot, chunked
 from core.domain.tenants import Actor
-from core.usecases.shared.admitting import entitled
-from core.usecases.shared.limits import llm_off, within_plan
-from core.usecases.shared.llm_calls import KEPT, why_no_call
+from core.usecases.shared.llm_calls import KEPT
+from core.usecases.shared.llm_means import LlmMeans, llm_means, llm_months
 from core.usecases.shared.llm_questions import questions_about
 from core.usecases.shared.storing import BATCH
 from ports.clock import Clock
 from ports.embedder import Embedder
 from ports.llm import Llm
-from ports.storage import RecordFilter, Transaction, UnitOfWork
+from ports.storage import RecordFilter, UnitOfWork
 
 OPEN = (RecordStatus.INGESTED.value, RecordStatus.NEEDS_REVIEW.value)
 """What the LLM could still be asked about: what no stage decided alone, and no person yet."""
@@ -31,18 +30,6 @@ SAMPLE = 200
 """Distinct contents that are made ready as if they were to be asked: what is new of them must be embedded."""
 
 _CENT_MILLIONTH = Decimal("1E-8")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LlmMeans:
-    """What a tenant may still spend. `off` says why the LLM is not asked at all, None if it is; `left` of the `cap` is
-    None where there is none. In US dollars."""
-
-    model: str | None
-    off: str | None
-    cap: Decimal | None
-    month: LlmMonth
-    left: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +62,8 @@ def llm_usage(
 ) -> tuple[LlmMeans, Sequence[LlmMonth]]:
     """What is left this month, and the latest `months` months, this one first."""
     with uow.begin(actor) as tx:
-        found = _months(tx, months, clock)
-        means = _means(tx, found[0], llm, terms, clock)
+        found = llm_months(tx, months, clock)
+        means = llm_means(tx, found[0], llm, terms, clock)
     return means, found
 
 
@@ -97,7 +84,7 @@ def plan_llm(
     where = where if where.statuses else replace(where, statuses=OPEN)
     with uow.begin(actor) as tx:
         tenant, categories = tx.tenants.get(), tx.categories.list()
-        means = _means(tx, _months(tx, 1, clock)[0], llm, terms, clock)
+        means = llm_means(tx, llm_months(tx, 1, clock)[0], llm, terms, clock)
         total = tx.records.count(where)
         seen = tx.records.snapshots(where, before=None, limit=MOST_RECORDS)
         distinct = list({content_of(s): s.id for s in seen}.values())
@@ -148,23 +135,3 @@ def _fresh_per_call(records: Sequence[Snapshot]) -> int:
         fresh.append(len(contents - known))
         known |= contents
     return ceil(len(known) / max(1, sum(count > 0 for count in fresh))) or 1
-
-
-def _months(tx: Transaction, count: int, clock: Clock) -> list[LlmMonth]:
-    """This month and those before it, also those in which nothing was spent."""
-    present = month_of(clock.now())
-    wanted = [months_before(present, back) for back in range(count)]
-    stored = {month.month: month for month in tx.llm_usages.since(wanted[-1])}
-    return [stored.get(month) or LlmMonth(month=month, spend=LlmSpend(), reserved=Decimal(0)) for month in wanted]
-
-
-def _means(tx: Transaction, month: LlmMonth, llm: Llm | None, terms: Terms, clock: Clock) -> LlmMeans:
-    entitlement = entitled(tx, terms, clock)
-    cap = within_plan(tx.tenants.get(), entitlement).settings.llm_monthly_cap
-    return LlmMeans(
-        model=None if llm is None else llm.model,
-        off="no LLM is configured" if llm is None else llm_off(entitlement) or why_no_call(cap, llm),
-        cap=cap,
-        month=month,
-        left=None if cap is None else month.left(cap),
-    )

@@ -11,6 +11,7 @@ from core.domain.tenants import one_line, worker_actor
 from core.errors import Invalid, NotFound
 from core.usecases.shared.billing_notices import NOTICE, notice_words
 from core.usecases.shared.links import INVITATION, PASSWORD, invitation_token, password_token
+from core.usecases.shared.notification_words import DISABLED, given_up_words
 from ports.clock import Clock
 from ports.mail import Mail, Mailer
 from ports.people import PeopleStorage
@@ -56,6 +57,7 @@ def send_mail(
         INVITATION: partial(_invitation, job, public_url, uow=uow, secrets=secrets, clock=clock),
         PASSWORD: partial(_password, job, public_url, people=people, secrets=secrets, clock=clock),
         NOTICE: partial(_notice, job, public_url, uow=uow),
+        DISABLED: partial(_given_up, job, public_url, uow=uow),
     }
     try:
         mail = write[job.payload["mail"]]()
@@ -82,6 +84,14 @@ def _notice(job: Job, public_url: str, *, uow: UnitOfWork) -> Mail:
     name = one_line(tenant.name)
     text = f"{text}\n\nWhat {name} may do and uses: {public_url}/billing\n"
     return Mail(to=user.email, subject=f"{subject}: {name}", text=text)
+
+
+def _given_up(job: Job, public_url: str, *, uow: UnitOfWork) -> Mail:
+    with uow.begin(worker_actor(job.tenant_id)) as tx:
+        (user, _), tenant = tx.members.get(UUID(job.payload["user_id"])), tx.tenants.get()
+        endpoint = tx.endpoints.get(UUID(job.payload["endpoint_id"]))
+    subject, text = given_up_words(job.payload["reason"], endpoint.name, public_url)
+    return Mail(to=user.email, subject=f"{subject}: {one_line(tenant.name)}", text=text)
 
 
 def _invitation(job: Job, public_url: str, *, uow: UnitOfWork, secrets: SecretBox, clock: Clock) -> Mail | None:

@@ -62,8 +62,8 @@ def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork, c
 
 
 def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork, clock: Clock) -> None:
-    """Their sessions in this tenant end with their next request, their open invitations and API keys at once. Raises as
-    `change_member`."""
+    """Their sessions in this tenant end with their next request, their open invitations, API keys and the endpoints at
+    which they are written to at once. Raises as `change_member`."""
     with uow.begin(actor) as tx:
         _, membership = tx.members.get(user_id, lock=True)
         if user_id != actor.user_id:  # everybody may leave

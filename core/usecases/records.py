@@ -9,6 +9,7 @@ from uuid import UUID
 
 from core.domain.category_changes import with_living_categories
 from core.domain.events import EventType, NewEvent
+from core.domain.facets import LOOKED_AT, MAX_VALUES, Facets
 from core.domain.records import Record
 from core.domain.tenants import Actor
 from core.usecases.shared.present import present_filter
@@ -28,6 +29,13 @@ def list_records(
     if not aliases:
         return rows
     return [{**row, "reasoning_trace": with_living_categories(row["reasoning_trace"], aliases)} for row in rows]
+
+
+def record_facets(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Facets:
+    """How many records there are of each status, category, stage, connection, currency, kind and month, each without
+    its own part of the filter. Of very many records the newest are counted."""
+    with uow.begin(actor) as tx:
+        return tx.records.facets(present_filter(tx, where), most=LOOKED_AT, values=MAX_VALUES)
 
 
 def export_records(actor: Actor, where: RecordFilter, *, uow: UnitOfWork) -> Iterator[Sequence[Mapping[str, Any]]]:

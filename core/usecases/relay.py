@@ -9,15 +9,19 @@ from ports.system import SystemStorage
 
 PUBLISH_AT_ONCE = 100
 SYNCS_AT_ONCE = 200
+SENDS_OF_TENANT = 4
+"""How many notifications of a tenant are being sent at once: receivers that hang hold up their own tenant's others."""
 DAY = 86_400.0
 IDEMPOTENCY_DAYS = 2
 """How long a repeated request is recognised: clients retry for hours, not for days."""
 
 
 def publish_due(*, share: int, sync_share: int, system: SystemStorage, broker: Broker) -> int:
-    """Publishes due jobs, at most `share` in flight of a tenant and stream, and `sync_share` of its syncs; returns how
-    many. Raises `Transient`: what was not published stays queued, and what was published twice is claimed once."""
-    with system.take_due(share=share, limit=PUBLISH_AT_ONCE, shares={Stream.SYNC: sync_share}) as due:
+    """Publishes due jobs, at most `share` in flight of a tenant and stream, `sync_share` of its syncs, and
+    `SENDS_OF_TENANT` of its notifications; returns how many. Raises `Transient`: what was not published stays queued,
+    and what was published twice is claimed once."""
+    shares: dict[str, int] = {Stream.SYNC: sync_share, Stream.SEND: SENDS_OF_TENANT}
+    with system.take_due(share=share, limit=PUBLISH_AT_ONCE, shares=shares) as due:
         for tenant_id, job_id, stream, headers in due:
             broker.publish(tenant_id, job_id, stream, headers)
     return len(due)

@@ -14,10 +14,12 @@ from core.usecases.shared.admitting import entitled
 from core.usecases.shared.settling import settle
 from core.usecases.shared.teaching import queue_refit
 from ports.clock import Clock, Ids
+from ports.files import FileStore
 from ports.storage import UnitOfWork
 from ports.system import SystemStorage
 
 RECORDS_AT_ONCE = 1_000
+RECEIPTS_AT_ONCE = 100
 BATCHES_AT_ONCE = 5_000
 _TENANTS_AT_ONCE = 500
 
@@ -29,12 +31,14 @@ def expire_records(
     terms: Terms,
     system: SystemStorage,
     uow: UnitOfWork,
+    files: FileStore,
     clock: Clock,
     ids: Ids,
 ) -> int:
     """Removes the records that are older than their tenants or their plans keep them, some in a transaction, and tells
-    how many by an event each; what was learned from them goes with the next refit. Returns how many. What fails for one
-    tenant is raised when all others had their turn."""
+    how many by an event each; what was learned from them goes with the next refit. Receipts of no record that were
+    uploaded as long ago go, too. Returns how many records. What fails for one tenant is raised when all others had
+    their turn."""
     gone, failures = 0, list[Exception]()
     by_plan = any(plan.retention_days is not None for plan in terms.catalog.plans)
     for tenant in _tenants(system):
@@ -44,6 +48,8 @@ def expire_records(
                     _begin_plan(tenant.id, terms, max_attempts, uow=uow, clock=clock, ids=ids)
                 for removed in _expire(tenant.id, refit_delay, terms, uow, clock, ids):
                     gone += removed
+                while _expire_receipts(tenant.id, terms, uow, files, clock) == RECEIPTS_AT_ONCE:
+                    pass
             except NotFound:
                 continue  # it was erased meanwhile
             except Exception as failure:  # whatever it is, the others' records go
@@ -95,6 +101,22 @@ def _expire(
             tx.commit()
         yield len(removed)
         after = removed[-1]
+
+
+def _expire_receipts(tenant_id: UUID, terms: Terms, uow: UnitOfWork, files: FileStore, clock: Clock) -> int:
+    """How many went."""
+    with uow.begin(worker_actor(tenant_id)) as tx:
+        now = clock.now()
+        days = kept_days(tx.billing.get(), terms, tx.tenants.get().settings.record_retention_days, now)
+        if days is None:
+            return 0
+        removed = tx.receipts.expire(now - timedelta(days=days), RECEIPTS_AT_ONCE)
+        if removed:
+            told = {"expired": True}
+            tx.events.append([NewEvent(type=EventType.RECEIPT_DELETED, subject_id=r.id, payload=told) for r in removed])
+            files.delete([receipt.path for receipt in removed])
+            tx.commit()
+    return len(removed)
 
 
 def _tenants(system: SystemStorage) -> Iterator[Tenant]:

@@ -5,32 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from core.domain.approvals import Answer, Approval, Example, Group, Verdict, settle
-from core.domain.decisions import Stage
+from core.domain.approvals import Answer, Approval, Group, Verdict, settle
 from core.domain.events import EventType, NewEvent
-from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
+from core.domain.evidence import Choice
+from core.domain.permissions import Permission
+from core.domain.receipts import RecordReceipt
+from core.domain.records import Record
+from core.domain.rules import Rule
 from core.domain.tenants import Actor
-from core.errors import AlreadyDecided, Invalid, NotFound, VersionMismatch
-from core.usecases.shared.present import hold_categories
+from core.errors import Invalid, NotFound, VersionMismatch
+from core.usecases.shared.answering import carry_out, open_ones, settle_records
+from core.usecases.shared.explaining import choices_of
+from core.usecases.shared.present import hold_categories, present_queue
 from core.usecases.shared.promise import count_checks
+from core.usecases.shared.rule_adding import add_rules, checked_rules
+from core.usecases.shared.skipping import skipper, skips_of
 from core.usecases.shared.standing import count_answers
-from core.usecases.shared.teaching import queue_learning
 from ports.clock import Clock, Ids
+from ports.matching import RuleMatcher
+from ports.review_storage import EVERYTHING, QueueFilter
+from ports.rule_text import RuleTextParser
 from ports.storage import Transaction, UnitOfWork
 
 MAX_ANSWERS = 1_000
+SUGGESTED = 1
+"""Receipts that are suggested at an item: more stand at its record."""
 MAX_TRIES = 3
 """Of a change to whatever the record is by then, when others change it at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItem:
+    """`receipts` are those that are linked to the record, and the likeliest that is suggested; of open items alone, for
+    who may see receipts. `choices`, and how many open items one answer may settle (`alike`), where they were asked
+    for."""
+
     approval: Approval
     record: Record
+    receipts: Sequence[RecordReceipt] = ()
+    choices: Sequence[Choice] | None = None
+    alike: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +60,66 @@ class GroupAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDecided:
-    """How many items were decided, and how many of the group wait still."""
+    """How many items were decided, which, how many of the group wait still, and the rule that was made of it."""
 
     decided: int
     remaining: int
+    approval_ids: tuple[UUID, ...]
+    created_rule: Rule | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRule:
+    """A rule that is to be made out of a decision: as `create_rules` takes it, but for `then`, which the decision says.
+    `confirm` as there."""
+
+    written: Mapping[str, Any]
+    confirm: bool = False
 
 
 def list_queue(
-    actor: Actor, *, uow: UnitOfWork, after: tuple[float, UUID] | None, limit: int, group_key: str | None = None
+    actor: Actor,
+    *,
+    uow: UnitOfWork,
+    after: tuple[float, UUID] | None,
+    limit: int,
+    where: QueueFilter = EVERYTHING,
+    skipped: bool = False,
+    explain: bool = False,
+    clock: Clock,
 ) -> Sequence[QueueItem]:
-    """Open approvals with their records, the most urgent first."""
+    """Open approvals in the filter with their records, the most urgent first; where asked to `explain`, with their
+    choices. What the actor skipped lately is left out, or (`skipped`) it is what is listed; raises `Invalid` for who
+    can't skip anything."""
+    if skipped:
+        skipper(actor)
     with uow.begin(actor) as tx:
-        rows = tx.approvals.queue(after=after, limit=limit, group_key=group_key)
-    return [QueueItem(approval=approval, record=record) for approval, record in rows]
+        seen = replace(present_queue(tx, where), skips=skips_of(actor, clock.now(), only=skipped))
+        return _items(tx, actor, tx.approvals.queue(after=after, limit=limit, where=seen), explain=explain)
+
+
+def explain_approvals(actor: Actor, approval_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[QueueItem]:
+    """Approvals, open or decided, with their records and choices, in the order of the ids. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        approvals = tx.approvals.get_many(approval_ids)
+        rows = list(zip(approvals, tx.records.get_many([a.record_id for a in approvals]), strict=True))
+        return _items(tx, actor, rows, explain=True)
+
+
+def _items(
+    tx: Transaction, actor: Actor, rows: Sequence[tuple[Approval, Record]], *, explain: bool
+) -> Sequence[QueueItem]:
+    """A statement or two for all of them."""
+    seen = Permission.RECEIPTS_READ in actor.permissions
+    receipts = tx.receipts.of_records([record.id for _, record in rows], SUGGESTED) if seen else {}
+    items = [QueueItem(approval=a, record=record, receipts=receipts.get(record.id, ())) for a, record in rows]
+    if not explain:
+        return items
+    sizes = tx.approvals.sizes([a.group_key for a, _ in rows])
+    return [
+        replace(item, choices=choices, alike=sizes.get(item.approval.group_key, 0))
+        for item, choices in zip(items, choices_of(tx, rows), strict=True)
+    ]
 
 
 def list_decided(
@@ -67,10 +131,20 @@ def list_decided(
     return [QueueItem(approval=approval, record=record) for approval, record in rows]
 
 
-def list_groups(actor: Actor, *, uow: UnitOfWork, after: tuple[float, str] | None, limit: int) -> Sequence[Group]:
-    """Open approvals by what one answer may settle, the most urgent group first."""
+def list_groups(
+    actor: Actor,
+    *,
+    uow: UnitOfWork,
+    after: tuple[float, str] | None,
+    limit: int,
+    where: QueueFilter = EVERYTHING,
+    clock: Clock,
+) -> Sequence[Group]:
+    """Open approvals in the filter by what one answer may settle, the most urgent group first. What the actor skipped
+    lately is left out."""
     with uow.begin(actor) as tx:
-        return tx.approvals.groups(after=after, limit=limit)
+        seen = replace(present_queue(tx, where), skips=skips_of(actor, clock.now()))
+        return tx.approvals.groups(after=after, limit=limit, where=seen)
 
 
 def decide_approvals(
@@ -92,9 +166,37 @@ def decide_approvals(
     if not 0 < len(answers) <= MAX_ANSWERS:
         raise Invalid(f"1 to {MAX_ANSWERS} answers go in a request")
     with uow.begin(actor) as tx:
-        decided = _decide(tx, actor, answers, clock.now(), learn_delay, ids)
+        decided = carry_out(tx, actor, answers, clock.now(), learn_delay, ids)
         tx.commit()
     return decided
+
+
+def decide_with_rule(
+    actor: Actor,
+    answer: Answer,
+    rule: NewRule,
+    *,
+    learn_delay: float | None = None,
+    uow: UnitOfWork,
+    matcher: RuleMatcher,
+    text: RuleTextParser,
+    clock: Clock,
+    ids: Ids,
+) -> tuple[Record, Rule]:
+    """Carries out the answer and makes a rule that gives what it gives, or neither. What waits already waits still,
+    until the rule is applied by a run. Raises as `decide_approvals` and `core.usecases.rules.create_rules` do."""
+    now = clock.now()
+    with uow.begin(actor) as tx:
+        [approval] = open_ones(tx.approvals.get_many([answer.approval_id]))
+        wanted = [{**rule.written, "then": {"category": settle(approval, answer)}}]
+        rules = checked_rules(
+            tx, actor, wanted, now, confirm=rule.confirm, uow=uow, matcher=matcher, text=text, ids=ids
+        )
+        [record] = carry_out(tx, actor, [answer], now, learn_delay, ids)
+        [made] = _of_category(rules, record.category_id)
+        add_rules(tx, [made], approval_id=str(answer.approval_id))
+        tx.commit()
+    return record, made
 
 
 def decide_group(
@@ -102,73 +204,59 @@ def decide_group(
     group_key: str,
     answer: GroupAnswer,
     *,
+    rule: NewRule | None = None,
     learn_delay: float | None = None,
     uow: UnitOfWork,
+    matcher: RuleMatcher,
+    text: RuleTextParser,
     clock: Clock,
     ids: Ids,
 ) -> GroupDecided:
-    """Gives the same answer to open approvals of the group, the oldest `MAX_ANSWERS` of them, all or none. An override
-    that names what was suggested to an item approves it.
+    """Gives the same answer to open approvals of the group, the oldest `MAX_ANSWERS` of them, all or none; those that
+    the actor skipped lately are left alone. An override that names what was suggested to an item approves it. A `rule`
+    is made with it, or nothing is done.
 
     Raises `NotFound` (none is open), `AlreadyDecided` (somebody answered one at the same moment) or `Invalid` (no such
-    category; to approve, where not all have the same suggestion).
+    category; to approve, where not all have the same suggestion); and for a rule as `core.usecases.rules.create_rules`.
     """
+    now = clock.now()
+    skips = skips_of(actor, now)
     with uow.begin(actor) as tx:
-        approvals = tx.approvals.get_many(tx.approvals.of_group(group_key, MAX_ANSWERS))
+        approvals = tx.approvals.get_many(tx.approvals.of_group(group_key, MAX_ANSWERS, skips))
         if not approvals:
             raise NotFound("nothing of this group waits for a person")
         suggested = {a.suggested_id for a in approvals}
         if answer.verdict is Verdict.APPROVE and len(suggested) > 1:
             raise Invalid("these items have different suggestions: override with a category_id")
         answers = [_answer_of(answer, a) for a in approvals]
-        decided = _decide(tx, actor, answers, clock.now(), learn_delay, ids)
-        remaining = tx.approvals.count_open(group_key)
+        rules: Sequence[Rule] = ()
+        if rule is not None:
+            wanted = [{**rule.written, "then": {"category": settle(approvals[0], answers[0])}}]
+            rules = checked_rules(
+                tx, actor, wanted, now, confirm=rule.confirm, uow=uow, matcher=matcher, text=text, ids=ids
+            )
+        decided = carry_out(tx, actor, answers, now, learn_delay, ids)
+        remaining = tx.approvals.count_open(group_key, skips)
+        made = _of_category(rules, decided[0].category_id)
+        add_rules(tx, made, group_key=group_key)
         tx.commit()
-    return GroupDecided(decided=len(decided), remaining=remaining)
+    return GroupDecided(
+        decided=len(decided),
+        remaining=remaining,
+        approval_ids=tuple(a.id for a in approvals),
+        created_rule=made[0] if made else None,
+    )
+
+
+def _of_category(rules: Sequence[Rule], category_id: UUID | None) -> list[Rule]:
+    """The rules, with the category that the records got: it may have been merged since they were checked."""
+    return [replace(rule, then=replace(rule.then, category_id=category_id)) for rule in rules]
 
 
 def _answer_of(answer: GroupAnswer, approval: Approval) -> Answer:
     same = answer.category_id is not None and answer.category_id == approval.suggested_id
     verdict = Verdict.APPROVE if same else answer.verdict
     return Answer(approval_id=approval.id, verdict=verdict, category_id=answer.category_id)
-
-
-def _decide(
-    tx: Transaction, actor: Actor, answers: Sequence[Answer], now: datetime, learn_delay: float | None, ids: Ids
-) -> list[Record]:
-    """Categories are held before approvals are locked: who merges or deletes one does it in this order, too."""
-    wanted = [a.approval_id for a in answers]
-    approvals = _open_ones(tx.approvals.get_many(wanted))
-    held = hold_categories(tx, {settle(approval, a) for approval, a in zip(approvals, answers, strict=True)})
-    approvals = _open_ones(tx.approvals.get_many(wanted, lock=True))
-    records = tx.records.get_many([a.record_id for a in approvals])
-    if any(r.status in DECIDED_BY_PERSON for r in records):
-        raise AlreadyDecided
-    chosen = [_chosen(approval, answer, held) for approval, answer in zip(approvals, answers, strict=True)]
-    verdicts = [answer.verdict for answer in answers]
-    decided = _settle(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
-    answered = [
-        replace(a, verdict=verdict, category_id=category, decided_by=actor.name, decided_at=now)
-        for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
-    ]
-    tx.approvals.decide(answered)
-    count_answers(tx, zip(records, chosen, repeat(True)))
-    count_checks(tx, zip(answered, records, strict=True), now)
-    return decided
-
-
-def _open_ones(approvals: Sequence[Approval]) -> Sequence[Approval]:
-    if any(a.verdict is not None for a in approvals):
-        raise AlreadyDecided
-    return approvals
-
-
-def _chosen(approval: Approval, answer: Answer, held: Mapping[UUID, UUID]) -> UUID:
-    """The category, by now, that the answer gives: it may have been merged since the question was read."""
-    named = answer.category_id if answer.verdict is Verdict.OVERRIDE else approval.suggested_id
-    if named is None:
-        raise AlreadyDecided("what was suggested here was deleted")
-    return held.get(named, named)
 
 
 def change_record(
@@ -235,12 +323,13 @@ def _change_record(
                     category_id=category_id,
                     decided_by=actor.name,
                     decided_at=now,
+                    decided_agent=actor.agent,
                 )
                 verdict = decided.verdict or verdict
                 answered.append((decided, record))
                 tx.approvals.decide([decided])
             before = record
-            [record] = _settle(tx, actor, [record], [category_id], [verdict], now, learn_delay, ids)
+            [record] = settle_records(tx, actor, [record], [category_id], [verdict], now, learn_delay, ids)
             count_answers(tx, [(before, category_id, approval is not None)])
             count_checks(tx, answered, now)
         else:
@@ -249,72 +338,3 @@ def _change_record(
             record = replace(record, version=record.version + 1, updated_at=now)
         tx.commit()
     return record
-
-
-def _settle(
-    tx: Transaction,
-    actor: Actor,
-    records: Sequence[Record],
-    chosen: Sequence[UUID],
-    verdicts: Sequence[Verdict],
-    now: datetime,
-    learn_delay: float | None,
-    ids: Ids,
-) -> list[Record]:
-    """Writes what people decided: records, examples, events, and the jobs that learn of it."""
-    settled = [_settled(r, c, v, actor, now) for r, c, v in zip(records, chosen, verdicts, strict=True)]
-    tx.records.update(settled)
-    tx.examples.put(
-        [
-            Example(
-                id=r.id,
-                tenant_id=r.tenant_id,
-                record_id=r.id,
-                text=similarity_text(r.text, r.counterparty),
-                category_id=category,
-                created_at=now,
-            )
-            for r, category in zip(records, chosen, strict=True)
-        ]
-    )
-    tx.events.append(
-        [
-            NewEvent(
-                type=EventType.TX_APPROVED,
-                subject_id=r.id,
-                payload={"category_id": str(category), "verdict": verdict.value, "was": str(r.category_id or "")},
-            )
-            for r, category, verdict in zip(records, chosen, verdicts, strict=True)
-        ]
-    )
-    queue_learning(tx, actor, learn_delay, ids, embed=True)
-    return [replace(r, version=r.version + 1, updated_at=now) for r in settled]
-
-
-def _settled(record: Record, category_id: UUID, verdict: Verdict, actor: Actor, now: datetime) -> Record:
-    """The trace keeps what the machine said, and adds the person's word."""
-    trace = record.reasoning_trace or {"stages": []}
-    word: dict[str, Any] = {
-        "stage": Stage.HUMAN.value,
-        "outcome": "decided",
-        "reason": f"{verdict.value} by {actor.name} at {now.isoformat(timespec='seconds')}",
-        "candidates": [
-            {
-                "category_id": str(category_id),
-                "confidence": 1.0,
-                "source": f"person:{actor.name}",
-                "rationale": verdict.value,
-            }
-        ],
-    }
-    if actor.user_id is not None:
-        word["by_id"] = str(actor.user_id)  # names are not unique
-    return replace(
-        record,
-        status=RecordStatus.APPROVED if verdict is Verdict.APPROVE else RecordStatus.OVERRIDDEN,
-        category_id=category_id,
-        stage=Stage.HUMAN.value,
-        confidence=1.0,
-        failure=None,
-        reasoning_trace={**trace, "reason": f"human: {word['reason']}", "stages": [*trace["stages"], word]},
-    )

@@ -12,7 +12,8 @@ from core.domain.tenants import Actor
 from core.errors import Invalid, VersionMismatch
 from core.usecases.shared.effects import chain_of
 from core.usecases.shared.present import known_categories
-from core.usecases.shared.rule_drafts import changed_rule, check_room, check_servable, new_rule
+from core.usecases.shared.rule_adding import add_rules, checked_rules
+from core.usecases.shared.rule_drafts import changed_rule, check_room, check_servable
 from core.usecases.shared.weighing import ask_to_confirm
 from ports.clock import Clock, Ids
 from ports.matching import RuleMatcher
@@ -49,18 +50,11 @@ def create_rules(
 ) -> Sequence[Rule]:
     """All or none, each as `shared.rule_drafts.new_rule` reads it. Raises `RuleInvalid`, naming the place,
     `Conflict` where they are too many or take too much, and `ConfirmNeeded` unless `confirm`."""
-    now = clock.now()
     with uow.begin(actor) as tx:
-        tenant, resolve = tx.tenants.get(), known_categories(tx)
-        rules = [new_rule(one, id=ids.new(), tenant=tenant, now=now, resolve=resolve, text=text) for one in written]
-        for rule, one in zip(rules, written, strict=True):
-            check_servable(rule, one.get("when"), matcher, text)
-        present = tx.rules.list()
-        check_room(present, rules, matcher)
-        if not confirm:
-            ask_to_confirm(rules, present, tx=tx, chain=chain_of(tx, actor, uow, matcher))
-        tx.rules.add(rules)
-        _tell(tx, EventType.RULE_CREATED, [r.id for r in rules])
+        rules = checked_rules(
+            tx, actor, written, clock.now(), confirm=confirm, uow=uow, matcher=matcher, text=text, ids=ids
+        )
+        add_rules(tx, rules)
         tx.commit()
     return rules
 

@@ -18,15 +18,16 @@ from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
 
 BATCH = 100
-"""Connections whose values are sealed anew in one transaction."""
+"""Connections and endpoints whose values are sealed anew in one transaction."""
 TENANTS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """How many values were sealed anew, and the connections and people of whom some could not be opened: those stay as
-    they are. `links_until` is when the last invitation ends that is open now; None: there is none. Links say themselves
-    what they are for, so those that were sent before open as long as the former key is there, and no longer."""
+    """How many values were sealed anew, and the connections, endpoints and people of whom some could not be opened:
+    those stay as they are. `links_until` is when the last invitation ends that is open now; None: there is none. Links
+    say themselves what they are for, so those that were sent before open as long as the former key is there, and no
+    longer."""
 
     resealed: int
     unreadable: tuple[UUID, ...]
@@ -76,15 +77,15 @@ def _rotate(tenant_id: UUID, unreadable: dict[UUID, None], uow: UnitOfWork, secr
                 return count
             anew = []
             for value in found:
-                bound_to = secrets_context(tenant_id, value.connection_id, value.purpose)
+                bound_to = secrets_context(tenant_id, value.of_id, value.purpose)
                 try:
                     anew.append((value, secrets.reseal(value.sealed, bound_to)))
                 except SecretUnreadable:
                     if value.purpose is not SealedPurpose.SIGN_IN:  # that one is over within minutes anyway
-                        unreadable[value.connection_id] = None
+                        unreadable[value.of_id] = None
             count += _written(tx, anew, secrets)
             tx.commit()
-        after = found[-1].connection_id
+        after = found[-1].of_id
 
 
 def _written(tx: Transaction, anew: list[tuple[SealedValue, bytes]], secrets: SecretBox) -> int:

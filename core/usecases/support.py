@@ -22,10 +22,12 @@ OUTLASTS = frozenset(
         Permission.CONNECTIONS_WRITE,
         Permission.TENANT_WRITE,
         Permission.BILLING_WRITE,
+        Permission.NOTIFICATIONS_WRITE,
     }
 )
 """By which whoever has it for some minutes could stay for good, or have their say for good: a connection brings records
-in with a secret of its own, settings decide what is kept and who decides, and what is ordered is paid for."""
+in with a secret of its own, an endpoint goes on telling somebody, settings decide what is kept and who decides, and
+what is ordered is paid for."""
 
 
 def enter_as_operator(

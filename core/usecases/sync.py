@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from core.domain.tenants import worker_actor
 from core.errors import Conflict, Invalid, NotFound
 from core.usecases.shared.admitting import entitled
 from core.usecases.shared.connection_health import note_health
+from core.usecases.shared.receipt_deliveries import store_receipts
 from core.usecases.shared.source import Source, SourceTrouble, open_source
 from core.usecases.shared.storing import (
     BATCH,
@@ -43,6 +45,8 @@ from core.usecases.shared.storing import (
 from core.usecases.shared.syncing import sync_job
 from ports.clock import Clock, Ids
 from ports.connectors import HttpClients, PluginHost, ReadRequest
+from ports.files import FileStore
+from ports.receipts import Sniffer
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 
@@ -60,6 +64,9 @@ def sync_connection(
     host: PluginHost,
     secrets: SecretBox,
     clients: HttpClients,
+    max_receipt_bytes: int,
+    files: FileStore,
+    sniffer: Sniffer,
     clock: Clock,
     ids: Ids,
 ) -> None:
@@ -87,7 +94,17 @@ def sync_connection(
     imported = _new_import(job, connection, clock.now())
     delivery = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection, terms=terms)
     share = (max_records, clock.now() + timedelta(seconds=max_seconds))
-    run = _Run(delivery, cursors, share, uow=uow, clock=clock, ids=ids)
+    receive = partial(
+        store_receipts,
+        delivery,
+        max_receipt_bytes=max_receipt_bytes,
+        uow=uow,
+        files=files,
+        sniffer=sniffer,
+        clock=clock,
+        ids=ids,
+    )
+    run = _Run(delivery, cursors, share, receive, uow=uow, clock=clock, ids=ids)
     try:
         currency = tenant.settings.default_currency
         source = open_source(actor, connection, currency, host=host, secrets=secrets, clients=clients)
@@ -106,6 +123,7 @@ class _Run:
         delivery: Delivery,
         cursors: dict[str, StreamCursor],
         share: tuple[int, datetime],
+        receive: Callable[[Batch], Batch],
         *,
         uow: UnitOfWork,
         clock: Clock,
@@ -115,6 +133,7 @@ class _Run:
         self._delivery = delivery
         self._job, self._connection = job, delivery.connection
         self._cursors = cursors
+        self._receive = receive
         self._max_records, self._until = share
         self._uow, self._clock, self._ids = uow, clock, ids
         self._source: Source | None = None
@@ -198,6 +217,7 @@ class _Run:
         return self._progress.items >= self._max_records or self._clock.now() >= self._until
 
     def _store(self, source: Source, stream: str, batch: Batch, occurrences: dict[tuple[str, str], int]) -> None:
+        batch = self._receive(batch)
         with source.asked():  # what are no drafts of the contract, too, is the plugin's bug
             drafts, refusals = checked_drafts(batch.drafts, batch.refusals, self._progress.items)
             drafts = list(identify(drafts, occurrences))

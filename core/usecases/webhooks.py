@@ -40,11 +40,14 @@ from core.errors import (
     WebhookRefused,
 )
 from core.usecases.shared.connection_health import note_failed_delivery, note_good_delivery
+from core.usecases.shared.receipt_deliveries import store_receipts
 from core.usecases.shared.secrets import verifying_config
 from core.usecases.shared.source import Source, SourceTrouble, open_source
 from core.usecases.shared.storing import TOLD_REFUSALS, Delivery, Progress, checked_drafts, store_batch
 from ports.clock import Clock, Ids
 from ports.connectors import HttpClients, PluginHost
+from ports.files import FileStore
+from ports.receipts import Sniffer
 from ports.secrets import SecretBox
 from ports.storage import Transaction, UnitOfWork
 from ports.system import SystemStorage
@@ -146,6 +149,9 @@ def read_webhook(
     host: PluginHost,
     secrets: SecretBox,
     clients: HttpClients,
+    max_receipt_bytes: int,
+    files: FileStore,
+    sniffer: Sniffer,
     clock: Clock,
     ids: Ids,
 ) -> None:
@@ -173,6 +179,18 @@ def read_webhook(
                 source.log.written(tx, connection.id, ids)
                 tx.commit()
         raise _ERRORS.get(trouble.code, PluginBug)(trouble.message, retry_after=trouble.retry_after) from None
+    imported = _as_import(delivery)
+    work = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection, terms=terms)
+    batch = store_receipts(
+        work,
+        batch,
+        max_receipt_bytes=max_receipt_bytes,
+        uow=uow,
+        files=files,
+        sniffer=sniffer,
+        clock=clock,
+        ids=ids,
+    )
     drafts, refusals = checked_drafts(batch.drafts, batch.refusals, 0)
     refusals = [replace(one, reason=blacken(one.reason, source.words)) for one in refusals]
     log = source.log
@@ -206,8 +224,6 @@ def read_webhook(
             note_good_delivery(tx, connection.id, clock=clock, ids=ids)
         tx.jobs.finish(job)
 
-    imported = _as_import(delivery)
-    work = Delivery(job=job, actor=actor, tenant=tenant, imported=imported, connection=connection, terms=terms)
     progress = Progress().with_batch(batch, refusals)
     store_batch(work, list(identify(drafts)), progress, keep, uow=uow, clock=clock, ids=ids)
 

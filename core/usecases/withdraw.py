@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,12 +13,22 @@ from core.domain.decisions import Stage, StageResult, earlier_results, urgency_o
 from core.domain.events import EventType, NewEvent
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus
 from core.domain.tenants import Actor
-from core.errors import Conflict, VersionMismatch
+from core.errors import Conflict, Invalid, VersionMismatch
 from core.usecases.shared.promise import take_back_checks
-from core.usecases.shared.standing import take_back_answer
+from core.usecases.shared.standing import take_back_answers
 from core.usecases.shared.teaching import REFIT_SECONDS, queue_learning
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
+
+MAX_WITHDRAWN = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """The records as they are now, and the items by which they wait for a person again."""
+
+    records: Sequence[Record]
+    approval_ids: Sequence[UUID]
 
 
 def withdraw_approval(
@@ -34,10 +44,31 @@ def withdraw_approval(
     """Takes the answer back as `withdraw_record` does. Raises `NotFound`, or `Conflict` when there is none, it was
     withdrawn before, or a later change of the record stands."""
     with uow.begin(actor) as tx:
-        [approval] = tx.approvals.get_many([approval_id])
-        record = _withdraw(tx, actor, approval.record_id, None, approval_id, learn_delay, refit_delay, clock, ids)
+        done = _withdraw_answers(tx, actor, [approval_id], learn_delay, refit_delay, clock, ids)
         tx.commit()
-    return record
+    return done.records[0]
+
+
+def withdraw_approvals(
+    actor: Actor,
+    approval_ids: Sequence[UUID],
+    *,
+    learn_delay: float | None = None,
+    refit_delay: float = REFIT_SECONDS,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> Withdrawn:
+    """Takes all these answers back or none. Raises as `withdraw_approval` does, and `Invalid` for too many, or one
+    twice."""
+    if len(set(approval_ids)) != len(approval_ids):
+        raise Invalid("an approval is withdrawn once in a request")
+    if not 0 < len(approval_ids) <= MAX_WITHDRAWN:
+        raise Invalid(f"1 to {MAX_WITHDRAWN} approvals go in a request")
+    with uow.begin(actor) as tx:
+        done = _withdraw_answers(tx, actor, approval_ids, learn_delay, refit_delay, clock, ids)
+        tx.commit()
+    return done
 
 
 def withdraw_record(
@@ -59,63 +90,94 @@ def withdraw_record(
     `Conflict` when no person decided it.
     """
     with uow.begin(actor) as tx:
-        record = _withdraw(tx, actor, record_id, version, None, learn_delay, refit_delay, clock, ids)
+        done = _withdraw(tx, actor, {record_id: ()}, version, learn_delay, refit_delay, clock, ids)
         tx.commit()
-    return record
+    return done.records[0]
+
+
+def _withdraw_answers(
+    tx: Transaction,
+    actor: Actor,
+    approval_ids: Sequence[UUID],
+    learn_delay: float | None,
+    refit_delay: float,
+    clock: Clock,
+    ids: Ids,
+) -> Withdrawn:
+    wanted: dict[UUID, list[UUID]] = {}
+    for approval in tx.approvals.get_many(approval_ids):
+        wanted.setdefault(approval.record_id, []).append(approval.id)
+    return _withdraw(tx, actor, wanted, None, learn_delay, refit_delay, clock, ids)
 
 
 def _withdraw(
     tx: Transaction,
     actor: Actor,
-    record_id: UUID,
+    wanted: Mapping[UUID, Sequence[UUID]],
     version: int | None,
-    approval_id: UUID | None,
     learn_delay: float | None,
     refit_delay: float,
     clock: Clock,
     ids: Ids,
-) -> Record:
-    """The order of locks is everybody's: categories, approvals, then the record."""
+) -> Withdrawn:
+    """What people said of each of the records is taken back, if the answers that are named with it stand. The order of
+    locks is everybody's: categories, approvals, then the records."""
     now = clock.now()
-    said = _said_by_machines(tx.records.get(record_id))
-    held = tx.categories.hold({c.category_id for result in said for c in result.candidates})
-    answers = tx.approvals.standing(record_id)
-    record = tx.records.get(record_id, lock=True)
+    said = {record.id: _said_by_machines(record) for record in tx.records.get_many(list(wanted))}
+    held = tx.categories.hold({c.category_id for of in said.values() for result in of for c in result.candidates})
+    answers: dict[UUID, list[Approval]] = {id: [] for id in wanted}
+    for answer in tx.approvals.standing(list(wanted)):
+        answers[answer.record_id].append(answer)
+    records = tx.records.get_many(list(wanted), lock=True)
+    for record in records:
+        _check_stands(record, version, wanted[record.id], answers[record.id])
+    questions = [_question(r, said[r.id], held, answers[r.id], now, ids) for r in records]
+    why = f"withdrawn by {actor.name} at {now.isoformat(timespec='seconds')}"
+    reopened = [
+        replace(
+            record,
+            status=RecordStatus.NEEDS_REVIEW,
+            category_id=None,
+            stage=None,
+            confidence=question.confidence,
+            reasoning_trace=withdrawn(record.reasoning_trace, why, actor.user_id),
+        )
+        for record, question in zip(records, questions, strict=True)
+    ]
+    tx.approvals.withdraw([a.id for of in answers.values() for a in of], by=actor.name, at=now)
+    tx.records.update(reopened)
+    tx.approvals.add(questions)
+    tx.examples.forget(list(wanted))
+    tx.events.append(
+        [
+            NewEvent(
+                type=EventType.APPROVAL_WITHDRAWN,
+                subject_id=r.id,
+                payload={"category_id": str(r.category_id), "approvals": [str(a.id) for a in answers[r.id]]},
+            )
+            for r in records
+        ]
+    )
+    queue_learning(tx, actor, learn_delay, ids, refit_delay=refit_delay)
+    take_back_answers(tx, [(record, bool(answers[record.id])) for record in records])
+    take_back_checks(tx, [(answer, record) for record in records for answer in answers[record.id]])
+    return Withdrawn(
+        records=[replace(r, version=r.version + 1, updated_at=now) for r in reopened],
+        approval_ids=[question.id for question in questions],
+    )
+
+
+def _check_stands(record: Record, version: int | None, named: Sequence[UUID], answers: Sequence[Approval]) -> None:
+    """Raises `VersionMismatch`, or `Conflict` unless a person decided the record, by the answers that are `named`."""
     if version is not None and record.version != version:
         raise VersionMismatch
-    if approval_id is not None:
-        _check_stands(record, approval_id, answers)
+    standing = {answer.id: answer for answer in answers}
+    if not standing.keys() >= set(named):
+        raise Conflict("nobody decided this, or it was withdrawn")
+    if any(standing[id].category_id != record.category_id for id in named):
+        raise Conflict("the record was changed since: what stands is withdrawn at the record")
     if record.status not in DECIDED_BY_PERSON:
         raise Conflict("no person decided this, so there is nothing to withdraw")
-    question = _question(record, said, held, answers[-1] if answers else None, now, ids)
-    why = f"withdrawn by {actor.name} at {now.isoformat(timespec='seconds')}"
-    reopened = replace(
-        record,
-        status=RecordStatus.NEEDS_REVIEW,
-        category_id=None,
-        stage=None,
-        confidence=question.confidence,
-        reasoning_trace=withdrawn(record.reasoning_trace, why, actor.user_id),
-    )
-    tx.approvals.withdraw([a.id for a in answers], by=actor.name, at=now)
-    tx.records.update([reopened])
-    tx.approvals.add([question])
-    tx.examples.forget([record_id])
-    was = {"category_id": str(record.category_id), "approvals": [str(a.id) for a in answers]}
-    tx.events.append([NewEvent(type=EventType.APPROVAL_WITHDRAWN, subject_id=record_id, payload=was)])
-    queue_learning(tx, actor, learn_delay, ids, refit_delay=refit_delay)
-    take_back_answer(tx, record, bool(answers))
-    take_back_checks(tx, answers, record)
-    return replace(reopened, version=record.version + 1, updated_at=now)
-
-
-def _check_stands(record: Record, approval_id: UUID, answers: Sequence[Approval]) -> None:
-    """Raises `Conflict` unless this answer is what the record has."""
-    answer = next((a for a in answers if a.id == approval_id), None)
-    if answer is None:
-        raise Conflict("nobody decided this, or it was withdrawn")
-    if answer.category_id != record.category_id:
-        raise Conflict("the record was changed since: what stands is withdrawn at the record")
 
 
 def _said_by_machines(record: Record) -> Sequence[StageResult]:
@@ -126,12 +188,13 @@ def _question(
     record: Record,
     said: Sequence[StageResult],
     held: Mapping[UUID, UUID],
-    answered: Approval | None,
+    answers: Sequence[Approval],
     now: datetime,
     ids: Ids,
 ) -> Approval:
-    """The question that was answered, anew; without one, what the stages' results make one. It suggests no category
-    that is gone."""
+    """The question that was answered last, anew; without one, what the stages' results make one. It suggests no
+    category that is gone."""
+    answered = answers[-1] if answers else None
     present = [(held[c.category_id], c.confidence) for r in said for c in r.candidates if c.category_id in held]
     suggested_id, confidence = max(present, key=lambda pair: pair[1], default=(None, 0.0))
     if answered is not None:

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from core.domain.dashboard import Dashboard
 from core.domain.decisions import Stage
 from core.domain.permissions import Permission
 from core.domain.promise import Figures
 from core.errors import NotFound
 from entrypoints.api.auth import needs
-from entrypoints.api.blueprint import Blueprint
+from entrypoints.api.blueprint import Blueprint, conditional
 from entrypoints.api.idempotency import posting
-from entrypoints.api.responses import fields_of
-from entrypoints.api.schemas.dashboard import PromiseQuerySchema, PromiseSchema, StandingSchema
+from entrypoints.api.responses import fields_of, polled
+from entrypoints.api.schemas.dashboard import (
+    DashboardQuerySchema,
+    DashboardSchema,
+    PromiseQuerySchema,
+    PromiseSchema,
+    StandingSchema,
+)
 from entrypoints.api.state import actor, container
 
 blp = Blueprint("dashboard", "How well it goes.", "/dashboard")
+
+
+@blp.route("")
+@needs(Permission.TENANT_READ)
+@conditional
+@blp.query(DashboardQuerySchema)
+@blp.answer(200, DashboardSchema)
+def show_dashboard(query: dict[str, Any]) -> dict[str, Any]:
+    """What came and who decided it by day, whether that keeps the promise, what waits for a person, what the LLM took
+    this month, and how connections do. It is computed anew every few seconds: `as_of` says from when it is."""
+    polled()
+    shown: Dashboard = container().show_dashboard(actor(), days=query["days"])
+    return {
+        "as_of": shown.as_of,
+        "time_zone": shown.time_zone,
+        "records": shown.records,
+        "automation": shown.automation,
+        "days": [fields_of(day) | {"records": day.records} for day in shown.days],
+        "promise": _figures(shown.promise) | {"promised": shown.promised, "since": shown.promise_since},
+        "queue": {
+            "size": shown.queue.size,
+            "oldest_seconds": _waiting(shown.queue.oldest, shown.as_of),
+            "median_seconds": _waiting(shown.queue.median, shown.as_of),
+        },
+        "llm": fields_of(shown.llm) | {"month": f"{shown.llm.month:%Y-%m}"},
+        "connections": dict(shown.connections),
+    }
 
 
 @blp.route("/promise")
@@ -43,6 +78,10 @@ def reset_promise(stage: str) -> dict[str, Any]:
     if stage not in list(Stage):
         raise NotFound("no such stage decides alone")
     return fields_of(container().reset_promise(posting(), Stage(stage)))
+
+
+def _waiting(since: datetime | None, now: datetime) -> int | None:
+    return None if since is None else max(0, int((now - since).total_seconds()))
 
 
 def _figures(figures: Figures) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.domain.llm_spending import LlmMonth
 from core.domain.permissions import Permission
-from core.usecases.llm_spending import LlmMeans
+from core.usecases.shared.llm_means import LlmMeans
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, keyless
 from entrypoints.api.limits import Kind, limited

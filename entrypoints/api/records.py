@@ -16,11 +16,16 @@ from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.imports import accepted
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.receipts import written_of_record
 from entrypoints.api.record_lists import MAX_RECORDS, lines_of
-from entrypoints.api.responses import if_match, json_response, page, plain_rows, tagged
+from entrypoints.api.responses import if_match, json_response, page, plain_rows, polled, tagged
+from entrypoints.api.schemas.base import everything, page_of
 from entrypoints.api.schemas.imports import ImportSchema
+from entrypoints.api.schemas.record_receipts import RecordReceiptSchema
 from entrypoints.api.schemas.records import (
     RecordChangeSchema,
+    RecordFacetsSchema,
+    RecordFilterSchema,
     RecordPageSchema,
     RecordsInQuerySchema,
     RecordsQuerySchema,
@@ -119,6 +124,26 @@ def receive_records(query: dict[str, Any]) -> Response:
         return accepted(container().receive_import(posting(limit=MAX_BODY), lines, filename="records.json", **options))
 
 
+@blp.route("/facets")
+@needs(Permission.RECORDS_READ)
+@conditional
+@blp.query(RecordFilterSchema)
+@blp.answer(200, RecordFacetsSchema)
+def count_facets(query: dict[str, Any]) -> dict[str, Any]:
+    """How many records in a filter have each status, category, stage, connection, currency, kind and month: each
+    without its own part of the filter, so that it tells what else there is to choose."""
+    polled()
+    found = container().record_facets(actor(), record_filter(query))
+    written = {
+        facet.value: {
+            "values": [{"value": value, "count": count} for value, count in counts.items()],
+            "others": found.others[facet],
+        }
+        for facet, counts in found.counts.items()
+    }
+    return {"facets": written, "seen": found.seen, "approximate": found.approximate}
+
+
 @blp.route("/<uuid:record_id>")
 @needs(Permission.RECORDS_READ)
 @conditional
@@ -128,6 +153,14 @@ def get_record(record_id: UUID) -> Record:
     record = container().get_record(actor(), record_id)
     tagged(record.version)
     return record
+
+
+@blp.route("/<uuid:record_id>/receipts")
+@needs(Permission.RECEIPTS_READ)
+@blp.answer(200, page_of(RecordReceiptSchema))
+def list_record_receipts(record_id: UUID) -> dict[str, Any]:
+    """The receipts of a record, and the likeliest of those that are suggested for it."""
+    return everything([written_of_record(one) for one in container().list_record_receipts(actor(), record_id)])
 
 
 @blp.route("/<uuid:record_id>", "PATCH")

@@ -13,6 +13,7 @@ from flask import Response
 
 from core.domain.categories import paths
 from core.domain.permissions import Permission
+from core.domain.spreadsheets import RECORD_COLUMNS, cell
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint
 from entrypoints.api.limits import Kind, limited
@@ -20,29 +21,9 @@ from entrypoints.api.records import record_filter
 from entrypoints.api.responses import dumps, plain_rows
 from entrypoints.api.schemas.records import ExportQuerySchema
 from entrypoints.api.state import actor, container
-from entrypoints.spreadsheets import cell
 
 blp = Blueprint("export", "Records out.", "/records/export")
 Page = Sequence[Mapping[str, Any]]
-COLUMNS = (
-    "id",
-    "occurred_at",
-    "kind",
-    "account",
-    "external_id",
-    "text",
-    "counterparty",
-    "amount",
-    "currency",
-    "status",
-    "category",
-    "category_id",
-    "stage",
-    "confidence",
-    "tags",
-    "attributes",
-    "failure",
-)
 
 
 @blp.route("")
@@ -71,7 +52,7 @@ def _ndjson(pages: Iterator[Page]) -> Iterator[bytes]:
 def _csv(pages: Iterator[Page], names: Mapping[UUID, str]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(RECORD_COLUMNS)
     for page in pages:
         writer.writerows([cell(value) for value in _row(row, names)] for row in page)
         yield buffer.getvalue().encode()
@@ -87,4 +68,4 @@ def _row(row: Mapping[str, Any], names: Mapping[UUID, str]) -> Iterator[Any]:
         "attributes": dumps(row["attributes"]).decode() if row["attributes"] else "",
         "occurred_at": row["occurred_at"].isoformat(),
     }
-    return (shown[name] for name in COLUMNS)
+    return (shown[name] for name in RECORD_COLUMNS)

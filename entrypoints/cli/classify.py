@@ -23,6 +23,7 @@ from core.domain.categories import paths
 from core.domain.conditions import parse_condition
 from core.domain.connections import Import, ImportStatus
 from core.domain.decisions import earlier_results
+from core.domain.spreadsheets import cell
 from core.domain.tenants import Actor, TenantSettings, check_settings
 from core.errors import Invalid, RuleInvalid, UnreadableFile
 from entrypoints.cli.files import (
@@ -39,7 +40,6 @@ from entrypoints.cli.files import (
     write_json,
 )
 from entrypoints.cli.scratch import scratch
-from entrypoints.spreadsheets import cell
 from plugins.isolation.host import Isolation
 from plugins.manager import PluginManager
 from ports.storage import RecordFilter

@@ -1,4 +1,4 @@
-"""`sortation secrets`: the keys that connections' secrets are sealed with."""
+"""`sortation secrets`: the keys that the secrets of connections and endpoints are sealed with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = """Examples:
 """
 NAMED = 3
 
-app = group("The secrets of connections, and the keys that they are sealed with.", EXAMPLES)
+app = group("The secrets of connections and endpoints, and the keys that they are sealed with.", EXAMPLES)
 
 
 @app.command()

@@ -18,7 +18,6 @@ _OF_FIELDS = {
     "category_id": "/categories/{id}",
     "job_id": "/jobs/{id}",
     "evaluation_id": "/evaluations/{id}",
-    "report_id": "/reports/{id}",
     "receipt_id": "/receipts/{id}",
     "proposal_id": "/rules/proposals/{id}",
 }

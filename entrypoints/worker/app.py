@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
 from uuid import UUID
 
+import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from adapters.celery.broker import TASK, make_celery
 from adapters.embedded.processes import die_with_parent
@@ -16,8 +19,11 @@ from entrypoints.container import Container
 from entrypoints.garbage import collect_less
 from entrypoints.observability import set_up_logging, set_up_tracing
 from entrypoints.settings import Settings
+from entrypoints.worker.aside import Aside
 from entrypoints.worker.runner import run_job
 from entrypoints.worker.slots import Slots
+
+log = structlog.get_logger()
 
 
 def make_worker(settings: Settings) -> Celery:
@@ -26,6 +32,7 @@ def make_worker(settings: Settings) -> Celery:
         import adapters.openai.llm  # noqa: F401 - before the fork, so that its processes share it
     app = make_celery(settings.broker_url or "")
     containers: list[Container] = []
+    aside = Aside()
     slots = sync_slots(settings)
 
     def start(**_: object) -> None:
@@ -38,12 +45,20 @@ def make_worker(settings: Settings) -> Celery:
     def configure(**_: object) -> None:
         set_up_logging(settings)
 
+    def stop(**_: object) -> None:
+        aside.close()
+
     worker_process_init.connect(start, weak=False)
+    worker_process_shutdown.connect(stop, weak=False)
     setup_logging.connect(configure, weak=False)
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]
-    def run(tenant_id: str, job_id: str) -> None:
-        run_job(containers[0], UUID(tenant_id), UUID(job_id), slots)
+    @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]
+    def run(task: Any, tenant_id: str, job_id: str) -> None:
+        job = partial(run_job, containers[0], UUID(tenant_id), UUID(job_id), slots)
+        if task.request.delivery_info.get("routing_key") != Stream.SEND:
+            job()
+        elif not aside.run(job):
+            log.info("notification left to the reaper", reason="as many as can be are being sent", job_id=job_id)
 
     return app
 

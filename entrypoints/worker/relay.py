@@ -20,6 +20,12 @@ PAUSE_SECONDS = 1.0
 """After a fault of the database or the broker."""
 MODELS_SECONDS = 60.0
 """How often it looks whether another model is to take over."""
+NEWS_SECONDS = 15.0
+"""How often it looks for what endpoints are to be told, unless something was sealed."""
+AT_ONCE_SECONDS = 0.25
+"""How long it gathers what is sealed before it tells: where very much is, a few looks a second do for all of it."""
+QUEUES_SECONDS = 60.0
+"""How often it looks whether review queues are over their limits."""
 BILLING_SECONDS = 15.0
 """How often it looks what is due of billing: what ends by the clock is told so soon after."""
 TEND_SECONDS = 600.0
@@ -33,15 +39,17 @@ def run_relay(container: Container, stop: Event) -> None:
     # Beside the rest, since an index or very many records take minutes; what is cut off is carried on by the next.
     Thread(target=_tend, args=(container, stop), name="vectors", daemon=True).start()
     Thread(target=_expire, args=(container, stop), name="retention", daemon=True).start()
+    news = Event()
+    Thread(target=_tell, args=(container, news, stop), name="news", daemon=True).start()
     reap_every = min(container.settings().lease_seconds, container.settings().republish_after_seconds) / 3
     next_reap = next_sweep = next_models = next_billing = 0.0
     while not stop.is_set():
         try:
-            busy = _turn(container, reap=time.monotonic() >= next_reap)
+            busy = _turn(container, news, reap=time.monotonic() >= next_reap)
             if time.monotonic() >= next_reap:
                 next_reap = time.monotonic() + reap_every
             if time.monotonic() >= next_sweep:
-                log.info("swept", rows=container.sweep() + container.sweep_payment_events())
+                log.info("swept", rows=_sweep(container))
                 next_sweep = time.monotonic() + SWEEP_SECONDS
             if time.monotonic() >= next_billing:
                 if queued := container.queue_billing():
@@ -81,8 +89,13 @@ def _tend(container: Container, stop: Event) -> None:
 
 
 def _expire(container: Container, stop: Event) -> None:
+    expiries = (
+        ("callers", container.forget_callers),
+        ("records", container.expire_records),
+        ("reports", container.sweep_reports),
+    )
     while not stop.is_set():
-        for what, expire in (("callers", container.forget_callers), ("records", container.expire_records)):
+        for what, expire in expiries:
             try:
                 log.info("expired", **{what: expire()})
             except Transient as error:
@@ -92,13 +105,54 @@ def _expire(container: Container, stop: Event) -> None:
         stop.wait(EXPIRE_SECONDS)
 
 
-def _turn(container: Container, *, reap: bool) -> bool:
+def _tell(container: Container, news: Event, stop: Event) -> None:
+    """Beside sealing, which never waits for it."""
+    next_queues = 0.0
+    while not stop.is_set():
+        try:
+            if time.monotonic() >= next_queues:
+                next_queues = time.monotonic() + QUEUES_SECONDS  # before it may fail, or that would hold up the rest
+                if told := container.watch_queues():
+                    log.info("queues over their limits", tenants=told)
+            _tell_news(container)
+        except Transient as error:
+            log.warning("notifications wait", error=str(error))
+            stop.wait(PAUSE_SECONDS)
+        except Exception:
+            log.exception("notifications could not be made")
+            stop.wait(PAUSE_SECONDS)
+        news.wait(NEWS_SECONDS)
+        stop.wait(AT_ONCE_SECONDS)
+        news.clear()
+
+
+def _tell_news(container: Container) -> None:
+    for tenant_id in container.tenants_with_news():
+        try:
+            if made := container.make_notifications(tenant_id):
+                log.info("notifications made", tenant_id=str(tenant_id), notifications=made)
+        except Transient:
+            raise
+        except Exception:  # whatever it is, the others are told
+            log.exception("notifications could not be made", tenant_id=str(tenant_id))
+
+
+def _sweep(container: Container) -> int:
+    """How many rows went."""
+    swept: int = container.sweep() + container.sweep_payment_events() + container.sweep_notifications()
+    return swept
+
+
+def _turn(container: Container, news: Event, *, reap: bool) -> bool:
     """Sealing goes on while the broker is away: readers of events need no broker."""
     reaped = container.reap_jobs() if reap else 0
     if reaped:
         log.info("jobs brought back", jobs=reaped)
-    sealed = container.seal_events()
+    if sealed := container.seal_events():
+        news.set()
     if due := container.queue_syncs():
         log.info("syncs queued", syncs=due)
+    if due := container.queue_reports():
+        log.info("reports queued", reports=due)
     published = container.publish_due()
     return bool(published or sealed or reaped)

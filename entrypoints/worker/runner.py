@@ -61,12 +61,16 @@ def _handlers(container: Container) -> Mapping[Stream, Callable[[Job], None]]:
         Stream.LEARN: container.learn_rules,
         Stream.RUN: container.run_rules,
         Stream.EVALUATE: container.run_evaluation,
+        Stream.READ_RECEIPT: container.read_receipt,
+        Stream.MATCH_RECEIPTS: container.match_receipts,
         Stream.WEBHOOK: container.read_webhook,
         Stream.SYNC: container.sync_connection,
         Stream.MAIL: container.send_mail,
         Stream.BILLING: container.sync_billing,
         Stream.RESUME: container.resume_held,
         Stream.REPORT: container.report_usage,
+        Stream.SEND: container.send_notification,
+        Stream.GENERATE: container.generate_report,
     }
 
 

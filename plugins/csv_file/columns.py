@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from core.domain.amount_texts import currency_of, is_amount
 from core.errors import UnreadableFile
-from plugins.csv_file.amounts import currency_of, is_amount
 from plugins.csv_file.headers import currency_in, roles_of
 from plugins.csv_file.table import Table
 

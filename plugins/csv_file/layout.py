@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from core.domain.amount_texts import ParseMoney, currency_of, decimal_mark, is_amount, mark_if_grouped, money_parser
+from core.domain.date_texts import ParseDate, by_format, day_comes_first, is_date, order_matters, parse_date
 from core.errors import UnreadableFile
-from plugins.csv_file.amounts import ParseMoney, currency_of, decimal_mark, is_amount, mark_if_grouped, money_parser
 from plugins.csv_file.columns import Columns, is_negative
-from plugins.csv_file.dates import ParseDate, by_format, day_comes_first, is_date, order_matters, parse_date
 from plugins.csv_file.headers import attribute_keys, profile_of
 from plugins.csv_file.table import Table, find_table, stream_rows
 

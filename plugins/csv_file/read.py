@@ -8,8 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import BinaryIO
 
+from core.domain.amount_texts import currency_of
 from core.errors import UnreadableFile
-from plugins.csv_file.amounts import currency_of
 from plugins.csv_file.balances import Balances
 from plugins.csv_file.columns import SIGNS
 from plugins.csv_file.layout import Layout, Roles, find_layout

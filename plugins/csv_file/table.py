@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
+from core.domain.date_texts import is_date
 from core.errors import UnreadableFile
-from plugins.csv_file.dates import is_date
 from plugins.csv_file.encodings import as_text, find_encoding
 from plugins.csv_file.headers import distinct, roles_of
 

@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 
 from core import errors
 from core.domain.health import without_middle
+from core.domain.receipts import MAIL
+from plugins import receipt_text
 from plugins.isolation import sandbox, wire
 from plugins.isolation.wire import CONTRACT, KNOWN, VERSION
 from plugins.loading import ContractError, VersionError, offers
@@ -253,6 +255,17 @@ def _migrate(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.F
     yield wire.Done(cursor=None if cursor is None else dict(cursor))
 
 
+def _receipt(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.FromChild]:
+    del to
+    assert file is not None  # noqa: S101 - the call comes with one
+    with os.fdopen(file, "rb") as opened:
+        text = receipt_text.text_of(opened, call.mime_type)
+        if call.mime_type == MAIL:
+            for receipt in receipt_text.attached_to(opened):
+                yield wire.Attached(receipt=receipt)
+    yield wire.Done(text=text)
+
+
 _DOING = {
     "load": _load,
     "make": _make,
@@ -262,6 +275,7 @@ _DOING = {
     "read": _read,
     "parse_webhook": _parse,
     "migrate_state": _migrate,
+    "receipt": _receipt,
 }
 
 

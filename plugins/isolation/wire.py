@@ -24,6 +24,7 @@ from core.domain.plugins import (
     StreamInfo,
     WebhookMessage,
 )
+from core.domain.receipts import ReceiptDraft
 from core.domain.records import Refusal
 from plugins.isolation.drafts import WireDraft, draft_of, packed_draft, plain
 
@@ -90,6 +91,7 @@ class Call(msgspec.Struct, frozen=True, tag=True):
     from_version: int = 0
     batch_size: int = 5_000
     message: WebhookMessage | None = None
+    mime_type: str = ""
 
 
 class Some(msgspec.Struct, frozen=True, tag=True):
@@ -99,6 +101,13 @@ class Some(msgspec.Struct, frozen=True, tag=True):
     refusals: list[Refusal]
     cursor: dict[str, Any] | None
     statements: list[Statement] = []
+    receipts: list[ReceiptDraft] = []
+
+
+class Attached(msgspec.Struct, frozen=True, tag=True):
+    """A file that came with the receipt that is read."""
+
+    receipt: ReceiptDraft
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -126,6 +135,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     checks: list[StreamCheck] = []
     streams: list[StreamInfo] = []
     cursor: dict[str, Any] | None = None
+    text: str = ""
 
 
 class Line(msgspec.Struct, frozen=True, tag=True):
@@ -153,7 +163,7 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     content: bytes
 
 
-FromChild = Some | Done | Failed | Line | Ask
+FromChild = Some | Attached | Done | Failed | Line | Ask
 FromHost = Call | Answer | Failed
 
 _encoder = msgspec.msgpack.Encoder()
@@ -237,6 +247,7 @@ def packed(batch: Batch) -> Some:
             refusals=list(batch.refusals),
             cursor=None if batch.cursor is None else plain(batch.cursor),
             statements=list(batch.statements),
+            receipts=list(batch.receipts),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error
@@ -250,6 +261,7 @@ def unpacked(some: Some) -> Batch:
             refusals=tuple(some.refusals),
             cursor=some.cursor,
             statements=tuple(some.statements),
+            receipts=tuple(some.receipts),
         )
     except (ValueError, ArithmeticError) as error:
         raise Garbled(f"a batch holds what is no draft: {error}") from error

@@ -96,7 +96,7 @@ class BasicChecks(ConnectorSuite):
 
     def test_drafts_are_valid(self) -> None:
         """Each draft is one that the host takes: types as declared, amounts Decimals with a currency, instants aware,
-        attributes and raw in JSON, nothing too long; kinds are those of the streams."""
+        attributes and raw in JSON, nothing too long; kinds are those of the streams. Receipts have a content."""
         with self.play() as play:
             kinds: dict[str, str] = {}
             if self.manifest.pulls:
@@ -111,7 +111,10 @@ class BasicChecks(ConnectorSuite):
                         draft.kind == kinds.get(way, draft.kind),
                         f"{way}: a {draft.kind} in a stream of {kinds.get(way)}",
                     )
-            expect(drafts_of(found), f"no way brings a draft{refused(found) or ': there is nothing to check'}")
+            receipts = [receipt for batch in found for receipt in batch.receipts]
+            expect(all(r.content and isinstance(r.content, bytes) for r in receipts), "a receipt has no content")
+            nothing = f"no way brings a draft or a receipt{refused(found) or ': there is nothing to check'}"
+            expect(drafts_of(found) or receipts, nothing)
 
     def test_ids_are_stable_and_distinct(self) -> None:
         """What is read twice has the same ids, in the same order, and no two records of an account have the same; a

@@ -44,8 +44,8 @@ class FileChecks(ConnectorSuite):
                 expect(sure < SURE_ENOUGH, f"{name}: it is sure to {sure} that this is its own")
 
     def test_reads_its_files(self) -> None:
-        """Each sample gives as many drafts and refusals as its author says, and amounts of that sum; an unreadable one
-        is refused with `UnreadableFile`, and one line that says why."""
+        """Each sample gives as many drafts, refusals and receipts as its author says, and amounts of that sum; an
+        unreadable one is refused with `UnreadableFile`, and one line that says why."""
         with self.play() as play:
             read = [(s, tried(partial(self.read_file, self.make(), play.ctx, s))) for s in self._files()]
         for sample, (batches, error) in read:
@@ -64,6 +64,8 @@ class FileChecks(ConnectorSuite):
                 f"{sample.name}: {counts[0]} drafts and {counts[1]} refusals, "
                 f"not {sample.drafts} and {sample.refusals}{refused(batches)}",
             )
+            receipts = sum(len(batch.receipts) for batch in batches)
+            expect(receipts == sample.receipts, f"{sample.name}: {receipts} receipts, not {sample.receipts}")
             expect(
                 all(r.reason and r.position > 0 for r in refusals), f"{sample.name}: a refusal has no reason or place"
             )

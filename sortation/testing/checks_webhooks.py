@@ -104,7 +104,8 @@ class WebhookChecks(ConnectorSuite):
                     )
 
     def test_webhook_reads_deliveries(self) -> None:
-        """Each delivery gives as many drafts as its author says, without a cursor; when it comes again, the same."""
+        """Each delivery gives as many drafts and receipts as its author says, without a cursor; when it comes again,
+        the same."""
         with self.play() as play:
             for number, delivery in enumerate(self._hooked(), start=1):
                 batch = self.parse(self.make(), play.ctx, delivery)
@@ -112,6 +113,10 @@ class WebhookChecks(ConnectorSuite):
                 expect(
                     len(batch.drafts) == delivery.drafts,
                     f"delivery {number}: {len(batch.drafts)} drafts, not {delivery.drafts}{refused([batch])}",
+                )
+                expect(
+                    len(batch.receipts) == delivery.receipts,
+                    f"delivery {number}: {len(batch.receipts)} receipts, not {delivery.receipts}",
                 )
                 expect(batch.cursor is None, f"delivery {number}: it has a cursor, which pulling would go on from")
                 again = self.parse(self.make(), play.ctx, delivery, FIRST + timedelta(hours=1))
@@ -123,7 +128,7 @@ class WebhookChecks(ConnectorSuite):
         deliveries = self._hooked()
         if self.all_of_interest:
             skip("all deliveries of the source are records")
-        others = [delivery for delivery in deliveries if not delivery.drafts]
+        others = [delivery for delivery in deliveries if not delivery.drafts and not delivery.receipts]
         expect(others, "the suite has no delivery of no interest: give one with `drafts=0`")
         with self.play() as play:
             for delivery in others:

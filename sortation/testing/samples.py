@@ -16,8 +16,8 @@ from core.domain.records import Draft
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A file of the connector's: its `content` (or the `path` where it lies), how many drafts and refusals it gives,
-    and what their amounts sum up to, signed. `config` is the connection's, where it is not the suite's.
+    """A file of the connector's: its `content` (or the `path` where it lies), how many drafts, refusals and receipts it
+    gives, and what the drafts' amounts sum up to, signed. `config` is the connection's, where it is not the suite's.
 
     `unreadable` says that it is refused as a whole, with `UnreadableFile`."""
 
@@ -29,6 +29,7 @@ class Sample:
     total: Decimal | None = None
     unreadable: bool = False
     config: Mapping[str, Any] | None = None
+    receipts: int = 0
 
     @property
     def name(self) -> str:
@@ -40,14 +41,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A webhook of the source: its body (bytes, or what is written as JSON) and how many drafts it brings; 0 for one
-    of no interest. `headers` are as the source sends them; the kit signs anew, by the manifest's scheme, and puts `id`
-    where that has the event's."""
+    """A webhook of the source: its body (bytes, or what is written as JSON) and how many drafts and receipts it brings;
+    none of either for one of no interest. `headers` are as the source sends them; the kit signs anew, by the manifest's
+    scheme, and puts `id` where that has the event's."""
 
     body: bytes | Mapping[str, Any] | list[Any]
     drafts: int = 1
     headers: Mapping[str, str] = field(default_factory=dict)
     id: str = "evt-1"
+    receipts: int = 0
 
     def written(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()

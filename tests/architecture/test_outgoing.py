@@ -28,6 +28,7 @@ EXCEPTIONS = {
     "adapters/embedded/valkey.py": "asks whether a port of this machine is free",
     "adapters/files/store.py": "where the operator keeps files, by SORTATION_FILES_URL",
     "adapters/messaging/smtp.py": "the operator's mail server, by SORTATION_SMTP_URL",
+    "adapters/messaging/webhooks.py": "requests that the client's transport sends",
     "adapters/oauth/provider.py": "Authlib over the client's transport",
     "adapters/oidc/issuer.py": "requests that the client's transport sends",
     "adapters/oidc/providers.py": "Authlib over the client's transport",

@@ -17,6 +17,7 @@ OPENS_TRANSACTIONS = {
     "adapters/postgres/people.py": "the system's: who signs in has no tenant yet",
     "adapters/postgres/system.py": "the system's: relay, sealer, and what is found before the tenant is known",
     "adapters/postgres/billing_system.py": "the system's: what providers tell, and what is due",
+    "adapters/postgres/notification_system.py": "the system's: who is to be told, and what was told long ago",
     "adapters/postgres/agreements.py": "a tenant's, which it names first; and the system's, for the operator's list",
     "adapters/postgres/vector_homes.py": "the owner's: makes tables",
     "adapters/postgres/migrate.py": "the owner's",

@@ -14,7 +14,9 @@ from core.domain.inventories import Role as ProcessRole
 from core.domain.jobs import Stream
 from core.domain.permissions import Role
 from core.domain.plans import Meter
+from core.domain.receipts import MatchState
 from core.domain.tenants import Actor, Idempotency, Membership, User
+from tests.contract.notification_support import a_mail_endpoint, a_notification, an_endpoint
 from tests.contract.storage import (
     START,
     Storage,
@@ -27,10 +29,14 @@ from tests.contract.storage import (
     a_message,
     a_payment_event,
     a_proposal,
+    a_receipt,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_session,
     a_sign_in,
+    a_view,
     an_answer,
     an_arrival,
     an_ensemble,
@@ -60,9 +66,16 @@ class Belongings:
     proposal: UUID
     run: UUID
     evaluation: UUID
+    report_definition: UUID
+    report: UUID
     job: UUID
     key: UUID
     delivery: UUID
+    endpoint: UUID
+    notification: UUID
+    receipt: UUID
+    view: UUID
+    owner: UUID
 
 
 def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
@@ -75,18 +88,21 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
     record, undecided, deleted = storage.store(
         actor, [a_draft(n) for n in "123"], connection_id=connection, import_id=imported
     ).inserted
-    rule, example, another, key, person, proposal, run, evaluation, delivery = storage.ids.batch(9)
+    rule, example, another, key, person, proposal, run, evaluation, delivery, receipt = storage.ids.batch(10)
+    endpoint, mailed, notification = storage.ids.batch(3)
+    definition, report = storage.ids.batch(2)
     with storage.writing(actor) as tx:
         user = User(id=person, email="owner@example.org", name="Owner", created_at=START)
         member = tx.members.add(user, Membership(tenant_id=actor.tenant_id, user_id=person, role=Role.OWNER))
         tx.invitations.add(an_invitation(person, actor))
+        tx.views.add(a_view(person, actor, member.id))
         tx.api_keys.add(a_key(key, actor, key_id))
         tx.imports.add(an_import(imported, actor, connection), [b"payload"])
         tx.oauth.put(some_tokens(connection))
         tx.oauth.begin(a_sign_in(actor, connection, str(connection).encode()))
         tx.deliveries.add(a_delivery(delivery, actor, connection), a_message())
         tx.records.decide([asked(record, suggested_id=category, group_key="rewe")])
-        taught = an_example(example, actor, category, record)
+        taught = replace(an_example(example, actor, category, record), group_key="rewe", party_key="rewe")
         tx.examples.put([taught, an_example(another, actor, category, undecided)])
         tx.lessons.mark({record: category})
         tx.lessons.arrive({record: an_arrival(), undecided: an_arrival()}, 1)
@@ -101,9 +117,14 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.proposals.replace_open([a_proposal(proposal, actor, category)])
         tx.runs.add(a_run(run, actor))
         tx.evaluations.add(an_evaluation(evaluation, actor))
+        tx.receipts.add(a_receipt(receipt, actor))
+        tx.receipts.decide(receipt, undecided, MatchState.LINKED, by="reviewer", at=START)
+        tx.reports.add_definition(a_report_definition(definition, actor))
+        tx.reports.add(a_report(report, actor, definition_id=definition))
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
         approval = tx.approvals.open_of(record)
         assert approval is not None
+        tx.approvals.skip(approval.id, by=key, at=storage.now())
         tx.records.delete(deleted, None)
         tx.categories.add_aliases({"meals": category})
         tx.syncs.put_cursor(connection, StreamCursor(stream="charges", cursor={"after": 1}, state_version=1))
@@ -114,6 +135,9 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.billing.put(account, changes_at=None)
         tx.usages.take(Meter.RECORDS, START.date().replace(day=1), 3, None)
         tx.usages.to_report(Meter.RECORDS, START)
+        tx.endpoints.add(an_endpoint(endpoint, actor, sealed=b"sealed"))
+        tx.endpoints.add(a_mail_endpoint(mailed, actor, member.id))
+        tx.notifications.add([a_notification(notification, actor, endpoint, 1)])
     with storage.writing(replace(actor, idempotency=Idempotency(key="k", request_digest="d"))):
         pass
     job = storage.job(actor)
@@ -141,7 +165,14 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         proposal=proposal,
         run=run,
         evaluation=evaluation,
+        report_definition=definition,
+        report=report,
         job=job,
         key=key,
         delivery=delivery,
+        endpoint=endpoint,
+        notification=notification,
+        receipt=receipt,
+        view=person,
+        owner=member.id,
     )

@@ -15,6 +15,7 @@ from adapters.embedded.postgres import DatabaseUrls
 from adapters.memory.agreements import MemoryAgreements
 from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
+from adapters.memory.notifications import MemoryNotificationSystem
 from adapters.memory.people import MemoryPeople
 from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
@@ -23,6 +24,7 @@ from adapters.memory.unit_of_work import MemoryUnitOfWork
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -50,6 +52,7 @@ def memory_storage() -> Storage:
         privacy=MemoryPrivacy(store),
         billing=MemoryBillingSystem(store),
         agreements=MemoryAgreements(store),
+        notifications=MemoryNotificationSystem(store),
         now=clock.now,
     )
 
@@ -89,6 +92,7 @@ def kept_storage(
                 privacy=PostgresPrivacy(app, system),
                 billing=PostgresBillingSystem(system),
                 agreements=PostgresAgreements(app, system),
+                notifications=PostgresNotificationSystem(system),
                 now=lambda: datetime.now(UTC),
             ),
             superuser,

@@ -32,14 +32,19 @@ from core.domain.permissions import Role
 from core.domain.plans import UNLIMITED, Catalog, Plan
 from core.domain.plugins import WebhookMessage
 from core.domain.proposals import Evidence, Proposal, ProposalStatus, proposal_key
+from core.domain.receipts import Receipt, ReceiptSource, ReceiptState, Said
 from core.domain.records import Draft, RecordStatus, occurred_on
+from core.domain.reports import ReportDefinition, ReportKind, ReportRun, ReportSpec
+from core.domain.reports import RunStatus as ReportStatus
 from core.domain.rule_runs import RuleRun, RunCounts, RunStatus
 from core.domain.rules import Action, Rule, RuleStage
+from core.domain.saved_views import SavedView
 from core.domain.tenants import Actor, ApiKey, Tenant, TenantSettings, worker_actor
 from core.domain.webhooks import DeliveryStatus, Outcome, RefusedDeliveries, WebhookDelivery
 from ports.agreements import Agreements
 from ports.billing_storage import BillingSystem
 from ports.learning_storage import StoredEnsemble
+from ports.notification_storage import NotificationSystem
 from ports.people import PeopleStorage
 from ports.privacy import PrivacyStorage
 from ports.storage import Stored, Transaction, UnitOfWork
@@ -54,6 +59,7 @@ class Storage:
     privacy: PrivacyStorage
     billing: BillingSystem
     agreements: Agreements
+    notifications: NotificationSystem
     now: Callable[[], datetime]
     """The storage's own clock."""
     ids: CountingIds = field(default_factory=CountingIds)
@@ -190,6 +196,34 @@ def a_connection(
     )
 
 
+def a_report_definition(id: UUID, actor: Actor, name: str = "Spending", **fields: Any) -> ReportDefinition:
+    standard: dict[str, Any] = {
+        "spec": ReportSpec(kind=ReportKind.CATEGORIES),
+        "schedule": None,
+        "next_run_at": None,
+        "created_by": "owner",
+        "created_at": START,
+        "updated_at": START,
+        "version": 1,
+    }
+    return ReportDefinition(id=id, tenant_id=actor.tenant_id, name=name, **{**standard, **fields})
+
+
+def a_report(id: UUID, actor: Actor, **fields: Any) -> ReportRun:
+    standard: dict[str, Any] = {
+        "job_id": id,
+        "definition_id": None,
+        "name": "Spending",
+        "spec": ReportSpec(kind=ReportKind.CATEGORIES),
+        "today": date(2026, 4, 1),
+        "slot": None,
+        "status": ReportStatus.QUEUED,
+        "requested_by": "owner",
+        "created_at": START,
+    }
+    return ReportRun(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
+
+
 def a_health_entry(id: UUID, **fields: Any) -> HealthEntry:
     standard: dict[str, Any] = {"at": START, "health": Health.DEGRADED, "code": "transient", "message": "away"}
     return HealthEntry(id=id, action="Nothing.", **{**standard, **fields})
@@ -272,6 +306,11 @@ def a_device(id: UUID, user_id: UUID, now: datetime, secret_hash: bytes = b"\x00
     return KnownDevice(id=id, user_id=user_id, secret_hash=secret_hash, created_at=now, seen_at=now)
 
 
+def a_view(id: UUID, actor: Actor, user_id: UUID | None = None, **fields: Any) -> SavedView:
+    standard: dict[str, Any] = {"name": "Large", "query": {"min_amount": "500"}, "created_at": START, "version": 1}
+    return SavedView(id=id, tenant_id=actor.tenant_id, user_id=user_id, **{**standard, **fields})
+
+
 def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Invitation:
     return Invitation(
         id=id,
@@ -285,8 +324,8 @@ def an_invitation(id: UUID, actor: Actor, email: str = "new@example.org") -> Inv
     )
 
 
-def a_sealed(connection_id: UUID, sealed: bytes, purpose: SealedPurpose = SealedPurpose.CONFIG) -> SealedValue:
-    return SealedValue(purpose=purpose, connection_id=connection_id, sealed=sealed)
+def a_sealed(of_id: UUID, sealed: bytes, purpose: SealedPurpose = SealedPurpose.CONFIG) -> SealedValue:
+    return SealedValue(purpose=purpose, of_id=of_id, sealed=sealed)
 
 
 def a_sign_in(actor: Actor, connection_id: UUID, state_hash: bytes = b"\x00hash\xff", **fields: Any) -> SignIn:
@@ -433,6 +472,27 @@ def an_evaluation(id: UUID, actor: Actor, **fields: Any) -> Evaluation:
         "created_at": START,
     }
     return Evaluation(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
+
+
+def a_receipt(id: UUID, actor: Actor, n: int = 1, **fields: Any) -> Receipt:
+    """The `n`-th: each has another content."""
+    standard: dict[str, Any] = {
+        "filename": f"receipt-{n}.png",
+        "mime_type": "image/png",
+        "bytes": 3,
+        "sha256": f"{n:064x}",
+        "source": ReceiptSource.UPLOAD,
+        "connection_id": None,
+        "uploaded_by": "reviewer",
+        "uploaded_at": START,
+        "state": ReceiptState.PICTURE,
+        "failure": None,
+        "said": Said(),
+        "by_person": (),
+        "links": 0,
+        "version": 1,
+    }
+    return Receipt(id=id, tenant_id=actor.tenant_id, **{**standard, **fields})
 
 
 def vector(**components: float) -> list[float]:

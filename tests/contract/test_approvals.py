@@ -9,6 +9,7 @@ import pytest
 
 from core.domain.approvals import ApprovalReason, Verdict, of_group, place_of, quantile
 from core.errors import AlreadyDecided, Conflict, Invalid, NotFound
+from ports.review_storage import QueueFilter
 from tests.contract.storage import START, Storage, a_draft, answered, asked, decided
 
 
@@ -36,7 +37,9 @@ def test_the_queue_of_one_group(storage: Storage) -> None:
     actor = storage.tenant()
     first, _, third = (storage.review(actor, f"{n}", group=group) for n, group in enumerate(("a", "b", "a")))
     with storage.reading(actor) as tx:
-        assert [approval.id for approval, _ in tx.approvals.queue(after=None, limit=9, group_key="a")] == [first, third]
+        assert [
+            approval.id for approval, _ in tx.approvals.queue(after=None, limit=9, where=QueueFilter(group_key="a"))
+        ] == [first, third]
 
 
 def test_approvals_come_in_the_order_asked_for(storage: Storage) -> None:
@@ -136,7 +139,7 @@ def test_groups_are_most_urgent_first_and_their_size_counts(storage: Storage) ->
         assert [g.group_key for g in tx.approvals.sample(3)] == ["a", "b", "c"]
         assert list(tx.approvals.groups(after=None, limit=1_000)) == list(found), "many are read in another way"
         assert list(tx.approvals.sample(1_000)) == list(tx.approvals.sample(9))
-        members = sorted(a.id for a, _ in tx.approvals.queue(after=None, limit=9, group_key="b"))
+        members = sorted(a.id for a, _ in tx.approvals.queue(after=None, limit=9, where=QueueFilter(group_key="b")))
         assert list(tx.approvals.of_group("b", 3)) == members[:3]
         answer = answered(found[0].first, Verdict.OVERRIDE, food)
     with storage.writing(actor) as tx:
@@ -165,10 +168,10 @@ def test_what_was_decided_is_listed_latest_first_with_what_was_withdrawn_apart(s
             assert page[0][0].decided_at is not None
             before = (page[0][0].decided_at, page[0][0].id)
         assert paged == latest_first
-        standing = tx.approvals.standing(whole[0][0].record_id)
+        standing = tx.approvals.standing([whole[0][0].record_id])
         assert list(standing) == [whole[0][0]]
         tx.approvals.withdraw([ids[2]], by="somebody", at=START)
-        assert list(tx.approvals.standing(whole[0][0].record_id)) == []
+        assert list(tx.approvals.standing([whole[0][0].record_id])) == []
     with storage.reading(actor) as tx:
         (gone,) = tx.approvals.decided(withdrawn=True, before=None, limit=9)
         assert (gone[0].id, gone[0].withdrawn_by, gone[0].withdrawn_at) == (ids[2], "somebody", START)

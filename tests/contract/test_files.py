@@ -37,6 +37,14 @@ def test_what_was_written_is_read(store: FileStore) -> None:
     assert read(store, f"{TENANT}/receipts/a") == whole
 
 
+def test_a_store_knows_what_it_holds(store: FileStore) -> None:
+    assert not store.holds(f"{TENANT}/a")
+    store.write(f"{TENANT}/a", [b"whole"])
+    assert store.holds(f"{TENANT}/a")
+    store.delete([f"{TENANT}/a"])
+    assert not store.holds(f"{TENANT}/a")
+
+
 def test_a_file_takes_the_place_of_the_one_before(store: FileStore) -> None:
     store.write(f"{TENANT}/a", [b"first"])
     store.write(f"{TENANT}/a", [b"2nd"])

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,10 +15,14 @@ from core.domain.approvals import Verdict
 from core.domain.connections import StreamCursor
 from core.domain.decisions import Stage
 from core.domain.events import EventFilter
+from core.domain.evidence import Likeness
 from core.domain.proposals import ProposalStatus
+from core.domain.report_periods import Granularity, Relative, span_of
 from core.errors import Invalid, LeaseLost, NotFound
+from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
 from tests.contract.belongings import Belongings, belongings
+from tests.contract.notification_support import a_notification, an_endpoint
 from tests.contract.storage import (
     START,
     Storage,
@@ -26,6 +31,8 @@ from tests.contract.storage import (
     a_health_entry,
     a_log_line,
     a_proposal,
+    a_report,
+    a_report_definition,
     a_rule,
     a_run,
     a_sealed,
@@ -40,6 +47,8 @@ from tests.contract.storage import (
     vector,
 )
 
+EVER = span_of(Relative.EVER, date(2026, 1, 1))
+
 
 @pytest.fixture(params=["memory", "postgres", "unguarded"])
 def storage(request: pytest.FixtureRequest) -> Storage:
@@ -48,6 +57,7 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     return made
 
 
+LIKE_THEIRS = Likeness(UUID(int=0), "rewe", "rewe", b"")
 EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "members": lambda tx, their: tx.members.list(),
     "owners": lambda tx, their: tx.members.owners(),
@@ -55,6 +65,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "api_keys": lambda tx, their: tx.api_keys.list(),
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),
+    "overview_connections": lambda tx, their: tx.overviews.connections(),
+    "overview_counts": lambda tx, their: tx.overviews.counts(date(2000, 1, 1), date(2100, 1, 1)),
     "cursors": lambda tx, their: tx.syncs.cursors(their.connection),
     "history": lambda tx, their: tx.syncs.history(their.connection, 9),
     "lines": lambda tx, their: tx.syncs.lines(their.connection, before=None, limit=9),
@@ -72,17 +84,18 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "open_among": lambda tx, their: tx.records.open_among([their.undecided]),
     "snapshots": lambda tx, their: tx.records.snapshots(RecordFilter(), before=None, limit=9),
     "count": lambda tx, their: tx.records.count(RecordFilter()),
+    "facets": lambda tx, their: tx.records.facets(RecordFilter(), most=9, values=9).seen,
     "past": lambda tx, their: tx.records.past([(their.undecided, "REWE Markt 1234", date(2026, 1, 3))], 9)[0],
     "amounts": lambda tx, their: tx.records.amounts("food", "EUR", 9),
     "redecide": lambda tx, their: tx.records.redecide(their.run, [(decided(their.record), 3)]),
     "restore": lambda tx, their: tx.records.restore(their.run, after=None, limit=9).last,
     "decide": lambda tx, their: tx.records.decide([decided(their.undecided)]),
     "queue": lambda tx, their: tx.approvals.queue(after=None, limit=9),
-    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, group_key="rewe"),
+    "group": lambda tx, their: tx.approvals.queue(after=None, limit=9, where=QueueFilter(group_key="rewe")),
     "groups": lambda tx, their: tx.approvals.groups(after=None, limit=9),
     "of_group": lambda tx, their: tx.approvals.of_group("rewe", 9),
     "decided items": lambda tx, their: tx.approvals.decided(withdrawn=False, before=None, limit=9),
-    "standing": lambda tx, their: tx.approvals.standing(their.record),
+    "standing": lambda tx, their: tx.approvals.standing([their.record]),
     "count_open of group": lambda tx, their: tx.approvals.count_open("rewe"),
     "hold": lambda tx, their: tx.categories.hold([their.category]),
     "aliases": lambda tx, their: tx.categories.aliases(),
@@ -92,6 +105,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "open_of": lambda tx, their: tx.approvals.open_of(their.record),
     "count_open": lambda tx, their: tx.approvals.count_open(),
     "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
+    "alike": lambda tx, their: tx.examples.alike([LIKE_THEIRS], 9)[0],
+    "common": lambda tx, their: tx.examples.common(9),
     "serving": lambda tx, their: tx.examples.serving(),
     "serve": lambda tx, their: tx.examples.serve("m1"),
     "forget": lambda tx, their: tx.examples.forget_embeddings("m1", 9) + tx.embeddings.forget("m1", 9),
@@ -111,13 +126,34 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "rules": lambda tx, their: tx.rules.list(),
     "proposals": lambda tx, their: tx.proposals.list(status=None, after=None, limit=9),
     "runs": lambda tx, their: tx.runs.list(before=None, limit=9),
+    "figures.answers": lambda tx, their: tx.figures.answers(EVER, Granularity.MONTH),
+    "figures.checks": lambda tx, their: tx.figures.checks(EVER),
+    "figures.parties": lambda tx, their: tx.figures.parties(RecordFilter(), None, 9),
+    "figures.payments": lambda tx, their: list(tx.figures.payments(RecordFilter(), 9)),
+    "figures.records": lambda tx, their: list(tx.figures.records(RecordFilter())),
+    "figures.records_csv": lambda tx, their: list(tx.figures.records_csv(RecordFilter(), {})),
+    "figures.sums": lambda tx, their: tx.figures.sums(RecordFilter(), None, by_category=True),
+    "report_definitions": lambda tx, their: tx.reports.definitions(),
+    "reports": lambda tx, their: tx.reports.list(before=None, limit=9),
     "evaluations": lambda tx, their: tx.evaluations.list(before=None, limit=9),
+    "views": lambda tx, their: tx.views.list(their.owner),
+    "count of views": lambda tx, their: tx.views.count(their.owner),
     "changes": lambda tx, their: tx.runs.changes(their.run, after=None, limit=9),
     "count_answers": lambda tx, their: tx.rules.count_answers({their.rule: (1, 1, 1)}),
     "cells": lambda tx, their: tx.promises.cells(date(2000, 1, 1), recent=START),
     "checks": lambda tx, their: tx.promises.checks(Stage.RULES, since=None, limit=9),
     "llm_labels": lambda tx, their: tx.promises.llm_labels("m", 9),
     "strictness": lambda tx, their: sum(tx.promises.strictness().values()),
+    "endpoints": lambda tx, their: [*tx.endpoints.list(), *tx.endpoints.listening()],
+    "last_seq": lambda tx, their: tx.notifications.last_seq(),
+    "news": lambda tx, their: tx.notifications.news(0, 9).upto,
+    "notifications": lambda tx, their: tx.notifications.list(their.endpoint, before=None, limit=9),
+    "collecting": lambda tx, their: tx.notifications.collecting(their.endpoint),
+    "collect": lambda tx, their: tx.notifications.collect(
+        a_notification(their.notification, their.actor, their.endpoint), 9
+    )[0],
+    "failed_since": lambda tx, their: tx.notifications.failed_since(their.endpoint, START, 9),
+    "note_queue": lambda tx, their: tx.tenants.note_queue(None),
     "waiting": lambda tx, their: tx.jobs.waiting("records:process"),
     "jobs": lambda tx, their: tx.jobs.list(stream=None, statuses=(), after=None, limit=9),
     "claim": lambda tx, their: tx.jobs.claim(their.job, their.key, 60),
@@ -157,10 +193,27 @@ MISSING: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "proposals.decide": lambda tx, their: tx.proposals.decide(
         a_proposal(their.proposal, their.actor, their.category, status=ProposalStatus.REJECTED)
     ),
+    "reports.get": lambda tx, their: tx.reports.get(their.report),
+    "reports.update": lambda tx, their: tx.reports.update(a_report(their.report, their.actor)),
+    "reports.definition": lambda tx, their: tx.reports.definition(their.report_definition),
+    "reports.update_definition": lambda tx, their: tx.reports.update_definition(
+        a_report_definition(their.report_definition, their.actor)
+    ),
+    "reports.delete_definition": lambda tx, their: tx.reports.delete_definition(their.report_definition, None),
     "evaluations.get": lambda tx, their: tx.evaluations.get(their.evaluation),
+    "views.get": lambda tx, their: tx.views.get(their.view),
+    "views.delete": lambda tx, their: tx.views.delete(their.view, None),
+    "skip": lambda tx, their: tx.approvals.skip(their.approval, by=their.key, at=START),
     "evaluations.update": lambda tx, their: tx.evaluations.update(an_evaluation(their.evaluation, their.actor)),
     "runs.get": lambda tx, their: tx.runs.get(their.run),
     "runs.update": lambda tx, their: tx.runs.update(a_run(their.run, their.actor)),
+    "endpoints.get": lambda tx, their: tx.endpoints.get(their.endpoint),
+    "endpoints.update": lambda tx, their: tx.endpoints.update(an_endpoint(their.endpoint, their.actor)),
+    "endpoints.delete": lambda tx, their: tx.endpoints.delete(their.endpoint, None),
+    "notifications.get": lambda tx, their: tx.notifications.get(their.notification),
+    "notifications.update": lambda tx, their: tx.notifications.update(
+        a_notification(their.notification, their.actor, their.endpoint)
+    ),
     "jobs.get": lambda tx, their: tx.jobs.get(their.job),
     "jobs.replay": lambda tx, their: tx.jobs.replay([their.job]),
 }
@@ -213,6 +266,8 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.lessons.mark({their.undecided: their.category})
         tx.lessons.arrive({their.record: an_arrival(score=1.0)}, 2)
         tx.syncs.forget_cursors(their.connection)
+        tx.endpoints.note(an_endpoint(their.endpoint, their.actor, told_seq=99))
+        tx.endpoints.told([their.endpoint], 99)
         tx.lessons.prune(0, 0)
         tx.lessons.unmark()
         tx.ensembles.put(an_ensemble(), b"mine")
@@ -221,6 +276,7 @@ def test_another_tenants_things_are_not_changed(storage: Storage) -> None:
         tx.jobs.finish(job)
     with storage.reading(their.actor) as tx:
         assert list(tx.syncs.cursors(their.connection)) == ["charges"]
+        assert tx.endpoints.get(their.endpoint).told_seq == 0
         assert (tx.rules.get(their.rule).hits, tx.rules.get(their.rule).confirmed) == (0, 0)
         assert tx.api_keys.get(their.key).last_used_at is None
         assert tx.examples.without_embedding("m2", 9) == example_before
@@ -248,6 +304,7 @@ def test_nothing_can_point_to_another_tenants_things(storage: Storage) -> None:
         lambda tx: tx.categories.add_aliases({"x": their.category}),
         lambda tx: tx.imports.add(an_import(storage.ids.new(), mine, their.connection), []),
         lambda tx: tx.syncs.put_cursor(their.connection, StreamCursor(stream="x", cursor={}, state_version=1)),
+        lambda tx: tx.notifications.add([a_notification(storage.ids.new(), mine, their.endpoint)]),
         lambda tx: tx.syncs.tell(their.connection, a_health_entry(storage.ids.new())),
         lambda tx: tx.syncs.log(their.connection, [a_log_line(storage.ids.new())]),
     ]

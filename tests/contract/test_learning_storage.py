@@ -208,7 +208,7 @@ def test_a_withdrawn_answer_is_no_answer(storage: Storage) -> None:
     settle(storage, actor, id, food)
     assert weight_of(storage, actor, id) == 1
     with storage.writing(actor) as tx:
-        [approval] = tx.approvals.standing(id)
+        [approval] = tx.approvals.standing([id])
         tx.approvals.withdraw([approval.id], by="reviewer", at=storage.now())
     settle(storage, actor, id, food)  # as a change of the record, unasked
     assert weight_of(storage, actor, id) is None

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from adapters.memory.clock import FixedClock
+from adapters.memory.files import MemoryFileStore
 from core.domain.connections import ImportStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Stream
@@ -43,6 +44,7 @@ def expire(storage: Storage, at: datetime = datetime(2026, 6, 1, 23, tzinfo=UTC)
         terms=some_terms(),
         system=storage.system,
         uow=uow or storage.uow,
+        files=MemoryFileStore(),
         clock=FixedClock(at),
         ids=storage.ids,
     )

@@ -98,10 +98,10 @@ def add_rule(api: Api, category_id: str, text: str = "NETFLIX") -> dict[str, Any
     return rule
 
 
-def member_by_provider(api: Api, issuer: IssuerStub, role: Role) -> UUID:
+def member_by_provider(api: Api, issuer: IssuerStub, role: Role, email: str = "ada@example.org") -> UUID:
     """Somebody of this role who has signed in by the issuer: its tokens speak for them from now on. Their id."""
-    container, subject = api.container, f"ada {role}"
-    user = User(id=container.ids().new(), email="ada@example.org", name="Ada", created_at=container.clock().now())
+    container, subject = api.container, f"{email} {role}"
+    user = User(id=container.ids().new(), email=email, name="Ada", created_at=container.clock().now())
     with container.uow().begin(api.actor) as tx:
         tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
         tx.commit()

@@ -21,11 +21,13 @@ from adapters.memory.clock import FixedClock
 from adapters.onnx.embedder import OnnxEmbedder
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
 from adapters.postgres.unit_of_work import PostgresUnitOfWork
 from adapters.stripe.payments import StripePayments
+from adapters.system.kept import KeptByKey
 from core.usecases.shared.signing_in import at_once
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -102,6 +104,7 @@ def make_container(
         made = Container(settings=settings)
         for later in (made.noted_later, made.mailed_later):
             later.override(providers.Object(at_once))
+        made.kept.override(providers.Object(KeptByKey(seconds=0.0, most=1)))
         made.host.override(providers.Callable(host_of, settings))
         for engine in (made.app_engine, made.system_engine, made.renewal_engine):
             engine.set_provides(take_engine)
@@ -126,6 +129,7 @@ def storage(uow: PostgresUnitOfWork, system: PostgresSystem, engines: Engines) -
         privacy=privacy,
         billing=PostgresBillingSystem(engines.system),
         agreements=PostgresAgreements(engines.app, engines.system),
+        notifications=PostgresNotificationSystem(engines.system),
         now=lambda: datetime.now(UTC),
     )
 

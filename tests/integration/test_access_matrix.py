@@ -44,9 +44,14 @@ ROUTES = {
     "DELETE /api/v1/api-keys/<uuid:key_id>": "keys:write",
     "POST /api/v1/api-keys/<uuid:key_id>/rotate": "keys:write",
     "GET /api/v1/approvals": "approvals:read",
+    "GET /api/v1/approvals/<uuid:approval_id>": "approvals:read",
     "POST /api/v1/approvals/<uuid:approval_id>": "approvals:decide",
+    "GET /api/v1/approvals/<uuid:approval_id>/rule": "approvals:read",
+    "DELETE /api/v1/approvals/<uuid:approval_id>/skip": "approvals:decide",
+    "POST /api/v1/approvals/<uuid:approval_id>/skip": "approvals:decide",
     "POST /api/v1/approvals/<uuid:approval_id>/withdraw": "approvals:decide",
     "POST /api/v1/approvals/bulk": "approvals:decide",
+    "POST /api/v1/approvals/withdraw": "approvals:decide",
     "GET /api/v1/approvals/groups": "approvals:read",
     "POST /api/v1/approvals/groups/<string:group_key>": "approvals:decide",
     "GET /api/v1/billing": "billing:read",
@@ -80,6 +85,7 @@ ROUTES = {
     "POST /api/v1/connections/<uuid:connection_id>/webhook-secret": "connections:write",
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
+    "GET /api/v1/dashboard": "tenant:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
     "POST /api/v1/dashboard/promise/<string:stage>/reset": "tenant:write",
     "GET /api/v1/evaluations": "tenant:read",
@@ -106,14 +112,49 @@ ROUTES = {
     "DELETE /api/v1/members/<uuid:user_id>": "members:write",
     "PATCH /api/v1/members/<uuid:user_id>": "members:write",
     "DELETE /api/v1/members/<uuid:user_id>/sessions": "members:write",
+    "GET /api/v1/notifications/endpoints": "notifications:read",
+    "POST /api/v1/notifications/endpoints": "notifications:write",
+    "DELETE /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:write",
+    "GET /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:read",
+    "PATCH /api/v1/notifications/endpoints/<uuid:endpoint_id>": "notifications:write",
+    "GET /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries": "notifications:read",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/redeliver": (
+        "notifications:write"
+    ),
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/disable": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/enable": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/redeliver": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/rotate": "notifications:write",
+    "POST /api/v1/notifications/endpoints/<uuid:endpoint_id>/test": "notifications:write",
     "GET /api/v1/oauth/callback": "public",
+    "GET /api/v1/receipts": "receipts:read",
+    "POST /api/v1/receipts": "receipts:write",
+    "DELETE /api/v1/receipts/<uuid:receipt_id>": "receipts:write",
+    "GET /api/v1/receipts/<uuid:receipt_id>": "receipts:read",
+    "PATCH /api/v1/receipts/<uuid:receipt_id>": "receipts:write",
+    "GET /api/v1/receipts/<uuid:receipt_id>/content": "receipts:read",
+    "POST /api/v1/receipts/<uuid:receipt_id>/links": "receipts:write",
+    "DELETE /api/v1/receipts/<uuid:receipt_id>/links/<uuid:record_id>": "receipts:write",
+    "GET /api/v1/receipts/<uuid:receipt_id>/suggestions": "receipts:read",
+    "DELETE /api/v1/receipts/<uuid:receipt_id>/suggestions/<uuid:record_id>": "receipts:write",
     "GET /api/v1/records": "records:read",
     "POST /api/v1/records": "records:write",
     "DELETE /api/v1/records/<uuid:record_id>": "records:write",
     "GET /api/v1/records/<uuid:record_id>": "records:read",
     "PATCH /api/v1/records/<uuid:record_id>": "records:write",
+    "GET /api/v1/records/<uuid:record_id>/receipts": "receipts:read",
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
+    "GET /api/v1/records/facets": "records:read",
     "GET /api/v1/records/export": "records:read",
+    "GET /api/v1/reports": "reports:read",
+    "POST /api/v1/reports": "reports:run",
+    "GET /api/v1/reports/<uuid:report_id>": "reports:read",
+    "GET /api/v1/reports/<uuid:report_id>/files/<string:format>": "reports:read",
+    "GET /api/v1/reports/definitions": "reports:read",
+    "POST /api/v1/reports/definitions": "reports:write",
+    "DELETE /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:write",
+    "GET /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:read",
+    "PATCH /api/v1/reports/definitions/<uuid:report_definition_id>": "reports:write",
     "GET /api/v1/rules": "rules:read",
     "POST /api/v1/rules": "rules:write",
     "DELETE /api/v1/rules/<uuid:rule_id>": "rules:write",
@@ -142,6 +183,11 @@ ROUTES = {
     "GET /api/v1/tenants/<uuid:tenant_id>/billing": "operator",
     "DELETE /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
     "PUT /api/v1/tenants/<uuid:tenant_id>/comp": "operator",
+    "GET /api/v1/views": "records:read",
+    "POST /api/v1/views": "records:read",
+    "DELETE /api/v1/views/<uuid:view_id>": "records:read",
+    "GET /api/v1/views/<uuid:view_id>": "records:read",
+    "PATCH /api/v1/views/<uuid:view_id>": "records:read",
     "POST /api/v1/webhooks/<uuid:connection_id>": "public",
     "GET /bootstrap/assets/<path:filename>": "public",
     "GET /connections": "page connections:read",
@@ -202,22 +248,26 @@ READS = {
     "categories:read",
     "connections:read",
     "records:read",
+    "receipts:read",
+    "reports:read",
     "rules:read",
     "approvals:read",
     "events:read",
     "jobs:read",
 }
+REVIEWS = READS | {"approvals:decide", "records:write", "receipts:write", "reports:run"}
 ROLES = {
     Role.VIEWER: READS,
-    Role.REVIEWER: READS | {"approvals:decide", "records:write"},
-    Role.ADMIN: READS
-    | {"approvals:decide", "records:write", "members:write", "keys:read", "keys:write", "categories:write"}
-    | {"connections:write", "rules:write", "jobs:replay", "billing:read"},
+    Role.REVIEWER: REVIEWS,
+    Role.ADMIN: REVIEWS
+    | {"members:write", "keys:read", "keys:write", "categories:write", "connections:write", "rules:write"}
+    | {"reports:write", "jobs:replay", "billing:read", "notifications:read", "notifications:write"},
 }
 ROLES[Role.OWNER] = ROLES[Role.ADMIN] | {"tenant:write", "billing:write"}
 ALSO = {
     "POST /api/v1/rules/preview": "records:read",
     "POST /api/v1/llm/plan": "records:read",
+    "GET /api/v1/receipts/<uuid:receipt_id>/suggestions": "records:read",
     "GET /api/v1/rules/proposals/<uuid:proposal_id>": "records:read",
     "GET /api/v1/rules/runs/<uuid:run_id>/changes": "records:read",
 }
@@ -289,7 +339,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 102
+    assert len(tokens) * len(API) == 10 * 145
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -304,7 +354,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 21 * 102
+    assert cases == 28 * 145
 
 
 @pytest.mark.parametrize("role", list(Role))

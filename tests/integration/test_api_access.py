@@ -21,12 +21,17 @@ from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.contract.storage import an_evaluation
 from tests.integration.api_support import Api, add_rule, new_tenant
+from tests.receipt_files import PNG
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
+REPORT = {"spec": {"kind": "llm"}}
 BODIES: dict[str, Any] = {
+    "change_receipt": {"merchant": "x"},
+    "link_receipt": {"record_id": NOBODY},
     "change_member": {"role": "viewer"},
     "change_category": {"name": "Other"},
     "change_connection": {"name": "Other"},
+    "change_definition": {"name": "Other"},
     "change_record": {"tags": ["x"]},
     "change_rule": {"name": "Other"},
     "decide": {"verdict": "override", "category_id": NOBODY},
@@ -160,7 +165,8 @@ def evaluated(api: Api) -> UUID:
 
 def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, other: Api) -> None:
     category = other.category("food.groceries")
-    imported = other.upload()
+    imported, report = other.upload(), other.post("/reports", REPORT, 202)
+    other.drain()
     ids = {
         "user_id": str(member_of(other)),
         "invitation_id": other.post("/invitations", {"email": "b@example.org", "role": "viewer"}, 201)["id"],
@@ -169,6 +175,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         "connection_id": imported["connection_id"],
         "import_id": imported["id"],
         "record_id": other.get("/records")["items"][0]["id"],
+        "receipt_id": other.call("POST", "/receipts", data=PNG).json["id"],
         "rule_id": add_rule(other, category)["id"],
         "approval_id": other.get("/approvals")["items"][0]["id"],
         "group_key": other.get("/approvals/groups")["items"][0]["group_key"],
@@ -177,6 +184,9 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         "run_id": other.post("/rules/runs", {}, 202)["id"],
         "proposal_id": str(propose(other, UUID(category))),
         "evaluation_id": str(evaluated(other)),
+        "report_definition_id": other.post("/reports/definitions", {"name": "D", **REPORT}, 201)["id"],
+        "report_id": report["id"],
+        "format": "csv",
     }
     tried = 0
     for rule, method in protected(app):
@@ -189,7 +199,7 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 48
+    assert tried == 999
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),

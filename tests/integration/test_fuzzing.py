@@ -15,8 +15,12 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
+from dependency_injector import providers
 from structlog.testing import LogCapture
 
+from adapters.http.policy import Policy
+from adapters.http.transport import GuardedTransport
+from adapters.messaging.webhooks import StandardWebhookSender
 from core.domain.identity import providers_from
 from core.domain.permissions import Role
 from core.errors import SortationError
@@ -61,6 +65,9 @@ def api(make_container: Callable[..., Container], issuer: IssuerStub) -> Api:
         job_backoff_seconds=0.01,
         webhook_limit="1000000/minute",
     )
+    # Nobody is sent anything, whoever has a host that was made up.
+    unreached = GuardedTransport(Policy(), lookup=lambda host, port: ())
+    container.sender.override(providers.Object(StandardWebhookSender(unreached)))
     api = new_tenant(container, create_app(container).test_client())
     fill(api)
     return api

@@ -200,7 +200,7 @@ def test_an_answer_that_two_withdraw_at_once_is_withdrawn_once(
     actor, (id, _), bread, _ = two_questions(container)
     [record] = container.decide_approvals(actor, [Answer(approval_id=id, verdict=Verdict.OVERRIDE, category_id=bread)])
     with container.uow().begin(actor) as tx:
-        tx.approvals.standing(record.id)
+        tx.approvals.standing([record.id])
         second = meanwhile.submit(container.withdraw_approval, actor, id)
         until_waiting(superuser, second)
     assert second.result().status is RecordStatus.NEEDS_REVIEW

@@ -15,6 +15,7 @@ from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create, driver
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -51,6 +52,7 @@ def test_a_pooled_connection_carries_no_tenant_to_its_next_user(database: Databa
         privacy=PostgresPrivacy(engine, engine),
         billing=PostgresBillingSystem(engine),
         agreements=PostgresAgreements(engine, engine),
+        notifications=PostgresNotificationSystem(engine),
         now=lambda: datetime.now(UTC),
     )
     actor = storage.tenant()

@@ -20,6 +20,7 @@ from adapters.postgres.tables import GLOBAL_TABLES, TENANT_TABLES
 from core.domain.approvals import Answer, Verdict
 from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Role
 from core.domain.proposals import ProposalStatus
+from core.domain.receipts import MatchState
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid, NotFound
 from entrypoints.api.app import create_app
@@ -28,7 +29,17 @@ from entrypoints.cli.tenants import as_lines, write_zip
 from entrypoints.container import Container
 from ports.storage import RecordFilter
 from tests.contract.belongings import belongings
-from tests.contract.storage import Storage, a_message, a_proposal, a_sign_in, an_evaluation
+from tests.contract.notification_support import a_mail_endpoint
+from tests.contract.storage import (
+    Storage,
+    a_message,
+    a_proposal,
+    a_receipt,
+    a_report,
+    a_report_definition,
+    a_sign_in,
+    an_evaluation,
+)
 from tests.integration.api_support import HEADER, Api, add_rule, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
 
@@ -43,10 +54,16 @@ KNOWN_OF_A_PERSON = {
     "known_devices",
     "local_accounts",
     "memberships",
+    "notification_endpoints",
     "oauth_states",
+    "receipt_matches",
+    "receipts",
     "records",
+    "report_definitions",
+    "report_runs",
     "rule_proposals",
     "rule_runs",
+    "saved_views",
     "sessions",
     "users",
 }
@@ -132,6 +149,13 @@ def test_an_erased_tenant_is_gone_from_every_table(api: Api, superuser: psycopg.
         api.container.erase_tenant(api.tenant_id, "Harbour Books")
 
 
+def written_to(api: Api, user_id: UUID) -> None:
+    """An endpoint at which the person is told of failures."""
+    with api.container.uow().begin(api.actor) as tx:
+        tx.endpoints.add(a_mail_endpoint(api.container.ids().new(), api.actor, user_id))
+        tx.commit()
+
+
 def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: psycopg.Connection[Any]) -> None:
     made = api.post("/invitations", {"email": "ada@example.org", "role": "admin"}, 201)
     browser = Browser(api.client.application)
@@ -140,6 +164,7 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     do_one_of_everything(
         api, Actor(tenant_id=api.tenant_id, name=NAME, user_id=UUID(user_id), permissions=ROLE_PERMISSIONS[Role.ADMIN])
     )
+    written_to(api, UUID(user_id))
     lines = [json.loads(line) for line in as_lines(api.container.export_person("Ada@Example.org", OPERATOR))]
     assert {line["kind"] for line in lines} == KNOWN_OF_A_PERSON
     (account,) = [line for line in lines if line["kind"] == "local_accounts"]
@@ -148,6 +173,8 @@ def test_an_erased_person_is_signed_out_and_known_nowhere(api: Api, superuser: p
     named = {table for table, rows in dumped(superuser).items() if "Countess" in rows}
     assert named >= {"records", "rule_run_changes", "connection_health", "approvals"}
     api.container.erase_person("ada@example.org", OPERATOR)
+    with api.container.uow().begin(api.actor) as tx:
+        assert tx.endpoints.list() == [], "who was erased is written to nowhere"
     assert browser.open("/account").status_code == 303
     dump = dumped(superuser)
     for word in ("ada@example.org", "Countess", "Lovelace"):
@@ -220,12 +247,18 @@ def do_one_of_everything(api: Api, ada: Actor) -> None:
     services.start_run(ada, rule_ids=None, where=RecordFilter())
     api.drain()
     services.invite(ada, "ben@example.org", Role.VIEWER)
+    services.create_view(ada, "Large", {"min_amount": "500"}, shared=False)
     connection = services.list_connections(ada)[0]
     services.disable_connection(ada, connection.id)
     services.resume_connection(ada, connection.id)
     with services.uow().begin(ada) as tx:
         tx.evaluations.add(an_evaluation(services.ids().new(), ada, requested_by=ada.name))
+        tx.reports.add_definition(a_report_definition(services.ids().new(), ada, created_by=ada.name))
+        tx.reports.add(a_report(services.ids().new(), ada, requested_by=ada.name))
         tx.oauth.begin(a_sign_in(ada, connection.id, started_by=ada.name))
+        receipt = tx.receipts.add(a_receipt(services.ids().new(), ada, uploaded_by=ada.name))
+        record_id = tx.records.page(RecordFilter(), after=None, limit=1)[0]["id"]
+        tx.receipts.decide(receipt.id, record_id, MatchState.LINKED, by=ada.name, at=services.clock().now())
         proposal = a_proposal(services.ids().new(), ada, category)
         tx.proposals.replace_open([proposal])
         tx.proposals.decide(replace(proposal, status=ProposalStatus.REJECTED, decided_by=ada.name))

@@ -22,6 +22,7 @@ from adapters.embedded.postgres import DatabaseUrls
 from adapters.postgres.agreements import PostgresAgreements
 from adapters.postgres.billing_system import PostgresBillingSystem
 from adapters.postgres.engine import create
+from adapters.postgres.notification_system import PostgresNotificationSystem
 from adapters.postgres.people import PostgresPeople
 from adapters.postgres.privacy import PostgresPrivacy
 from adapters.postgres.system import PostgresSystem
@@ -65,6 +66,7 @@ def filled(fresh_database: Callable[[], AbstractContextManager[DatabaseUrls]]) -
             privacy=PostgresPrivacy(app, system),
             billing=PostgresBillingSystem(system),
             agreements=PostgresAgreements(app, system),
+            notifications=PostgresNotificationSystem(system),
             now=lambda: datetime.now(UTC),
         )
         first, second = belongings(storage, key_id="k1"), belongings(storage, key_id="k2")
@@ -207,6 +209,7 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
     ).fetchall()
     assert {row[0] for row in rows} == {
         "announce_plugins",
+        "endpoints_of_person",
         "count_connections",
         "ensure_user",
         "erase_events",
@@ -217,16 +220,20 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
         "forget_devices",
         "queue_billing",
         "queue_syncs",
+        "queues_to_tell",
         "receive_payment_event",
         "rows_that_name",
         "sweep",
         "sweep_arrivals",
         "sweep_devices",
+        "sweep_notifications",
         "sweep_payment_events",
         "sweep_sessions",
+        "sweep_skips",
         "take_oauth_state",
         "tenant_of_connection",
         "tenants_that_know",
+        "tenants_with_news",
         "unlink_identities",
     }
     assert {(tuple(row[1]), row[2]) for row in rows} == {(("search_path=public, pg_temp",), False)}

@@ -121,6 +121,8 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "webhook_deliveries": 0,
         "stream_cursors": 0,
         "evaluations": 0,
+        "report_definitions": 0,
+        "report_runs": 0,
         "promise_watches": 0,
         "rule_proposals": 0,
         "rule_runs": 0,
@@ -134,7 +136,13 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
         "usage_counters": 0,
         "usage_reports": 0,
         "agreements": 0,
+        "approval_skips": 0,
+        "saved_views": 0,
         "payment_events": 0,
+        "notification_endpoints": 0,
+        "notifications": 0,
+        "receipts": 0,
+        "receipt_matches": 0,
         "vector_homes": 1,
         "example_vectors": len(vectors),
         "example_vectors_shared": len(vectors),
@@ -145,6 +153,16 @@ def test_an_upgrade_changes_nothing_that_was_there(old: DatabaseUrls) -> None:
 def test_the_owner_is_under_row_level_security_again(database: DatabaseUrls) -> None:
     with psycopg.connect(database.owner) as owner:
         assert owner.execute("SELECT count(*) FROM records").fetchone() == (0,)
+
+
+def test_examples_of_before_are_counted_by_what_they_are_like_in(database: DatabaseUrls) -> None:
+    with psycopg.connect(database.superuser) as superuser:
+        query = """
+            SELECT count(*), count(*) FILTER (
+                WHERE group_key = '' OR e.occurred_on IS NULL OR (party_key = '') <> (r.counterparty = '')
+            ) FROM examples e JOIN records r ON r.id = record_id
+        """
+        assert superuser.execute(query).fetchone() == (NOTED["examples"], 0)
 
 
 def test_what_was_stored_is_served(container: Container) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -190,3 +191,38 @@ def test_what_was_decided_is_paged(api: Api, status: str) -> None:
     assert (first["items"] + rest["items"], rest["next"]) == (whole, None)
     assert api.get(f"/approvals?status={status}&after=MSww", 422)["errors"].keys() == {"after"}
     assert api.get(f"/approvals?status={status}&group_key=x", 422)["errors"].keys() == {"group_key"}
+
+
+def test_many_answers_are_withdrawn_at_once_or_none(checked: Api) -> None:
+    api = checked
+    saved = save(api, rule(api, "ZQX", "food.groceries"))
+    bring(api, [*(f"ZQX {n}" for n in range(6)), "PLIRT WERKE"])
+    shown = items(api)
+    zqx = [i["id"] for i in shown.values() if "ZQX" in i["record"]["text"]]
+    [other] = [i["id"] for i in shown.values() if "PLIRT" in i["record"]["text"]]
+    first = shown[next(id for id, i in shown.items() if i["id"] == zqx[0])]
+    done = api.post(f"/approvals/groups/{first['group_key']}", {"verdict": "approve"})
+    override(api, other)
+    assert sorted(done["approval_ids"]) == sorted(zqx)
+    assert api.get(f"/rules/{saved['id']}")["confirmed"] == 6
+    waiting = done["approval_ids"]
+    withdrawn = api.post("/approvals/withdraw", {"ids": [*waiting, other]}, **{"Idempotency-Key": "undo"})
+    assert {r["status"] for r in withdrawn["items"]} == {"needs_review"}
+    assert api.post("/approvals/withdraw", {"ids": [*waiting, other]}, **{"Idempotency-Key": "undo"}) == withdrawn
+    again = items(api)
+    assert [again[r["id"]]["id"] for r in withdrawn["items"]] == withdrawn["approval_ids"]
+    assert {name: again[first["record"]["id"]][name] for name in ("suggested_id", "group_key")} == {
+        name: first[name] for name in ("suggested_id", "group_key")
+    }
+    assert api.get(f"/rules/{saved['id']}")["confirmed"] == 0
+    assert examples(api) == []
+    api.drain()
+    assert len(api.get("/events?type=APPROVAL_WITHDRAWN")["items"]) == 7
+    assert api.post("/approvals/withdraw", {"ids": waiting}, 409)["code"] == "conflict"
+    override(api, withdrawn["approval_ids"][0])
+    half = [withdrawn["approval_ids"][0], withdrawn["approval_ids"][1]]
+    assert api.post("/approvals/withdraw", {"ids": half}, 409)["code"] == "conflict", "one of them is open"
+    assert len(api.get("/approvals?status=decided")["items"]) == 1, "and the other stands"
+    assert api.post("/approvals/withdraw", {"ids": half[:1] * 2}, 422)["code"] == "invalid"
+    assert api.post("/approvals/withdraw", {"ids": []}, 422)["code"] == "invalid"
+    assert api.post("/approvals/withdraw", {"ids": [str(uuid4())]}, 404)["code"] == "not_found"

@@ -11,9 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sortation.testing import Answer, Asked, ConnectorConformance, Delivery, Item, Source
+from sortation.testing import Answer, Asked, ConnectorConformance, Delivery, Item, Sample, Source
 from tests.stubs.file_servers import USER, FileServer, ftp_server
 
+E_MAIL = (
+    b"Received: from mx.example.org\r\nFrom: Corner Coffee <shop@example.org>\r\nTo: receipts@example.org\r\n"
+    b"Subject: Your receipt\r\nMIME-Version: 1.0\r\n\r\nTotal: 12.50 EUR\r\n"
+)
 FIELDS = {
     "external_id": "$.id",
     "text": ["$.what", "$.reference"],
@@ -250,3 +254,13 @@ def ftp() -> FileServer:
     server = ftp_server(Path("/"), any_password=True)
     atexit.register(server.__exit__, None, None, None)
     return server.__enter__()
+
+
+class TestMail(ConnectorConformance):
+    plugin = "plugins.mail"
+    samples = (
+        Sample(content=E_MAIL, filename="receipt.eml", receipts=1),
+        Sample(content=b"Dear Sir,\nthis is a letter.\n", filename="letter.eml", unreadable=True),
+    )
+    deliveries = (Delivery(body=E_MAIL, drafts=0, receipts=1),)
+    all_of_interest = True

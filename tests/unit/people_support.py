@@ -10,6 +10,7 @@ from typing import Any
 from adapters.memory.agreements import MemoryAgreements
 from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
+from adapters.memory.notifications import MemoryNotificationSystem
 from adapters.memory.people import MemoryPeople
 from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
@@ -82,6 +83,7 @@ class House:
             privacy=MemoryPrivacy(store),
             billing=MemoryBillingSystem(store),
             agreements=MemoryAgreements(store),
+            notifications=MemoryNotificationSystem(store),
             now=self.clock.now,
         )
         self.tenant = self.storage.tenant("Harbour Books")

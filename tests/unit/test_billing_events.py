@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from adapters.memory.agreements import MemoryAgreements
 from adapters.memory.billing_system import MemoryBillingSystem
 from adapters.memory.clock import CountingIds, FixedClock
+from adapters.memory.notifications import MemoryNotificationSystem
 from adapters.memory.people import MemoryPeople
 from adapters.memory.privacy import MemoryPrivacy
 from adapters.memory.state import MemoryStore
@@ -36,6 +37,7 @@ def a_world() -> BillingWorld:
         privacy=MemoryPrivacy(store),
         billing=MemoryBillingSystem(store),
         agreements=MemoryAgreements(store),
+        notifications=MemoryNotificationSystem(store),
         now=clock.now,
     )
     return BillingWorld(storage=storage, clock=clock)

@@ -13,18 +13,22 @@ from adapters.postgres.engine import IDLE_SECONDS
 from core.domain import conditions
 from core.domain.billing import MAX_REASON
 from core.domain.condition_text import MAX_TEXT
+from core.domain.endpoint_checks import MAX_NAME, MAX_URL, MOST_ENDPOINTS
 from core.domain.nesting import MAX_NESTING
 from core.domain.payments import MAX_RETURN_URL
 from core.domain.rules import MAX_RULE_WEIGHT, MAX_RULES, MAX_WEIGHT
 from core.usecases.imports import MAX_DRY_RUN
+from core.usecases.notifications import REDELIVERED_AT_ONCE
+from core.usecases.relay import SENDS_OF_TENANT
 from entrypoints.api import blueprint, record_lists, records, responses, state, waiting
 from entrypoints.api.schemas import billing
 from entrypoints.api.schemas.events import MAX_WAIT
 from entrypoints.api.schemas.rules import MAX_LAST
-from entrypoints.chosen import IDENTITY_LIMITS, TOKEN_SECONDS
+from entrypoints.chosen import IDENTITY_LIMITS, RECEIVER_LIMITS, TOKEN_SECONDS
 from entrypoints.cli.services import HEADER_BYTES, HEADER_SECONDS
 from entrypoints.console.guard import MAX_FORM_BYTES
 from entrypoints.settings import load_settings
+from entrypoints.worker import aside
 from plugins import json_lines, ofx_file, qif_file
 from plugins.camt_file import xml
 from plugins.isolation import host, sandbox
@@ -43,6 +47,7 @@ MIB, KIB = 1 << 20, 1 << 10
         f"idle connections | {HEADER_SECONDS} s",
         f"| {SETTINGS.max_upload_bytes // MIB} MiB | `SORTATION_MAX_UPLOAD_BYTES`",
         f"| {SETTINGS.max_webhook_bytes // MIB} MiB | `SORTATION_MAX_WEBHOOK_BYTES`",
+        f"| {SETTINGS.max_receipt_bytes // MIB} MiB | `SORTATION_MAX_RECEIPT_BYTES`",
         f"JSON body | {state.MAX_JSON_BYTES // MIB} MiB; of `POST /records` {records.MAX_BODY // MIB} MiB"
         f" and {record_lists.MAX_RECORDS:,} records of {record_lists.MAX_RECORD // MIB} MiB",
         f"a dry run looks at | {MAX_DRY_RUN:,} |",
@@ -76,6 +81,10 @@ MIB, KIB = 1 << 20, 1 << 10
         f"| {Limits().connect:g}, {Limits().read:g}, {Limits().total:g} s; tokens of sources {TOKEN_SECONDS:g} s in"
         f" all, providers of identities {IDENTITY_LIMITS.total:g} s",
         f"{Limits().answer_bytes // MIB} MiB; providers of identities {IDENTITY_LIMITS.answer_bytes // MIB} MiB",
+        f"receivers of webhooks {RECEIVER_LIMITS.connect:g}, {RECEIVER_LIMITS.read:g}, {RECEIVER_LIMITS.total:g} s |",
+        f"being sent at once | {aside.MOST} in a process of a worker, {SENDS_OF_TENANT} of a tenant |",
+        f"endpoints of a tenant; the URL and the name of one | {MOST_ENDPOINTS}; {MAX_URL:,} and {MAX_NAME} char",
+        f"deliveries that are sent again at once | {REDELIVERED_AT_ONCE:,} |",
         f"redirects | {_MAX_REDIRECTS},",
         f"resolved at once | {MOST} |",
         f"not asked again for {PAUSE_SECONDS:g} s",

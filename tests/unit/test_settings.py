@@ -301,11 +301,15 @@ def test_a_worker_serves_all_streams_or_those_that_are_named() -> None:
         "rules:learn",
         "rules:run",
         "evaluations:run",
+        "reports:generate",
         "connections:sync",
         "mail:send",
         "webhooks:receive",
+        "receipts:read",
+        "receipts:match",
         "billing:sync",
         "billing:report",
+        "notifications:send",
         "records:resume",
     }
     named = load_settings({"SORTATION_WORKER_STREAMS": "records:llm"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from entrypoints.spreadsheets import cell
+from core.domain.spreadsheets import cell
 
 
 @pytest.mark.parametrize(

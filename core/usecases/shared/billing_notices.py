@@ -1,4 +1,4 @@
-"""Owners are written when what their tenant may do changes, or its plan is nearly used up."""
+"""Owners are written when what their tenant may do changes, or its plan is nearly used up; and of other things."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ _CHANGED = {
 
 
 def write_owners(tx: Transaction, notice: Mapping[str, Any], terms: Terms, max_attempts: int, *, ids: Ids) -> None:
-    """Queues a mail to each owner, where there is a mail server."""
+    """Queues a mail to each owner, where there is a mail server; `mail` in the notice says what kind, if it is not of
+    billing."""
     if not terms.mails:
         return
     owners = [user.id for user, membership in tx.members.list() if membership.role is Role.OWNER]

@@ -11,6 +11,7 @@ from core.domain.categories import resolver
 from core.domain.category_changes import with_moved_categories, with_present_categories
 from core.domain.decisions import Decision
 from core.errors import Invalid
+from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter, Transaction
 
 
@@ -47,6 +48,13 @@ def present_decisions(tx: Transaction, decisions: Sequence[Decision], records: S
     if all(now.get(id) == id for id in named):
         return list(decisions)
     return [with_present_categories(d, record, now) for d, record in zip(decisions, records, strict=True)]
+
+
+def present_queue(tx: Transaction, where: QueueFilter) -> QueueFilter:
+    """The filter of the queue; a merged category that is suggested in it stands for what it was merged into."""
+    if where.suggested_id is None:
+        return where
+    return replace(where, suggested_id=tx.categories.aliases().get(str(where.suggested_id), where.suggested_id))
 
 
 def present_filter(tx: Transaction, where: RecordFilter) -> RecordFilter:

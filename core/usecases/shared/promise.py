@@ -39,17 +39,18 @@ def count_checks(tx: Transaction, answers: Iterable[tuple[Approval, Record]], no
         tx.promises.put([watch])
 
 
-def take_back_checks(tx: Transaction, answers: Iterable[Approval], record: Record) -> None:
-    """To be called when these answers to the record (as it was) are withdrawn: what the tests rest on is looked up
+def take_back_checks(tx: Transaction, answers: Iterable[tuple[Approval, Record]]) -> None:
+    """To be called when these answers, each to the record as it was, are withdrawn: what the tests rest on is looked up
     again."""
-    stages = {
-        check.stage: approval.created_at for approval in answers if (check := check_of(approval, record)) is not None
-    }
+    stages: dict[Stage, list[datetime]] = defaultdict(list)
+    for approval, record in answers:
+        if (check := check_of(approval, record)) is not None:
+            stages[check.stage].append(approval.created_at)
     if not stages:
         return
     promise = tx.tenants.get().settings.promise
     for stage, watch in tx.promises.hold(stages, promise).items():
-        if _since(watch, stages[stage]):
+        if any(_since(watch, asked) for asked in stages[stage]):
             tx.promises.put([replayed(watch, tx.promises.checks(stage, since=watch.since, limit=REPLAYED))])
 
 

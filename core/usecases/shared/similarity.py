@@ -184,6 +184,7 @@ def _evidence(said: Scored, neighbours: Sequence[Neighbour]) -> tuple[Mapping[st
     if neighbours:
         nearest = max(neighbours, key=lambda n: n.similarity)
         found |= {"nearest": round(nearest.similarity, 4), "text": nearest.text[:80]}
+        found["category_id"] = str(nearest.category_id)
     return (found,)
 
 

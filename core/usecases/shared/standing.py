@@ -16,19 +16,28 @@ from core.errors import NotFound
 from ports.storage import Transaction
 
 
-def take_back_answer(tx: Transaction, record: Record, asked: bool) -> None:
-    """What the first answer to a record counted for or against a rule counts no longer. The record is as it was before
-    the answer is withdrawn; `asked` says that it was an answer to an item of the review queue."""
-    stages = (record.reasoning_trace or {}).get("stages", ())
+def take_back_answers(tx: Transaction, answers: Iterable[tuple[Record, bool]]) -> None:
+    """What the first answer to each record counted for or against a rule counts no longer. A record is as it was before
+    the answer is withdrawn; the flag says that it was an answer to an item of the review queue."""
     aliases = tx.categories.aliases()
-    rule = _rule(tx, record.rule_id) if record.rule_id is not None else None
-    said, chosen = _said_by_rule(record, rule, aliases), _first_word(stages, aliases)
-    if rule is None or said is None or chosen is None:
-        return
-    if asked:
-        _count(tx, {rule.id: (-(said == chosen), -(said != chosen), 0)})
-    elif any(s["stage"] == Stage.RULES and s["outcome"] == Outcome.DECIDED for s in stages):
-        _count(tx, {rule.id: (0, 0, -(said != chosen))})
+    rules: dict[UUID, Rule | None] = {}
+    counts: dict[UUID, tuple[int, int, int]] = {}
+    for record, asked in answers:
+        if record.rule_id is None:
+            continue
+        if record.rule_id not in rules:
+            rules[record.rule_id] = _rule(tx, record.rule_id)
+        stages = (record.reasoning_trace or {}).get("stages", ())
+        said, chosen = _said_by_rule(record, rules[record.rule_id], aliases), _first_word(stages, aliases)
+        if said is None or chosen is None:
+            continue
+        confirmed, overridden, corrected = counts.get(record.rule_id, (0, 0, 0))
+        if asked:
+            confirmed, overridden = confirmed - (said == chosen), overridden - (said != chosen)
+        elif any(s["stage"] == Stage.RULES and s["outcome"] == Outcome.DECIDED for s in stages):
+            corrected -= said != chosen
+        counts[record.rule_id] = confirmed, overridden, corrected
+    _count(tx, counts)
 
 
 def count_answers(tx: Transaction, answers: Iterable[tuple[Record, UUID, bool]]) -> None:

@@ -19,6 +19,7 @@ from core.domain.tenants import Actor, Tenant
 from core.errors import Invalid, LeaseLost, Transient
 from core.usecases.shared.admitting import CHUNK, admit, process_job
 from core.usecases.shared.present import known_categories
+from core.usecases.shared.receipts import queue_matching
 from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
@@ -115,6 +116,7 @@ def store_batch(
             tx.jobs.add(
                 [process_job(delivery.job, delivery.imported.id, ids.new(), some) for some in chunked(admitted, CHUNK)]
             )
+            queue_matching(tx, stored, delivery.imported.id, delivery.job, ids)
             after = replace(
                 progress,
                 inserted=progress.inserted + len(stored.inserted),

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from core.domain.dashboard import DISABLED, MAX_DAYS
 from core.domain.drift import ASKS
+from core.domain.health import Health
 from core.domain.promise import RATE_DAYS, Keeping
+from core.usecases.dashboard import DAYS, PROMISE_MONTHS
+from entrypoints.api.schemas.base import Amount
 
 MAX_MONTHS = 36
 
@@ -75,3 +79,61 @@ class PromiseSchema(Schema):
     overall = fields.Nested(FiguresSchema)
     stages = fields.List(fields.Nested(StageFiguresSchema))
     months = fields.List(fields.Nested(MonthFiguresSchema), metadata={"description": "The latest first."})
+
+
+class DashboardQuerySchema(Schema):
+    days = fields.Integer(
+        load_default=DAYS,
+        validate=validate.Range(1, MAX_DAYS),
+        metadata={"description": "How many calendar days, the present one among them."},
+    )
+
+
+class DaySchema(Schema):
+    day = fields.Date(metadata={"description": "In the tenant's time zone."})
+    records = fields.Integer(metadata={"description": "All that were sorted that day: the sum of what follows."})
+    rules = fields.Integer(metadata={"description": "Decided by rules alone."})
+    similarity = fields.Integer()
+    llm = fields.Integer()
+    human = fields.Integer(metadata={"description": "Asked of a person."})
+    history = fields.Integer(metadata={"description": "Came sorted by people."})
+    other = fields.Integer(metadata={"description": "Skipped by a rule, or failed."})
+
+
+class QueueSchema(Schema):
+    size = fields.Integer(metadata={"description": "Items that wait for a person."})
+    oldest_seconds = fields.Integer(allow_none=True, metadata={"description": "How long the oldest waits."})
+    median_seconds = fields.Integer(allow_none=True, metadata={"description": "How long the middle one waits."})
+
+
+class LlmBillSchema(Schema):
+    month = fields.String(metadata={"description": "The calendar month in UTC, such as 2026-03."})
+    spent = Amount("US dollars, by the configured prices.")
+    reserved = Amount("US dollars set aside for calls under way.")
+    cap = Amount("What the tenant and its plan allow; null where nothing does.", allow_none=True)
+    left = Amount("What the cap still allows this month.", allow_none=True)
+    off = fields.String(allow_none=True, metadata={"description": "Why the LLM is not asked at all; null if it is."})
+
+
+class PromiseNowSchema(FiguresSchema):
+    promised = fields.Float(metadata={"description": "The tenant's `promise`."})
+    since = fields.Date(metadata={"description": f"The first day of the latest {PROMISE_MONTHS} calendar months."})
+
+
+class DashboardSchema(Schema):
+    as_of = fields.DateTime(metadata={"description": "From when these figures are: they may be some seconds old."})
+    time_zone = fields.String()
+    records = fields.Integer(metadata={"description": "All of these days."})
+    automation = fields.Float(
+        allow_none=True,
+        metadata={"description": "The share decided alone, 0 to 1, of what was decided alone or asked of a person."},
+    )
+    days = fields.List(fields.Nested(DaySchema), metadata={"description": "Each one, the present one last."})
+    promise = fields.Nested(PromiseNowSchema)
+    queue = fields.Nested(QueueSchema)
+    llm = fields.Nested(LlmBillSchema)
+    connections = fields.Dict(
+        keys=fields.String(validate=validate.OneOf([*(h.value for h in Health), DISABLED])),
+        values=fields.Integer(),
+        metadata={"description": "How many, by health; `disabled` ones apart."},
+    )

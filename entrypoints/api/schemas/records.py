@@ -13,7 +13,7 @@ _SHORT = validate.Length(1, MAX_SHORT)
 
 _MOST_DECIMALS = 400
 """Of a bound: the smallest number that a float can be has fewer."""
-_AMOUNT = {
+AMOUNT = {
     "type": ["number", "string"],
     "pattern": r"^-?[0-9]{1,24}(\.[0-9]{1,12})?$",
     "minimum": -float(MAX_AMOUNT),
@@ -21,7 +21,7 @@ _AMOUNT = {
 }
 
 
-def _comparable(amount: Any) -> None:
+def comparable(amount: Any) -> None:
     if abs(amount) > MAX_AMOUNT or -amount.as_tuple().exponent > _MOST_DECIMALS:
         raise ValidationError(f"Not an amount up to {MAX_AMOUNT:.0E} with at most {_MOST_DECIMALS} decimals.")
 
@@ -65,24 +65,55 @@ class WholeRecordSchema(RecordSchema):
     raw = fields.Dict(metadata={"description": "What the source sent."})
 
 
-class RecordFilterSchema(Schema):
-    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
-    category_id = fields.UUID()
-    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+class CameFilterSchema(Schema):
+    """Filters by what came, whatever became of it."""
+
     account = fields.String(validate=validate.Length(max=MAX_SHORT))
     kind = fields.String(validate=_SHORT)
     connection_id = fields.UUID()
-    import_id = fields.UUID()
     since = fields.Date(metadata={"description": "The first day, in the tenant's time zone."})
     until = fields.Date(metadata={"description": "The last day."})
-    min_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
-    max_amount = fields.Decimal(validate=_comparable, metadata=_AMOUNT)
+    min_amount = fields.Decimal(validate=comparable, metadata=AMOUNT)
+    max_amount = fields.Decimal(validate=comparable, metadata=AMOUNT)
     currency = fields.String(validate=validate.Regexp("^[A-Z]{3}$"))
     text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
 
 
+class RecordFilterSchema(CameFilterSchema):
+    status = fields.List(fields.String(validate=validate.OneOf([s.value for s in RecordStatus])))
+    category_id = fields.UUID()
+    stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
+    import_id = fields.UUID()
+
+
 class RecordsQuerySchema(RecordFilterSchema, AfterSchema):
     pass
+
+
+class FacetValueSchema(Schema):
+    value = fields.String(allow_none=True, metadata={"description": "Null: records that have none."})
+    count = fields.Integer()
+
+
+class FacetSchema(Schema):
+    values = fields.List(fields.Nested(FacetValueSchema), metadata={"description": "The commonest first."})
+    others = fields.Integer(metadata={"description": "Records of all further values."})
+
+
+class FacetsSchema(Schema):
+    status = fields.Nested(FacetSchema)
+    category = fields.Nested(FacetSchema)
+    stage = fields.Nested(FacetSchema)
+    connection = fields.Nested(FacetSchema)
+    currency = fields.Nested(FacetSchema)
+    kind = fields.Nested(FacetSchema)
+    month = fields.Nested(FacetSchema, metadata={"description": "As 2026-03, in the tenant's time zone."})
+
+
+class RecordFacetsSchema(Schema):
+    facets = fields.Nested(FacetsSchema)
+    seen = fields.Integer(metadata={"description": "Records that were looked at: the newest."})
+    approximate = fields.Boolean(metadata={"description": "There are older ones, which were not looked at."})
 
 
 class ExportQuerySchema(RecordFilterSchema):

@@ -80,6 +80,26 @@ class NewRuleSchema(_RulePartsSchema):
     then = fields.Dict(required=True, metadata=_THEN)
 
 
+class DecisionRuleSchema(_RulePartsSchema):
+    """A rule out of a decision, which says what it gives."""
+
+    name = fields.String(required=True, validate=_NAME)
+    when = fields.Raw(required=True, metadata=_WRITTEN_WHEN)
+
+    class Meta:
+        exclude = ("then",)
+
+
+class RuleDraftSchema(Schema):
+    """As POST /rules takes it; a decision takes it without `then`."""
+
+    name = fields.String()
+    when = fields.Dict(metadata=_WHEN)
+    text = fields.String(metadata={"description": "The condition in one line."})
+    then = fields.Dict(metadata=_THEN)
+    alike = fields.Integer(metadata={"description": "Open items of the group, which it is made to cover."})
+
+
 class RuleChangeSchema(_RulePartsSchema, ChangeSchema):
     demoted = Flag(validate=validate.Equal(False), metadata={"description": "False lets a demoted rule decide again."})
 

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from core.domain.permissions import GRANTABLE
-from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MAX_PERSON_NAME, MOST_DAYS, STAGES
+from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MAX_PERSON_NAME, MOST_DAYS, MOST_QUEUED, STAGES
 from entrypoints.api.schemas.base import LAST_INSTANT, ChangeSchema, Real, Whole
 from entrypoints.api.schemas.names import a_name
 
@@ -58,6 +58,11 @@ class TenantSettingsSchema(Schema):
     payload_retention_days = _days("what came in is kept, as it came; at most as long as the operator keeps it")
     record_retention_days = _days("records are kept, from the day on when they occurred; null is for ever")
     log_retention_days = _days("the log tells who acted and from where; null is for ever")
+    queue_limit = Whole(
+        validate=validate.Range(1, MOST_QUEUED),
+        allow_none=True,
+        metadata={"description": "With more open approvals, endpoints of the topic `queue` are told; null is never."},
+    )
 
 
 class TenantSchema(Schema):

@@ -262,6 +262,16 @@ def _done(said: str) -> Callable[[Payload], str]:
     return lambda payload: _and(said, ": ", _tidings(payload))
 
 
+def _receipt_changed(payload: Payload) -> str:
+    said = "A receipt was read" if payload.get("change") == "read" else "A receipt was changed"
+    return _and(said, ": ", _list(payload.get("fields")))
+
+
+def _queue(payload: Payload) -> str:
+    said = f"{_count(payload.get('open'), 'record').capitalize()} wait for review"
+    return _and(said, ", more than ", payload.get("limit"))
+
+
 def _job_dead(payload: Payload) -> str:
     return _failed(_and("A job is dead", " in ", payload.get("stream")))(payload)
 
@@ -351,6 +361,24 @@ _TOLD: Mapping[str, str | Callable[[Payload], str]] = {
     _T.USAGE_DOUBTFUL: lambda p: f"The usage of {_count(p.get('records'), 'record')} may not have been reported",
     _T.RECORDS_HELD: lambda p: f"{_count(p.get('records'), 'record').capitalize()} wait: the plan has no room for them",
     _T.RECORDS_RESUMED: lambda p: f"{_count(p.get('records'), 'record').capitalize()} wait no longer",
+    _T.RECEIPT_ADDED: _received("A receipt was added"),
+    _T.RECEIPT_CHANGED: _receipt_changed,
+    _T.RECEIPT_LINKED: "A receipt was linked to a record",
+    _T.RECEIPT_UNLINKED: "A receipt is of that record no more",
+    _T.RECEIPT_DELETED: lambda p: (
+        "A receipt was older than it is kept" if p.get("expired") else "A receipt was deleted"
+    ),
+    _T.REPORT_DEFINED: _with("A report was defined", ": ", "kind"),
+    _T.REPORT_REDEFINED: _changed("A report's definition"),
+    _T.REPORT_UNDEFINED: _with("A report's definition was removed", ": ", "kind"),
+    _T.REPORT_GENERATED: _with("A report is made", ": ", "kind"),
+    _T.REPORT_FAILED: _failed("A report could not be made"),
+    _T.QUEUE_OVER_LIMIT: _queue,
+    _T.ENDPOINT_CREATED: _with("A place that is told of things was added", ": ", "kind"),
+    _T.ENDPOINT_CHANGED: _changed("A place that is told of things"),
+    _T.ENDPOINT_DELETED: "A place that is told of things was deleted",
+    _T.ENDPOINT_DISABLED: _with("A place is told of things no more", ": ", "reason"),
+    _T.ENDPOINT_ENABLED: "A place is told of things again",
     _T.JOB_DEAD: _job_dead,
     _T.JOB_REPLAYED: "A dead job was queued again",
 }

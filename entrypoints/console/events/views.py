@@ -34,7 +34,6 @@ _PAGES = {
     "CATEGORY": "/categories/{id}",
     "EVALUATION": "/evaluations/{id}",
     "IMPORT": "/imports/{id}",
-    "REPORT": "/reports/{id}",
     "RECEIPT": "/receipts/{id}",
     **dict.fromkeys(("INGESTED", "UPDATED", "PROCESSED", "TX_APPROVED", "APPROVAL_WITHDRAWN"), "/records/{id}"),
 }

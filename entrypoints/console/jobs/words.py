@@ -22,6 +22,10 @@ STREAMS: Mapping[str, str] = {
     Stream.BILLING: "Ask the payment provider",
     Stream.RESUME: "Resume records that were held",
     Stream.REPORT: "Report usage",
+    Stream.READ_RECEIPT: "Read a receipt",
+    Stream.MATCH_RECEIPTS: "Match receipts to records",
+    Stream.SEND: "Send a notification",
+    Stream.GENERATE: "Make a report",
 }
 STATUSES: Mapping[str, str] = {
     JobStatus.QUEUED: "waits",

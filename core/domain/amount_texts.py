@@ -1,4 +1,4 @@
-"""Amounts as banks write them: `1.234,56`, `1,234.56`, `1 234,56`, `1'234.56`, `(12.00)`, `12,00-`, `5.00 CR`."""
+"""Amounts as people write them: `1.234,56`, `1,234.56`, `1 234,56`, `1'234.56`, `(12.00)`, `12,00-`, `5.00 CR`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,27 @@ import re
 from decimal import Decimal
 from typing import Any
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+RECORD_COLUMNS = (
+    "id",
+    "occurred_at",
+    "kind",
+    "account",
+    "external_id",
+    "text",
+    "counterparty",
+    "amount",
+    "currency",
+    "status",
+    "category",
+    "category_id",
+    "stage",
+    "confidence",
+    "tags",
+    "attributes",
+    "failure",
+)
+"""Of records in files."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """With the full-width forms, which some spreadsheets take for the plain ones."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
@@ -16,4 +36,4 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if text.startswith(FORMULA) and not _NUMBER.fullmatch(text) else text

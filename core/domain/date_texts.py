@@ -1,4 +1,4 @@
-"""Dates as banks write them: which of day and month comes first is decided over a whole column, never row by row."""
+"""Dates as people write them: which of day and month comes first is decided over many of them, never one by one."""
 
 from __future__ import annotations
 

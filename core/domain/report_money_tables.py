@@ -1,0 +1,296 @@
+"""Reports of amounts: by category and time, cash flow, counterparties, recurring payments, changes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from core.domain.categories import Category, paths
+from core.domain.recurrences import INTERVALS, Payment, series_in
+from core.domain.report_money import Conversion, add, becomes, convert, rounded
+from core.domain.report_rows import PartySum, Sum
+from core.domain.report_tables import Column, ColumnKind, Table, Value
+
+UNSORTED = "(no category)"
+_ZERO = Decimal(0)
+_CURRENCY = Column(key="currency", title="Currency")
+_PERIOD = Column(key="period", title="From", kind=ColumnKind.DATE)
+_RECORDS = Column(key="records", title="Records", kind=ColumnKind.COUNT)
+_SHARES = 4
+"""Decimals of shares."""
+
+
+def _money(key: str, title: str) -> Column:
+    return Column(key=key, title=title, kind=ColumnKind.MONEY)
+
+
+@dataclass(slots=True)
+class _Flow:
+    """What adds up, exactly."""
+
+    records: int = 0
+    incoming: Decimal = _ZERO
+    outgoing: Decimal = _ZERO
+
+    def put(self, records: int, incoming: Decimal, outgoing: Decimal) -> None:
+        self.records += records
+        self.incoming = add(self.incoming, incoming)
+        self.outgoing = add(self.outgoing, outgoing)
+
+    @property
+    def net(self) -> Decimal:
+        return add(self.incoming, self.outgoing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """How amounts are told."""
+
+    conversion: Conversion | None
+
+    def told_in(self, currency: str | None) -> str | None:
+        return becomes(currency, self.conversion)
+
+    def put(self, flow: _Flow, row: Sum | PartySum) -> None:
+        incoming, outgoing = (convert(a, row.currency, self.conversion) for a in (row.incoming, row.outgoing))
+        flow.put(row.records, incoming, outgoing)
+
+    def tell(self, amount: Decimal, currency: str | None) -> Decimal | None:
+        """None for what has no amount."""
+        return None if currency is None else rounded(amount, currency, self.conversion)
+
+
+def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: Money) -> list[Table]:
+    """By part of time, category and currency: what is in the category itself, and with all below it."""
+    tree = {category.id: category for category in categories}
+    own: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
+    whole: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
+    for row in sums:
+        currency = money.told_in(row.currency)
+        money.put(own[row.part, row.category_id, currency], row)
+        for id in _upwards(row.category_id, tree):
+            money.put(whole[row.part, id, currency], row)
+    names = _names(categories)
+
+    def place(key: tuple[date | None, UUID | None, str | None]) -> tuple[date, tuple[str, ...], str, str]:
+        part, id, currency = key
+        return part or date.min, names[id], str(id or ""), currency or ""
+
+    rows: list[Sequence[Value]] = []
+    for key in sorted(whole, key=place):
+        part, id, currency = key
+        mine, below = own.get(key, _Flow()), whole[key]
+        rows.append(
+            (
+                part,
+                " > ".join(names[id]) or UNSORTED,
+                str(id) if id else None,
+                max(0, len(names[id]) - 1),
+                currency,
+                mine.records,
+                money.tell(mine.net, currency),
+                below.records,
+                money.tell(below.incoming, currency),
+                money.tell(below.outgoing, currency),
+                money.tell(below.net, currency),
+            )
+        )
+    columns = (
+        _PERIOD,
+        Column(key="category", title="Category"),
+        Column(key="category_id", title="Category id"),
+        Column(key="level", title="Level", kind=ColumnKind.COUNT),
+        _CURRENCY,
+        Column(key="own_records", title="Records in it", kind=ColumnKind.COUNT),
+        _money("own_amount", "Amount in it"),
+        Column(key="records", title="Records with those below", kind=ColumnKind.COUNT),
+        _money("incoming", "In"),
+        _money("outgoing", "Out"),
+        _money("amount", "Amount with those below"),
+    )
+    main = Table(key="categories", title="By category and time", columns=columns, rows=rows)
+    return [main, _totals(own, money)]
+
+
+def _totals(own: Mapping[tuple[date | None, UUID | None, str | None], _Flow], money: Money) -> Table:
+    found: defaultdict[str | None, _Flow] = defaultdict(_Flow)
+    for (_, _, currency), flow in own.items():
+        found[currency].put(flow.records, flow.incoming, flow.outgoing)
+    rows = [
+        (
+            currency,
+            flow.records,
+            money.tell(flow.incoming, currency),
+            money.tell(flow.outgoing, currency),
+            money.tell(flow.net, currency),
+        )
+        for currency, flow in sorted(found.items(), key=lambda item: item[0] or "")
+    ]
+    columns = (_CURRENCY, _RECORDS, _money("incoming", "In"), _money("outgoing", "Out"), _money("amount", "Amount"))
+    return Table(key="totals", title="In all", columns=columns, rows=rows)
+
+
+def cash_flow_table(sums: Iterable[Sum], parts: Sequence[date], money: Money) -> Table:
+    """By currency and part of time, also those of `parts` without records: in, out, both, and what it adds up to since
+    the period's begin."""
+    found: defaultdict[str, dict[date, _Flow]] = defaultdict(dict)
+    for row in sums:
+        currency = money.told_in(row.currency)
+        if currency is not None and row.part is not None:
+            money.put(found[currency].setdefault(row.part, _Flow()), row)
+    rows: list[Sequence[Value]] = []
+    for currency, flows in sorted(found.items()):
+        running = _ZERO
+        for part in parts or sorted(flows):
+            flow = flows.get(part, _Flow())
+            running = add(running, flow.net)
+            amounts = (flow.incoming, flow.outgoing, flow.net, running)
+            rows.append((part, currency, flow.records, *(money.tell(amount, currency) for amount in amounts)))
+    columns = (
+        _PERIOD,
+        _CURRENCY,
+        _RECORDS,
+        _money("incoming", "In"),
+        _money("outgoing", "Out"),
+        _money("net", "Net"),
+        _money("running", "Net since the beginning"),
+    )
+    return Table(key="cash_flow", title="Cash flow", columns=columns, rows=rows)
+
+
+def party_table(sums: Iterable[PartySum], whole: Iterable[Sum], most: int, money: Money) -> Table:
+    """Of each currency the `most` counterparties that most moved to or from, and their share of the whole that
+    moved."""
+    found: defaultdict[tuple[str, str | None], _Flow] = defaultdict(_Flow)
+    days: dict[tuple[str, str | None], tuple[date, date]] = {}
+    for row in sums:
+        key = row.party, money.told_in(row.currency)
+        money.put(found[key], row)
+        first, last = days.get(key, (row.first, row.last))
+        days[key] = min(first, row.first), max(last, row.last)
+    moved = {key: add(flow.incoming, flow.outgoing.copy_negate()) for key, flow in found.items()}
+    in_all: defaultdict[str | None, _Flow] = defaultdict(_Flow)
+    for total in whole:
+        money.put(in_all[money.told_in(total.currency)], total)
+    rows: list[Sequence[Value]] = []
+    for currency in sorted(in_all, key=lambda one: one or ""):
+        of_currency = [key for key in found if key[1] == currency]
+        all_moved = add(in_all[currency].incoming, in_all[currency].outgoing.copy_negate())
+        # Without amounts how often they come is all there is.
+        of_currency.sort(key=lambda key: (moved[key].copy_negate(), -found[key].records, key[0]))
+        for rank, key in enumerate(of_currency[:most], start=1):
+            flow = found[key]
+            amounts = (flow.incoming, flow.outgoing, flow.net)
+            share = round(float(moved[key] / all_moved), _SHARES) if all_moved else None
+            told = (money.tell(amount, currency) for amount in amounts)
+            rows.append((currency, rank, key[0], flow.records, *told, share, *days[key]))
+    columns = (
+        _CURRENCY,
+        Column(key="rank", title="Rank", kind=ColumnKind.COUNT),
+        Column(key="counterparty", title="Counterparty"),
+        _RECORDS,
+        _money("incoming", "In"),
+        _money("outgoing", "Out"),
+        _money("net", "Net"),
+        Column(key="share", title="Share of all that moved", kind=ColumnKind.SHARE),
+        Column(key="first", title="First", kind=ColumnKind.DATE),
+        Column(key="last", title="Last", kind=ColumnKind.DATE),
+    )
+    return Table(key="counterparties", title="Counterparties", columns=columns, rows=rows)
+
+
+def recurring_table(payments: Iterable[tuple[str, str, Sequence[Payment]]], money: Money) -> Table:
+    """Out of each (party, currency, payments): the series among them, the dearest a year first."""
+    found: list[tuple[str, Decimal, str, tuple[Value, ...]]] = []
+    for party, currency, paid in payments:
+        told_in = money.told_in(currency) or currency
+        for series in series_in(paid):
+            each = convert(series.latest.amount, currency, money.conversion)
+            a_year = each * INTERVALS[series.interval].a_year
+            values = (
+                party,
+                series.interval,
+                told_in,
+                money.tell(each, told_in),
+                rounded(a_year, told_in, Conversion(to=told_in)),
+                series.payments,
+                series.since,
+                series.latest.day,
+                series.due,
+            )
+            found.append((told_in, a_year.copy_abs(), party, values))
+    found.sort(key=lambda one: (one[0], one[1].copy_negate(), one[2], tuple(map(str, one[3]))))
+    columns = (
+        Column(key="counterparty", title="Counterparty"),
+        Column(key="interval", title="Interval"),
+        _CURRENCY,
+        _money("amount", "Latest amount"),
+        _money("a_year", "In a year, about"),
+        Column(key="payments", title="Payments", kind=ColumnKind.COUNT),
+        Column(key="since", title="Since", kind=ColumnKind.DATE),
+        Column(key="latest", title="Latest", kind=ColumnKind.DATE),
+        Column(key="due", title="Next due", kind=ColumnKind.DATE),
+    )
+    return Table(key="recurring", title="Recurring payments", columns=columns, rows=[one[3] for one in found])
+
+
+def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence[Category], money: Money) -> Table:
+    """By category (with all below it) and currency: both periods and how they differ, what differs most first."""
+    tree = {category.id: category for category in categories}
+    found: defaultdict[tuple[UUID | None, str | None], tuple[_Flow, _Flow]] = defaultdict(lambda: (_Flow(), _Flow()))
+    for place, sums in enumerate((before, now)):
+        for row in sums:
+            for id in _upwards(row.category_id, tree):
+                money.put(found[id, money.told_in(row.currency)][place], row)
+    names = _names(categories)
+    told: list[tuple[str, Decimal, tuple[str, ...], str, Sequence[Value]]] = []
+    for (id, currency), (was, came) in found.items():
+        change = add(came.net, was.net.copy_negate())
+        share = round(float(change / abs(was.net)), _SHARES) if was.net else None
+        values = (
+            " > ".join(names[id]) or UNSORTED,
+            str(id) if id else None,
+            currency,
+            was.records,
+            money.tell(was.net, currency),
+            came.records,
+            money.tell(came.net, currency),
+            money.tell(change, currency),
+            share,
+        )
+        told.append((currency or "", change.copy_abs().copy_negate(), names[id], str(id or ""), values))
+    columns = (
+        Column(key="category", title="Category"),
+        Column(key="category_id", title="Category id"),
+        _CURRENCY,
+        Column(key="records_before", title="Records before", kind=ColumnKind.COUNT),
+        _money("amount_before", "Amount before"),
+        _RECORDS,
+        _money("amount", "Amount"),
+        _money("change", "Change"),
+        Column(key="change_share", title="Change as a share", kind=ColumnKind.SHARE),
+    )
+    return Table(key="changes", title="Changes by category", columns=columns, rows=[one[4] for one in sorted(told)])
+
+
+def _upwards(id: UUID | None, tree: Mapping[UUID, Category]) -> list[UUID | None]:
+    """The category and all above it; nothing is above no category."""
+    found: list[UUID | None] = [id]
+    while id is not None and (category := tree.get(id)) is not None and category.parent_id is not None:
+        id = category.parent_id
+        found.append(id)
+    return found
+
+
+def _names(categories: Sequence[Category]) -> dict[UUID | None, tuple[str, ...]]:
+    """Each category's path, name by name, so that what is below stands under its own; what has none comes first."""
+    by_id = {category.id: category for category in categories}
+    found: dict[UUID | None, tuple[str, ...]] = {None: ()}
+    for id in paths(categories):
+        above = [by_id[one].name for one in _upwards(id, by_id) if one is not None]
+        found[id] = tuple(reversed(above))
+    return found

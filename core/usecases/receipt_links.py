@@ -1,0 +1,97 @@
+"""Which receipts are of which records: suggested by a machine, said by people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.domain.events import EventType, NewEvent
+from core.domain.receipts import Match, MatchState, Receipt, RecordReceipt
+from core.domain.records import Record
+from core.domain.tenants import Actor
+from core.errors import Invalid, NotFound
+from core.usecases.shared.receipts import match
+from ports.clock import Clock
+from ports.storage import Transaction, UnitOfWork
+
+MAX_LINKS = 200
+"""Records of one receipt: a card's statement may pay many."""
+SUGGESTED = 5
+"""Suggestions that are shown of a record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedRecord:
+    record: Record
+    score: float | None
+
+
+def list_suggestions(actor: Actor, receipt_id: UUID, *, uow: UnitOfWork) -> Sequence[SuggestedRecord]:
+    """The records that a receipt may be of, the likeliest first. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        tx.receipts.get(receipt_id)
+        found = tx.receipts.matches(receipt_id, [MatchState.SUGGESTED])
+        records = tx.records.get_many([one.record_id for one in found])
+    return [SuggestedRecord(record=record, score=one.score) for one, record in zip(found, records, strict=True)]
+
+
+def list_record_receipts(actor: Actor, record_id: UUID, *, uow: UnitOfWork) -> Sequence[RecordReceipt]:
+    """The receipts of a record, then those that are suggested for it, the likeliest first. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        tx.records.get(record_id)
+        return tx.receipts.of_records([record_id], SUGGESTED).get(record_id, ())
+
+
+def link_receipt(
+    actor: Actor, receipt_id: UUID, record_id: UUID, *, uow: UnitOfWork, clock: Clock
+) -> tuple[Receipt, Sequence[Match]]:
+    """A person says that the receipt is of the record; once more changes nothing. It is suggested for no other one from
+    then on. Raises `NotFound`, and `Invalid` for an unknown record or too many of them."""
+    with uow.begin(actor) as tx:
+        receipt = tx.receipts.get(receipt_id, lock=True)
+        before = tx.receipts.decide(receipt_id, record_id, MatchState.LINKED, by=actor.name, at=clock.now())
+        if before is None or before.state is not MatchState.LINKED:
+            if receipt.links >= MAX_LINKS:
+                raise Invalid(f"a receipt is linked to at most {MAX_LINKS} records")
+            told = {"record_id": str(record_id), "suggested": _score(before)}
+            tx.events.append([NewEvent(type=EventType.RECEIPT_LINKED, subject_id=receipt_id, payload=told)])
+        now = tx.receipts.get(receipt_id), tx.receipts.matches(receipt_id, [MatchState.LINKED])
+        tx.commit()
+    return now
+
+
+def unlink_receipt(actor: Actor, receipt_id: UUID, record_id: UUID, *, uow: UnitOfWork, clock: Clock) -> None:
+    """A person says that the receipt is not of the record that it is linked to. Raises `NotFound`."""
+    _reject(actor, receipt_id, record_id, MatchState.LINKED, "this receipt is not linked to this record", uow, clock)
+
+
+def reject_suggestion(actor: Actor, receipt_id: UUID, record_id: UUID, *, uow: UnitOfWork, clock: Clock) -> None:
+    """A person says that the receipt is not of the record that was suggested. Raises `NotFound`."""
+    _reject(actor, receipt_id, record_id, MatchState.SUGGESTED, "this record is not suggested for it", uow, clock)
+
+
+def _reject(
+    actor: Actor, receipt_id: UUID, record_id: UUID, was: MatchState, not_so: str, uow: UnitOfWork, clock: Clock
+) -> None:
+    """The pair is suggested no more; the receipt's other candidates are so much the likelier."""
+    with uow.begin(actor) as tx:
+        tx.receipts.get(receipt_id, lock=True)
+        before = next((m for m in tx.receipts.matches(receipt_id, [was]) if m.record_id == record_id), None)
+        if before is None:
+            raise NotFound(not_so)
+        tx.receipts.decide(receipt_id, record_id, MatchState.REJECTED, by=actor.name, at=clock.now())
+        told = {"record_id": str(record_id), "was": was.value, "suggested": _score(before)}
+        tx.events.append([NewEvent(type=EventType.RECEIPT_UNLINKED, subject_id=receipt_id, payload=told)])
+        _suggest_anew(tx, receipt_id)
+        tx.commit()
+
+
+def _suggest_anew(tx: Transaction, receipt_id: UUID) -> None:
+    receipt = tx.receipts.get(receipt_id)
+    if not receipt.links:
+        match(tx, [receipt], tx.tenants.get().zone)
+
+
+def _score(before: Match | None) -> float | None:
+    return None if before is None or before.score is None else round(before.score, 4)

@@ -1,0 +1,73 @@
+"""E-mails: a file (.eml), or delivered as they are by whoever takes them in, signed. Each is a receipt.
+
+Nothing is made of their headers: anybody writes a sender there. What is attached is looked at when the receipt is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.domain.mail_texts import is_mail
+from plugins.webhook import SECRET
+from sortation import (
+    Batch,
+    Connector,
+    ConnectorManifest,
+    Context,
+    ReadRequest,
+    ReceiptDraft,
+    Refusal,
+    UnreadableFile,
+    Webhook,
+    WebhookMessage,
+    WebhookScheme,
+    hookimpl,
+)
+
+HEAD_BYTES = 8_192
+NAME = "e-mail.eml"
+CONFIG_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"webhook_secret": SECRET},
+}
+
+
+class Mail(Connector):
+    """The connector of e-mails."""
+
+    def detect(self, sample: bytes, filename: str) -> float:
+        if not is_mail(sample[:HEAD_BYTES]):
+            return 0.0
+        return 1.0 if filename.casefold().endswith(".eml") else 0.8
+
+    def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
+        del ctx
+        assert request.file is not None  # noqa: S101 - of files the host hands it one
+        content = request.file.read()
+        if not is_mail(content[:HEAD_BYTES]):
+            raise UnreadableFile("the file does not begin with the fields of an e-mail")
+        yield Batch(receipts=(ReceiptDraft(content=content, filename=request.filename or NAME),))
+
+    def parse_webhook(self, ctx: Context, message: WebhookMessage) -> Batch:
+        del ctx
+        if not is_mail(message.body[:HEAD_BYTES]):
+            reason = "the delivery does not begin with the fields of an e-mail: it is to be sent as it came in"
+            return Batch(refusals=(Refusal(position=1, reason=reason),))
+        return Batch(receipts=(ReceiptDraft(content=message.body, filename=NAME),))
+
+
+@hookimpl
+def sortation_connectors() -> list[ConnectorManifest]:
+    return [
+        ConnectorManifest(
+            key="email",
+            version="1.0.0",
+            title="E-mails with receipts",
+            factory="plugins.mail:Mail",
+            file_extensions=(".eml",),
+            config_schema=CONFIG_SCHEMA,
+            webhook=Webhook(scheme=WebhookScheme.HMAC, signature_header="X-Sortation-Signature"),
+        )
+    ]

@@ -1,0 +1,54 @@
+"""What a dashboard shows: decisions by day, the queue, connections by health."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from core.domain.approvals import Verdict
+from core.domain.dashboard import DISABLED, Queue
+from core.domain.decisions import Stage
+from core.domain.health import Health
+from tests.contract.storage import Storage, a_draft, answered, asked, decided
+
+
+def test_decisions_are_counted_by_day_stage_and_status(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    a, b, c = storage.store(actor, [a_draft(n) for n in "abc"]).inserted
+    with storage.writing(actor) as tx:
+        tx.records.decide([decided(a, food), decided(b, food, stage=Stage.LLM), asked(c)])
+    today = storage.now().astimezone(ZoneInfo("Europe/Berlin")).date()
+    with storage.reading(actor) as tx:
+        assert tx.overviews.counts(today, today) == [
+            (today, "", "needs_review", 1),
+            (today, "llm", "processed", 1),
+            (today, "rules", "processed", 1),
+        ]
+        before = today - timedelta(days=1)
+        assert list(tx.overviews.counts(before, before)) == []
+
+
+def test_the_queue_tells_its_size_and_how_long_it_waits(storage: Storage) -> None:
+    actor = storage.tenant()
+    with storage.reading(actor) as tx:
+        assert tx.overviews.queue() == Queue(size=0, oldest=None, median=None)
+    waiting = [storage.review(actor, n) for n in "abcd"]
+    with storage.writing(actor) as tx:
+        settled, *others = tx.approvals.get_many(waiting)
+        tx.approvals.decide([answered(settled, Verdict.OVERRIDE, None)])
+        queue = tx.overviews.queue()
+    created = sorted(item.created_at for item in others)
+    assert queue == Queue(size=3, oldest=created[0], median=created[1])
+
+
+def test_connections_are_counted_by_health_and_disabled_ones_apart(storage: Storage) -> None:
+    actor = storage.tenant()
+    for name, health in (("a", Health.HEALTHY), ("b", Health.HEALTHY), ("c", Health.REAUTH), ("d", Health.REAUTH)):
+        storage.connection(actor, name, health=health)
+    with storage.writing(actor) as tx:
+        last = next(one for one in tx.connections.list() if one.name == "d")
+        tx.connections.update(replace(last, disabled_at=storage.now()))
+    with storage.reading(actor) as tx:
+        assert tx.overviews.connections() == {DISABLED: 1, "healthy": 2, "reauth": 1}

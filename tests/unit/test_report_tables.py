@@ -1,0 +1,202 @@
+"""Sums of reports: exact, rounded once, rolled up; series of payments; charts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from uuid import UUID
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.charts.svg import draw, scale
+from adapters.reports import page, plain, workbook
+from core.domain.categories import Category
+from core.domain.recurrences import Payment, series_in
+from core.domain.report_money import Conversion, convert, rounded, total
+from core.domain.report_money_tables import Money, category_tables
+from core.domain.report_rows import Sum
+from core.domain.report_tables import Chart, ChartKind, Column, ColumnKind, Report, Table
+from core.domain.reports import Format, ReportKind, ReportSpec, spec_from_json, spec_to_json
+
+AMOUNTS = st.decimals(min_value=-(10**24), max_value=10**24, places=6)
+RATES = st.decimals(min_value=Decimal("0.000001"), max_value=10**6, places=9)
+JAN = date(2026, 1, 1)
+
+
+@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["EUR", "USD", "JPY"])), max_size=30), RATES, RATES)
+def test_converted_sums_are_exact_and_rounded_once_half_to_even(
+    amounts: list[tuple[Decimal, str]], dollar: Decimal, yen: Decimal
+) -> None:
+    conversion = Conversion(to="EUR", rates={"USD": dollar, "JPY": yen})
+    worth = {"EUR": Fraction(1), "USD": Fraction(dollar), "JPY": Fraction(yen)}
+    exact = sum((Fraction(amount) * worth[currency] for amount, currency in amounts), Fraction(0))
+    found = total(convert(amount, currency, conversion) for amount, currency in amounts)
+    assert Fraction(found) == exact
+    assert Fraction(rounded(found, "EUR", conversion)) == Fraction(round(exact * 100), 100), "round() is half to even"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [("1.5", "EUR", "1.50"), ("1.5000", "EUR", "1.50"), ("1.505", "EUR", "1.505"), ("100", "JPY", "100")],
+)
+def test_what_is_not_converted_keeps_its_decimals(amount: str, currency: str, shown: str) -> None:
+    assert f"{rounded(Decimal(amount), currency, None):f}" == shown
+
+
+def a_category(n: int, parent: int | None) -> Category:
+    return Category(
+        id=UUID(int=n),
+        tenant_id=UUID(int=0),
+        parent_id=None if parent is None else UUID(int=parent),
+        key=f"c{n}",
+        name=f"C{n}",
+        description="",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        version=1,
+    )
+
+
+TREE = [a_category(n, None if n < 3 else n // 3) for n in range(1, 12)]
+SUMS = st.lists(
+    st.builds(
+        Sum,
+        part=st.sampled_from([JAN, date(2026, 2, 1)]),
+        category_id=st.sampled_from([None, *(one.id for one in TREE)]),
+        currency=st.sampled_from(["EUR", "USD"]),
+        records=st.integers(1, 9),
+        incoming=st.decimals(0, 10**9, places=2),
+        outgoing=st.decimals(-(10**9), 0, places=2),
+    ),
+    max_size=40,
+    unique_by=lambda one: (one.part, one.category_id, one.currency),
+)
+
+
+@given(SUMS)
+def test_what_is_below_is_rolled_up_and_the_whole_is_the_sum_of_the_roots(sums: list[Sum]) -> None:
+    table, totals = category_tables(sums, TREE, Money(conversion=None))
+    keys = [column.key for column in table.columns]
+    rows = [dict(zip(keys, row, strict=True)) for row in table.rows]
+    roots: defaultdict[object, Decimal] = defaultdict(Decimal)
+    own: defaultdict[object, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        assert isinstance(row["amount"], Decimal)
+        assert isinstance(row["own_amount"], Decimal)
+        own[row["currency"]] += row["own_amount"]
+        if row["level"] == 0:
+            roots[row["currency"]] += row["amount"]
+    told = {row[0]: row[4] for row in totals.rows}
+    assert dict(roots) == dict(own) == told
+    assert len({tuple(map(str, row[:5])) for row in table.rows}) == len(rows), "each has a place of its own"
+
+
+def monthly(day: int, months: int, amount: str = "-9.99") -> list[Payment]:
+    return [Payment(day=date(2026, month, min(day, 28)), amount=Decimal(amount)) for month in range(1, months + 1)]
+
+
+def test_series_are_found_among_other_payments() -> None:
+    noise = [Payment(day=date(2026, 1, 1) + timedelta(days=n * n), amount=Decimal(-50 - 20 * n)) for n in range(9)]
+    (found,) = series_in([*monthly(15, 5), *noise])
+    assert (found.interval, found.payments, found.since, found.due) == (
+        "monthly",
+        5,
+        date(2026, 1, 15),
+        date(2026, 6, 15),
+    )
+    weekly = [Payment(day=JAN + timedelta(days=7 * n), amount=Decimal("-5")) for n in range(8)]
+    both = series_in([*monthly(20, 4, "-100"), *weekly])
+    assert {(one.interval, one.payments) for one in both} == {("monthly", 4), ("weekly", 8)}
+
+
+def test_what_is_too_few_or_off_is_no_series() -> None:
+    assert series_in(monthly(15, 2)) == []
+    odd = [Payment(day=JAN + timedelta(days=n), amount=Decimal("-5")) for n in (0, 11, 50)]
+    assert series_in(odd) == []
+    grown = [Payment(day=p.day, amount=p.amount * (n + 1)) for n, p in enumerate(monthly(15, 4))]
+    assert series_in(grown) == []
+
+
+@pytest.mark.parametrize("kind", list(ReportKind))
+def test_what_is_asked_for_is_stored_and_read_again(kind: ReportKind) -> None:
+    spec = ReportSpec(kind=kind, formats=(Format.HTML,), conversion=Conversion(to="EUR", rates={"USD": Decimal("0.9")}))
+    assert spec_from_json(spec_to_json(spec)) == spec
+
+
+HOSTILE = '<script>alert("1")</script>'
+
+
+@pytest.mark.parametrize("kind", list(ChartKind))
+def test_a_chart_is_a_picture_that_any_policy_lets_stand(kind: ChartKind) -> None:
+    chart = Chart(
+        kind=kind,
+        title=HOSTILE,
+        description="A & B",
+        labels=("a", HOSTILE, "c"),
+        series={HOSTILE: [1.0, None, 3.0], "other": [2.0, -1.5, 0.0]},
+        band=[(0.5, 1.5), None, (2.5, 3.5)] if kind is ChartKind.LINES else (),
+    )
+    drawn = draw(chart)
+    tree = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    names = {one.tag.rpartition("}")[2] for one in tree.iter()}
+    assert names <= {"svg", "title", "desc", "rect", "line", "text", "circle", "polyline", "polygon"}
+    attributes = {name for one in tree.iter() for name in one.attrib}
+    assert not {name for name in attributes if name.startswith("on") or name in ("style", "class", "href", "id")}
+    assert (tree.get("role"), tree.get("aria-label")) == ("img", HOSTILE)
+    assert [tree[0].text, tree[1].text] == [HOSTILE, "A & B"]
+    assert draw(chart) == drawn
+
+
+@pytest.mark.parametrize("kind", list(ChartKind))
+def test_a_chart_of_nothing_is_one(kind: ChartKind) -> None:
+    ElementTree.fromstring(draw(Chart(kind=kind, title="t", description="d", labels=(), series={})))  # noqa: S314
+
+
+@given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12))
+def test_scales_hold_their_values_in_few_steps(one: float, other: float) -> None:
+    low, high, step = scale(min(one, other), max(one, other))
+    slack = step * 1e-6
+    assert low - slack <= min(one, other) <= max(one, other) <= high + slack
+    assert 1 <= round((high - low) / step) <= 7
+
+
+def a_report(rows: int) -> Report:
+    columns = (
+        Column(key="day", title="Day", kind=ColumnKind.DATE),
+        Column(key="text", title="Text"),
+        Column(key="amount", title="Amount", kind=ColumnKind.MONEY),
+    )
+    made = ((JAN, f"=row {n}", Decimal(n) / 4) for n in range(rows))
+    return Report(
+        kind="records", title="R", about={}, tables=[Table(key="r", title="R" * 40, columns=columns, rows=made)]
+    )
+
+
+def test_a_sheet_that_is_full_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    import openpyxl
+
+    monkeypatch.setattr(workbook, "MOST_ROWS", 10)
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(workbook.pieces(a_report(25)))))
+    sizes = [sheet.max_row for sheet in book.worksheets[:-1]]
+    assert sizes == [11, 11, 6], "each with a heading"
+    assert [book.worksheets[2].cell(6, n).value for n in (2, 3)] == ["=row 24", 6]
+    assert b"".join(workbook.pieces(a_report(25))) == b"".join(workbook.pieces(a_report(25)))
+
+
+def test_a_page_shows_the_first_rows_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_ROWS", 3)
+    text = b"".join(page.pieces(a_report(5))).decode()
+    assert text.count("=row") == 3
+    assert "The first 3 rows" in text
+    assert "The first" not in b"".join(page.pieces(a_report(3))).decode()
+
+
+def test_csv_is_read_as_it_was_written() -> None:
+    lines = b"".join(plain.csv_pieces(a_report(3))).decode()
+    assert list(csv.reader(io.StringIO(lines)))[2] == ["2026-01-01", "'=row 1", "0.25"]
