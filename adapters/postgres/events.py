@@ -15,7 +15,6 @@ from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.tenants import Actor
 from ports.clock import Ids
 
-
 _MAX_SEQ = 2**63 - 1
 
 

@@ -339,7 +339,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 145
+    assert len(tokens) * len(API) == 10 * 146
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -354,7 +354,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 28 * 145
+    assert cases == 28 * 146
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -123,10 +123,7 @@ def _processed(payload: Payload) -> str:
     stage, status = payload.get("stage"), payload.get("status")
     if status == "needs_review":
         return "A record was sent to review"
-    if status == "failed":
-        said = "A record could not be decided"
-    else:
-        said = "A record was decided"
+    said = "A record could not be decided" if status == "failed" else "A record was decided"
     by = {"rules": "by a rule", "similarity": "by similarity", "llm": "by the LLM", "human": "by a person"}
     said = f"{said} {by[stage]}" if isinstance(stage, str) and stage in by else said
     return _and(said, ", confidence ", _share(payload.get("confidence")))
