@@ -24,7 +24,7 @@ def visitor(stack: Stack, browser: Browser, size: tuple[int, int]) -> Iterator[P
     """An admin of a tenant of their own, with connections, an import and a dead job."""
     stack.new_tenant("Harbour Books")
     with person(browser, stack.url, size) as visitor:
-        join(stack, visitor, "admin", name=f"ops-{size[0]}-{stack.tenant_id[:8]}")
+        join(stack, visitor, "admin", name=f"ops-{size[0]}-{stack.tenant_id[-8:]}")
         yield visitor
 
 
@@ -119,7 +119,7 @@ def test_a_check_says_what_is_wrong_and_keeps_the_form(visitor: Person) -> None:
     page.get_by_role("button", name="Check it first").click()
     outcome = page.get_by_role("alert").filter(has_text="It can't be read")
     expect(outcome).to_be_focused()
-    expect(outcome).to_contain_text("Correct the configuration.")
+    expect(outcome).to_contain_text("mend it at the source or in the configuration")
     expect(page.get_by_label("API key")).to_have_value(SECRET)
     assert visitor.faults() == []
 

@@ -62,7 +62,10 @@ function focusAfter(form, button, former) {
   } else if (button?.startsWith("remove:")) {
     const list = button.slice(7).replace(/\.\d+$/, "");
     form.querySelector(`[value="${CSS.escape(`add:${list}`)}"]`)?.focus();
-  } else (form.querySelector("[aria-invalid=true], [data-focus]") || form.querySelector(`#${CSS.escape(former)}`))?.focus();
+  } else {
+    const first = form.querySelector("[aria-invalid=true]") || form.querySelector("[data-focus]");
+    (first || form.querySelector(`#${CSS.escape(former)}`))?.focus();
+  }
 }
 
 document.addEventListener("submit", async (event) => {
