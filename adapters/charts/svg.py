@@ -8,6 +8,7 @@ not see it is told its title and description; a table with the figures belongs b
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -115,7 +116,7 @@ def donut(chart: Chart) -> str:
 def scale(low: float, high: float, ticks: int = 5) -> tuple[float, float, float]:
     """Round ends around the values, and the step between lines."""
     spread = (high - low) or abs(high) or 1.0
-    magnitude = 10.0 ** math.floor(math.log10(spread / ticks))
+    magnitude = 10.0 ** math.floor(math.log10(max(spread / ticks, sys.float_info.min)))
     step = next(magnitude * factor for factor in (1, 2, 2.5, 5, 10) if magnitude * factor * ticks >= spread * 0.999)
     first, last = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return first, last if last > first else first + step, step

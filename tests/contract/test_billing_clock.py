@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from adapters.memory.clock import FixedClock
+from adapters.memory.files import MemoryFileStore
 from core.domain.billing import Access
 from core.domain.events import EventType
 from core.domain.jobs import Stream
@@ -187,7 +188,7 @@ def test_a_month_that_is_used_up_again_holds_the_rest_until_the_next(world: Bill
 
 
 def expire(world: BillingWorld) -> int:
-    gone: int = world.call(expire_records, refit_delay=0.0, system=world.storage.system)
+    gone: int = world.call(expire_records, refit_delay=0.0, system=world.storage.system, files=MemoryFileStore())
     return gone
 
 

@@ -33,7 +33,10 @@ BODIES: dict[str, Any] = {
     "change_connection": {"name": "Other"},
     "change_definition": {"name": "Other"},
     "change_record": {"tags": ["x"]},
+    "change_endpoint": {"name": "Other"},
     "change_rule": {"name": "Other"},
+    "redeliver_failed": {"since": "2026-01-01T00:00:00Z"},
+    "change_view": {"name": "Other"},
     "decide": {"verdict": "override", "category_id": NOBODY},
     "decide_group": {"verdict": "override", "category_id": NOBODY},
     "merge_category": {"into": NOBODY},
@@ -77,6 +80,7 @@ def test_only_these_routes_are_public(app: Flask) -> None:
     public = {r.rule for r in app.url_map.iter_rules() if access_of(app, r.endpoint).public}
     assert public == {
         "/bootstrap/assets/<path:filename>",
+        "/console/<string:wanted>/<path:name>",
         "/livez",
         "/readyz",
         "/metrics",
@@ -167,7 +171,12 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
     category = other.category("food.groceries")
     imported, report = other.upload(), other.post("/reports", REPORT, 202)
     other.drain()
+    webhook = {"kind": "webhook", "name": "Ops", "url": "https://hooks.example/in", "topics": ["failures"]}
+    endpoint = other.post("/notifications/endpoints", webhook, 201)["id"]
     ids = {
+        "endpoint_id": endpoint,
+        "delivery_id": other.post(f"/notifications/endpoints/{endpoint}/test", None, 202)["id"],
+        "view_id": other.post("/views", {"name": "Wool", "query": {"text": "wool"}, "shared": True}, 201)["id"],
         "user_id": str(member_of(other)),
         "invitation_id": other.post("/invitations", {"email": "b@example.org", "role": "viewer"}, 201)["id"],
         "key_id": other.get("/api-keys")["items"][0]["id"],
@@ -195,11 +204,12 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
         assert rule.arguments <= ids.keys(), f"no id for {rule}"
         url, body = f"/{url_of(rule, **ids)}", BODIES.get(rule.endpoint.partition(".")[2])
         if method == "GET" and "tenant_id" not in rule.arguments:
-            assert other.call(method, url).status_code == 200, url
+            unsaid = rule.endpoint.endswith("propose_rule")  # nothing is suggested: who asks names the category
+            assert other.call(method, url).status_code == (422 if unsaid else 200), url
         answer = api.call(method, url, body)
         assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method, url, answer.text)
         tried += 1
-    assert tried == 999
+    assert tried == 79
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),

@@ -61,6 +61,7 @@ def test_the_own_tenant(api: Api) -> None:
         "similarity_threshold": TenantSettings().similarity_threshold,
         "llm_threshold": 0.9,
         "llm_monthly_cap": None,
+        "queue_limit": None,
         "alone": ["rules", "similarity", "llm"],
         "spot_check_share": 0.0,
         "payload_retention_days": None,

@@ -13,6 +13,7 @@ from threading import Barrier
 import psycopg
 
 from adapters.memory.clock import FixedClock
+from adapters.memory.files import MemoryFileStore
 from core.domain.jobs import JobStatus, Stream
 from core.errors import Conflict, NotFound
 from core.usecases.retention import expire_records
@@ -61,7 +62,7 @@ def test_all_at_once_ends_in_order(storage: Storage, superuser: psycopg.Connecti
             lambda: world.payments.begin(world.customer, "created", BUSINESS_PRICE),
             world.tick,
             world.deny,
-            lambda: world.call(expire_records, refit_delay=0.0, system=storage.system),
+            lambda: world.call(expire_records, refit_delay=0.0, system=storage.system, files=MemoryFileStore()),
         ]
         begin.wait()
         for _ in range(TURNS):

@@ -209,6 +209,10 @@ def test_functions_that_lift_row_level_security_are_narrow(as_superuser: psycopg
     ).fetchall()
     assert {row[0] for row in rows} == {
         "announce_plugins",
+        "due_reports",
+        "expire_reports",
+        "old_reports",
+        "queue_reports",
         "endpoints_of_person",
         "count_connections",
         "ensure_user",
