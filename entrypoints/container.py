@@ -225,6 +225,7 @@ class Container(Parts):
 
     resume_connection = bound(connection_ends.resume_connection)
     connection_health = bound(connections.connection_health)
+    list_connection_states = bound(connections.list_connection_states)
     connection_log = bound(connections.connection_log)
     check_connection = bound(sources.check_connection)
     check_configuration = bound(sources.check_configuration)
@@ -357,10 +358,12 @@ class Container(Parts):
     note_reading = bound(events.note_reading)
 
     list_jobs = bound(jobs.list_jobs)
+    count_jobs = bound(jobs.count_jobs)
     get_job = bound(jobs.get_job)
     replay_jobs = bound(jobs.replay_jobs)
     announce_plugins = bound(inventories.announce_plugins)
     plugins_apart = bound(inventories.plugins_apart)
+    plugins_spread = bound(inventories.plugins_spread)
     claim_job = bound(jobs.claim_job)
     put_off_job = bound(jobs.put_off_job)
     renew_job = bound(jobs.renew_job)

@@ -120,8 +120,15 @@ class Jobs(Protocol):
 
     def get(self, id: UUID) -> Job: ...
 
-    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]:
-        """By rising id; `after` is the last one of the page before, no statuses are all."""
+    def list(
+        self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int, newest: bool = False
+    ) -> Sequence[Job]:
+        """By rising id, or with `newest` by falling; `after` is the last one of the page before. No statuses are
+        all."""
+        ...
+
+    def counts(self, statuses: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        """How many jobs there are of these statuses, by (stream, status); what has none is left out."""
         ...
 
     def claim(self, id: UUID, token: UUID, seconds: float) -> Job | None:
@@ -160,8 +167,9 @@ class Events(Protocol):
         """With the time, actor, agent and request of the transaction. They get their `seq` after the commit."""
         ...
 
-    def list(self, where: EventFilter, *, after: int, limit: int) -> Sequence[Event]:
-        """Sealed events with a `seq` above `after`, in order."""
+    def list(self, where: EventFilter, *, after: int, limit: int, newest: bool = False) -> Sequence[Event]:
+        """Sealed events with a `seq` above `after`, in order; with `newest` those below it (0: all), the newest
+        first."""
         ...
 
 

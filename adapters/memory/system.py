@@ -295,9 +295,11 @@ class MemorySystem:
             everyone = {id: tenant for state in self._store.tenants.values() for id, tenant in state.tenants.items()}
         return [everyone[id] for id in sorted(everyone) if after is None or id > after][:limit]
 
-    def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]:
+    def events(
+        self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int, newest: bool = False
+    ) -> Sequence[Event]:
         with self._store.lock:
-            return list_events(tenant_id, self._store.state(tenant_id), where, after=after, limit=limit)
+            return list_events(tenant_id, self._store.state(tenant_id), where, after=after, limit=limit, newest=newest)
 
     def stream_stats(self) -> Sequence[StreamStats]:
         now = self._store.clock.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -64,12 +65,21 @@ class MemoryJobs:
     def get(self, id: UUID) -> Job:
         return one(self._jobs, id, "job").job
 
-    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]:
+    def list(
+        self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int, newest: bool = False
+    ) -> Sequence[Job]:
+        found = page(self._jobs, None if newest else after)
+        if newest:
+            found = [kept for kept in reversed(found) if after is None or kept.job.id < after]
         return [
             kept.job
-            for kept in page(self._jobs, after)
+            for kept in found
             if (stream is None or kept.job.stream == stream) and (not statuses or kept.job.status in statuses)
         ][:limit]
+
+    def counts(self, statuses: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        jobs = (kept.job for kept in self._jobs.values() if kept.job.status in statuses)
+        return Counter((job.stream.value, job.status.value) for job in jobs)
 
     def claim(self, id: UUID, token: UUID, seconds: float) -> Job | None:
         kept = self._jobs.get(id)
@@ -145,14 +155,17 @@ class MemoryEvents:
         for event in events:
             self._at.tell(event)
 
-    def list(self, where: EventFilter, *, after: int, limit: int) -> Sequence[Event]:
-        return list_events(self._at.tenant_id, self._at.state, where, after=after, limit=limit)
+    def list(self, where: EventFilter, *, after: int, limit: int, newest: bool = False) -> Sequence[Event]:
+        return list_events(self._at.tenant_id, self._at.state, where, after=after, limit=limit, newest=newest)
 
 
-def list_events(tenant_id: UUID, state: TenantState, where: EventFilter, *, after: int, limit: int) -> list[Event]:
-    """The sealed events of a tenant above `after` that the filter lets through, in order."""
-    sealed = sorted(_sealed(tenant_id, state), key=lambda event: event.seq)
-    return [event for event in sealed if event.seq > after and _passes(event, where)][:limit]
+def list_events(
+    tenant_id: UUID, state: TenantState, where: EventFilter, *, after: int, limit: int, newest: bool = False
+) -> list[Event]:
+    """The sealed events of a tenant above `after` (with `newest` below it) that the filter lets through, in order."""
+    sealed = sorted(_sealed(tenant_id, state), key=lambda event: event.seq, reverse=newest)
+    beyond = (e for e in sealed if (not after or e.seq < after if newest else e.seq > after))
+    return [event for event in beyond if _passes(event, where)][:limit]
 
 
 def _sealed(tenant_id: UUID, state: TenantState) -> Iterator[Event]:

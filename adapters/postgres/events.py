@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, select, text
 
 from adapters.postgres.work_tables import event_batches, events
 from core.domain.events import Event, EventFilter, NewEvent
 from core.domain.tenants import Actor
 from ports.clock import Ids
+
+_MAX_SEQ = 2**63 - 1
 
 
 class PostgresEvents:
@@ -65,13 +67,16 @@ class PostgresEvents:
             )
             notify(self._connection)
 
-    def list(self, where: EventFilter, *, after: int, limit: int) -> Sequence[Event]:
-        rows = self._connection.execute(events_query(self._actor.tenant_id, where, after=after, limit=limit)).mappings()
-        return [to_event(row) for row in rows]
+    def list(self, where: EventFilter, *, after: int, limit: int, newest: bool = False) -> Sequence[Event]:
+        query = events_query(self._actor.tenant_id, where, after=after, limit=limit, newest=newest)
+        return [to_event(row) for row in self._connection.execute(query).mappings()]
 
 
-def events_query(tenant_id: UUID, where: EventFilter, *, after: int, limit: int) -> Select[tuple[object, ...]]:
-    """Sealed events above `after`; walks the batches by `last_seq` and each batch by its key, so the cursor is free."""
+def events_query(
+    tenant_id: UUID, where: EventFilter, *, after: int, limit: int, newest: bool = False
+) -> Select[tuple[object, ...]]:
+    """Sealed events above `after`, or with `newest` below it; walks the batches by `last_seq` and each batch by its
+    key, so the cursor is free."""
     seq = (event_batches.c.last_seq - event_batches.c.size + events.c.ordinal).label("seq")
     query = (
         select(
@@ -93,10 +98,13 @@ def events_query(tenant_id: UUID, where: EventFilter, *, after: int, limit: int)
             events,
             (events.c.tenant_id == event_batches.c.tenant_id) & (events.c.batch_id == event_batches.c.id),
         )
-        .where(event_batches.c.tenant_id == tenant_id, event_batches.c.last_seq > after, seq > after)
-        .order_by(event_batches.c.last_seq, events.c.ordinal)
+        .where(event_batches.c.tenant_id == tenant_id, *_beyond(tenant_id, after, seq, newest))
         .limit(limit)
     )
+    if newest:
+        query = query.order_by(event_batches.c.last_seq.desc(), events.c.ordinal.desc())
+    else:
+        query = query.order_by(event_batches.c.last_seq, events.c.ordinal)
     if where.types:
         query = query.where(events.c.type.in_(where.types))
     if where.source_agent is not None:
@@ -108,6 +116,19 @@ def events_query(tenant_id: UUID, where: EventFilter, *, after: int, limit: int)
     if where.subject_id is not None:
         query = query.where(events.c.subject_id == where.subject_id)
     return query
+
+
+def _beyond(
+    tenant_id: UUID, after: int, seq: ColumnElement[int], newest: bool
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Of batches, by which the index is walked, and of their events."""
+    last = event_batches.c.last_seq
+    if not newest:
+        return last > after, seq > after
+    if not after:
+        return last > 0, seq > 0
+    of_one_before = select(func.min(last)).where(event_batches.c.tenant_id == tenant_id, last >= after - 1)
+    return last <= func.coalesce(of_one_before.scalar_subquery(), _MAX_SEQ), seq < after
 
 
 def to_event(row: RowMapping) -> Event:

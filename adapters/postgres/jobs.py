@@ -77,15 +77,26 @@ class PostgresJobs:
             raise NotFound("this job does not exist")
         return to_job(row)
 
-    def list(self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int) -> Sequence[Job]:
-        query = select(jobs).where(jobs.c.tenant_id == self._tenant_id).order_by(jobs.c.id).limit(limit)
+    def list(
+        self, *, stream: str | None, statuses: Sequence[str], after: UUID | None, limit: int, newest: bool = False
+    ) -> Sequence[Job]:
+        query = select(jobs).where(jobs.c.tenant_id == self._tenant_id).limit(limit)
+        query = query.order_by(jobs.c.id.desc() if newest else jobs.c.id)
         if stream is not None:
             query = query.where(jobs.c.stream == stream)
         if statuses:
             query = query.where(jobs.c.status.in_(statuses))
         if after is not None:
-            query = query.where(jobs.c.id > after)
+            query = query.where(jobs.c.id < after if newest else jobs.c.id > after)
         return [to_job(row) for row in self._connection.execute(query).mappings()]
+
+    def counts(self, statuses: Sequence[str]) -> Mapping[tuple[str, str], int]:
+        query = (
+            select(jobs.c.stream, jobs.c.status, func.count())
+            .where(jobs.c.tenant_id == self._tenant_id, jobs.c.status.in_(statuses))
+            .group_by(jobs.c.stream, jobs.c.status)
+        )
+        return {(stream, status): count for stream, status, count in self._connection.execute(query)}
 
     def claim(self, id: UUID, token: UUID, seconds: float) -> Job | None:
         waiting = jobs.c.status.in_((JobStatus.QUEUED.value, JobStatus.PUBLISHED.value))

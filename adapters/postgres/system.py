@@ -268,8 +268,10 @@ class PostgresSystem:
         with passing_faults(), self._engine.connect() as connection:
             return [to_tenant(row) for row in connection.execute(query).mappings()]
 
-    def events(self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int) -> Sequence[Event]:
-        query = events_query(tenant_id, where, after=after, limit=limit)
+    def events(
+        self, where: EventFilter, *, tenant_id: UUID, after: int, limit: int, newest: bool = False
+    ) -> Sequence[Event]:
+        query = events_query(tenant_id, where, after=after, limit=limit, newest=newest)
         with passing_faults(), self._engine.connect() as connection:
             return [to_event(row) for row in connection.execute(query).mappings()]
 

@@ -182,6 +182,18 @@ def blacken(text: str, words: Sequence[str]) -> str:
     return text
 
 
+def blackened(value: Any, words: Sequence[str] | None) -> Any:
+    """A JSON value with the secret words masked in each of its texts; None: with each text masked as a whole."""
+    match value:
+        case str():
+            return MASK if words is None else blacken(value, words)
+        case Mapping():
+            return {blackened(key, words or ()): blackened(part, words) for key, part in value.items()}
+        case list() | tuple():
+            return [blackened(part, words) for part in value]
+    return value
+
+
 def first_line(text: str, words: Sequence[str] = ()) -> str:
     """The first line of a message, without secrets, fit to be stored."""
     line = next((line for line in blacken(text, words).splitlines() if line.strip()), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -54,6 +54,41 @@ def differences(mine: Inventory, others: Iterable[Inventory]) -> Mapping[str, st
             if here != there:
                 found[offer] = f"{here} here, {there} there"
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """An offer (`connector:key` or `rule_type:key`) that a process of this role has otherwise than this one: "nothing"
+    where one of them has none."""
+
+    offer: str
+    role: Role
+    here: str
+    there: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Which roles have processes now, and what these have otherwise than this one."""
+
+    present: frozenset[Role]
+    apart: Sequence[Apart]
+
+
+def spread(mine: Inventory, others: Mapping[Role, Sequence[Inventory]]) -> Spread:
+    """`others` are those of the processes that are present; equal ones may stand for many."""
+    apart: dict[Apart, None] = {}
+    for role, inventories in others.items():
+        for other in inventories:
+            for offer in sorted(mine.offers.keys() | other.offers.keys()):
+                here, there = (_said(one.offers.get(offer)) for one in (mine, other))
+                if mine.offers.get(offer) != other.offers.get(offer):
+                    apart[Apart(offer=offer, role=role, here=here, there=there)] = None
+    return Spread(present=frozenset(role for role, found in others.items() if found), apart=tuple(apart))
+
+
+def _said(offer: str | None) -> str:
+    return "nothing" if offer is None else offer
 
 
 def _digest(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from core.domain.categories import MAX_NAME
 from core.domain.connections import (
     UPLOADS,
     Connection,
+    StreamCursor,
     Totals,
     check_enabled,
     check_schedule,
@@ -20,13 +22,13 @@ from core.domain.connections import (
     split_secrets,
 )
 from core.domain.events import EventType, NewEvent
-from core.domain.health import SIGN_IN_ACTION, Health, HealthEntry, LogLine
+from core.domain.health import SIGN_IN_ACTION, Health, HealthEntry, LogLine, blackened, secret_words
 from core.domain.oauth import OAuthTokens
 from core.domain.plugins import AuthKind, ConnectorManifest
 from core.domain.records import clean_text
 from core.domain.tenants import Actor
 from core.domain.webhooks import SECRET_FIELD, RefusedDeliveries, superseded, webhook_secrets
-from core.errors import Conflict, Invalid, ReauthRequired, VersionMismatch
+from core.errors import Conflict, Invalid, ReauthRequired, SecretUnreadable, VersionMismatch
 from core.usecases.shared.configuring import configured, given_config, manifest_of, merged_config
 from core.usecases.shared.connection_health import note_health
 from core.usecases.shared.limits import check_room_for_connection
@@ -36,7 +38,7 @@ from ports.clock import Clock, Ids
 from ports.connectors import PluginHost
 from ports.oauth import OAuthProvider
 from ports.secrets import SecretBox
-from ports.storage import UnitOfWork
+from ports.storage import Transaction, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class ConnectionState:
     ever: Totals
     month: Totals
     day: Totals
+    cursors: Sequence[StreamCursor] = ()
+    """How far each stream was read, by name, secrets blackened."""
 
 
 def list_connections(actor: Actor, *, uow: UnitOfWork) -> Sequence[Connection]:
@@ -206,7 +210,7 @@ def rotate_webhook_secret(
 
 
 def connection_health(
-    actor: Actor, connection_id: UUID, *, limit: int, uow: UnitOfWork, clock: Clock
+    actor: Actor, connection_id: UUID, *, limit: int, uow: UnitOfWork, clock: Clock, secrets: SecretBox
 ) -> ConnectionState:
     """How it is, with the latest `limit` entries of its history, newest first."""
     now = clock.now()
@@ -221,7 +225,33 @@ def connection_health(
             ever=ever,
             month=month,
             day=day,
+            cursors=_shown_cursors(tx, connection, secrets),
         )
+
+
+def list_connection_states(
+    actor: Actor, connections: Sequence[Connection], *, uow: UnitOfWork, clock: Clock
+) -> Sequence[ConnectionState]:
+    """Of each how it is, with the latest entry of its history alone, and no cursors. What was deleted since is left
+    out."""
+    now = clock.now()
+    states = []
+    with uow.begin(actor) as tx:
+        present = {connection.id: connection for connection in tx.connections.list()}
+        for connection in filter(None, (present.get(one.id) for one in connections)):
+            since = (connection.created_at, now - timedelta(days=30), now - timedelta(days=1))
+            ever, month, day = tx.connections.totals(connection.id, since)
+            states.append(
+                ConnectionState(
+                    connection=connection,
+                    history=tx.syncs.history(connection.id, 1),
+                    refused=tx.deliveries.refused(connection.id),
+                    ever=ever,
+                    month=month,
+                    day=day,
+                )
+            )
+    return states
 
 
 def connection_log(
@@ -231,6 +261,16 @@ def connection_log(
     with uow.begin(actor) as tx:
         tx.connections.get(connection_id)
         return tx.syncs.lines(connection_id, before=before, limit=limit)
+
+
+def _shown_cursors(tx: Transaction, connection: Connection, secrets: SecretBox) -> Sequence[StreamCursor]:
+    """Cursors are the connector's own, which may put anything into one: where what must not show is not known, no text
+    of theirs shows."""
+    found = tx.syncs.cursors(connection.id)
+    words: Sequence[str] | None = None
+    with suppress(SecretUnreadable):
+        words = secret_words(open_secrets(connection, secrets))
+    return [replace(found[name], cursor=blackened(found[name].cursor, words)) for name in sorted(found)]
 
 
 def _check_pulled(manifest: ConnectorManifest, schedule: int | None) -> int | None:

@@ -16,17 +16,19 @@ from ports.system import SystemStorage
 TOLD_EVERY = timedelta(hours=1)
 
 
-def list_events(actor: Actor, where: EventFilter, *, after: int, limit: int, uow: UnitOfWork) -> Sequence[Event]:
-    """Events of the actor's tenant with a `seq` above `after`."""
+def list_events(
+    actor: Actor, where: EventFilter, *, after: int, limit: int, newest: bool = False, uow: UnitOfWork
+) -> Sequence[Event]:
+    """Events of the actor's tenant with a `seq` above `after`; with `newest` those below it (0: all), newest first."""
     with uow.begin(actor) as tx:
-        return tx.events.list(where, after=after, limit=limit)
+        return tx.events.list(where, after=after, limit=limit, newest=newest)
 
 
 def list_tenant_events(
-    tenant_id: UUID, where: EventFilter, *, after: int, limit: int, system: SystemStorage
+    tenant_id: UUID, where: EventFilter, *, after: int, limit: int, newest: bool = False, system: SystemStorage
 ) -> Sequence[Event]:
     """The same of any tenant, for the operator; `note_reading` tells of it."""
-    return system.events(where, tenant_id=tenant_id, after=after, limit=limit)
+    return system.events(where, tenant_id=tenant_id, after=after, limit=limit, newest=newest)
 
 
 def note_reading(tenant_id: UUID, caller: Caller, *, uow: UnitOfWork, clock: Clock) -> None:

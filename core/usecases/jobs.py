@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from core.domain.evaluations import EvaluationStatus
 from core.domain.events import EventType, NewEvent
 from core.domain.health import MAX_MESSAGE, diagnose, jitter_of
 from core.domain.inventories import PRESENT_SECONDS, Inventory, Role, differences
-from core.domain.jobs import Job, JobStatus, Stream, backoff
+from core.domain.jobs import OPEN_STATUSES, Job, JobStatus, Stream, backoff
 from core.domain.notification_retries import given_up
 from core.domain.notifications import Notification
 from core.domain.reports import RunStatus as ReportStatus
@@ -198,10 +198,17 @@ def list_jobs(
     statuses: Sequence[str] = (),
     after: UUID | None = None,
     limit: int,
+    newest: bool = False,
     uow: UnitOfWork,
 ) -> Sequence[Job]:
     with uow.begin(actor) as tx:
-        return tx.jobs.list(stream=stream, statuses=statuses, after=after, limit=limit)
+        return tx.jobs.list(stream=stream, statuses=statuses, after=after, limit=limit, newest=newest)
+
+
+def count_jobs(actor: Actor, *, uow: UnitOfWork) -> Mapping[tuple[str, str], int]:
+    """How many jobs are open or dead, by (stream, status)."""
+    with uow.begin(actor) as tx:
+        return tx.jobs.counts((*OPEN_STATUSES, JobStatus.DEAD))
 
 
 def get_job(actor: Actor, job_id: UUID, *, uow: UnitOfWork) -> Job:

@@ -48,10 +48,17 @@ blp = Blueprint("connections", "Where records come from.", "")
 @needs(Permission.CONNECTIONS_READ)
 @blp.answer(200, ConnectorsSchema)
 def list_connectors() -> dict[str, Any]:
-    """What is installed here: connectors, and every plugin with its state."""
+    """What is installed here: connectors, and every plugin with its state; and what other processes have otherwise."""
     host = container().host()
     connectors = [fields_of(m) | {"secrets": sorted(m.secret_fields())} for m in host.connectors().values()]
-    return everything(connectors) | {"plugins": [_plugin(p) for p in host.inventory()]}
+    spread = container().plugins_spread()
+    apart = [fields_of(one) | {"role": one.role.value} for one in spread.apart]
+    present = sorted(role.value for role in spread.present)
+    return everything(connectors) | {
+        "plugins": [_plugin(p) for p in host.inventory()],
+        "present": present,
+        "apart": apart,
+    }
 
 
 @blp.route("/connections")
@@ -107,7 +114,7 @@ def get_connection(connection_id: UUID) -> dict[str, Any]:
 @blp.answer(200, ConnectionSchema)
 def change_connection(changes: dict[str, Any], connection_id: UUID) -> dict[str, Any]:
     """Renames a connection, or gives it another configuration, schedule or choice of streams."""
-    with _giving_back(connection_id) if "config" in changes else nullcontext():
+    with giving_back(connection_id) if "config" in changes else nullcontext():
         connection = container().change_connection(actor(), connection_id, changes, version=if_match())
     versioned(connection.version)
     return _shown(connection)
@@ -132,7 +139,7 @@ def rotate_webhook_secret(body: dict[str, Any], connection_id: UUID) -> dict[str
 @blp.answer(204)
 def delete_connection(connection_id: UUID) -> None:
     """Removes a connection that has no records, with its secrets and its log. One that has some can be disabled."""
-    with _giving_back(connection_id):
+    with giving_back(connection_id):
         container().delete_connection(actor(), connection_id, version=if_match())
 
 
@@ -176,7 +183,7 @@ def start_sync(query: dict[str, Any], connection_id: UUID) -> tuple[Job, dict[st
 @blp.answer(200, ConnectionSchema)
 def disable_connection(connection_id: UUID) -> dict[str, Any]:
     """Ends a connection whose records stay: wipes its secrets, gives its tokens back, and takes nothing more by it."""
-    with _giving_back(connection_id):
+    with giving_back(connection_id):
         connection = container().disable_connection(posting(), connection_id)
     versioned(connection.version)
     return _shown(connection)
@@ -213,6 +220,7 @@ def connection_health(connection_id: UUID) -> dict[str, Any]:
         "last_synced_at": connection.last_synced_at,
         "totals": fields_of(state.ever) | {"last_30_days": state.month, "last_24_hours": state.day},
         "refused_deliveries": refused and fields_of(refused) | {"reason": REASONS[refused.outcome]},
+        "cursors": [fields_of(cursor) for cursor in state.cursors],
         "history": [fields_of(entry) | {"health": entry.health.value} for entry in history],
     }
 
@@ -228,7 +236,7 @@ def connection_log(query: dict[str, Any], connection_id: UUID) -> dict[str, Any]
 
 
 @contextmanager
-def _giving_back(connection_id: UUID) -> Iterator[None]:
+def giving_back(connection_id: UUID) -> Iterator[None]:
     """Around what may give tokens back: then the source's provider is waited for. Raises `Busy`."""
     services = container()
     manifest = services.host().connectors().get(services.get_connection(actor(), connection_id).connector)
@@ -247,6 +255,11 @@ def _shown(connection: Connection) -> dict[str, Any]:
     return fields_of(connection, "sealed") | {"config": shown, "secrets": named, "health": connection.health.value}
 
 
+def last_line(error: str | None) -> str | None:
+    """Of a traceback what went wrong, without where."""
+    return error.strip().splitlines()[-1] if error and error.strip() else None
+
+
 def _plugin(info: PluginInfo) -> dict[str, Any]:
     """Tenants learn what failed; the traceback, which tells of the machine, is for its operator's log."""
     return {
@@ -256,5 +269,5 @@ def _plugin(info: PluginInfo) -> dict[str, Any]:
         "state": info.state.value,
         "connectors": [manifest.key for manifest in info.connectors],
         "rule_types": [manifest.key for manifest in info.rule_types],
-        "error": info.error.strip().splitlines()[-1] if info.error and info.error.strip() else None,
+        "error": last_line(info.error),
     }

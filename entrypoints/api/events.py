@@ -33,8 +33,8 @@ def poll_slots(threads: int) -> threading.BoundedSemaphore:
 @blp.query(EventsQuerySchema)
 @blp.answer(200, EventPageSchema)
 def list_events(query: dict[str, Any]) -> Response:
-    """Events after a `seq`. With `wait` the answer comes with the next event, or empty after so many seconds (at once
-    when too many wait already)."""
+    """Events after a `seq`, or with `newest` the latest ones. With `wait` the answer comes with the next event, or
+    empty after so many seconds (at once when too many wait already)."""
     where = EventFilter(
         types=tuple(query["type"]),
         source_agent=query["source_agent"],
@@ -42,23 +42,28 @@ def list_events(query: dict[str, Any]) -> Response:
         until=query["until"],
         subject_id=query["subject_id"],
     )
+    if query["newest"] and query["wait"]:
+        raise Invalid("who waits, waits for what comes next", fields={"wait": ["Not with newest."]})
     events = _wait(_reader(query, where), query["wait"])
     items = [fields_of(event) for event in events]
-    return json_response({"items": items, "next": str(events[-1].seq if events else query["after"])})
+    following: str | None = str(events[-1].seq if events else query["after"])
+    if query["newest"] and len(events) < query["limit"]:
+        following = None
+    return json_response({"items": items, "next": following})
 
 
 def _reader(query: dict[str, Any], where: EventFilter) -> Callable[[], Sequence[Event]]:
-    after, limit, tenant_id = query["after"], query["limit"], query["tenant_id"]
+    tenant_id, part = query["tenant_id"], {name: query[name] for name in ("after", "limit", "newest")}
     services = container()
     if is_operator():
         if tenant_id is None:
             raise Invalid("with the operator's key, say whose events", fields={"tenant_id": ["Missing."]})
         services.note_reading(tenant_id, sender())
-        return lambda: services.list_tenant_events(tenant_id, where, after=after, limit=limit)
+        return lambda: services.list_tenant_events(tenant_id, where, **part)
     caller = actor()
     if tenant_id not in (None, caller.tenant_id):
         raise Invalid("this key reads the events of its own tenant", fields={"tenant_id": ["Not the key's tenant."]})
-    return lambda: services.list_events(caller, where, after=after, limit=limit)
+    return lambda: services.list_events(caller, where, **part)
 
 
 def _wait(read: Callable[[], Sequence[Event]], seconds: float) -> Sequence[Event]:

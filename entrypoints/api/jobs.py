@@ -12,7 +12,13 @@ from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.idempotency import posting
 from entrypoints.api.responses import page, polled
 from entrypoints.api.schemas.base import everything, page_of
-from entrypoints.api.schemas.jobs import DeadJobsQuerySchema, JobSchema, JobsQuerySchema, ReplaySchema
+from entrypoints.api.schemas.jobs import (
+    DeadJobsQuerySchema,
+    JobCountsSchema,
+    JobSchema,
+    JobsQuerySchema,
+    ReplaySchema,
+)
 from entrypoints.api.state import actor, container
 
 blp = Blueprint("jobs", "Background work.", "/jobs")
@@ -24,7 +30,7 @@ JobPageSchema = page_of(JobSchema)
 @blp.query(JobsQuerySchema)
 @blp.answer(200, JobPageSchema)
 def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
-    """Jobs, oldest first."""
+    """Jobs, oldest first, or with `newest` newest first."""
     return _page(query, query["status"])
 
 
@@ -35,6 +41,17 @@ def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
 def list_dead_jobs(query: dict[str, Any]) -> dict[str, Any]:
     """Jobs that used up their attempts, or that no retry can help."""
     return _page(query, [JobStatus.DEAD.value])
+
+
+@blp.route("/counts")
+@needs(Permission.JOBS_READ)
+@blp.answer(200, JobCountsSchema)
+def count_jobs() -> dict[str, Any]:
+    """How many jobs are open or dead, by stream and status."""
+    counts = container().count_jobs(actor())
+    return everything(
+        [{"stream": stream, "status": status, "jobs": jobs} for (stream, status), jobs in sorted(counts.items())]
+    )
 
 
 @blp.route("/<uuid:job_id>")
@@ -68,6 +85,11 @@ def replay_jobs(body: dict[str, Any]) -> dict[str, Any]:
 
 def _page(query: dict[str, Any], statuses: list[str]) -> dict[str, Any]:
     jobs = container().list_jobs(
-        actor(), stream=query["stream"], statuses=statuses, after=query["after"], limit=query["limit"] + 1
+        actor(),
+        stream=query["stream"],
+        statuses=statuses,
+        after=query["after"],
+        limit=query["limit"] + 1,
+        newest=query["newest"],
     )
     return page(jobs, query["limit"], lambda job: str(job.id))

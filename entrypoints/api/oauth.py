@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 
 from core.domain.permissions import Permission
 from core.errors import SortationError
@@ -19,6 +19,9 @@ from entrypoints.api.waiting import Busy, of_app
 
 blp = Blueprint("oauth", "Sign-ins at sources.", "")
 log = structlog.get_logger("sortation.api")
+COMING_BACK = "sortation.coming_back"
+"""The application's extension that leads who signed in at the console back to it: (what is said, whether it went well)
+→ its answer, or None for who began elsewhere."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -76,6 +79,10 @@ def finish_sign_in() -> Response:
 
 
 def _page(title: str, text: str, status: int) -> Response:
+    back: Response | None = current_app.extensions[COMING_BACK](text, status == 200)
+    if back is not None:
+        back.headers["Referrer-Policy"] = _HEADERS["Referrer-Policy"]
+        return back
     page = _PAGE.format(title=escape(title), text=escape(text))
     return Response(page, status, _HEADERS, mimetype="text/html")
 

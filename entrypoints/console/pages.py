@@ -11,6 +11,7 @@ from jinja2 import FileSystemLoader
 
 from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
+from entrypoints.api.oauth import COMING_BACK
 from entrypoints.console import (
     account,
     assets,
@@ -22,6 +23,7 @@ from entrypoints.console import (
     linking,
     overview,
     passwords,
+    plugins,
     records,
     review,
     second_factor,
@@ -29,6 +31,15 @@ from entrypoints.console import (
     signing_in,
     words,
 )
+from entrypoints.console.connections import acts as connection_acts
+from entrypoints.console.connections import listing as connection_list
+from entrypoints.console.connections import lists as connection_lists
+from entrypoints.console.connections import new as connection_new
+from entrypoints.console.connections import settings as connection_settings
+from entrypoints.console.connections import signing_in_there
+from entrypoints.console.connections import view as connection_page
+from entrypoints.console.events import views as events
+from entrypoints.console.jobs import views as jobs
 
 _HEADINGS = {
     401: "Sign in",
@@ -52,6 +63,16 @@ _PAGES = (
     imports,
     *records.PAGES,
     *categories.PAGES,
+    connection_list,
+    connection_new,
+    connection_page,
+    connection_settings,
+    connection_acts,
+    connection_lists,
+    signing_in_there,
+    events,
+    jobs,
+    plugins,
 )
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -69,6 +90,7 @@ def register(app: Flask) -> None:
     app.view_functions["bootstrap.static"] = bootstrap_asset
     for pages in _PAGES:
         app.register_blueprint(pages.blp)
+    app.extensions[COMING_BACK] = signing_in_there.coming_back
     app.after_request(guard.keep_form_secret)
     app.jinja_env.globals.update(form_token=guard.form_token, asset_url=assets.asset_url, is_here=shell.is_here)
     for word in (words.money, words.when, words.iso, words.percent, words.whole):

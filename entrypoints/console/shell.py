@@ -41,6 +41,10 @@ MENU = (
     Place(path="/imports", title="Imports", icon="cloud-upload", permission=Permission.RECORDS_READ, key="i"),
     Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
     Place(path="/categories", title="Categories", icon="diagram-3", permission=Permission.CATEGORIES_READ, key="c"),
+    Place(path="/connections", title="Connections", icon="plug", permission=Permission.CONNECTIONS_READ, key="n"),
+    Place(path="/events", title="Events", icon="clock-history", permission=Permission.EVENTS_READ, key="v"),
+    Place(path="/jobs", title="Jobs", icon="gear-wide-connected", permission=Permission.JOBS_READ, key="j"),
+    Place(path="/plugins", title="Plugins", icon="puzzle", permission=Permission.CONNECTIONS_READ, key="p"),
 )
 
 

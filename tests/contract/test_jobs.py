@@ -105,6 +105,17 @@ def test_jobs_are_listed_by_stream_and_status_page_by_page(storage: Storage) -> 
         assert ids(stream="records:process") == [a, c, d]
         assert ids(statuses=("running",)) == [c]
         assert ids(stream="records:process", statuses=("queued", "dead")) == [a, d]
+        assert ids(newest=True) == [d, c, b, a]
+        assert ids(newest=True, after=c, limit=1) == [b]
+        assert ids(newest=True, after=a) == []
+        assert ids(newest=True, stream="records:process", after=d) == [c, a]
+        counts = tx.jobs.counts(("queued", "running", "dead"))
+        assert dict(counts) == {
+            ("records:process", "queued"): 2,
+            ("records:process", "running"): 1,
+            ("records:llm", "queued"): 1,
+        }
+        assert dict(tx.jobs.counts(("dead",))) == {}
 
 
 def test_one_worker_at_a_time_has_a_job(storage: Storage) -> None:

@@ -200,6 +200,31 @@ def test_the_operator_reads_the_events_of_any_tenant(storage: Storage) -> None:
     assert list(storage.system.events(where, tenant_id=other.tenant_id, after=0, limit=9)) == []
 
 
+def test_events_are_read_backwards_too_across_the_bounds_of_batches(storage: Storage) -> None:
+    actor = storage.tenant()
+    for kinds in ((EventType.IMPORT_DONE,), (EventType.RULE_CREATED,) * 3, (EventType.IMPORT_DONE,) * 2):
+        with storage.writing(actor) as tx:
+            tx.events.append([NewEvent(type=kind) for kind in kinds])
+    storage.system.seal()
+    with storage.writing(actor) as tx:
+        tx.events.append([NewEvent(type=EventType.IMPORT_DONE)])  # not sealed: nobody sees it yet
+
+    def seqs(after: int, limit: int = 9, *types: str) -> list[int]:
+        with storage.reading(actor) as tx:
+            found = tx.events.list(EventFilter(types=types), after=after, limit=limit, newest=True)
+        same = storage.system.events(
+            EventFilter(types=types), tenant_id=actor.tenant_id, after=after, limit=limit, newest=True
+        )
+        assert list(same) == list(found)
+        return [event.seq for event in found]
+
+    assert seqs(0) == [6, 5, 4, 3, 2, 1]
+    assert [seqs(after, 2) for after in (0, 5, 3)] == [[6, 5], [4, 3], [2, 1]]
+    assert [seqs(after) for after in (1, 2, 6)] == [[], [1], [5, 4, 3, 2, 1]]
+    assert seqs(7) == seqs(99) == seqs(0)
+    assert seqs(4, 9, "IMPORT_DONE") == [1]
+
+
 def test_what_has_served_its_time_is_swept(storage: Storage) -> None:
     actor = replace(storage.tenant(), idempotency=Idempotency(key="k", request_digest="d"))
     plain = replace(actor, idempotency=None)

@@ -101,6 +101,7 @@ ROUTES = {
     "DELETE /api/v1/invitations/<uuid:invitation_id>": "members:write",
     "GET /api/v1/jobs": "jobs:read",
     "GET /api/v1/jobs/<uuid:job_id>": "jobs:read",
+    "GET /api/v1/jobs/counts": "jobs:read",
     "POST /api/v1/jobs/<uuid:job_id>/replay": "jobs:replay",
     "GET /api/v1/jobs/dead": "jobs:read",
     "POST /api/v1/jobs/replay": "jobs:replay",
@@ -204,14 +205,44 @@ ROUTES = {
     "GET /imports/<uuid:import_id>": "page records:read",
     "GET /imports/<uuid:import_id>/progress": "page records:read",
     "POST /imports/<uuid:import_id>/undo": "page records:write",
+    "GET /connections": "page connections:read",
+    "GET /connections/<uuid:connection_id>": "page connections:read",
+    "POST /connections/<uuid:connection_id>/check": "page connections:write",
+    "POST /connections/<uuid:connection_id>/delete": "page connections:write",
+    "GET /connections/<uuid:connection_id>/deliveries": "page connections:read",
+    "POST /connections/<uuid:connection_id>/disable": "page connections:write",
+    "GET /connections/<uuid:connection_id>/imports": "page records:read",
+    "POST /connections/<uuid:connection_id>/imports/<uuid:import_id>/undo": "page records:write",
+    "GET /connections/<uuid:connection_id>/log": "page connections:read",
+    "POST /connections/<uuid:connection_id>/resume": "page connections:write",
+    "GET /connections/<uuid:connection_id>/settings": "page connections:write",
+    "POST /connections/<uuid:connection_id>/settings": "page connections:write",
+    "POST /connections/<uuid:connection_id>/sign-in": "page connections:write",
+    "GET /connections/<uuid:connection_id>/state": "page connections:read",
+    "GET /connections/<uuid:connection_id>/streams": "page connections:write",
+    "POST /connections/<uuid:connection_id>/streams": "page connections:write",
+    "POST /connections/<uuid:connection_id>/sync": "page connections:write",
+    "POST /connections/<uuid:connection_id>/webhook-secret": "page connections:write",
+    "GET /connections/new": "page connections:write",
+    "GET /connections/new/<connector>": "page connections:write",
+    "POST /connections/new/<connector>": "page connections:write",
+    "POST /connections/new/<connector>/check": "page connections:write",
+    "GET /events": "page events:read",
+    "GET /events/new": "page events:read",
     "GET /invitations/<token>": "page",
     "POST /invitations/<token>": "page",
+    "GET /jobs": "page jobs:read",
+    "GET /jobs/<uuid:job_id>": "page jobs:read",
+    "POST /jobs/<uuid:job_id>/replay": "page jobs:replay",
+    "GET /jobs/<uuid:job_id>/state": "page jobs:read",
+    "POST /jobs/replay": "page jobs:replay",
     "GET /livez": "public",
     "GET /metrics": "public",
     "GET /password": "page",
     "POST /password": "page",
     "GET /password/<token>": "page",
     "POST /password/<token>": "page",
+    "GET /plugins": "page connections:read",
     "GET /readyz": "public",
     "GET /review": "page approvals:read",
     "GET /review/categories": "page categories:read",
@@ -345,7 +376,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 145
+    assert len(tokens) * len(API) == 10 * 146
 
 
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
@@ -360,7 +391,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 28 * 145
+    assert cases == 28 * 146
 
 
 @pytest.mark.parametrize("role", list(Role))

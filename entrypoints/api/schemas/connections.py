@@ -32,10 +32,24 @@ class PluginSchema(Schema):
     error = fields.String(allow_none=True)
 
 
+class ApartSchema(Schema):
+    offer = fields.String(metadata={"description": "`connector:key` or `rule_type:key`."})
+    role = fields.String(metadata={"description": "Of the other process: api or worker."})
+    here = fields.String(metadata={"description": "Distribution, version and digest, or `nothing`."})
+    there = fields.String()
+
+
 class ConnectorsSchema(Schema):
     items = fields.List(fields.Nested(ConnectorSchema))
     next = fields.String(allow_none=True)
     plugins = fields.List(fields.Nested(PluginSchema))
+    present = fields.List(
+        fields.String(), metadata={"description": "Which kinds of processes run now: api and worker."}
+    )
+    apart = fields.List(
+        fields.Nested(ApartSchema),
+        metadata={"description": "What other processes have otherwise than the one that answers: such jobs wait."},
+    )
 
 
 class ConnectionSchema(Schema):
@@ -153,6 +167,12 @@ class RefusedDeliveriesSchema(Schema):
     at = fields.DateTime(metadata={"description": "When that was."})
 
 
+class CursorSchema(Schema):
+    stream = fields.String()
+    cursor = fields.Dict(metadata={"description": "As its connector writes it, without secrets."})
+    state_version = fields.Integer(metadata={"description": "Of the cursor's form."})
+
+
 class ConnectionHealthSchema(Schema):
     health = fields.String()
     code = fields.String()
@@ -167,6 +187,7 @@ class ConnectionHealthSchema(Schema):
         allow_none=True,
         metadata={"description": "Webhooks that were not taken: null, if there were none."},
     )
+    cursors = fields.List(fields.Nested(CursorSchema), metadata={"description": "How far each stream was read."})
     history = fields.List(fields.Nested(HealthEntrySchema), metadata={"description": "Newest first, at most 100."})
 
 

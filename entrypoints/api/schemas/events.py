@@ -26,12 +26,19 @@ class EventSchema(Schema):
 
 class EventPageSchema(Schema):
     items = fields.List(fields.Nested(EventSchema))
-    next = fields.String(metadata={"description": "Where to go on: never null, since events never end."})
+    next = fields.String(
+        allow_none=True,
+        metadata={"description": "Where to go on: null at the end of `newest` alone, since events never end."},
+    )
 
 
 class EventsQuerySchema(LimitSchema):
     after = fields.Integer(load_default=0, validate=validate.Range(0, _MAX_SEQ), metadata={"description": "A `seq`."})
     type = fields.List(fields.String(validate=validate.OneOf([t.value for t in EventType])), load_default=list)
+    newest = fields.Boolean(
+        load_default=False,
+        metadata={"description": "The newest first: those before `after`, or all; `next` is null at the end."},
+    )
     source_agent = fields.String(load_default=None, validate=validate.Length(1, 64))
     since = fields.AwareDateTime(load_default=None)
     until = fields.AwareDateTime(load_default=None)

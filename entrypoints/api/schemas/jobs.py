@@ -25,7 +25,19 @@ class JobSchema(Schema):
     dead_letter_queue = fields.String(metadata={"description": "Where the job is when it is dead."})
 
 
+class JobCountSchema(Schema):
+    stream = fields.String()
+    status = fields.String()
+    jobs = fields.Integer()
+
+
+class JobCountsSchema(Schema):
+    items = fields.List(fields.Nested(JobCountSchema))
+    next = fields.String(allow_none=True)
+
+
 class DeadJobsQuerySchema(AfterSchema):
+    newest = fields.Boolean(load_default=False, metadata={"description": "The newest first."})
     stream = fields.String(load_default=None, validate=validate.OneOf([s.value for s in Stream]))
 
 

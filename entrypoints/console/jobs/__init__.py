@@ -1,0 +1,1 @@
+"""Background work, for people: what waits, what failed for good, and how far it got."""

@@ -1,0 +1,46 @@
+"""Links to what ids name: where there is a page for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import current_app
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+_OF_FIELDS = {
+    "connection_id": "/connections/{id}",
+    "record_id": "/records/{id}",
+    "rule_id": "/rules/{id}",
+    "run_id": "/rules/runs/{id}",
+    "category_id": "/categories/{id}",
+    "job_id": "/jobs/{id}",
+    "evaluation_id": "/evaluations/{id}",
+    "receipt_id": "/receipts/{id}",
+    "proposal_id": "/rules/proposals/{id}",
+}
+
+
+def existing(path: str) -> str | None:
+    """The path, where the console has a page for it."""
+    try:
+        current_app.url_map.bind("localhost").match(path, method="GET")
+    except (HTTPException, RequestRedirect):
+        return None
+    return path
+
+
+def page_of(template: str, id: object) -> str | None:
+    """The page of the thing with that id, `{id}` in `template` being its place; None for what is no id."""
+    try:
+        return existing(template.format(id=UUID(str(id))))
+    except ValueError:
+        return None
+
+
+def named_in(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what it is, its page) of the things that a payload names by their ids."""
+    found = ((name, page_of(_OF_FIELDS[name], value)) for name, value in payload.items() if name in _OF_FIELDS)
+    return [(name.removesuffix("_id"), path) for name, path in found if path is not None]
