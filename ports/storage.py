@@ -8,7 +8,7 @@ error that a method raised, leave the transaction: what it did is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -214,6 +214,10 @@ class Records(Protocol):
 
     def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         """In the order of `ids`; raises `NotFound` when one is missing."""
+        ...
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Record]:
+        """Those of these records that are there (still), by rising id."""
         ...
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
@@ -64,6 +64,12 @@ def get_record(actor: Actor, record_id: UUID, *, uow: UnitOfWork) -> Record:
     with uow.begin(actor) as tx:
         record, aliases = tx.records.get(record_id), tx.categories.aliases()
     return replace(record, reasoning_trace=with_living_categories(record.reasoning_trace, aliases))
+
+
+def find_records(actor: Actor, record_ids: Collection[UUID], *, uow: UnitOfWork) -> Mapping[UUID, Record]:
+    """Those of these records that are there still, by id."""
+    with uow.begin(actor) as tx:
+        return {record.id: record for record in tx.records.present(record_ids)}
 
 
 def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
