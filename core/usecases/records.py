@@ -10,7 +10,7 @@ from uuid import UUID
 from core.domain.category_changes import with_living_categories
 from core.domain.events import EventType, NewEvent
 from core.domain.facets import LOOKED_AT, MAX_VALUES, Facets
-from core.domain.records import Record
+from core.domain.records import Record, Snapshot
 from core.domain.tenants import Actor
 from core.usecases.shared.present import present_filter
 from ports.storage import RecordFilter, UnitOfWork
@@ -70,6 +70,12 @@ def find_records(actor: Actor, record_ids: Collection[UUID], *, uow: UnitOfWork)
     """Those of these records that are there still, by id."""
     with uow.begin(actor) as tx:
         return {record.id: record for record in tx.records.present(record_ids)}
+
+
+def latest_records(actor: Actor, where: RecordFilter, *, limit: int, uow: UnitOfWork) -> Sequence[Snapshot]:
+    """The newest records in the filter, in short."""
+    with uow.begin(actor) as tx:
+        return tx.records.snapshots(present_filter(tx, where), before=None, limit=limit)
 
 
 def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:

@@ -19,6 +19,7 @@ from entrypoints.console import (
     invitations,
     linking,
     passwords,
+    rules,
     second_factor,
     shell,
     signing_in,
@@ -33,7 +34,7 @@ _HEADINGS = {
     500: "Something went wrong",
     503: "Not now",
 }
-_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking)
+_PAGES = (assets, signing_in, second_factor, identity, passwords, invitations, account, linking, *rules.PAGES)
 _TEMPLATES = Path(__file__).parent / "templates"
 
 

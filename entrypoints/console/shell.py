@@ -35,7 +35,9 @@ class Place:
     key: str = ""
 
 
-MENU: tuple[Place, ...] = ()
+MENU: tuple[Place, ...] = (
+    Place(path="/rules", title="Rules", icon="signpost-split", permission=Permission.RULES_READ, key="u"),
+)
 
 
 def show(template: str, status: int = 200, **context: Any) -> Response:
