@@ -189,7 +189,8 @@ def _where(form: MultiDict[str, str]) -> RecordFilter:
 
 def _told(messages: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with each field, in one line."""
-    return {name: " ".join(map(str, said)) for name, said in messages.items()}
+    listed = {name: next(iter(said.values())) if isinstance(said, dict) else said for name, said in messages.items()}
+    return {name: " ".join(map(str, said)) for name, said in listed.items()}
 
 
 def _by_id() -> dict[UUID, Rule]:
