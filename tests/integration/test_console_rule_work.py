@@ -47,6 +47,9 @@ def test_a_preview_tells_what_the_form_would_do(api: Api, admin: Browser) -> Non
     made = save(api, rule(api, SHOPS[1], "food.groceries"))
     changed = asked(admin, "/rules/preview", **WRITTEN, rule=made["id"]).json
     assert "<b>4</b> of the 7 records match" in changed["html"]
+    uncategorised = asked(admin, "/rules/preview", **WRITTEN | {"category": ""}).json
+    assert "<b>4</b> of the 7 records match" in uncategorised["html"]
+    assert "Say which category they get" in uncategorised["html"]
     off = asked(admin, "/rules/preview", **WRITTEN | {"enabled": ""}).json
     assert "It is off" in off["html"]
     first = save(api, rule(api, SHOPS[0], "housing.rent", priority=0))

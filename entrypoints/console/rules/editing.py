@@ -143,7 +143,7 @@ def editor(typed: forms.Form, rule: Rule | None, refusal: Refused | None = None,
     preview: dict[str, Any] = {}
     if typed["when"] and not refusal.wrong and _reads_records():
         trial = tried(typed, rule)
-        if trial.preview is not None:
+        if trial.tested is not None:
             preview = of_trial(trial)
         elif request.method == "POST":
             refusal = Refused(wrong=dict(trial.wrong or {}), column=trial.column, status=422)

@@ -107,7 +107,7 @@ def proposal_page(found: Proposal, typed: forms.Form, refusal: Refused | None = 
         refusal = Refused(wrong=dict(trial.wrong), column=trial.column, status=422)
     rules = {one.id: one for one in container().list_rules(me())} if refusal.reasons else {}
     evidence = found.evidence
-    preview = of_trial(trial) if trial.preview is not None else {}
+    preview = of_trial(trial) if trial.tested is not None else {}
     context = {
         "proposal": found,
         "typed": typed,

@@ -51,8 +51,8 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of trying: the preview and the matches, or what is wrong with the form, and at which column of the
-    condition."""
+    """What came of trying: the matches, and what would change, unless it is open yet what becomes of a record. Or what
+    is wrong with the form, and at which column of the condition."""
 
     preview: Preview | None = None
     tested: Tested | None = None
@@ -68,7 +68,7 @@ def preview() -> Response:
     form = forms.read()
     last = MAX_LAST if form.get("all") == "1" else LIVE_LAST
     trial = tried(forms.sent(form), rule_of(form), last=last)
-    shown = None if trial.preview is None else render_template("rules/_preview.html", **of_trial(trial, last))
+    shown = None if trial.tested is None else render_template("rules/_preview.html", **of_trial(trial, last))
     return json_response({"html": shown, "wrong": trial.wrong, "column": trial.column})
 
 
@@ -116,9 +116,12 @@ def tried(form: forms.Form, rule: Rule | None, *, last: int = LIVE_LAST) -> Tria
     """Raises nothing for what is wrong with the form: that is in the trial."""
     me().require(Permission.RECORDS_READ)
     try:
-        draft = drafted(form, rule)
-        found = container().preview_rules(me(), [draft], where=RecordFilter(), last=last)
+        open_yet = form["does"] == "category" and not form["category"]
+        draft = drafted(form | {"does": "review"} if open_yet else form, rule)
         tested = container().test_rule(me(), draft, [], chosen=(), where=RecordFilter(), last=last)
+        if open_yet:
+            return Trial(tested=tested)
+        found = container().preview_rules(me(), [draft], where=RecordFilter(), last=last)
     except (Invalid, RuleInvalid) as error:
         return Trial(wrong=forms.wrong(error), column=forms.column(error))
     return Trial(preview=found, tested=tested)
@@ -134,22 +137,20 @@ def drafted(form: forms.Form, rule: Rule | None) -> dict[str, Any]:
 
 def of_trial(trial: Trial, last: int = LIVE_LAST) -> dict[str, Any]:
     """What its template shows of a preview among the newest `last` records."""
-    assert trial.preview is not None  # noqa: S101 - narrows the type
+    shown = {"tested": trial.tested, "categories": category_names(), "last": last, "most": MAX_LAST}
+    if trial.preview is None:
+        return shown
     effects, (draft, *_) = trial.preview.effects, trial.preview.drafts
     shadow = trial.preview.shadows[draft.id]
-    return {
+    return shown | {
         "effects": effects,
         "counts": [(effect.value, effects.counts[effect], *EFFECTS[effect.value]) for effect in Effect],
         "samples": [(EFFECTS[e.value][0], effects.samples[e]) for e in Effect if effects.samples.get(e)],
-        "tested": trial.tested,
         "draft": draft,
         "shadow": shadow,
         "shadowed_by": _named(shadow.shadowed_by, trial.preview.rules),
         "shadowing": _named(shadow.shadowing, trial.preview.rules),
         "same_as": trial.preview.rules.get(shadow.same_as) if shadow.same_as else None,
-        "categories": category_names(),
-        "last": last,
-        "most": MAX_LAST,
     }
 
 

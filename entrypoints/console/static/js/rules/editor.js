@@ -72,7 +72,6 @@ let whole = false;
 
 function later() {
   clearTimeout(timer);
-  preview.parentElement.classList.add("stale");
   timer = setTimeout(look, PAUSE);
 }
 
@@ -98,7 +97,6 @@ async function look() {
       put(preview, done.html);
       localise(preview);
     }
-    preview.parentElement.classList.toggle("stale", done.html === null);
     working.textContent = done.html === null ? "as it was before" : "";
   } catch (problem) {
     working.textContent = problem.status === 429 || problem.status === 503 ? "the server is busy: in a moment" : "";

@@ -151,7 +151,6 @@ for (const form of document.querySelectorAll(".switch-form")) {
       form.elements.on.value = wanted ? "0" : "1";
       renew(form.closest("[data-rule]").dataset.rule, Number(form.elements.version.value) + 1);
       list.dataset.version = Number(list.dataset.version) + 1;
-      form.closest("[data-rule]").classList.toggle("rule-off", !wanted);
       toast(done.said);
     } catch (problem) {
       if (problem.code !== "confirm_needed") complain_of(problem);
