@@ -92,7 +92,7 @@ def test_a_rule_is_written_by_keyboard_with_suggestions_and_a_preview(stack: Sta
     page.keyboard.press("Enter")
     expect(category).to_have_value("Transport > Taxi and ride hailing")
     expect(preview.get_by_text("6 of the 15 records match")).to_be_visible()
-    expect(preview.get_by_text("decided without a person")).to_be_visible()
+    expect(preview.get_by_text("decided without a person", exact=True)).to_be_visible()
     preview.locator("summary", has_text="ZQX QORBEL 8").last.click()
     expect(preview.get_by_text("amount < -3").locator("visible=true").first).to_be_visible()
     assert admin.faults() == []
