@@ -97,7 +97,7 @@ async function look() {
       put(preview, done.html);
       localise(preview);
     }
-    working.textContent = done.html === null ? "as it was before" : "";
+    working.textContent = done.html === null && preview.querySelector(".matches") ? "as it was before" : "";
   } catch (problem) {
     working.textContent = problem.status === 429 || problem.status === 503 ? "the server is busy: in a moment" : "";
     if (working.textContent) setTimeout(later, 5000);
