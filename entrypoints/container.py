@@ -249,6 +249,8 @@ class Container(Parts):
     list_latest_records = bound(records.list_latest_records)
     export_records = bound(records.export_records)
     get_record = bound(records.get_record)
+    find_records = bound(records.find_records)
+    latest_records = bound(records.latest_records)
     delete_record = bound(records.delete_record)
     change_record = bound(review.change_record)
     withdraw_record = bound(withdraw.withdraw_record)

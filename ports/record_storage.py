@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -126,6 +126,10 @@ class Records(Protocol):
 
     def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:
         """In the order of `ids`; raises `NotFound` when one is missing."""
+        ...
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Record]:
+        """Those of these records that are there (still), by rising id."""
         ...
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:

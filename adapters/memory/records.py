@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -139,6 +139,9 @@ class MemoryRecords:
 
     def get_many(self, ids: Sequence[UUID], *, lock: bool = False) -> Sequence[Record]:  # noqa: ARG002
         return [kept.record for kept in many(self._records, ids, "record")]
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Record]:
+        return [self._records[id].record for id in sorted(set(ids)) if id in self._records]
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
         found = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -195,6 +195,10 @@ class PostgresRecords:
         if missing := [id for id in ids if id not in found]:
             raise NotFound(f"record {missing[0]} does not exist")
         return [found[id] for id in ids]
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Record]:
+        query = select(*RECORD_COLUMNS).where(records.c.tenant_id == self._tenant_id, records.c.id.in_(ids))
+        return [to_record(row) for row in self._connection.execute(query.order_by(records.c.id)).mappings()]
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
         query = record_reads.filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)

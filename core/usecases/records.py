@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 from core.domain.category_changes import with_living_categories
 from core.domain.events import EventType, NewEvent
 from core.domain.facets import LOOKED_AT, MAX_VALUES, Facets
-from core.domain.records import Record
+from core.domain.records import Record, Snapshot
 from core.domain.tenants import Actor
 from core.usecases.shared.present import present_filter
 from ports.storage import RecordFilter, UnitOfWork
@@ -77,6 +77,18 @@ def get_record(actor: Actor, record_id: UUID, *, uow: UnitOfWork) -> Record:
     with uow.begin(actor) as tx:
         record, aliases = tx.records.get(record_id), tx.categories.aliases()
     return replace(record, reasoning_trace=with_living_categories(record.reasoning_trace, aliases))
+
+
+def find_records(actor: Actor, record_ids: Collection[UUID], *, uow: UnitOfWork) -> Mapping[UUID, Record]:
+    """Those of these records that are there still, by id."""
+    with uow.begin(actor) as tx:
+        return {record.id: record for record in tx.records.present(record_ids)}
+
+
+def latest_records(actor: Actor, where: RecordFilter, *, limit: int, uow: UnitOfWork) -> Sequence[Snapshot]:
+    """The newest records in the filter, in short."""
+    with uow.begin(actor) as tx:
+        return tx.records.snapshots(present_filter(tx, where), before=None, limit=limit)
 
 
 def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:

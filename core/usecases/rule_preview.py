@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from core.domain.records import Draft, RecordStatus, Snapshot, check_draft
+from core.domain.records import Draft, Record, RecordStatus, Snapshot, check_draft
 from core.domain.rule_conflicts import Pairs, RuleConflict, add_conflicts
 from core.domain.rule_effects import MAX_SAMPLES, Effects, Shadows, shadows_of
 from core.domain.rule_explanation import Explanation, explain, walk
@@ -55,6 +55,7 @@ def test_rule(
     written: Mapping[str, Any],
     given: Sequence[Draft],
     *,
+    chosen: Sequence[UUID],
     where: RecordFilter,
     last: int | None,
     uow: UnitOfWork,
@@ -63,20 +64,23 @@ def test_rule(
     clock: Clock,
     ids: Ids,
 ) -> Tested:
-    """Whether a draft matches the `given` records; without any, which of the newest `last` in the filter it matches.
-    Raises `RuleInvalid`, or `Invalid` for what can't be a record."""
+    """Whether a draft matches the stored records that were `chosen`, and those that are `given`; without any of both,
+    which of the newest `last` in the filter it matches.
+
+    Raises `RuleInvalid`, `NotFound` (no such record), or `Invalid` for what can't be a record."""
     with uow.begin(actor) as tx:
         chain = chain_of(tx, actor, uow, matcher)
         draft = _draft(tx, {"then": {"review": True}, **written}, matcher, text, clock, ids)
         by_itself = alone([replace(draft, enabled=True)], chain)
         seen = matched = 0
         shown: list[Snapshot] = []
-        for page in [[_as_stored(one, ids) for one in given]] if given else pages(tx, where, last):
+        named = [*map(_in_short, tx.records.get_many(chosen)), *(_as_stored(one, ids) for one in given)]
+        for page in [named] if named else pages(tx, where, last):
             seen += len(page)
             outcomes = by_itself.evaluate(page, chain.tenant.zone, chain.history)
             met = [record for record, outcome in zip(page, outcomes, strict=True) if outcome.matches]
             matched += len(met)
-            shown += page if given else met[: MAX_SAMPLES - len(shown)]
+            shown += page if named else met[: MAX_SAMPLES - len(shown)]
     return Tested(seen=seen, matched=matched, explained=_explained(draft, shown, chain))
 
 
@@ -174,6 +178,11 @@ def _as_stored(draft: Draft, ids: Ids) -> Snapshot:
         asked=False,
         version=0,
     )
+
+
+def _in_short(record: Record) -> Snapshot:
+    """A rule may look at all that a snapshot tells of it but for what became of it."""
+    return Snapshot(asked=False, **{name: getattr(record, name) for name in Snapshot._fields if name != "asked"})
 
 
 def _explained(draft: Rule, records: Sequence[Snapshot], chain: Chain) -> list[tuple[Snapshot, Explanation]]:

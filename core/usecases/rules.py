@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
+from core.domain.rule_order import new_priorities
 from core.domain.rules import Rule
 from core.domain.tenants import Actor
-from core.errors import Invalid, VersionMismatch
+from core.errors import Invalid, NotFound, VersionMismatch
 from core.usecases.shared.effects import chain_of
 from core.usecases.shared.present import known_categories
 from core.usecases.shared.rule_adding import add_rules, checked_rules
@@ -22,8 +23,6 @@ from ports.storage import Transaction, UnitOfWork
 
 _ACTS = ("when", "then", "stage", "priority", "stop", "enabled", "demoted")
 """What of a rule decides what it does."""
-STEP = 10
-"""Between neighbours that were put in order, so that a rule fits between two without moving others."""
 
 
 def list_rules(actor: Actor, *, uow: UnitOfWork) -> Sequence[Rule]:
@@ -93,17 +92,28 @@ def change_rule(
     return changed
 
 
-def order_rules(actor: Actor, rule_ids: Sequence[UUID], *, uow: UnitOfWork) -> Sequence[Rule]:
+def order_rules(
+    actor: Actor, rule_ids: Sequence[UUID], *, version: int | None = None, uow: UnitOfWork
+) -> Sequence[Rule]:
     """Gives the rules, within their stages, the order of the list; those that it leaves out come after, as they were.
+    Only rules that need another priority for it are changed.
 
-    Raises `NotFound` or `Invalid` (one twice).
+    `version` is the tenant's `rules_version` that the order was made by. Raises `NotFound`, `Invalid` (one twice) or
+    `VersionMismatch` (rules were changed since).
     """
     if len(set(rule_ids)) != len(rule_ids):
         raise Invalid("a rule stands once in an order")
     with uow.begin(actor) as tx:
-        rest = [r.id for r in tx.rules.list() if r.id not in set(rule_ids)]
-        tx.rules.reorder({id: STEP * place for place, id in enumerate([*rule_ids, *rest], start=1)})
-        _tell(tx, EventType.RULE_CHANGED, rule_ids, changed=["priority"])
+        present = {rule.id: rule for rule in tx.rules.list()}
+        if not present.keys() >= set(rule_ids):
+            raise NotFound("this rule does not exist")
+        wanted = dict.fromkeys([*rule_ids, *present])
+        changed = new_priorities([present[id] for id in wanted])
+        tx.rules.reorder(changed)
+        # After the change, which waits for those of others.
+        if version is not None and tx.tenants.get().rules_version != version + bool(changed):
+            raise VersionMismatch("somebody changed rules meanwhile: look at the order as it is now")
+        _tell(tx, EventType.RULE_CHANGED, list(changed), changed=["priority"])
         ordered = tx.rules.list()
         tx.commit()
     return ordered

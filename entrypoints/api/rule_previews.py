@@ -50,7 +50,12 @@ def test_rule(body: dict[str, Any]) -> dict[str, Any]:
     currency = container().get_tenant(actor()).settings.default_currency
     given = [_given(place, record, currency) for place, record in enumerate(body["records"])]
     tested = container().test_rule(
-        actor(), body["rule"], given, where=record_filter(body["where"]), last=body["last"] or MAX_LAST
+        actor(),
+        body["rule"],
+        given,
+        chosen=body["record_ids"],
+        where=record_filter(body["where"]),
+        last=body["last"] or MAX_LAST,
     )
     records = [_tested(record, why) for record, why in tested.explained]
     return {"seen": tested.seen, "matched": tested.matched, "records": records}

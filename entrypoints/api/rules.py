@@ -38,7 +38,8 @@ RulePageSchema = page_of(RuleSchema)
 @blp.query(WholeListSchema)
 @blp.answer(200, RulePageSchema)
 def list_rules(query: dict[str, Any]) -> dict[str, Any]:
-    """All rules, in the order in which they are tried."""
+    """All rules, in the order in which they are tried. The ETag is what `POST /rules/order` takes by If-Match."""
+    versioned(container().get_tenant(actor()).rules_version)
     return part([written_rule(rule) for rule in container().list_rules(actor())], query)
 
 
@@ -59,12 +60,15 @@ def create_rule(query: dict[str, Any], body: dict[str, Any]) -> tuple[dict[str, 
 @blp.route("/order", "POST")
 @limited(Kind.COSTLY)
 @needs(Permission.RULES_WRITE)
+@conditional
 @fails_with(404)
 @blp.body(RuleOrderSchema)
 @blp.answer(200, RulePageSchema)
 def order_rules(body: dict[str, Any]) -> dict[str, Any]:
-    """Puts rules in this order, within their stages; those left out come after, as they were."""
-    return everything([written_rule(rule) for rule in container().order_rules(posting(), body["ids"])])
+    """Puts rules in this order, within their stages; those left out come after, as they were. Changes the priority of
+    no more rules than it must."""
+    ordered = container().order_rules(posting(), body["ids"], version=if_match())
+    return everything([written_rule(rule) for rule in ordered])
 
 
 @blp.route("/schema")

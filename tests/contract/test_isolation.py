@@ -84,6 +84,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "known": lambda tx, their: tx.records.known(their.connection, [("giro", "1")]),
     "open_between": lambda tx, their: tx.records.open_between(their.imported, their.record, their.undecided),
     "open_among": lambda tx, their: tx.records.open_among([their.undecided]),
+    "present": lambda tx, their: tx.records.present([their.record]),
     "snapshots": lambda tx, their: tx.records.snapshots(RecordFilter(), before=None, limit=9),
     "count": lambda tx, their: tx.records.count(RecordFilter()),
     "tally": lambda tx, their: sum(tx.records.tally(RecordFilter()).values()),

@@ -21,6 +21,8 @@ def test_many_records_come_in_the_order_asked_for(storage: Storage) -> None:
     with storage.reading(actor) as tx:
         assert [r.id for r in tx.records.get_many([c, a, b])] == [c, a, b]
         assert list(tx.records.get_many([])) == []
+        assert [r.id for r in tx.records.present([c, storage.ids.new(), a, c])] == [a, c]
+        assert list(tx.records.present([])) == []
         for call in (lambda: tx.records.get_many([a, storage.ids.new()]), lambda: tx.records.get(storage.ids.new())):
             with pytest.raises(NotFound):
                 call()

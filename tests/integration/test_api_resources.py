@@ -156,6 +156,7 @@ def test_rules(api: Api) -> None:
     assert [r["id"] for r in ordered[:2]] == [second["id"], made.json["id"]]
     assert [r["id"] for r in api.get("/rules?limit=2")["items"]] == [second["id"], made.json["id"]]
     assert api.post("/rules/order", {"ids": [second["id"]] * 2}, 422)["code"] == "invalid"
+    assert api.post("/rules/order", {"ids": [api.category("food.groceries")]}, 404)["code"] == "not_found"
     assert api.call("DELETE", url).status_code == 204
     assert api.get(url, 404)["code"] == "not_found"
 

@@ -11,7 +11,9 @@ from jsonschema import Draft202012Validator
 from tests.integration.api_support import Api
 from tests.integration.rule_support import (
     CONTAINS,
+    SHOPS,
     apply,
+    bring,
     decide_one_of_each,
     everything,
     items,
@@ -299,3 +301,40 @@ def test_conflicts_come_in_pages(filled: Api) -> None:
     first = filled.get("/rules/conflicts?limit=2")
     rest = filled.get(f"/rules/conflicts?limit=2&after={first['next']}")
     assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
+
+
+def test_an_order_changes_few_rules_and_holds_only_where_nobody_changed_them_meanwhile(api: Api) -> None:
+    for shop in SHOPS[:3]:
+        save(api, rule(api, shop, "food.groceries"))
+    listed = api.call("GET", "/rules?limit=3")
+    first, second, third = listed.json["items"]
+    wanted, seen = {"ids": [third["id"], first["id"], second["id"]]}, {"If-Match": listed.headers["ETag"]}
+    ordered = api.post("/rules/order", wanted, **seen)["items"]
+    assert [one["id"] for one in ordered[:3]] == wanted["ids"]
+    assert [one["version"] for one in ordered[:3]] == [2, 1, 1]
+    assert {one["version"] for one in ordered[3:]} == {1}
+    late = api.post("/rules/order", {"ids": [first["id"]]}, 412, **seen)
+    assert late["code"] == "version_mismatch"
+    assert [one["id"] for one in api.get("/rules?limit=3")["items"]] == wanted["ids"]
+    same = api.call("GET", "/rules?limit=3").headers["ETag"]
+    api.post("/rules/order", wanted, **{"If-Match": same})
+    assert api.call("GET", "/rules?limit=3").headers["ETag"] == same, "nothing had to change"
+    api.container.seal_events()
+    told = api.get("/events?limit=500&type=RULE_CHANGED")["items"]
+    assert [event["subject_id"] for event in told] == [third["id"]]
+
+
+def test_whether_and_why_a_draft_matches_a_stored_record(api: Api) -> None:
+    bring(api, [f"{SHOPS[0]} 1", f"{SHOPS[1]} 2"])
+    records = {one["text"]: one["id"] for one in api.get("/records")["items"]}
+    draft = {"when": f'text contains "{SHOPS[0]}" and amount < 0'}
+    told = api.post("/rules/test", {"rule": draft, "record_ids": list(records.values())})
+    assert (told["seen"], told["matched"]) == (2, 1)
+    assert {one["id"]: one["matches"] for one in told["records"]} == {
+        records[f"{SHOPS[0]} 1"]: True,
+        records[f"{SHOPS[1]} 2"]: False,
+    }
+    why = next(one["why"] for one in told["records"] if not one["matches"])
+    assert [part["holds"] for part in why["parts"]] == [False, True]
+    gone = {"rule": draft, "record_ids": [api.category("food.groceries")]}
+    assert api.post("/rules/test", gone, 404)["code"] == "not_found"

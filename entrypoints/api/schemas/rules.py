@@ -139,6 +139,12 @@ class RuleTestSchema(_SampleSchema):
         validate=validate.Length(max=100),
         metadata={"description": "Try the rule on these, written as for POST /records, instead of stored ones."},
     )
+    record_ids = fields.List(
+        fields.UUID(),
+        load_default=list,
+        validate=validate.Length(max=100),
+        metadata={"description": "Try the rule on these stored ones, whether or not it matches them."},
+    )
 
 
 class RulePreviewSchema(_SampleSchema):
