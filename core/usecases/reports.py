@@ -21,7 +21,7 @@ from core.domain.reports import (
 )
 from core.domain.spreadsheets import RECORD_COLUMNS
 from core.domain.tenants import Actor, worker_actor
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, LeaseLost, NotFound
 from core.usecases.shared.present import present_filter
 from core.usecases.shared.report_contents import category_names, report_of
 from ports.clock import Clock, Ids
@@ -123,22 +123,28 @@ def generate_report(job: Job, *, uow: UnitOfWork, files: FileStore, writers: Rep
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        run = tx.reports.get(UUID(job.payload["run_id"]))
-        tx.reports.update(replace(run, status=RunStatus.RUNNING, failure=None, finished_at=None))
+        stored = tx.reports.get(UUID(job.payload["run_id"]))
+        run = replace(stored, status=RunStatus.RUNNING, failure=None, finished_at=None, expired_at=None)
+        tx.reports.update(run)
         tx.commit()
-    # Each attempt has a folder of its own: one that hangs, and wakes up late, overwrites nothing that is told of.
-    folder = f"{job.tenant_id}/reports/{run.id}/{job.attempts}"
+    # Each lease has a folder of its own: who hangs, and wakes up late, neither overwrites nor deletes what is told of.
+    # (Attempts don't tell leases apart: a job that died and is replayed counts them anew.)
+    folder = f"{job.tenant_id}/reports/{run.id}/{job.lease_token}"
     try:
         rows, made = _make(actor, run, folder, uow, files, writers)
+    except BaseException:
+        files.delete_under(folder)
+        raise
+    try:
         with uow.begin(actor) as tx:
             tx.jobs.hold(job)
-            finished = clock.now()
-            done = replace(run, status=RunStatus.DONE, failure=None, finished_at=finished, rows=rows, files=made)
+            done = replace(run, status=RunStatus.DONE, finished_at=clock.now(), rows=rows, files=made)
             tx.reports.update(done)
             tx.events.append([_generated(done)])
             tx.jobs.finish(job)
             tx.commit()
-    except BaseException:
+    except LeaseLost:
+        # After any other failure the files may have been told of; those that were not go with their report.
         files.delete_under(folder)
         raise
 

@@ -20,10 +20,12 @@ import pytest
 from dependency_injector import providers
 
 from adapters.memory.clock import FixedClock
+from adapters.postgres.unit_of_work import PostgresTransaction
 from adapters.reports.writers import FileWriters
 from core.domain.categories import paths
+from core.domain.jobs import Job
 from core.domain.report_tables import Report
-from core.domain.reports import Format
+from core.domain.reports import Format, RunStatus
 from core.errors import Invalid, LeaseLost, Transient
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -368,10 +370,7 @@ def test_a_report_whose_making_failed_is_made_again(filled: Api, monkeypatch: py
 
     monkeypatch.setattr(FileWriters, "write", away)
     run = filled.post("/reports", {"spec": {"kind": "llm"}}, 202)
-    with filled.container.uow().begin(filled.actor) as tx:
-        job = tx.jobs.claim(UUID(run["job_id"]), filled.container.ids().new(), 30)
-        tx.commit()
-    assert job is not None
+    job = claimed(filled, run)
     with pytest.raises(Transient):
         filled.container.generate_report(job)
     filled.container.fail_job(job, Transient("the disk is full"))
@@ -379,26 +378,41 @@ def test_a_report_whose_making_failed_is_made_again(filled: Api, monkeypatch: py
     filled.get(f"/reports/{run['id']}/files/csv", 409)
 
 
+def claimed(api: Api, run: dict[str, Any]) -> Job:
+    with api.container.uow().begin(api.actor) as tx:
+        job = tx.jobs.claim(UUID(run["job_id"]), api.container.ids().new(), 30)
+        tx.commit()
+    assert job is not None
+    return job
+
+
+def taken_for_lost(api: Api, job: Job) -> None:
+    lease_runs_out(api)
+
+
+def dead_and_replayed(api: Api, job: Job) -> None:
+    api.container.fail_job(job, Invalid("it took too long"))
+    api.container.replay_jobs(api.actor, [job.id])
+
+
+@pytest.mark.parametrize("lost", [taken_for_lost, dead_and_replayed])
 def test_a_worker_that_lost_its_lease_leaves_nothing_behind(
-    make_container: Callable[..., Container], tmp_path: Path
+    make_container: Callable[..., Container], tmp_path: Path, lost: Callable[[Api, Job], None]
 ) -> None:
     container = make_container()
     api = new_tenant(container, create_app(container).test_client())
     bring(api, ["VUMBA 1"])
     run = api.post("/reports", {"spec": {"kind": "records", "period": {"relative": "ever"}}}, 202)
-    with container.uow().begin(api.actor) as tx:
-        job = tx.jobs.claim(UUID(run["job_id"]), container.ids().new(), 30)
-        tx.commit()
-    assert job is not None
-    lost = FileWriters()
+    job = claimed(api, run)
+    writers = FileWriters()
 
     class Late:
         def write(self, format: Format, report: Report) -> Iterator[bytes]:
-            if format is Format.HTML:  # meanwhile it is taken for lost, and another one makes the report
-                lease_runs_out(api)
-                container.writers.override(providers.Object(lost))
+            if format is Format.HTML:  # meanwhile another one makes the report
+                lost(api, job)
+                container.writers.override(providers.Object(writers))
                 api.drain()
-            return lost.write(format, report)
+            return writers.write(format, report)
 
     container.writers.override(providers.Object(Late()))
     with pytest.raises(LeaseLost):
@@ -406,10 +420,44 @@ def test_a_worker_that_lost_its_lease_leaves_nothing_behind(
     done = api.get(f"/reports/{run['id']}")
     assert done["status"] == "done"
     assert [len(file(api, done, one["format"])) for one in done["files"]] == [one["bytes"] for one in done["files"]]
-    written = {path.parent.name for path in tmp_path.rglob("report.*")}
-    assert written == {"2"}, "the first attempt's files are gone"
+    (folder,) = {path.parent for path in tmp_path.rglob("report.*")}
+    assert len(list(folder.iterdir())) == len(done["files"]), "those of the one that lost it are gone"
     events = api.get("/events?type=REPORT_GENERATED")["items"]
     assert len(events) == 1
+
+
+def test_files_that_may_have_been_told_of_are_left(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = filled.post("/reports", {"spec": {"kind": "llm"}}, 202)
+    job, commit = claimed(filled, run), PostgresTransaction.commit
+
+    def unanswered(tx: PostgresTransaction) -> None:
+        done = tx.reports.get(UUID(run["id"])).status is RunStatus.DONE
+        commit(tx)
+        if done:
+            raise Transient("the connection is lost, and the answer with it")
+
+    monkeypatch.setattr(PostgresTransaction, "commit", unanswered)
+    with pytest.raises(Transient):
+        filled.container.generate_report(job)
+    monkeypatch.undo()
+    done = filled.get(f"/reports/{run['id']}")
+    assert done["status"] == "done"
+    assert [len(file(filled, done, one["format"])) for one in done["files"]] == [one["bytes"] for one in done["files"]]
+
+
+def test_what_was_swept_and_is_made_after_all_is_given_out_and_swept(
+    make_container: Callable[..., Container], tmp_path: Path
+) -> None:
+    container = make_container(report_retention_days=1e-9)
+    api = new_tenant(container, create_app(container).test_client())
+    run = api.post("/reports", {"spec": {"kind": "llm"}}, 202)
+    container.fail_job(claimed(api, run), Invalid("it took too long"))
+    assert container.sweep_reports() == 1
+    container.replay_jobs(api.actor, [UUID(run["job_id"])])
+    api.drain()
+    assert file(api, run, "csv").startswith(b"period")
+    assert container.sweep_reports() == 1
+    assert list(tmp_path.rglob("report.csv")) == []
 
 
 def test_files_go_when_they_were_kept_for_long_enough(make_container: Callable[..., Container], tmp_path: Path) -> None:
