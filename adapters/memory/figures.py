@@ -21,7 +21,7 @@ from core.domain.record_filters import RecordFilter
 from core.domain.recurrences import OCCURRENCES, Payment
 from core.domain.report_money import Conversion, add, becomes, convert, total
 from core.domain.report_periods import Granularity, Span, part_of
-from core.domain.report_rows import Answers, PartySum, Sum
+from core.domain.report_rows import Answers, PartySum, Sum, check_rows
 from core.domain.spreadsheets import RECORD_COLUMNS, cell
 
 _SHOWN = tuple(name for name in RECORD_COLUMNS if name != "category")
@@ -54,9 +54,11 @@ class MemoryFigures:
             part = None if granularity is None else part_of(kept.day, granularity)
             return part, kept.record.category_id if by_category else None, _currency(kept)
 
+        groups = self._grouped(where, key)
+        check_rows(len(groups))
         return [
             Sum(part=part, category_id=category, currency=currency, records=len(some), **_flows(some))
-            for (part, category, currency), some in self._grouped(where, key).items()
+            for (part, category, currency), some in groups.items()
         ]
 
     def parties(self, where: RecordFilter, conversion: Conversion | None, most: int) -> Sequence[PartySum]:
@@ -80,6 +82,7 @@ class MemoryFigures:
             for party in sorted(parties, key=lambda name: (*_moved(parties[name], conversion), name))[:most]
         }
         kept = [one for one in found if (becomes(one.currency, conversion), one.party) in first]
+        check_rows(len(kept))
         return sorted(kept, key=lambda one: (one.currency is None, one.currency or "", one.party))
 
     def payments(self, where: RecordFilter, most: int) -> Iterator[tuple[str, str, Sequence[Payment]]]:
@@ -105,6 +108,7 @@ class MemoryFigures:
         for one in self._state.approvals.values():
             if one.decided_at is not None and span.since <= self._day(one.decided_at) <= span.until:
                 found[part_of(self._day(one.decided_at), granularity), one.decided_by or ""].append(one)
+        check_rows(len(found))
         return [
             Answers(
                 part=part,

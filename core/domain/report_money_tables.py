@@ -12,7 +12,7 @@ from uuid import UUID
 from core.domain.categories import Category, paths
 from core.domain.recurrences import INTERVALS, Payment, series_in
 from core.domain.report_money import Conversion, add, becomes, convert, rounded
-from core.domain.report_rows import PartySum, Sum
+from core.domain.report_rows import PartySum, Sum, check_rows
 from core.domain.report_tables import Column, ColumnKind, Table, Value
 
 UNSORTED = "(no category)"
@@ -65,7 +65,8 @@ class Money:
 
 
 def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: Money) -> list[Table]:
-    """By part of time, category and currency: what is in the category itself, and with all below it."""
+    """By part of time, category and currency: what is in the category itself, and with all below it. Raises `Invalid`
+    for very many rows, as all of these do."""
     tree = {category.id: category for category in categories}
     own: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
     whole: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
@@ -74,6 +75,7 @@ def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: 
         money.put(own[row.part, row.category_id, currency], row)
         for id in _upwards(row.category_id, tree):
             money.put(whole[row.part, id, currency], row)
+        check_rows(len(whole))
     names = _names(categories)
 
     def place(key: tuple[date | None, UUID | None, str | None]) -> tuple[date, tuple[str, ...], str, str]:
@@ -142,6 +144,7 @@ def cash_flow_table(sums: Iterable[Sum], parts: Sequence[date], money: Money) ->
         currency = money.told_in(row.currency)
         if currency is not None and row.part is not None:
             money.put(found[currency].setdefault(row.part, _Flow()), row)
+    check_rows(len(parts) * len(found))
     rows: list[Sequence[Value]] = []
     for currency, flows in sorted(found.items()):
         running = _ZERO
@@ -223,6 +226,7 @@ def recurring_table(payments: Iterable[tuple[str, str, Sequence[Payment]]], mone
                 series.due,
             )
             found.append((told_in, a_year.copy_abs(), party, values))
+        check_rows(len(found))
     found.sort(key=lambda one: (one[0], one[1].copy_negate(), one[2], tuple(map(str, one[3]))))
     columns = (
         Column(key="counterparty", title="Counterparty"),
@@ -246,6 +250,7 @@ def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence
         for row in sums:
             for id in _upwards(row.category_id, tree):
                 money.put(found[id, money.told_in(row.currency)][place], row)
+            check_rows(len(found))
     names = _names(categories)
     told: list[tuple[str, Decimal, tuple[str, ...], str, Sequence[Value]]] = []
     for (id, currency), (was, came) in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +25,7 @@ from core.domain.report_schedules import Every, Schedule
 from core.domain.reports import Format, ReportFile, ReportKind, ReportSpec, RunStatus
 from core.domain.spreadsheets import RECORD_COLUMNS
 from core.domain.tenants import Actor
-from core.errors import Conflict, NotFound, VersionMismatch
+from core.errors import Conflict, Invalid, NotFound, VersionMismatch
 from ports.system import ReportTurn
 from tests.contract.storage import START, Storage, a_draft, a_report, a_report_definition, answered, decided
 
@@ -203,6 +204,27 @@ def test_sums_are_exact_by_time_category_and_currency(storage: Storage) -> None:
         a_sum(None, None, "USD", 2, "1000", "-100.25"),
         a_sum(None, None, None, 1, "0", "0"),
     ]
+
+
+def test_what_would_be_very_many_rows_is_refused(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor, _ = money(storage)
+
+    def most(rows: int) -> None:
+        for module in ("core.domain.report_rows", "adapters.postgres.figures"):
+            monkeypatch.setattr(f"{module}.MOST_ROWS", rows)
+
+    for rows in (5, 4):
+        most(rows)
+        with storage.reading(actor) as tx, _too_many(rows < 5):
+            assert len(tx.figures.sums(WINTER, Granularity.MONTH, by_category=True)) == 5
+    for rows in (3, 2):
+        most(rows)
+        with storage.reading(actor) as tx, _too_many(rows < 3):
+            assert len(tx.figures.parties(RecordFilter(), None, 1)) == 3
+
+
+def _too_many(are: bool) -> AbstractContextManager[Any]:
+    return pytest.raises(Invalid, match="rows: take longer parts") if are else nullcontext()
 
 
 def test_the_first_parties_of_each_currency_that_is_told_come(storage: Storage) -> None:

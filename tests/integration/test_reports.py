@@ -364,6 +364,18 @@ def test_what_no_retry_can_help_is_told(filled: Api, monkeypatch: pytest.MonkeyP
     assert (event["subject_id"], event["payload"]["reason"]) == (run["id"], "there is no room for this")
 
 
+def test_one_of_very_many_rows_fails_at_once_and_says_why(
+    filled: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", 2 * 92 - 1)
+    run = filled.post("/reports", {"spec": {"kind": "cash_flow", "period": SPRING, "granularity": "day"}}, 202)
+    filled.drain()
+    failed = filled.get(f"/reports/{run['id']}")
+    assert failed["status"] == "failed"
+    assert "more than 183 rows: take longer parts, a shorter period" in failed["failure"]
+    assert filled.get(f"/jobs/{run['job_id']}")["attempts"] == 1
+
+
 def test_a_report_whose_making_failed_is_made_again(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(self: FileWriters, format: Format, report: Report) -> Iterator[bytes]:
         raise Transient("the disk is full")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,10 +21,17 @@ from adapters.reports import page, plain, workbook
 from core.domain.categories import Category
 from core.domain.recurrences import Payment, series_in
 from core.domain.report_money import Conversion, convert, rounded, total
-from core.domain.report_money_tables import Money, category_tables
+from core.domain.report_money_tables import (
+    Money,
+    cash_flow_table,
+    category_tables,
+    change_table,
+    recurring_table,
+)
 from core.domain.report_rows import Sum
 from core.domain.report_tables import Chart, ChartKind, Column, ColumnKind, Report, Table
 from core.domain.reports import Format, ReportKind, ReportSpec, spec_from_json, spec_to_json
+from core.errors import Invalid
 
 AMOUNTS = st.decimals(min_value=-(10**24), max_value=10**24, places=6)
 RATES = st.decimals(min_value=Decimal("0.000001"), max_value=10**6, places=9)
@@ -95,6 +103,28 @@ def test_what_is_below_is_rolled_up_and_the_whole_is_the_sum_of_the_roots(sums: 
     told = {row[0]: row[4] for row in totals.rows}
     assert dict(roots) == dict(own) == told
     assert len({tuple(map(str, row[:5])) for row in table.rows}) == len(rows), "each has a place of its own"
+
+
+def a_sum(part: date, currency: str, category_id: UUID | None = None) -> Sum:
+    amounts = {"records": 1, "incoming": Decimal(1), "outgoing": Decimal(0)}
+    return Sum(part=part, currency=currency, category_id=category_id, **amounts)
+
+
+def test_a_table_of_very_many_rows_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    money, parts = Money(conversion=None), [JAN, date(2026, 2, 1), date(2026, 3, 1)]
+    leaf, paid = a_sum(JAN, "EUR", TREE[8].id), [("A", "EUR", monthly(3, 5)), ("B", "EUR", monthly(3, 5))]
+    builds: dict[str, Callable[[], object]] = {
+        "three parts of two currencies": lambda: cash_flow_table([a_sum(JAN, "EUR"), a_sum(JAN, "USD")], parts, money),
+        "a category and the two above it": lambda: category_tables([leaf], TREE, money),
+        "changes of these": lambda: change_table([], [leaf], TREE, money),
+        "two series": lambda: recurring_table(paid, money),
+    }
+    for name, rows in zip(builds, (6, 3, 3, 2), strict=True):
+        monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", rows)
+        builds[name]()
+        monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", rows - 1)
+        with pytest.raises(Invalid, match="take longer parts, a shorter period"):
+            builds[name]()
 
 
 def monthly(day: int, months: int, amount: str = "-9.99") -> list[Payment]:
