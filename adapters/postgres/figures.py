@@ -56,7 +56,7 @@ _CHECKS = text(f"""
            coalesce(sum((1 / probability) ^ 2) FILTER (WHERE NOT correct), 0) AS wrong_squares
     FROM ({ANSWERED}) answered, (SELECT time_zone FROM tenants WHERE tenant_id = :tenant) there
     WHERE stage = ANY(:alone) AND created_at >= CAST(:since AS timestamp) AT TIME ZONE time_zone
-      AND created_at < CAST(:until AS timestamp) AT TIME ZONE time_zone + interval '1 day'
+      AND created_at < (CAST(:until AS timestamp) + interval '1 day') AT TIME ZONE time_zone
     GROUP BY 1, 2 ORDER BY 1, 2
 """)  # noqa: S608 - a constant
 
