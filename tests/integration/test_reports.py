@@ -351,6 +351,22 @@ def test_turns_move_with_the_tenants_time_zone(api: Api) -> None:
     assert datetime.fromisoformat(moved["next_run_at"]).astimezone(UTC).strftime("%H:%M") == "00:30"
 
 
+def test_a_turn_that_is_due_is_taken_whatever_is_changed_before(make_container: Callable[..., Container]) -> None:
+    container = make_container()
+    api = new_tenant(container, create_app(container).test_client())
+    daily = {"name": "D", "spec": {"kind": "llm"}, "schedule": {"every": "day", "hour": 6}}
+    kept = api.post("/reports/definitions", daily, 201)
+    due = datetime.fromisoformat(kept["next_run_at"])
+    container.clock.override(providers.Object(FixedClock(due + timedelta(minutes=1))))
+    path = f"/reports/definitions/{kept['id']}"
+    for change in ({"name": "E"}, {"spec": {"kind": "stages"}}, {"schedule": daily["schedule"]}):
+        assert api.call("PATCH", path, change).json["next_run_at"] == kept["next_run_at"]
+    container.change_tenant(api.actor, version=None, time_zone="Asia/Kolkata")
+    assert api.get(path)["next_run_at"] == kept["next_run_at"]
+    other = api.call("PATCH", path, {"schedule": {"every": "day", "hour": 7}}).json
+    assert datetime.fromisoformat(other["next_run_at"]) > due, "another schedule has turns of its own"
+
+
 def test_what_no_retry_can_help_is_told(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def impossible(self: FileWriters, format: Format, report: Report) -> Iterator[bytes]:
         raise Invalid("there is no room for this")
@@ -364,9 +380,7 @@ def test_what_no_retry_can_help_is_told(filled: Api, monkeypatch: pytest.MonkeyP
     assert (event["subject_id"], event["payload"]["reason"]) == (run["id"], "there is no room for this")
 
 
-def test_one_of_very_many_rows_fails_at_once_and_says_why(
-    filled: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_of_very_many_rows_fails_at_once_and_says_why(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", 2 * 92 - 1)
     run = filled.post("/reports", {"spec": {"kind": "cash_flow", "period": SPRING, "granularity": "day"}}, 202)
     filled.drain()
