@@ -168,8 +168,8 @@ def change_tenant(
     uow: UnitOfWork,
     clock: Clock,
 ) -> Tenant:
-    """In another time zone the turns of scheduled reports that are not due yet come at the same hours there. Raises `VersionMismatch` or
-    `Invalid`."""
+    """In another time zone the turns of scheduled reports that are not due yet come at the same hours there. Raises
+    `VersionMismatch` or `Invalid`."""
     with uow.begin(actor) as tx:
         tenant = tx.tenants.get()
         changed = replace(

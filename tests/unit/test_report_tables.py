@@ -219,6 +219,14 @@ def test_a_sheet_that_is_full_is_followed_by_another(monkeypatch: pytest.MonkeyP
     assert b"".join(workbook.pieces(a_report(25))) == b"".join(workbook.pieces(a_report(25)))
 
 
+def test_a_sheet_is_as_large_as_its_rows_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    import openpyxl
+
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 1_000)  # as if these bytes were 4 GiB
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(workbook.pieces(a_report(100)))))
+    assert book.worksheets[0].max_row == 101
+
+
 def test_a_page_shows_the_first_rows_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "MOST_ROWS", 3)
     text = b"".join(page.pieces(a_report(5))).decode()
