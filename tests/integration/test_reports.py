@@ -18,8 +18,12 @@ from xml.etree import ElementTree
 import openpyxl
 import pytest
 from dependency_injector import providers
+from sqlalchemy import func, select
 
+from adapters.embedded.postgres import DatabaseUrls
 from adapters.memory.clock import FixedClock
+from adapters.postgres import record_csv
+from adapters.postgres.engine import create
 from adapters.postgres.unit_of_work import PostgresTransaction
 from adapters.reports.writers import FileWriters
 from core.domain.categories import paths
@@ -213,6 +217,14 @@ def test_records_go_out_as_the_export_writes_them(filled: Api) -> None:
     assert days == sorted(days)
     told = json.loads(file(filled, run, "json"))
     assert [r["amount"] for r in told["tables"][0]["rows"]][:2] == ["-12.50", "-7.25"]
+
+
+def test_lines_may_be_taken_more_slowly_than_a_statement_may_last(database: DatabaseUrls) -> None:
+    engine = create(database.app, pool_size=1, statement_seconds=0.2)
+    with engine.connect() as connection:
+        assert len(list(record_csv.lines(connection, select(func.pg_sleep(0.5))))) == 1
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "200ms", "for all that follows"
+    engine.dispose()
 
 
 def test_no_format_has_a_formula_in_it(filled: Api) -> None:
