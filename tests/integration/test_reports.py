@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
@@ -203,6 +204,12 @@ def test_work_is_reported_by_stage_person_and_month(filled: Api) -> None:
     assert rows(filled, "llm", period=now) == []
     refused = {"spec": {"kind": "llm", "granularity": "day"}}
     assert "granularity" in filled.post("/reports", refused, 422)["errors"]
+
+
+def test_without_decisions_there_is_the_present_to_tell_of(api: Api) -> None:
+    told = rows(api, "stages", period={"relative": "ever"}, granularity="year")
+    today = datetime.now(ZoneInfo("Europe/Berlin"))
+    assert {(r["period"], r["records"]) for r in told} == {(f"{today.year}-01-01", "0")}
 
 
 def test_records_go_out_as_the_export_writes_them(filled: Api) -> None:

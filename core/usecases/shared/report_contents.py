@@ -65,12 +65,9 @@ def report_of(tx: Transaction, name: str, spec: ReportSpec, today: date) -> Repo
             tables = [recurring_table(tx.figures.payments(where, MOST_PAYMENTS), money)]
             notes = [f"Series are looked for among the latest {MOST_PAYMENTS} payments of each party."]
         case ReportKind.STAGES:
-            span = _known(tx, span)
-            tables = [
-                stage_table(
-                    tx.overviews.counts(span.since, span.until), tx.figures.checks(span), span, spec.granularity
-                )
-            ]
+            counts = tx.overviews.counts(span.since, span.until)
+            span = _known(span, [day for day, *_ in counts] or [today])
+            tables = [stage_table(counts, tx.figures.checks(span), span, spec.granularity)]
         case ReportKind.LLM:
             tables = [llm_table(tx.llm_usages.since(span.since.replace(day=1)), span, spec.granularity)]
         case ReportKind.REVIEWERS:
@@ -108,10 +105,8 @@ def _record_rows(tx: Transaction, where: RecordFilter, names: Mapping[UUID, str]
         yield [shown[name] for name in RECORD_COLUMNS]
 
 
-def _known(tx: Transaction, span: Span) -> Span:
-    """Of a span without end that which anything is known of, so that not every day of centuries is told."""
-    counts = tx.overviews.counts(span.since, span.until)
-    days = [day for day, *_ in counts] or [span.until]
+def _known(span: Span, days: Sequence[date]) -> Span:
+    """Of a span without end that which these days lie in, so that not every day of centuries is told."""
     return Span(since=max(span.since, min(days)), until=min(span.until, max(days))) if _endless(span) else span
 
 
