@@ -6,8 +6,10 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
+from functools import reduce
 from statistics import median_low
 from typing import Any
 from uuid import UUID
@@ -19,7 +21,7 @@ from core.domain.approvals import ApprovalReason, Verdict
 from core.domain.promise import Cell, Check, check_of, tally
 from core.domain.record_filters import RecordFilter
 from core.domain.recurrences import OCCURRENCES, Payment
-from core.domain.report_money import Conversion, add, becomes, convert, total
+from core.domain.report_money import Conversion, add, becomes, convert
 from core.domain.report_periods import Granularity, Span, part_of
 from core.domain.report_rows import Answers, PartySum, Sum, check_rows
 from core.domain.spreadsheets import RECORD_COLUMNS, cell
@@ -146,10 +148,14 @@ def _party(kept: KeptRecord) -> str:
 
 def _flows(some: Sequence[KeptRecord]) -> dict[str, Any]:
     amounts = [kept.record.amount for kept in some if kept.record.amount is not None]
-    return {"incoming": total(a for a in amounts if a > 0), "outgoing": total(a for a in amounts if a < 0)}
+    return {"incoming": _total(a for a in amounts if a > 0), "outgoing": _total(a for a in amounts if a < 0)}
 
 
 def _moved(sums: Sequence[PartySum], conversion: Conversion | None) -> tuple[Any, int]:
     """What sorts those first that most moved to and from."""
     each = (convert(add(one.outgoing, one.incoming.copy_negate()), one.currency, conversion) for one in sums)
-    return total(each), -sum(one.records for one in sums)
+    return _total(each), -sum(one.records for one in sums)
+
+
+def _total(amounts: Iterable[Decimal]) -> Decimal:
+    return reduce(add, amounts, Decimal(0))

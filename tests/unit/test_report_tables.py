@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree
 
@@ -20,7 +21,7 @@ from adapters.charts.svg import draw, scale
 from adapters.reports import page, plain, workbook
 from core.domain.categories import Category
 from core.domain.recurrences import Payment, series_in
-from core.domain.report_money import Conversion, convert, rounded, total
+from core.domain.report_money import Conversion, rounded
 from core.domain.report_money_tables import (
     Money,
     cash_flow_table,
@@ -38,16 +39,30 @@ RATES = st.decimals(min_value=Decimal("0.000001"), max_value=10**6, places=9)
 JAN = date(2026, 1, 1)
 
 
-@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["EUR", "USD", "JPY"])), max_size=30), RATES, RATES)
+@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["EUR", "USD", "JPY"])), min_size=1, max_size=30), RATES, RATES)
 def test_converted_sums_are_exact_and_rounded_once_half_to_even(
     amounts: list[tuple[Decimal, str]], dollar: Decimal, yen: Decimal
 ) -> None:
-    conversion = Conversion(to="EUR", rates={"USD": dollar, "JPY": yen})
+    money = Money(conversion=Conversion(to="EUR", rates={"USD": dollar, "JPY": yen}))
     worth = {"EUR": Fraction(1), "USD": Fraction(dollar), "JPY": Fraction(yen)}
-    exact = sum((Fraction(amount) * worth[currency] for amount, currency in amounts), Fraction(0))
-    found = total(convert(amount, currency, conversion) for amount, currency in amounts)
-    assert Fraction(found) == exact
-    assert Fraction(rounded(found, "EUR", conversion)) == Fraction(round(exact * 100), 100), "round() is half to even"
+    each = [Fraction(amount) * worth[currency] for amount, currency in amounts]
+    incoming, outgoing = sum(one for one in each if one > 0), sum(one for one in each if one < 0)
+    exact = [Fraction(round(one * 100), 100) for one in (incoming, outgoing, incoming + outgoing)]
+    sums = [a_sum(JAN, currency, amount=amount) for amount, currency in amounts]
+    (flow,) = cash_flow_table(sums, [JAN], money).rows
+    assert fractions(flow[3:]) == [*exact, exact[2]], "round() is half to even"
+    table, totals = category_tables(sums, [], money)
+    (row,), (whole,) = table.rows, totals.rows
+    assert fractions(row[8:]) == fractions(whole[2:]) == exact
+
+
+def fractions(told: Sequence[Any]) -> list[Fraction]:
+    return [Fraction(one) for one in told]
+
+
+def a_sum(part: date, currency: str, category_id: UUID | None = None, *, amount: Decimal = Decimal(1)) -> Sum:
+    flows = {"incoming": max(amount, Decimal(0)), "outgoing": min(amount, Decimal(0))}
+    return Sum(part=part, currency=currency, category_id=category_id, records=1, **flows)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +118,6 @@ def test_what_is_below_is_rolled_up_and_the_whole_is_the_sum_of_the_roots(sums: 
     told = {row[0]: row[4] for row in totals.rows}
     assert dict(roots) == dict(own) == told
     assert len({tuple(map(str, row[:5])) for row in table.rows}) == len(rows), "each has a place of its own"
-
-
-def a_sum(part: date, currency: str, category_id: UUID | None = None) -> Sum:
-    amounts = {"records": 1, "incoming": Decimal(1), "outgoing": Decimal(0)}
-    return Sum(part=part, currency=currency, category_id=category_id, **amounts)
 
 
 def test_a_table_of_very_many_rows_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +194,11 @@ def test_a_chart_is_a_picture_that_any_policy_lets_stand(kind: ChartKind) -> Non
 
 
 @pytest.mark.parametrize("kind", list(ChartKind))
-def test_a_chart_of_nothing_is_one(kind: ChartKind) -> None:
-    ElementTree.fromstring(draw(Chart(kind=kind, title="t", description="d", labels=(), series={})))  # noqa: S314
+def test_a_chart_of_nothing_says_what_it_is_of(kind: ChartKind) -> None:
+    drawn = draw(Chart(kind=kind, title="t", description="d", labels=(), series={}))
+    tree = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    assert [(one.tag.rpartition("}")[2], one.text) for one in tree[:2]] == [("title", "t"), ("desc", "d")]
+    assert not {"rect", "circle", "polyline", "polygon"} & {one.tag.rpartition("}")[2] for one in tree.iter()}
 
 
 @given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12))
