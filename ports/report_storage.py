@@ -49,7 +49,8 @@ class Reports(Protocol):
 
 
 class Figures(Protocol):
-    """What reports are made of. Asked within one snapshot, all of it is of one moment."""
+    """What reports are made of. Asked within one snapshot, all of it is of one moment. What comes as a sequence raises
+    `Invalid` for more than `core.domain.report_rows.MOST_ROWS`."""
 
     def records(self, where: RecordFilter) -> Iterator[Mapping[str, Any]]:
         """The records by their day, then by id, as `Records.page` gives them but for `reasoning_trace`; read piece by

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
+from functools import reduce
 from statistics import median_low
 from typing import Any
 from uuid import UUID
@@ -19,9 +21,9 @@ from core.domain.approvals import ApprovalReason, Verdict
 from core.domain.promise import Cell, Check, check_of, tally
 from core.domain.record_filters import RecordFilter
 from core.domain.recurrences import OCCURRENCES, Payment
-from core.domain.report_money import Conversion, add, becomes, convert, total
+from core.domain.report_money import Conversion, add, becomes, convert
 from core.domain.report_periods import Granularity, Span, part_of
-from core.domain.report_rows import Answers, PartySum, Sum
+from core.domain.report_rows import Answers, PartySum, Sum, check_rows
 from core.domain.spreadsheets import RECORD_COLUMNS, cell
 
 _SHOWN = tuple(name for name in RECORD_COLUMNS if name != "category")
@@ -54,9 +56,11 @@ class MemoryFigures:
             part = None if granularity is None else part_of(kept.day, granularity)
             return part, kept.record.category_id if by_category else None, _currency(kept)
 
+        groups = self._grouped(where, key)
+        check_rows(len(groups))
         return [
             Sum(part=part, category_id=category, currency=currency, records=len(some), **_flows(some))
-            for (part, category, currency), some in self._grouped(where, key).items()
+            for (part, category, currency), some in groups.items()
         ]
 
     def parties(self, where: RecordFilter, conversion: Conversion | None, most: int) -> Sequence[PartySum]:
@@ -80,6 +84,7 @@ class MemoryFigures:
             for party in sorted(parties, key=lambda name: (*_moved(parties[name], conversion), name))[:most]
         }
         kept = [one for one in found if (becomes(one.currency, conversion), one.party) in first]
+        check_rows(len(kept))
         return sorted(kept, key=lambda one: (one.currency is None, one.currency or "", one.party))
 
     def payments(self, where: RecordFilter, most: int) -> Iterator[tuple[str, str, Sequence[Payment]]]:
@@ -105,6 +110,7 @@ class MemoryFigures:
         for one in self._state.approvals.values():
             if one.decided_at is not None and span.since <= self._day(one.decided_at) <= span.until:
                 found[part_of(self._day(one.decided_at), granularity), one.decided_by or ""].append(one)
+        check_rows(len(found))
         return [
             Answers(
                 part=part,
@@ -142,10 +148,14 @@ def _party(kept: KeptRecord) -> str:
 
 def _flows(some: Sequence[KeptRecord]) -> dict[str, Any]:
     amounts = [kept.record.amount for kept in some if kept.record.amount is not None]
-    return {"incoming": total(a for a in amounts if a > 0), "outgoing": total(a for a in amounts if a < 0)}
+    return {"incoming": _total(a for a in amounts if a > 0), "outgoing": _total(a for a in amounts if a < 0)}
 
 
 def _moved(sums: Sequence[PartySum], conversion: Conversion | None) -> tuple[Any, int]:
     """What sorts those first that most moved to and from."""
     each = (convert(add(one.outgoing, one.incoming.copy_negate()), one.currency, conversion) for one in sums)
-    return total(each), -sum(one.records for one in sums)
+    return _total(each), -sum(one.records for one in sums)
+
+
+def _total(amounts: Iterable[Decimal]) -> Decimal:
+    return reduce(add, amounts, Decimal(0))

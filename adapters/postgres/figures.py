@@ -13,6 +13,7 @@ from sqlalchemy import (
     TIMESTAMP,
     Connection,
     Date,
+    Row,
     Select,
     case,
     cast,
@@ -36,7 +37,7 @@ from core.domain.record_filters import RecordFilter
 from core.domain.recurrences import OCCURRENCES, Payment
 from core.domain.report_money import Conversion
 from core.domain.report_periods import Granularity, Span
-from core.domain.report_rows import Answers, PartySum, Sum
+from core.domain.report_rows import MOST_ROWS, Answers, PartySum, Sum, check_rows
 from core.domain.spreadsheets import RECORD_COLUMNS
 
 AT_ONCE = 2_000
@@ -55,7 +56,7 @@ _CHECKS = text(f"""
            coalesce(sum((1 / probability) ^ 2) FILTER (WHERE NOT correct), 0) AS wrong_squares
     FROM ({ANSWERED}) answered, (SELECT time_zone FROM tenants WHERE tenant_id = :tenant) there
     WHERE stage = ANY(:alone) AND created_at >= CAST(:since AS timestamp) AT TIME ZONE time_zone
-      AND created_at < CAST(:until AS timestamp) AT TIME ZONE time_zone + interval '1 day'
+      AND created_at < (CAST(:until AS timestamp) + interval '1 day') AT TIME ZONE time_zone
     GROUP BY 1, 2 ORDER BY 1, 2
 """)  # noqa: S608 - a constant
 
@@ -69,7 +70,7 @@ _ANSWERS = text("""
     FROM approvals, (SELECT time_zone FROM tenants WHERE tenant_id = :tenant) there
     WHERE tenant_id = :tenant AND verdict IS NOT NULL
       AND CAST(decided_at AT TIME ZONE time_zone AS date) BETWEEN :since AND :until
-    GROUP BY 1, decided_by ORDER BY 1, decided_by COLLATE "C"
+    GROUP BY 1, decided_by ORDER BY 1, decided_by COLLATE "C" LIMIT :most
 """)
 
 
@@ -92,7 +93,7 @@ class PostgresFigures:
         query = self._of(select(part, category, currency, func.count(), _IN, _OUT), where)
         query = query.group_by(text("1"), text("2"), text("3")).order_by(text("1"), text("2"), text("3"))
         names = ("part", "category_id", "currency", "records", "incoming", "outgoing")
-        return [Sum(**dict(zip(names, row, strict=True))) for row in self._connection.execute(query)]
+        return [Sum(**dict(zip(names, row, strict=True))) for row in self._few(query)]
 
     def parties(self, where: RecordFilter, conversion: Conversion | None, most: int) -> Sequence[PartySum]:
         party, currency = _PARTY.label("party"), _CURRENCY.label("currency")
@@ -113,7 +114,7 @@ class PostgresFigures:
             .where(first.c.rank <= most)
             .order_by(found.c.currency, found.c.party.collate("C"))
         )
-        return [PartySum(**row) for row in self._connection.execute(query).mappings()]
+        return [PartySum(**row._mapping) for row in self._few(query)]
 
     def payments(self, where: RecordFilter, most: int) -> Iterator[tuple[str, str, Sequence[Payment]]]:
         of_party, by_day = (_C.party, _C.currency), (_C.occurred_on.desc(), _C.id.desc())
@@ -142,11 +143,19 @@ class PostgresFigures:
         ]
 
     def answers(self, span: Span, granularity: Granularity) -> Sequence[Answers]:
-        given = {"tenant": self._tenant_id, "unit": granularity.value, **_days(span)}
-        return [Answers(**row) for row in self._connection.execute(_ANSWERS, given).mappings()]
+        given = {"tenant": self._tenant_id, "unit": granularity.value, "most": MOST_ROWS + 1, **_days(span)}
+        rows = self._connection.execute(_ANSWERS, given).mappings().all()
+        check_rows(len(rows))
+        return [Answers(**row) for row in rows]
 
     def _of(self, query: Select[Any], where: RecordFilter) -> Select[Any]:
         return filtered(query, where).where(_C.tenant_id == self._tenant_id)
+
+    def _few(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """Raises `Invalid` where they are not, before all of them are here."""
+        rows = self._connection.execute(query.limit(MOST_ROWS + 1)).all()
+        check_rows(len(rows))
+        return rows
 
     def _streamed(self, query: Select[Any]) -> Iterator[dict[str, Any]]:
         """By a cursor of the server, so that no more than some rows are in memory."""

@@ -49,5 +49,5 @@ report_runs = Table(
     a_time("expired_at", null=True),
     of_tenant(),
     UniqueConstraint("tenant_id", "definition_id", "slot"),
-    Index("report_runs_kept", "tenant_id", "created_at", postgresql_where=text("expired_at IS NULL")),
+    Index("report_runs_kept", "tenant_id", "id", postgresql_where=text("expired_at IS NULL")),
 )

@@ -25,6 +25,7 @@ _FIRST_DATE = date(1900, 3, 1)
 _FORMATS = {ColumnKind.MONEY: "#,##0.00##########", ColumnKind.SHARE: "0.0%", ColumnKind.COUNT: "#,##0"}
 _OPTIONS = {
     "constant_memory": True,
+    "use_zip64": True,  # a sheet of a million long rows has more than 4 GiB before it is compressed
     "strings_to_formulas": False,
     "strings_to_urls": False,
     "strings_to_numbers": False,

@@ -7,7 +7,7 @@ A sum is converted exactly, as a whole, and rounded once, half to even, to the d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
@@ -20,9 +20,6 @@ MOST_RATES = 200
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _MAX_RATE = Decimal(10) ** 12
 _RATE_DECIMALS = 12
-
-Sums = Mapping[str | None, Decimal]
-"""By currency; None is what has no amount."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +65,6 @@ def convert(amount: Decimal, currency: str | None, conversion: Conversion | None
 def add(one: Decimal, other: Decimal) -> Decimal:
     """Exactly, where `+` keeps 28 digits."""
     return EXACT.add(one, other)
-
-
-def total(amounts: Iterable[Decimal]) -> Decimal:
-    found = Decimal(0)
-    for amount in amounts:
-        found = EXACT.add(found, amount)
-    return found
 
 
 def rounded(amount: Decimal, currency: str | None, conversion: Conversion | None) -> Decimal:

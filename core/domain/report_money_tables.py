@@ -12,20 +12,23 @@ from uuid import UUID
 from core.domain.categories import Category, paths
 from core.domain.recurrences import INTERVALS, Payment, series_in
 from core.domain.report_money import Conversion, add, becomes, convert, rounded
-from core.domain.report_rows import PartySum, Sum
-from core.domain.report_tables import Column, ColumnKind, Table, Value
+from core.domain.report_rows import PartySum, Sum, check_rows
+from core.domain.report_tables import (
+    PERIOD,
+    SHARE_DECIMALS,
+    Column,
+    ColumnKind,
+    Table,
+    Value,
+    amount_of,
+    counted,
+    share_of,
+)
 
 UNSORTED = "(no category)"
 _ZERO = Decimal(0)
 _CURRENCY = Column(key="currency", title="Currency")
-_PERIOD = Column(key="period", title="From", kind=ColumnKind.DATE)
-_RECORDS = Column(key="records", title="Records", kind=ColumnKind.COUNT)
-_SHARES = 4
-"""Decimals of shares."""
-
-
-def _money(key: str, title: str) -> Column:
-    return Column(key=key, title=title, kind=ColumnKind.MONEY)
+_RECORDS = counted("records", "Records")
 
 
 @dataclass(slots=True)
@@ -65,7 +68,8 @@ class Money:
 
 
 def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: Money) -> list[Table]:
-    """By part of time, category and currency: what is in the category itself, and with all below it."""
+    """By part of time, category and currency: what is in the category itself, and with all below it. Raises `Invalid`
+    for very many rows, as all of these do."""
     tree = {category.id: category for category in categories}
     own: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
     whole: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
@@ -74,6 +78,7 @@ def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: 
         money.put(own[row.part, row.category_id, currency], row)
         for id in _upwards(row.category_id, tree):
             money.put(whole[row.part, id, currency], row)
+        check_rows(len(whole))
     names = _names(categories)
 
     def place(key: tuple[date | None, UUID | None, str | None]) -> tuple[date, tuple[str, ...], str, str]:
@@ -100,17 +105,17 @@ def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: 
             )
         )
     columns = (
-        _PERIOD,
+        PERIOD,
         Column(key="category", title="Category"),
         Column(key="category_id", title="Category id"),
-        Column(key="level", title="Level", kind=ColumnKind.COUNT),
+        counted("level", "Level"),
         _CURRENCY,
-        Column(key="own_records", title="Records in it", kind=ColumnKind.COUNT),
-        _money("own_amount", "Amount in it"),
-        Column(key="records", title="Records with those below", kind=ColumnKind.COUNT),
-        _money("incoming", "In"),
-        _money("outgoing", "Out"),
-        _money("amount", "Amount with those below"),
+        counted("own_records", "Records in it"),
+        amount_of("own_amount", "Amount in it"),
+        counted("records", "Records with those below"),
+        amount_of("incoming", "In"),
+        amount_of("outgoing", "Out"),
+        amount_of("amount", "Amount with those below"),
     )
     main = Table(key="categories", title="By category and time", columns=columns, rows=rows)
     return [main, _totals(own, money)]
@@ -130,7 +135,13 @@ def _totals(own: Mapping[tuple[date | None, UUID | None, str | None], _Flow], mo
         )
         for currency, flow in sorted(found.items(), key=lambda item: item[0] or "")
     ]
-    columns = (_CURRENCY, _RECORDS, _money("incoming", "In"), _money("outgoing", "Out"), _money("amount", "Amount"))
+    columns = (
+        _CURRENCY,
+        _RECORDS,
+        amount_of("incoming", "In"),
+        amount_of("outgoing", "Out"),
+        amount_of("amount", "Amount"),
+    )
     return Table(key="totals", title="In all", columns=columns, rows=rows)
 
 
@@ -142,6 +153,7 @@ def cash_flow_table(sums: Iterable[Sum], parts: Sequence[date], money: Money) ->
         currency = money.told_in(row.currency)
         if currency is not None and row.part is not None:
             money.put(found[currency].setdefault(row.part, _Flow()), row)
+    check_rows(len(parts) * len(found))
     rows: list[Sequence[Value]] = []
     for currency, flows in sorted(found.items()):
         running = _ZERO
@@ -151,13 +163,13 @@ def cash_flow_table(sums: Iterable[Sum], parts: Sequence[date], money: Money) ->
             amounts = (flow.incoming, flow.outgoing, flow.net, running)
             rows.append((part, currency, flow.records, *(money.tell(amount, currency) for amount in amounts)))
     columns = (
-        _PERIOD,
+        PERIOD,
         _CURRENCY,
         _RECORDS,
-        _money("incoming", "In"),
-        _money("outgoing", "Out"),
-        _money("net", "Net"),
-        _money("running", "Net since the beginning"),
+        amount_of("incoming", "In"),
+        amount_of("outgoing", "Out"),
+        amount_of("net", "Net"),
+        amount_of("running", "Net since the beginning"),
     )
     return Table(key="cash_flow", title="Cash flow", columns=columns, rows=rows)
 
@@ -185,18 +197,18 @@ def party_table(sums: Iterable[PartySum], whole: Iterable[Sum], most: int, money
         for rank, key in enumerate(of_currency[:most], start=1):
             flow = found[key]
             amounts = (flow.incoming, flow.outgoing, flow.net)
-            share = round(float(moved[key] / all_moved), _SHARES) if all_moved else None
+            share = round(float(moved[key] / all_moved), SHARE_DECIMALS) if all_moved else None
             told = (money.tell(amount, currency) for amount in amounts)
             rows.append((currency, rank, key[0], flow.records, *told, share, *days[key]))
     columns = (
         _CURRENCY,
-        Column(key="rank", title="Rank", kind=ColumnKind.COUNT),
+        counted("rank", "Rank"),
         Column(key="counterparty", title="Counterparty"),
         _RECORDS,
-        _money("incoming", "In"),
-        _money("outgoing", "Out"),
-        _money("net", "Net"),
-        Column(key="share", title="Share of all that moved", kind=ColumnKind.SHARE),
+        amount_of("incoming", "In"),
+        amount_of("outgoing", "Out"),
+        amount_of("net", "Net"),
+        share_of("share", "Share of all that moved"),
         Column(key="first", title="First", kind=ColumnKind.DATE),
         Column(key="last", title="Last", kind=ColumnKind.DATE),
     )
@@ -223,14 +235,15 @@ def recurring_table(payments: Iterable[tuple[str, str, Sequence[Payment]]], mone
                 series.due,
             )
             found.append((told_in, a_year.copy_abs(), party, values))
+        check_rows(len(found))
     found.sort(key=lambda one: (one[0], one[1].copy_negate(), one[2], tuple(map(str, one[3]))))
     columns = (
         Column(key="counterparty", title="Counterparty"),
         Column(key="interval", title="Interval"),
         _CURRENCY,
-        _money("amount", "Latest amount"),
-        _money("a_year", "In a year, about"),
-        Column(key="payments", title="Payments", kind=ColumnKind.COUNT),
+        amount_of("amount", "Latest amount"),
+        amount_of("a_year", "In a year, about"),
+        counted("payments", "Payments"),
         Column(key="since", title="Since", kind=ColumnKind.DATE),
         Column(key="latest", title="Latest", kind=ColumnKind.DATE),
         Column(key="due", title="Next due", kind=ColumnKind.DATE),
@@ -246,11 +259,12 @@ def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence
         for row in sums:
             for id in _upwards(row.category_id, tree):
                 money.put(found[id, money.told_in(row.currency)][place], row)
+            check_rows(len(found))
     names = _names(categories)
     told: list[tuple[str, Decimal, tuple[str, ...], str, Sequence[Value]]] = []
     for (id, currency), (was, came) in found.items():
         change = add(came.net, was.net.copy_negate())
-        share = round(float(change / abs(was.net)), _SHARES) if was.net else None
+        share = round(float(change / abs(was.net)), SHARE_DECIMALS) if was.net else None
         values = (
             " > ".join(names[id]) or UNSORTED,
             str(id) if id else None,
@@ -267,12 +281,12 @@ def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence
         Column(key="category", title="Category"),
         Column(key="category_id", title="Category id"),
         _CURRENCY,
-        Column(key="records_before", title="Records before", kind=ColumnKind.COUNT),
-        _money("amount_before", "Amount before"),
+        counted("records_before", "Records before"),
+        amount_of("amount_before", "Amount before"),
         _RECORDS,
-        _money("amount", "Amount"),
-        _money("change", "Change"),
-        Column(key="change_share", title="Change as a share", kind=ColumnKind.SHARE),
+        amount_of("amount", "Amount"),
+        amount_of("change", "Change"),
+        share_of("change_share", "Change as a share"),
     )
     return Table(key="changes", title="Changes by category", columns=columns, rows=[one[4] for one in sorted(told)])
 

@@ -7,6 +7,17 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from core.errors import Invalid
+
+MOST_ROWS = 200_000
+"""Of what is added up, and of a table that is not read piece by piece: so many are in memory at once."""
+
+
+def check_rows(rows: int) -> None:
+    """Raises `Invalid` for more than are told."""
+    if rows > MOST_ROWS:
+        raise Invalid(f"this is more than {MOST_ROWS} rows: take longer parts, a shorter period, or fewer parties")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:

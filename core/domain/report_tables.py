@@ -37,10 +37,26 @@ class Column:
     kind: ColumnKind = ColumnKind.TEXT
 
 
+PERIOD = Column(key="period", title="From", kind=ColumnKind.DATE)
+SHARE_DECIMALS = 4
+
+
+def counted(key: str, title: str) -> Column:
+    return Column(key=key, title=title, kind=ColumnKind.COUNT)
+
+
+def share_of(key: str, title: str) -> Column:
+    return Column(key=key, title=title, kind=ColumnKind.SHARE)
+
+
+def amount_of(key: str, title: str) -> Column:
+    return Column(key=key, title=title, kind=ColumnKind.MONEY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows in a total order, each with a value for each column; they can be gone through once where they are very
-    many."""
+    """Rows in a total order, each with a value for each column; read anew each time that they are gone through where
+    they are very many."""
 
     key: str
     title: str

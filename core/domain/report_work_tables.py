@@ -8,23 +8,14 @@ from datetime import date
 from decimal import Decimal
 
 from core.domain.dashboard import days_of
+from core.domain.decisions import Stage
 from core.domain.llm_spending import LlmMonth
 from core.domain.promise import ALONE, Cell, Tally, estimate
 from core.domain.report_periods import Granularity, Span, part_of, parts_of
 from core.domain.report_rows import Answers
-from core.domain.report_tables import Column, ColumnKind, Table, Value
+from core.domain.report_tables import PERIOD, SHARE_DECIMALS, Column, Table, Value, amount_of, counted, share_of
 
-_SHARES = 4
-_PERIOD = Column(key="period", title="From", kind=ColumnKind.DATE)
-HUMAN = "human"
-
-
-def _count(key: str, title: str) -> Column:
-    return Column(key=key, title=title, kind=ColumnKind.COUNT)
-
-
-def _share(key: str, title: str) -> Column:
-    return Column(key=key, title=title, kind=ColumnKind.SHARE)
+_STAGES = tuple(stage.value for stage in (*ALONE, Stage.HUMAN))
 
 
 def stage_table(
@@ -35,7 +26,7 @@ def stage_table(
     found: defaultdict[date, dict[str, int]] = defaultdict(dict)
     for day in days_of(counts, span.since, span.until):
         of_part = found[part_of(day.day, granularity)]
-        for stage in (*ALONE, HUMAN):
+        for stage in _STAGES:
             of_part[stage] = of_part.get(stage, 0) + int(getattr(day, stage))
     checked: defaultdict[tuple[date, str], Tally] = defaultdict(Tally)
     for cell in checks:
@@ -45,7 +36,7 @@ def stage_table(
     rows: list[Sequence[Value]] = []
     for part in parts_of(span, granularity):
         all_of_part = sum(found[part].values())
-        for stage in (*(one.value for one in ALONE), HUMAN):
+        for stage in _STAGES:
             records = found[part].get(stage, 0)
             known = estimate(checked.get((part, stage), Tally()))
             rows.append(
@@ -53,22 +44,22 @@ def stage_table(
                     part,
                     stage,
                     records,
-                    round(records / all_of_part, _SHARES) if all_of_part else None,
+                    round(records / all_of_part, SHARE_DECIMALS) if all_of_part else None,
                     known.checked if known else 0,
-                    round(known.precision, _SHARES) if known else None,
-                    round(known.low, _SHARES) if known else None,
-                    round(known.high, _SHARES) if known else None,
+                    round(known.precision, SHARE_DECIMALS) if known else None,
+                    round(known.low, SHARE_DECIMALS) if known else None,
+                    round(known.high, SHARE_DECIMALS) if known else None,
                 )
             )
     columns = (
-        _PERIOD,
+        PERIOD,
         Column(key="stage", title="Stage"),
-        _count("records", "Records"),
-        _share("share", "Share"),
-        _count("checked", "Spot checks"),
-        _share("precision", "Precision"),
-        _share("low", "At least"),
-        _share("high", "At most"),
+        counted("records", "Records"),
+        share_of("share", "Share"),
+        counted("checked", "Spot checks"),
+        share_of("precision", "Precision"),
+        share_of("low", "At least"),
+        share_of("high", "At most"),
     )
     return Table(key="stages", title="Who decides, and how right", columns=columns, rows=rows)
 
@@ -94,9 +85,9 @@ def llm_table(months: Iterable[LlmMonth], span: Span, granularity: Granularity) 
         "Unpriced calls",
     )
     columns = (
-        _PERIOD,
-        *(_count(name, title) for name, title in zip(names, titles, strict=True)),
-        Column(key="cost", title="US dollars", kind=ColumnKind.MONEY),
+        PERIOD,
+        *(counted(name, title) for name, title in zip(names, titles, strict=True)),
+        amount_of("cost", "US dollars"),
     )
     rows: list[Sequence[Value]] = [(part, *counts[part], costs[part].normalize()) for part in sorted(counts)]
     return Table(key="llm", title="What the LLM took", columns=columns, rows=rows)
@@ -114,21 +105,21 @@ def reviewer_table(answers: Iterable[Answers]) -> Table:
                 answered,
                 one.approved,
                 one.overridden,
-                round(one.approved / answered, _SHARES) if answered else None,
+                round(one.approved / answered, SHARE_DECIMALS) if answered else None,
                 one.checks,
                 one.withdrawn,
                 round(one.median_seconds),
             )
         )
     columns = (
-        _PERIOD,
+        PERIOD,
         Column(key="reviewer", title="Who"),
-        _count("answers", "Answers"),
-        _count("approved", "As suggested"),
-        _count("overridden", "Otherwise"),
-        _share("approved_share", "Share as suggested"),
-        _count("checks", "Spot checks among them"),
-        _count("withdrawn", "Withdrawn since"),
-        _count("median_seconds", "Seconds that the middle one had waited"),
+        counted("answers", "Answers"),
+        counted("approved", "As suggested"),
+        counted("overridden", "Otherwise"),
+        share_of("approved_share", "Share as suggested"),
+        counted("checks", "Spot checks among them"),
+        counted("withdrawn", "Withdrawn since"),
+        counted("median_seconds", "Seconds that the middle one had waited"),
     )
     return Table(key="reviewers", title="Answers of people", columns=columns, rows=rows)

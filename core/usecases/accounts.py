@@ -168,8 +168,8 @@ def change_tenant(
     uow: UnitOfWork,
     clock: Clock,
 ) -> Tenant:
-    """In another time zone the turns of scheduled reports come at the same hours there. Raises `VersionMismatch` or
-    `Invalid`."""
+    """In another time zone the turns of scheduled reports that are not due yet come at the same hours there. Raises
+    `VersionMismatch` or `Invalid`."""
     with uow.begin(actor) as tx:
         tenant = tx.tenants.get()
         changed = replace(
@@ -182,9 +182,10 @@ def change_tenant(
         check_tenant(changed.name, changed.time_zone)
         tx.tenants.update(changed)
         if changed.time_zone != tenant.time_zone:
+            now = clock.now()
             for one in tx.reports.definitions():
-                if one.schedule is not None:
-                    following = next_slot(one.schedule, clock.now(), changed.zone)
+                if one.schedule is not None and (one.next_run_at is None or one.next_run_at > now):
+                    following = next_slot(one.schedule, now, changed.zone)
                     tx.reports.update_definition(replace(one, next_run_at=following))
         payload = {"changed": _changes(tenant, changed)}
         tx.events.append([NewEvent(type=EventType.TENANT_CHANGED, subject_id=tenant.id, payload=payload)])

@@ -72,7 +72,10 @@ def change_report_definition(
         stored = tx.reports.definition(definition_id)
         if version not in (None, stored.version):
             raise VersionMismatch
-        made = _checked(replace(stored, **changed, updated_at=clock.now()), tx.tenants.get(), clock)
+        asked = replace(stored, **changed, updated_at=clock.now())
+        if asked.schedule != stored.schedule:
+            asked = replace(asked, next_run_at=None)
+        made = _checked(asked, tx.tenants.get(), clock)
         tx.reports.update_definition(made)
         tx.events.append([_told(EventType.REPORT_REDEFINED, made, changed=sorted(changed))])
         tx.commit()
@@ -108,12 +111,13 @@ def queue_reports(*, max_attempts: int, system: SystemStorage, clock: Clock, ids
 
 
 def _checked(definition: ReportDefinition, tenant: Tenant, clock: Clock) -> ReportDefinition:
+    """A turn that it has stays, since it may be due."""
     now = clock.now()
     check_spec(definition.spec, now.astimezone(tenant.zone).date())
     following = None
     if definition.schedule is not None:
         check_schedule(definition.schedule)
-        following = next_slot(definition.schedule, now, tenant.zone)
+        following = definition.next_run_at or next_slot(definition.schedule, now, tenant.zone)
     return replace(definition, name=check_name(definition.name), next_run_at=following)
 
 

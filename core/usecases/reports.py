@@ -8,26 +8,22 @@ from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
-from core.domain.report_periods import Span
 from core.domain.reports import (
     Format,
     ReportFile,
-    ReportKind,
     ReportRun,
     ReportSpec,
     RunStatus,
     check_name,
     check_spec,
 )
-from core.domain.spreadsheets import RECORD_COLUMNS
 from core.domain.tenants import Actor, worker_actor
-from core.errors import Conflict, NotFound
-from core.usecases.shared.present import present_filter
-from core.usecases.shared.report_contents import category_names, report_of
+from core.errors import Conflict, LeaseLost, NotFound
+from core.usecases.shared.report_contents import RecordRows, report_of
 from ports.clock import Clock, Ids
 from ports.files import FileStore
 from ports.report_writers import ReportWriters
-from ports.storage import Transaction, UnitOfWork
+from ports.storage import UnitOfWork
 from ports.system import SystemStorage
 
 AT_ONCE = 200
@@ -123,22 +119,28 @@ def generate_report(job: Job, *, uow: UnitOfWork, files: FileStore, writers: Rep
     actor = worker_actor(job.tenant_id, job.source_agent, job.request_id)
     with uow.begin(actor) as tx:
         tx.jobs.hold(job)
-        run = tx.reports.get(UUID(job.payload["run_id"]))
-        tx.reports.update(replace(run, status=RunStatus.RUNNING, failure=None, finished_at=None))
+        stored = tx.reports.get(UUID(job.payload["run_id"]))
+        run = replace(stored, status=RunStatus.RUNNING, failure=None, finished_at=None, expired_at=None)
+        tx.reports.update(run)
         tx.commit()
-    # Each attempt has a folder of its own: one that hangs, and wakes up late, overwrites nothing that is told of.
-    folder = f"{job.tenant_id}/reports/{run.id}/{job.attempts}"
+    # Each lease has a folder of its own: who hangs, and wakes up late, neither overwrites nor deletes what is told of.
+    # (Attempts don't tell leases apart: a job that died and is replayed counts them anew.)
+    folder = f"{job.tenant_id}/reports/{run.id}/{job.lease_token}"
     try:
         rows, made = _make(actor, run, folder, uow, files, writers)
+    except BaseException:
+        files.delete_under(folder)
+        raise
+    try:
         with uow.begin(actor) as tx:
             tx.jobs.hold(job)
-            finished = clock.now()
-            done = replace(run, status=RunStatus.DONE, failure=None, finished_at=finished, rows=rows, files=made)
+            done = replace(run, status=RunStatus.DONE, finished_at=clock.now(), rows=rows, files=made)
             tx.reports.update(done)
             tx.events.append([_generated(done)])
             tx.jobs.finish(job)
             tx.commit()
-    except BaseException:
+    except LeaseLost:
+        # After any other failure the files may have been told of; those that were not go with their report.
         files.delete_under(folder)
         raise
 
@@ -156,27 +158,20 @@ def sweep_reports(*, report_days: float, system: SystemStorage, files: FileStore
 def _make(
     actor: Actor, run: ReportRun, folder: str, uow: UnitOfWork, files: FileStore, writers: ReportWriters
 ) -> tuple[int, tuple[ReportFile, ...]]:
-    spec, made = run.spec, list[ReportFile]()
+    made = list[ReportFile]()
     with uow.snapshot(actor) as tx:
-        report = report_of(tx, run.name, spec, run.today)
-        streamed = spec.kind is ReportKind.RECORDS
-        span = spec.span(run.today)
-        rows = tx.records.count(present_filter(tx, spec.filter(span))) if streamed else len(list(report.tables[0].rows))
-        for format in spec.formats:
-            if streamed and format is Format.CSV:
-                pieces = _records_csv(tx, spec, span)
+        report = report_of(tx, run.name, run.spec, run.today)
+        listed = report.tables[0].rows
+        rows = listed.count() if isinstance(listed, RecordRows) else len(list(listed))
+        for format in run.spec.formats:
+            if isinstance(listed, RecordRows) and format is Format.CSV:
+                pieces = listed.csv()
             else:
-                # Rows of records are gone through once; those of other kinds are few, and there.
-                pieces = writers.write(format, report_of(tx, run.name, spec, run.today) if streamed else report)
+                pieces = writers.write(format, report)
             path = f"{folder}/report.{format.value}"
             written = files.write(path, pieces)
             made.append(ReportFile(format=format, path=path, bytes=written.bytes, sha256=written.sha256))
     return rows, tuple(made)
-
-
-def _records_csv(tx: Transaction, spec: ReportSpec, span: Span) -> Iterator[bytes]:
-    yield ",".join(RECORD_COLUMNS).encode() + b"\r\n"
-    yield from tx.figures.records_csv(present_filter(tx, spec.filter(span)), category_names(tx))
 
 
 def _generated(run: ReportRun) -> NewEvent:

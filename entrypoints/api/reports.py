@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, request
+from werkzeug.http import quote_etag
 
 from core.domain.permissions import Permission
 from core.domain.report_periods import Period, Span
@@ -75,6 +76,9 @@ def get_report_file(report_id: UUID, format: str) -> Response:
     """A file of a report that is done: csv, json, xlsx or html."""
     if format not in {one.value for one in Format}:
         raise NotFound("there is no such format")
+    known = {one.format.value: one.sha256 for one in container().get_report(actor(), report_id).files}
+    if format in known and request.if_none_match.contains_weak(known[format]):
+        return Response(status=304, headers={"ETag": quote_etag(known[format])})
     run, file, pieces = container().open_report_file(actor(), report_id, Format(format))
     headers = {
         "Content-Disposition": f'attachment; filename="{file_name(run, file.format)}"',
@@ -83,9 +87,6 @@ def get_report_file(report_id: UUID, format: str) -> Response:
     }
     response = Response(pieces, headers=headers, mimetype=_TYPES[file.format])
     response.set_etag(file.sha256)
-    if request.if_none_match.contains_weak(file.sha256):
-        response.close()
-        return Response(status=304, headers={"ETag": response.headers["ETag"]})
     return response
 
 
@@ -111,11 +112,10 @@ def run_out(run: ReportRun) -> dict[str, Any]:
 
 def spec_out(spec: ReportSpec) -> dict[str, Any]:
     """As it may be sent again."""
-    where = spec_to_json(spec)["where"]
-    if "statuses" in where:
+    told = spec_to_json(spec)
+    if "statuses" in (where := told["where"]):
         where["status"] = where.pop("statuses")
-    return spec_to_json(spec) | {
-        "where": where,
+    return told | {
         "period": _period_out(spec.period),
         "compare": None if spec.compare is None else _period_out(spec.compare),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from core.domain.approvals import Verdict
+from core.domain.approvals import Approval, ApprovalReason, Verdict
 from core.domain.jobs import Stream
 from core.domain.record_filters import RecordFilter
 from core.domain.recurrences import Payment
@@ -24,7 +25,7 @@ from core.domain.report_schedules import Every, Schedule
 from core.domain.reports import Format, ReportFile, ReportKind, ReportSpec, RunStatus
 from core.domain.spreadsheets import RECORD_COLUMNS
 from core.domain.tenants import Actor
-from core.errors import Conflict, NotFound, VersionMismatch
+from core.errors import Conflict, Invalid, NotFound, VersionMismatch
 from ports.system import ReportTurn
 from tests.contract.storage import START, Storage, a_draft, a_report, a_report_definition, answered, decided
 
@@ -205,6 +206,27 @@ def test_sums_are_exact_by_time_category_and_currency(storage: Storage) -> None:
     ]
 
 
+def test_what_would_be_very_many_rows_is_refused(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor, _ = money(storage)
+
+    def most(rows: int) -> None:
+        for module in ("core.domain.report_rows", "adapters.postgres.figures"):
+            monkeypatch.setattr(f"{module}.MOST_ROWS", rows)
+
+    for rows in (5, 4):
+        most(rows)
+        with storage.reading(actor) as tx, _too_many(rows < 5):
+            assert len(tx.figures.sums(WINTER, Granularity.MONTH, by_category=True)) == 5
+    for rows in (3, 2):
+        most(rows)
+        with storage.reading(actor) as tx, _too_many(rows < 3):
+            assert len(tx.figures.parties(RecordFilter(), None, 1)) == 3
+
+
+def _too_many(are: bool) -> AbstractContextManager[Any]:
+    return pytest.raises(Invalid, match="rows: take longer parts") if are else nullcontext()
+
+
 def test_the_first_parties_of_each_currency_that_is_told_come(storage: Storage) -> None:
     actor, _ = money(storage)
 
@@ -257,6 +279,44 @@ def test_answers_are_counted_by_time_and_person(storage: Storage) -> None:
         assert list(tx.figures.answers(Span(since=JAN - timedelta(days=400), until=JAN), Granularity.DAY)) == []
     assert (found.reviewer, found.approved, found.overridden, found.withdrawn) == ("reviewer", 1, 2, 1)
     assert (found.part, found.median_seconds) == (date(today.year, 1, 1), 20.0)
+
+
+@pytest.mark.parametrize(
+    ("day", "within", "after"),
+    [
+        (date(2026, 10, 25), datetime(2026, 10, 25, 22, 59, tzinfo=UTC), datetime(2026, 10, 25, 23, 1, tzinfo=UTC)),
+        (date(2026, 3, 29), datetime(2026, 3, 29, 21, 59, tzinfo=UTC), datetime(2026, 3, 29, 22, 1, tzinfo=UTC)),
+    ],
+    ids=["of 25 hours", "of 23 hours"],
+)
+def test_checks_of_a_day_are_its_own_however_long_it_is(
+    storage: Storage, day: date, within: datetime, after: datetime
+) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    records = storage.store(actor, [a_draft(n) for n in "ab"]).inserted
+    stages = [{"stage": "rules", "outcome": "decided", "reason": "", "candidates": []}]
+    alone = {"suggested_id": food, "trace": {"reason": "", "stages": stages}}
+    with storage.writing(actor) as tx:
+        tx.records.decide([decided(id, food, **alone) for id in records])
+        checks = [
+            an_approval(storage.ids.new(), actor, id, suggested_id=food, created_at=instant)
+            for id, instant in zip(records, (within, after), strict=True)
+        ]
+        tx.approvals.add(checks)
+        tx.approvals.decide([answered(one, Verdict.APPROVE, food) for one in checks])
+    with storage.reading(actor) as tx:
+        found = [tx.figures.checks(Span(since=one, until=one)) for one in (day, day + timedelta(days=1))]
+    assert [[(cell.month, cell.checks.checked) for cell in cells] for cells in found] == [
+        [(day, 1)],
+        [(day + timedelta(days=1), 1)],
+    ]
+
+
+def an_approval(id: UUID, actor: Actor, record_id: UUID, **fields: Any) -> Approval:
+    standard = {"reason": ApprovalReason.SPOT_CHECK, "confidence": 0.97, "urgency": 0.5, "group_key": ""}
+    unanswered = dict.fromkeys(("verdict", "category_id", "decided_by", "decided_at"))
+    return Approval(id=id, tenant_id=actor.tenant_id, record_id=record_id, **{**standard, **unanswered, **fields})
 
 
 HOSTILE = ["=1+1", "+49 30 123", "-12,50", "@cmd", "plain", 'quo"ted, and comma', "－full width", "+12", "-3.5", "ü ☕"]

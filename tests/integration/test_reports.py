@@ -14,16 +14,23 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
 from dependency_injector import providers
+from sqlalchemy import func, select
 
+from adapters.embedded.postgres import DatabaseUrls
 from adapters.memory.clock import FixedClock
+from adapters.postgres import record_csv
+from adapters.postgres.engine import create
+from adapters.postgres.unit_of_work import PostgresTransaction
 from adapters.reports.writers import FileWriters
 from core.domain.categories import paths
+from core.domain.jobs import Job
 from core.domain.report_tables import Report
-from core.domain.reports import Format
+from core.domain.reports import Format, RunStatus
 from core.errors import Invalid, LeaseLost, Transient
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
@@ -111,7 +118,8 @@ def test_a_report_is_made_downloaded_and_listed(filled: Api) -> None:
     assert events[0]["payload"]["rows"] == run["rows"]
     filled.container.seal_events()
     exported = filled.get("/events?type=EXPORTED")["items"]
-    assert {(e["payload"]["what"], e["payload"]["format"]) for e in exported} == {("report", "csv"), ("report", "html")}
+    told = [(e["payload"]["what"], e["payload"]["format"]) for e in exported]
+    assert sorted(told) == [("report", "csv"), ("report", "html")], "what was there already did not go out"
 
 
 def test_sums_by_category_are_those_of_the_records(filled: Api) -> None:
@@ -198,6 +206,12 @@ def test_work_is_reported_by_stage_person_and_month(filled: Api) -> None:
     assert "granularity" in filled.post("/reports", refused, 422)["errors"]
 
 
+def test_without_decisions_there_is_the_present_to_tell_of(api: Api) -> None:
+    told = rows(api, "stages", period={"relative": "ever"}, granularity="year")
+    today = datetime.now(ZoneInfo("Europe/Berlin"))
+    assert {(r["period"], r["records"]) for r in told} == {(f"{today.year}-01-01", "0")}
+
+
 def test_records_go_out_as_the_export_writes_them(filled: Api) -> None:
     run = made(filled, "records", period={"relative": "ever"})
     assert run["rows"] == 9
@@ -210,6 +224,14 @@ def test_records_go_out_as_the_export_writes_them(filled: Api) -> None:
     assert days == sorted(days)
     told = json.loads(file(filled, run, "json"))
     assert [r["amount"] for r in told["tables"][0]["rows"]][:2] == ["-12.50", "-7.25"]
+
+
+def test_lines_may_be_taken_more_slowly_than_a_statement_may_last(database: DatabaseUrls) -> None:
+    engine = create(database.app, pool_size=1, statement_seconds=0.2)
+    with engine.connect() as connection:
+        assert len(list(record_csv.lines(connection, select(func.pg_sleep(0.5))))) == 1
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "200ms", "for all that follows"
+    engine.dispose()
 
 
 def test_no_format_has_a_formula_in_it(filled: Api) -> None:
@@ -349,6 +371,22 @@ def test_turns_move_with_the_tenants_time_zone(api: Api) -> None:
     assert datetime.fromisoformat(moved["next_run_at"]).astimezone(UTC).strftime("%H:%M") == "00:30"
 
 
+def test_a_turn_that_is_due_is_taken_whatever_is_changed_before(make_container: Callable[..., Container]) -> None:
+    container = make_container()
+    api = new_tenant(container, create_app(container).test_client())
+    daily = {"name": "D", "spec": {"kind": "llm"}, "schedule": {"every": "day", "hour": 6}}
+    kept = api.post("/reports/definitions", daily, 201)
+    due = datetime.fromisoformat(kept["next_run_at"])
+    container.clock.override(providers.Object(FixedClock(due + timedelta(minutes=1))))
+    path = f"/reports/definitions/{kept['id']}"
+    for change in ({"name": "E"}, {"spec": {"kind": "stages"}}, {"schedule": daily["schedule"]}):
+        assert api.call("PATCH", path, change).json["next_run_at"] == kept["next_run_at"]
+    container.change_tenant(api.actor, version=None, time_zone="Asia/Kolkata")
+    assert api.get(path)["next_run_at"] == kept["next_run_at"]
+    other = api.call("PATCH", path, {"schedule": {"every": "day", "hour": 7}}).json
+    assert datetime.fromisoformat(other["next_run_at"]) > due, "another schedule has turns of its own"
+
+
 def test_what_no_retry_can_help_is_told(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def impossible(self: FileWriters, format: Format, report: Report) -> Iterator[bytes]:
         raise Invalid("there is no room for this")
@@ -362,16 +400,23 @@ def test_what_no_retry_can_help_is_told(filled: Api, monkeypatch: pytest.MonkeyP
     assert (event["subject_id"], event["payload"]["reason"]) == (run["id"], "there is no room for this")
 
 
+def test_one_of_very_many_rows_fails_at_once_and_says_why(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", 2 * 92 - 1)
+    run = filled.post("/reports", {"spec": {"kind": "cash_flow", "period": SPRING, "granularity": "day"}}, 202)
+    filled.drain()
+    failed = filled.get(f"/reports/{run['id']}")
+    assert failed["status"] == "failed"
+    assert "more than 183 rows: take longer parts, a shorter period" in failed["failure"]
+    assert filled.get(f"/jobs/{run['job_id']}")["attempts"] == 1
+
+
 def test_a_report_whose_making_failed_is_made_again(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(self: FileWriters, format: Format, report: Report) -> Iterator[bytes]:
         raise Transient("the disk is full")
 
     monkeypatch.setattr(FileWriters, "write", away)
     run = filled.post("/reports", {"spec": {"kind": "llm"}}, 202)
-    with filled.container.uow().begin(filled.actor) as tx:
-        job = tx.jobs.claim(UUID(run["job_id"]), filled.container.ids().new(), 30)
-        tx.commit()
-    assert job is not None
+    job = claimed(filled, run)
     with pytest.raises(Transient):
         filled.container.generate_report(job)
     filled.container.fail_job(job, Transient("the disk is full"))
@@ -379,26 +424,41 @@ def test_a_report_whose_making_failed_is_made_again(filled: Api, monkeypatch: py
     filled.get(f"/reports/{run['id']}/files/csv", 409)
 
 
+def claimed(api: Api, run: dict[str, Any]) -> Job:
+    with api.container.uow().begin(api.actor) as tx:
+        job = tx.jobs.claim(UUID(run["job_id"]), api.container.ids().new(), 30)
+        tx.commit()
+    assert job is not None
+    return job
+
+
+def taken_for_lost(api: Api, job: Job) -> None:
+    lease_runs_out(api)
+
+
+def dead_and_replayed(api: Api, job: Job) -> None:
+    api.container.fail_job(job, Invalid("it took too long"))
+    api.container.replay_jobs(api.actor, [job.id])
+
+
+@pytest.mark.parametrize("lost", [taken_for_lost, dead_and_replayed])
 def test_a_worker_that_lost_its_lease_leaves_nothing_behind(
-    make_container: Callable[..., Container], tmp_path: Path
+    make_container: Callable[..., Container], tmp_path: Path, lost: Callable[[Api, Job], None]
 ) -> None:
     container = make_container()
     api = new_tenant(container, create_app(container).test_client())
     bring(api, ["VUMBA 1"])
     run = api.post("/reports", {"spec": {"kind": "records", "period": {"relative": "ever"}}}, 202)
-    with container.uow().begin(api.actor) as tx:
-        job = tx.jobs.claim(UUID(run["job_id"]), container.ids().new(), 30)
-        tx.commit()
-    assert job is not None
-    lost = FileWriters()
+    job = claimed(api, run)
+    writers = FileWriters()
 
     class Late:
         def write(self, format: Format, report: Report) -> Iterator[bytes]:
-            if format is Format.HTML:  # meanwhile it is taken for lost, and another one makes the report
-                lease_runs_out(api)
-                container.writers.override(providers.Object(lost))
+            if format is Format.HTML:  # meanwhile another one makes the report
+                lost(api, job)
+                container.writers.override(providers.Object(writers))
                 api.drain()
-            return lost.write(format, report)
+            return writers.write(format, report)
 
     container.writers.override(providers.Object(Late()))
     with pytest.raises(LeaseLost):
@@ -406,10 +466,44 @@ def test_a_worker_that_lost_its_lease_leaves_nothing_behind(
     done = api.get(f"/reports/{run['id']}")
     assert done["status"] == "done"
     assert [len(file(api, done, one["format"])) for one in done["files"]] == [one["bytes"] for one in done["files"]]
-    written = {path.parent.name for path in tmp_path.rglob("report.*")}
-    assert written == {"2"}, "the first attempt's files are gone"
+    (folder,) = {path.parent for path in tmp_path.rglob("report.*")}
+    assert len(list(folder.iterdir())) == len(done["files"]), "those of the one that lost it are gone"
     events = api.get("/events?type=REPORT_GENERATED")["items"]
     assert len(events) == 1
+
+
+def test_files_that_may_have_been_told_of_are_left(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = filled.post("/reports", {"spec": {"kind": "llm"}}, 202)
+    job, commit = claimed(filled, run), PostgresTransaction.commit
+
+    def unanswered(tx: PostgresTransaction) -> None:
+        done = tx.reports.get(UUID(run["id"])).status is RunStatus.DONE
+        commit(tx)
+        if done:
+            raise Transient("the connection is lost, and the answer with it")
+
+    monkeypatch.setattr(PostgresTransaction, "commit", unanswered)
+    with pytest.raises(Transient):
+        filled.container.generate_report(job)
+    monkeypatch.undo()
+    done = filled.get(f"/reports/{run['id']}")
+    assert done["status"] == "done"
+    assert [len(file(filled, done, one["format"])) for one in done["files"]] == [one["bytes"] for one in done["files"]]
+
+
+def test_what_was_swept_and_is_made_after_all_is_given_out_and_swept(
+    make_container: Callable[..., Container], tmp_path: Path
+) -> None:
+    container = make_container(report_retention_days=1e-9)
+    api = new_tenant(container, create_app(container).test_client())
+    run = api.post("/reports", {"spec": {"kind": "llm"}}, 202)
+    container.fail_job(claimed(api, run), Invalid("it took too long"))
+    assert container.sweep_reports() == 1
+    container.replay_jobs(api.actor, [UUID(run["job_id"])])
+    api.drain()
+    assert file(api, run, "csv").startswith(b"period")
+    assert container.sweep_reports() == 1
+    assert list(tmp_path.rglob("report.csv")) == []
 
 
 def test_files_go_when_they_were_kept_for_long_enough(make_container: Callable[..., Container], tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree
 
@@ -19,27 +21,48 @@ from adapters.charts.svg import draw, scale
 from adapters.reports import page, plain, workbook
 from core.domain.categories import Category
 from core.domain.recurrences import Payment, series_in
-from core.domain.report_money import Conversion, convert, rounded, total
-from core.domain.report_money_tables import Money, category_tables
+from core.domain.report_money import Conversion, rounded
+from core.domain.report_money_tables import (
+    Money,
+    cash_flow_table,
+    category_tables,
+    change_table,
+    recurring_table,
+)
 from core.domain.report_rows import Sum
 from core.domain.report_tables import Chart, ChartKind, Column, ColumnKind, Report, Table
 from core.domain.reports import Format, ReportKind, ReportSpec, spec_from_json, spec_to_json
+from core.errors import Invalid
 
 AMOUNTS = st.decimals(min_value=-(10**24), max_value=10**24, places=6)
 RATES = st.decimals(min_value=Decimal("0.000001"), max_value=10**6, places=9)
 JAN = date(2026, 1, 1)
 
 
-@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["EUR", "USD", "JPY"])), max_size=30), RATES, RATES)
+@given(st.lists(st.tuples(AMOUNTS, st.sampled_from(["EUR", "USD", "JPY"])), min_size=1, max_size=30), RATES, RATES)
 def test_converted_sums_are_exact_and_rounded_once_half_to_even(
     amounts: list[tuple[Decimal, str]], dollar: Decimal, yen: Decimal
 ) -> None:
-    conversion = Conversion(to="EUR", rates={"USD": dollar, "JPY": yen})
+    money = Money(conversion=Conversion(to="EUR", rates={"USD": dollar, "JPY": yen}))
     worth = {"EUR": Fraction(1), "USD": Fraction(dollar), "JPY": Fraction(yen)}
-    exact = sum((Fraction(amount) * worth[currency] for amount, currency in amounts), Fraction(0))
-    found = total(convert(amount, currency, conversion) for amount, currency in amounts)
-    assert Fraction(found) == exact
-    assert Fraction(rounded(found, "EUR", conversion)) == Fraction(round(exact * 100), 100), "round() is half to even"
+    each = [Fraction(amount) * worth[currency] for amount, currency in amounts]
+    incoming, outgoing = sum(one for one in each if one > 0), sum(one for one in each if one < 0)
+    exact = [Fraction(round(one * 100), 100) for one in (incoming, outgoing, incoming + outgoing)]
+    sums = [a_sum(JAN, currency, amount=amount) for amount, currency in amounts]
+    (flow,) = cash_flow_table(sums, [JAN], money).rows
+    assert fractions(flow[3:]) == [*exact, exact[2]], "round() is half to even"
+    table, totals = category_tables(sums, [], money)
+    (row,), (whole,) = table.rows, totals.rows
+    assert fractions(row[8:]) == fractions(whole[2:]) == exact
+
+
+def fractions(told: Sequence[Any]) -> list[Fraction]:
+    return [Fraction(one) for one in told]
+
+
+def a_sum(part: date, currency: str, category_id: UUID | None = None, *, amount: Decimal = Decimal(1)) -> Sum:
+    flows = {"incoming": max(amount, Decimal(0)), "outgoing": min(amount, Decimal(0))}
+    return Sum(part=part, currency=currency, category_id=category_id, records=1, **flows)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +118,23 @@ def test_what_is_below_is_rolled_up_and_the_whole_is_the_sum_of_the_roots(sums: 
     told = {row[0]: row[4] for row in totals.rows}
     assert dict(roots) == dict(own) == told
     assert len({tuple(map(str, row[:5])) for row in table.rows}) == len(rows), "each has a place of its own"
+
+
+def test_a_table_of_very_many_rows_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    money, parts = Money(conversion=None), [JAN, date(2026, 2, 1), date(2026, 3, 1)]
+    leaf, paid = a_sum(JAN, "EUR", TREE[8].id), [("A", "EUR", monthly(3, 5)), ("B", "EUR", monthly(3, 5))]
+    builds: dict[str, Callable[[], object]] = {
+        "three parts of two currencies": lambda: cash_flow_table([a_sum(JAN, "EUR"), a_sum(JAN, "USD")], parts, money),
+        "a category and the two above it": lambda: category_tables([leaf], TREE, money),
+        "changes of these": lambda: change_table([], [leaf], TREE, money),
+        "two series": lambda: recurring_table(paid, money),
+    }
+    for name, rows in zip(builds, (6, 3, 3, 2), strict=True):
+        monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", rows)
+        builds[name]()
+        monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", rows - 1)
+        with pytest.raises(Invalid, match="take longer parts, a shorter period"):
+            builds[name]()
 
 
 def monthly(day: int, months: int, amount: str = "-9.99") -> list[Payment]:
@@ -154,8 +194,11 @@ def test_a_chart_is_a_picture_that_any_policy_lets_stand(kind: ChartKind) -> Non
 
 
 @pytest.mark.parametrize("kind", list(ChartKind))
-def test_a_chart_of_nothing_is_one(kind: ChartKind) -> None:
-    ElementTree.fromstring(draw(Chart(kind=kind, title="t", description="d", labels=(), series={})))  # noqa: S314
+def test_a_chart_of_nothing_says_what_it_is_of(kind: ChartKind) -> None:
+    drawn = draw(Chart(kind=kind, title="t", description="d", labels=(), series={}))
+    tree = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    assert [(one.tag.rpartition("}")[2], one.text) for one in tree[:2]] == [("title", "t"), ("desc", "d")]
+    assert not {"rect", "circle", "polyline", "polygon"} & {one.tag.rpartition("}")[2] for one in tree.iter()}
 
 
 @given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12))
@@ -187,6 +230,14 @@ def test_a_sheet_that_is_full_is_followed_by_another(monkeypatch: pytest.MonkeyP
     assert sizes == [11, 11, 6], "each with a heading"
     assert [book.worksheets[2].cell(6, n).value for n in (2, 3)] == ["=row 24", 6]
     assert b"".join(workbook.pieces(a_report(25))) == b"".join(workbook.pieces(a_report(25)))
+
+
+def test_a_sheet_is_as_large_as_its_rows_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    import openpyxl
+
+    monkeypatch.setattr("zipfile.ZIP64_LIMIT", 1_000)  # as if these bytes were 4 GiB
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(workbook.pieces(a_report(100)))))
+    assert book.worksheets[0].max_row == 101
 
 
 def test_a_page_shows_the_first_rows_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

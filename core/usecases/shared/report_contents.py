@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -42,13 +43,13 @@ RECORDS = tuple(
 
 
 def report_of(tx: Transaction, name: str, spec: ReportSpec, today: date) -> Report:
-    """The report as of this transaction's moment. Rows of records can be gone through once, while it lasts. Raises
+    """The report as of this transaction's moment. Rows of records are `RecordRows`, to be read while it lasts. Raises
     `Invalid`."""
     span, tables, notes = spec.span(today), list[Table](), list[str]()
     where, money = present_filter(tx, spec.filter(span)), Money(conversion=spec.conversion)
     match spec.kind:
         case ReportKind.RECORDS:
-            rows = _record_rows(tx, where, category_names(tx))
+            rows = RecordRows(tx=tx, where=where, names=paths(tx.categories.list()))
             tables = [Table(key="records", title="Records", columns=RECORDS, rows=rows)]
         case ReportKind.CATEGORIES:
             sums = tx.figures.sums(where, spec.granularity, by_category=True)
@@ -65,12 +66,9 @@ def report_of(tx: Transaction, name: str, spec: ReportSpec, today: date) -> Repo
             tables = [recurring_table(tx.figures.payments(where, MOST_PAYMENTS), money)]
             notes = [f"Series are looked for among the latest {MOST_PAYMENTS} payments of each party."]
         case ReportKind.STAGES:
-            span = _known(tx, span)
-            tables = [
-                stage_table(
-                    tx.overviews.counts(span.since, span.until), tx.figures.checks(span), span, spec.granularity
-                )
-            ]
+            counts = tx.overviews.counts(span.since, span.until)
+            span = _known(span, [day for day, *_ in counts] or [today])
+            tables = [stage_table(counts, tx.figures.checks(span), span, spec.granularity)]
         case ReportKind.LLM:
             tables = [llm_table(tx.llm_usages.since(span.since.replace(day=1)), span, spec.granularity)]
         case ReportKind.REVIEWERS:
@@ -91,27 +89,37 @@ def report_of(tx: Transaction, name: str, spec: ReportSpec, today: date) -> Repo
     )
 
 
-def category_names(tx: Transaction) -> Mapping[UUID, str]:
-    return paths(tx.categories.list())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRows:
+    """The records in the filter, piece by piece, anew each time that they are gone through."""
+
+    tx: Transaction
+    where: RecordFilter
+    names: Mapping[UUID, str]
+
+    def count(self) -> int:
+        return self.tx.records.count(self.where)
+
+    def csv(self) -> Iterator[bytes]:
+        """All of the file, as the formats' own CSV would be, but faster."""
+        yield ",".join(RECORD_COLUMNS).encode() + b"\r\n"
+        yield from self.tx.figures.records_csv(self.where, self.names)
+
+    def __iter__(self) -> Iterator[Sequence[Value]]:
+        for row in self.tx.figures.records(self.where):
+            shown: dict[str, Any] = {
+                **row,
+                "id": str(row["id"]),
+                "category": self.names.get(row["category_id"]),
+                "category_id": row["category_id"] and str(row["category_id"]),
+                "status": str(row["status"]),
+                "tags": tuple(row["tags"]),
+            }
+            yield [shown[name] for name in RECORD_COLUMNS]
 
 
-def _record_rows(tx: Transaction, where: RecordFilter, names: Mapping[UUID, str]) -> Iterator[Sequence[Value]]:
-    for row in tx.figures.records(where):
-        shown: dict[str, Any] = {
-            **row,
-            "id": str(row["id"]),
-            "category": names.get(row["category_id"]),
-            "category_id": row["category_id"] and str(row["category_id"]),
-            "status": str(row["status"]),
-            "tags": tuple(row["tags"]),
-        }
-        yield [shown[name] for name in RECORD_COLUMNS]
-
-
-def _known(tx: Transaction, span: Span) -> Span:
-    """Of a span without end that which anything is known of, so that not every day of centuries is told."""
-    counts = tx.overviews.counts(span.since, span.until)
-    days = [day for day, *_ in counts] or [span.until]
+def _known(span: Span, days: Sequence[date]) -> Span:
+    """Of a span without end that which these days lie in, so that not every day of centuries is told."""
     return Span(since=max(span.since, min(days)), until=min(span.until, max(days))) if _endless(span) else span
 
 

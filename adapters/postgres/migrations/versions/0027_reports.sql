@@ -40,7 +40,7 @@ CREATE TABLE report_runs (
     FOREIGN KEY(tenant_id) REFERENCES tenants (tenant_id),
     UNIQUE (tenant_id, definition_id, slot)
 );
-CREATE INDEX report_runs_kept ON report_runs (tenant_id, created_at) WHERE expired_at IS NULL;
+CREATE INDEX report_runs_kept ON report_runs (tenant_id, id) WHERE expired_at IS NULL;
 
 DO $$
 DECLARE name text;
