@@ -16,7 +16,16 @@ from core.domain.receipt_text import what_it_says
 from core.domain.receipts import MAIL, SAID, Receipt, ReceiptDraft, ReceiptState, Said, said_by_itself
 from core.domain.tenants import Actor, worker_actor
 from core.errors import Invalid, NotFound, TooLarge, UnknownFormat, UnreadableFile
-from core.usecases.shared.receipts import Content, add_receipt, content_of, match, new_receipt, reading_job, write_file
+from core.usecases.shared.receipts import (
+    Content,
+    add_receipt,
+    content_of,
+    match,
+    name_of,
+    new_receipt,
+    reading_job,
+    write_file,
+)
 from ports.clock import Clock, Ids
 from ports.files import FileStore
 from ports.receipt_storage import Arrived
@@ -132,7 +141,7 @@ def _attached(drafts: Sequence[ReceiptDraft], max_bytes: int, sniffer: Sniffer) 
 
 
 def _new(of: Receipt, content: Content, draft: ReceiptDraft, actor: Actor, clock: Clock, ids: Ids) -> Receipt:
-    return new_receipt(content, draft.filename, actor, connection_id=of.connection_id, clock=clock, ids=ids)
+    return new_receipt(content, name_of(draft), actor, connection_id=of.connection_id, clock=clock, ids=ids)
 
 
 def _job(receipt: Receipt, actor: Actor, job: Job, ids: Ids) -> NewJob:

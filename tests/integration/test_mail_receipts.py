@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, new_tenant
-from tests.receipt_files import HTML, JPEG, a_mail, a_pdf
+from tests.receipt_files import HTML, JPEG, PNG, a_mail, a_pdf
 
 SIGNED_WITH = "canary-of-mail"
 
@@ -61,6 +61,19 @@ def test_a_delivered_e_mail_is_a_receipt_with_what_is_attached(api: Api, mailbox
     deliver(api, mailbox, mail)
     api.drain()
     assert len(api.get("/receipts")["items"]) == 2, "once, however often it is delivered"
+
+
+def test_whatever_an_attachment_is_called_it_is_a_receipt(api: Api, mailbox: str) -> None:
+    mail = a_mail("Corner\x01 Coffee\nTotal: 12.99 EUR", ("scan.png", "image/png", PNG))
+    mail = mail.replace(b'filename="scan.png"', b"filename*=utf-8''a%00b%0Ac.png")
+    assert deliver(api, mailbox, mail).status_code == 202
+    api.drain()
+    found = receipts(api)
+    assert found["image/png"]["filename"] == "a b c.png"
+    assert found["message/rfc822"]["merchant"] == "Corner Coffee"
+    assert api.get("/jobs/dead")["items"] == []
+    changed = api.call("PATCH", f"/receipts/{found['message/rfc822']['id']}", {"day": "2026-03-02"})
+    assert changed.status_code == 200, changed.text
 
 
 def test_nobody_delivers_without_the_secret_whoever_they_say_they_are(api: Api, mailbox: str) -> None:

@@ -8,13 +8,13 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.files.sniffing import ContentSniffer
 from core.domain.mail_texts import is_mail
 from core.domain.receipt_text import what_it_says
-from core.domain.receipts import MAIL, PDF, Said
+from core.domain.receipts import MAIL, PDF, Said, check_said
 from core.errors import UnreadableFile
 from plugins.receipt_text import MAX_ATTACHED, MAX_TEXT, attached_to, text_of
 from tests.receipt_files import LINES, PNG, a_mail, a_pdf, pdf_of
@@ -48,6 +48,14 @@ TEXTS = {
     "spaces": ("Butik\nTotalt\nTotal 1 234,50 kr", Said(amount=Decimal("1234.50"), merchant="Butik")),
     "no word for it": ("Parking\n2 h\n3.00 €\n2026-02-01", Said(amount=Decimal("3.00"), currency="EUR",
                                                                 day=date(2026, 2, 1), merchant="Parking")),
+    "thousands": ("Muster GmbH\nGesamtbetrag: 1.234 EUR", Said(amount=Decimal(1234), currency="EUR",
+                                                                merchant="Muster GmbH")),
+    "thousands in English": ("Ltd One\nTotal: £1,234", Said(amount=Decimal(1234), currency="GBP",
+                                                            merchant="Ltd One")),
+    "amounts of two readings": ("Muster GmbH\nNetto 1,234 EUR\nGesamtbetrag: 1.469 EUR",
+                                Said(currency="EUR", merchant="Muster GmbH")),
+    "control characters": ("\x00\x01\nCorner\x00 \x01Coffee\x7f\nTotal:\x0012.99 EUR",
+                           Said(amount=Decimal("12.99"), currency="EUR", merchant="Corner Coffee")),
     "nothing": ("\n \n", Said()),
     "numbers alone": ("4711\n0800 123456\n50 %", Said()),
 }  # fmt: skip
@@ -66,7 +74,7 @@ def test_days_that_contradict_each_other_are_left_out() -> None:
 @given(
     st.decimals("0.01", "999999.99", places=2),
     st.sampled_from(["Total: {}", "Gesamtbetrag {}", "AMOUNT DUE {}", "Total TTC : {}", "Summe\n{}"]),
-    st.sampled_from(["{:.2f} EUR", "€{:.2f}", "EUR {:,.2f}", "{:,.2f} €"]),
+    st.sampled_from(["{:.2f} EUR", "€{:.2f}", "EUR {:,.2f}", "EUR{:.2f}", "{:,.2f}EUR", "{:,.2f} €"]),
     st.booleans(),
 )
 def test_any_amount_is_found_as_it_is_written(amount: Decimal, line: str, written: str, comma: bool) -> None:
@@ -85,10 +93,12 @@ def test_any_day_is_found_as_it_is_written(day: date, form: str) -> None:
     assert what_it_says(f"Corner Coffee\nDate: {day.strftime(form)}\nTotal 1.00", "EUR").day == day
 
 
-@given(st.text(max_size=2_000))
+@given(st.text(st.characters() | st.sampled_from("\x00\x01\x7f\ud800"), max_size=2_000))
+@example("Corner\x00Coffee")
+@example("a shop\x01")
 def test_no_text_is_too_odd(text: str) -> None:
     said = what_it_says(text, "EUR")
-    assert said.amount is None or said.amount >= 0
+    assert check_said(said) == said, "as what a person says"
 
 
 @pytest.mark.parametrize(

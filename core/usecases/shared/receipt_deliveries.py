@@ -6,11 +6,18 @@ import io
 from dataclasses import replace
 
 from core.domain.plugins import Batch
-from core.domain.receipts import MAX_FILENAME, Receipt, ReceiptDraft
+from core.domain.receipts import Receipt, ReceiptDraft
 from core.domain.records import Refusal
-from core.domain.tenants import one_line
 from core.errors import Invalid, TooLarge
-from core.usecases.shared.receipts import Content, add_receipt, content_of, new_receipt, reading_job, write_file
+from core.usecases.shared.receipts import (
+    Content,
+    add_receipt,
+    content_of,
+    name_of,
+    new_receipt,
+    reading_job,
+    write_file,
+)
 from core.usecases.shared.storing import Delivery
 from ports.clock import Clock, Ids
 from ports.files import FileStore
@@ -54,5 +61,5 @@ def store_receipts(
 
 
 def _receipt(delivery: Delivery, draft: ReceiptDraft, content: Content, clock: Clock, ids: Ids) -> Receipt:
-    name = one_line(draft.filename, MAX_FILENAME) or "receipt"
-    return new_receipt(content, name, delivery.actor, connection_id=delivery.connection.id, clock=clock, ids=ids)
+    connection_id = delivery.connection.id
+    return new_receipt(content, name_of(draft), delivery.actor, connection_id=connection_id, clock=clock, ids=ids)

@@ -16,15 +16,17 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.receipt_matching import CANDIDATES, LEAST, Window, scores, window_of
 from core.domain.receipts import (
     EXTENSIONS,
+    MAX_FILENAME,
     READABLE,
     Candidate,
     Receipt,
+    ReceiptDraft,
     ReceiptSource,
     ReceiptState,
     Said,
     receipt_path,
 )
-from core.domain.tenants import Actor
+from core.domain.tenants import Actor, one_line
 from core.errors import Invalid, TooLarge, UnknownFormat
 from ports.clock import Clock, Ids
 from ports.files import FileStore
@@ -70,6 +72,11 @@ def content_of(file: BinaryIO, max_bytes: int, sniffer: Sniffer) -> Content:
         endings = ", ".join(sorted({endings[0] for endings in EXTENSIONS.values()}))
         raise UnknownFormat(f"by its content this is no receipt: one of {endings}")
     return Content(file=file, mime_type=kind, size=size, sha256=digest.hexdigest())
+
+
+def name_of(draft: ReceiptDraft) -> str:
+    """What it was called, as it can be kept."""
+    return one_line(draft.filename, MAX_FILENAME) or "receipt"
 
 
 def new_receipt(
