@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ def test_whatever_an_attachment_is_called_it_is_a_receipt(api: Api, mailbox: str
     assert api.get("/jobs/dead")["items"] == []
     changed = api.call("PATCH", f"/receipts/{found['message/rfc822']['id']}", {"day": "2026-03-02"})
     assert changed.status_code == 200, changed.text
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_the_line_that_a_mail_server_writes_before_a_message_is_none_of_it(api: Api, mailbox: str, end: bytes) -> None:
+    mail, line = a_mail("Total: 12.99 EUR"), b"From shop@example.org  Mon Mar  2 10:00:00 2026" + end
+    assert deliver(api, mailbox, line + mail).status_code == 202
+    api.drain()
+    (receipt,) = receipts(api).values()
+    assert (receipt["amount"], receipt["sha256"]) == ("12.99", sha256(mail).hexdigest())
+    api.call("POST", "/imports?filename=receipt.eml", data=line + mail)
+    api.drain()
+    assert len(api.get("/receipts")["items"]) == 1, "it is the same message"
 
 
 def test_nobody_delivers_without_the_secret_whoever_they_say_they_are(api: Api, mailbox: str) -> None:
