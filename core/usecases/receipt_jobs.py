@@ -10,12 +10,12 @@ from typing import BinaryIO, cast
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.health import error_line
+from core.domain.health import first_line
 from core.domain.jobs import Job, NewJob
 from core.domain.receipt_text import what_it_says
 from core.domain.receipts import MAIL, SAID, Receipt, ReceiptDraft, ReceiptState, Said, said_by_itself
 from core.domain.tenants import Actor, worker_actor
-from core.errors import Invalid, NotFound, TooLarge, UnknownFormat, UnreadableFile
+from core.errors import Invalid, NotFound, TooLarge, UnknownFormat
 from core.usecases.shared.receipts import (
     Content,
     add_receipt,
@@ -64,7 +64,7 @@ def read_receipt(
             tx.commit()
             return
     receipt = found[0]
-    read, failure = _read(receipt, files, reader)
+    read = _read(receipt, files, reader)
     attached = _attached(read.attached if receipt.mime_type == MAIL else (), max_receipt_bytes, sniffer)
     more = [(content, _new(receipt, content, draft, actor, clock, ids)) for content, draft in attached]
     for content, _ in more:
@@ -77,7 +77,7 @@ def read_receipt(
             tx.commit()
             return
         said = what_it_says(read.text, tenant.settings.default_currency)
-        tx.receipts.update(_after(current, said, read.text, failure))
+        tx.receipts.update(_after(current, said, read))
         now = tx.receipts.get(receipt_id)
         named = [name for name in SAID if getattr(now.said, name) is not None and name not in now.by_person]
         told = {"change": "read", "state": now.state.value, "fields": named}
@@ -108,21 +108,20 @@ def match_receipts(job: Job, *, uow: UnitOfWork) -> None:
         after = page[-1].id
 
 
-def _read(receipt: Receipt, files: FileStore, reader: ReceiptReader) -> tuple[ReceiptText, str | None]:
-    """Its text, and why there is none."""
+def _read(receipt: Receipt, files: FileStore, reader: ReceiptReader) -> ReceiptText:
     try:
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as file:
             for piece in files.read(receipt.path):
                 file.write(piece)
-            return reader.read(cast(BinaryIO, file), receipt.mime_type), None
-    except (UnreadableFile, NotFound) as error:
-        return ReceiptText(text=""), error_line(error)
+            return reader.read(cast(BinaryIO, file), receipt.mime_type)
+    except NotFound as error:  # the file
+        return ReceiptText(text="", failure=str(error))
 
 
-def _after(receipt: Receipt, said: Said, text: str, failure: str | None) -> Receipt:
-    if failure is not None:
-        return replace(receipt, state=ReceiptState.UNREADABLE, failure=failure)
-    if not text.strip():
+def _after(receipt: Receipt, said: Said, read: ReceiptText) -> Receipt:
+    if read.failure is not None:
+        return replace(receipt, state=ReceiptState.UNREADABLE, failure=first_line(read.failure))
+    if not read.text.strip():
         return replace(receipt, state=ReceiptState.PICTURE, failure=_NO_TEXT)
     return said_by_itself(receipt, said)
 

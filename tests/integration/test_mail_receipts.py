@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import io
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -12,6 +13,8 @@ from werkzeug.test import TestResponse
 
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
+from plugins.isolation.host import Isolation
+from plugins.isolation.receipts import MEMORY, IsolatedReceiptReader
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.receipt_files import HTML, JPEG, PNG, a_mail, a_pdf
 
@@ -75,6 +78,26 @@ def test_whatever_an_attachment_is_called_it_is_a_receipt(api: Api, mailbox: str
     assert api.get("/jobs/dead")["items"] == []
     changed = api.call("PATCH", f"/receipts/{found['message/rfc822']['id']}", {"day": "2026-03-02"})
     assert changed.status_code == 200, changed.text
+
+
+def test_what_is_attached_is_a_receipt_whatever_becomes_of_the_text(api: Api, mailbox: str) -> None:
+    mail = a_mail("See what is attached.", ("invoice.pdf", "application/pdf", a_pdf()))
+    mail = mail.replace(b'charset="utf-8"', b'charset="x-nothing"')
+    assert deliver(api, mailbox, mail).status_code == 202
+    api.drain()
+    found = receipts(api)
+    assert (found["message/rfc822"]["state"], found["message/rfc822"]["failure"]) == (
+        "unreadable",
+        "the e-mail can't be read: LookupError",
+    )
+    assert found["application/pdf"]["amount"] == "12.99"
+
+
+def test_what_is_attached_beyond_all_measure_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.isolation.receipts.MAX_ATTACHED", len(PNG) + 10)
+    mail = a_mail("Total: 5 EUR", *((f"{n}.png", "image/png", PNG) for n in range(3)))
+    read = IsolatedReceiptReader(Isolation(memory=MEMORY)).read(io.BytesIO(mail), "message/rfc822")
+    assert ([one.filename for one in read.attached], read.text, read.failure) == (["0.png"], "Total: 5 EUR\n", None)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])

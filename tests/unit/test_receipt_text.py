@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from adapters.files.sniffing import ContentSniffer
 from core.domain.mail_texts import is_mail
 from core.domain.receipt_text import what_it_says
-from core.domain.receipts import MAIL, PDF, Said, check_said
+from core.domain.receipts import EXTENSIONS, MAIL, PDF, Said, check_said
 from core.errors import UnreadableFile
 from plugins.receipt_text import MAX_ATTACHED, MAX_TEXT, attached_to, text_of
 from tests.receipt_files import LINES, PNG, a_mail, a_pdf, pdf_of
 
+MAIL_HEAD = b"From: a\nTo: b\nDate: c\n"
 TEXTS = {
     "a till's": (
         "Kassenbon\nREWE Markt\nBananen 1,99\nSUMME EUR 23,45\nGeg. BAR 50,00\nRückgeld 26,55\n05.03.26 18:22",
@@ -140,6 +141,31 @@ def test_pictures_of_the_layout_are_no_attachments() -> None:
     assert [one.filename for one in attached_to(io.BytesIO(mail))] == ["scan.png"]
 
 
+def test_a_pdf_in_the_text_is_attached() -> None:
+    mail = a_mail("x", ("bill.pdf", "application/pdf", a_pdf()))
+    mail = mail.replace(b'attachment; filename="bill.pdf"', b'inline; filename="bill.pdf"\nContent-ID: <bill>')
+    assert [one.filename for one in attached_to(io.BytesIO(mail))] == ["bill.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("was", "broken", "names"),
+    [
+        (
+            b'Content-Disposition: attachment; filename="1.png"',
+            b"Content-Disposition: attachment; filename*",
+            ["", "2.png"],
+        ),
+        (b"Content-Type: image/png", b"Content-Type: image/png; name*", ["1.png", "2.png"]),
+        (b'filename="1.png"', b"filename*=x-nothing''%ff.png", ["\ufffd.png", "2.png"]),
+    ],
+)
+def test_a_part_that_is_broken_leaves_the_others(was: bytes, broken: bytes, names: list[str]) -> None:
+    mail = a_mail("Total: 5 EUR", ("1.png", "image/png", PNG), ("2.png", "image/png", PNG))
+    mail = mail.replace(was, broken, 1)
+    assert [(one.filename, one.content) for one in attached_to(io.BytesIO(mail))] == [(name, PNG) for name in names]
+    assert text_of(io.BytesIO(mail), MAIL) == "Total: 5 EUR\n"
+
+
 def test_what_is_attached_to_what_is_forwarded_is_attached_too() -> None:
     inner = a_mail("x", ("inner.pdf", "application/pdf", a_pdf()))
     outer = b"From: a\nTo: b\nSubject: Fwd\nMIME-Version: 1.0\nContent-Type: message/rfc822\n\n" + inner
@@ -153,11 +179,13 @@ def test_no_more_is_attached_than_anybody_needs() -> None:
 
 @given(st.binary(max_size=400))
 def test_no_bytes_break_what_looks_at_them(head: bytes) -> None:
-    ContentSniffer().kind_of(head)
-    is_mail(head)
-    for prefix in (b"%PDF-1.4\n", b"From: a\nTo: b\nDate: c\nContent-Type: multipart/mixed; boundary=a\n\n--a\n"):
+    assert ContentSniffer().kind_of(head) in {None, *EXTENSIONS}
+    assert is_mail(MAIL_HEAD + b"\n" + head), "whatever comes after the fields"
+    for prefix in (b"%PDF-1.4\n", MAIL_HEAD + b"Content-Type: multipart/mixed; boundary=a\n\n--a\n"):
         for kind in (PDF, MAIL):
             try:
-                text_of(io.BytesIO(prefix + head), kind)
-            except UnreadableFile:
-                continue
+                found = text_of(io.BytesIO(prefix + head), kind)
+            except UnreadableFile as error:
+                found = str(error)
+            assert len(found) <= MAX_TEXT
+        assert all(one.content for one in attached_to(io.BytesIO(prefix + head)))
