@@ -38,8 +38,8 @@ class Arrived:
 
 class Receipts(Protocol):
     def add(self, receipt: Receipt) -> Receipt:
-        """The receipt, or the one with the same content that is there. Waits while another transaction adds or deletes
-        that."""
+        """The receipt, or the one with the same content that is there, which stays until the transaction ends. Waits
+        while another adds or deletes that."""
         ...
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt: ...

@@ -43,10 +43,12 @@ class PostgresReceipts:
         values = {name: getattr(receipt, name) for name in _KEPT} | _said(receipt) | {"source": receipt.source.value}
         new = postgresql.insert(receipts).values(**values | {"tenant_id": self._tenant_id})
         added = new.on_conflict_do_nothing(index_elements=["tenant_id", "sha256"]).returning(receipts.c.id)
-        if self._connection.execute(added).first() is not None:
-            return receipt
-        same = select(receipts).where(receipts.c.tenant_id == self._tenant_id, receipts.c.sha256 == receipt.sha256)
-        return _to_receipt(self._connection.execute(same).mappings().one())
+        same = self._mine().where(receipts.c.sha256 == receipt.sha256).with_for_update(read=True, key_share=True)
+        while self._connection.execute(added).first() is None:
+            there = self._connection.execute(same).mappings().first()
+            if there is not None:  # or else it was deleted in between
+                return _to_receipt(there)
+        return receipt
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt:
         query = select(receipts).where(at(receipts, self._tenant_id, id))

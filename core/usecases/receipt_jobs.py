@@ -24,7 +24,6 @@ from core.usecases.shared.receipts import (
     name_of,
     new_receipt,
     reading_job,
-    write_file,
 )
 from ports.clock import Clock, Ids
 from ports.files import FileStore
@@ -67,8 +66,6 @@ def read_receipt(
     read = _read(receipt, files, reader)
     attached = _attached(read.attached if receipt.mime_type == MAIL else (), max_receipt_bytes, sniffer)
     more = [(content, _new(receipt, content, draft, actor, clock, ids)) for content, draft in attached]
-    for content, _ in more:
-        write_file(content, receipt.tenant_id, files)
     with uow.begin(actor) as tx:
         try:
             current = tx.receipts.get(receipt_id, lock=True)

@@ -27,7 +27,7 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork, set_tenant
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
 from core.domain.receipt_matching import window_of
-from core.domain.receipts import Said
+from core.domain.receipts import Receipt, Said, receipt_path
 from core.errors import Transient
 from entrypoints.container import Container
 from plugins.isolation.host import Isolation
@@ -492,31 +492,63 @@ def test_a_file_that_is_never_read_through_ends_with_its_child(api: Api) -> None
 
 
 def test_a_file_of_which_no_row_tells_is_taken_over(api: Api, tmp_path: Path) -> None:
-    nowhere = create("postgresql://sortation_app@127.0.0.1:1/sortation", pool_size=1)
-    cut_off = PostgresUnitOfWork(nowhere, api.container.ids())
-    with pytest.raises(Transient):
-        api.container.upload_receipt(api.actor, io.BytesIO(PNG), filename="a.png", said=Said(), uow=cut_off)
+    api.container.files().write(receipt_path(api.tenant_id, sha256(PNG).hexdigest()), [PNG])
     (file,) = tmp_path.rglob("receipts/*")
     assert send(api, PNG).status_code == 201
     assert [*tmp_path.rglob("receipts/*")] == [file]
 
 
+def test_a_request_that_is_not_carried_out_writes_no_file(api: Api, tmp_path: Path) -> None:
+    def keyed() -> TestResponse:
+        return api.call("POST", "/receipts?filename=a.png", data=PNG, headers={"Idempotency-Key": "k"})
+
+    receipt = keyed().json
+    assert api.call("DELETE", f"/receipts/{receipt['id']}").status_code == 204
+    assert keyed().headers["Idempotency-Replayed"] == "true"
+    assert [*tmp_path.rglob("receipts/*")] == []
+    nowhere = create("postgresql://sortation_app@127.0.0.1:1/sortation", pool_size=1)
+    cut_off = PostgresUnitOfWork(nowhere, api.container.ids())
+    with pytest.raises(Transient):
+        api.container.upload_receipt(api.actor, io.BytesIO(PNG), filename="a.png", said=Said(), uow=cut_off)
+    assert [*tmp_path.rglob("receipts/*")] == []
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
 def test_who_uploads_what_another_deletes_meanwhile_has_its_file(
-    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, deleted_first: bool
 ) -> None:
     receipt = uploaded(api)
     files = api.container.files()
+
+    def upload() -> tuple[Receipt, bool]:
+        return api.container.upload_receipt(api.actor, io.BytesIO(PNG), filename="again.png", said=Said())
+
     with api.container.uow().begin(api.actor) as tx:
-        gone = tx.receipts.delete(UUID(receipt["id"]), None)
-        uploading = meanwhile.submit(
-            api.container.upload_receipt, api.actor, io.BytesIO(PNG), filename="again.png", said=Said()
-        )
+        gone = tx.receipts.get(UUID(receipt["id"]), lock=True)
+        if deleted_first:
+            tx.receipts.delete(gone.id, None)
+        uploading = meanwhile.submit(upload)
         until_waiting(superuser, uploading)
+        if not deleted_first:
+            tx.receipts.delete(gone.id, None)
         files.delete([gone.path])
         tx.commit()
     again, new = uploading.result(30)
     assert new
     assert b"".join(files.read(again.path)) == PNG
+
+
+def test_who_deletes_what_another_uploads_meanwhile_deletes_its_file(
+    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, tmp_path: Path
+) -> None:
+    receipt = uploaded(api)
+    with api.container.uow().begin(api.actor) as tx:
+        tx.receipts.add(replace(tx.receipts.get(UUID(receipt["id"])), id=api.container.ids().new()))
+        deleting = meanwhile.submit(api.container.delete_receipt, api.actor, UUID(receipt["id"]), version=None)
+        until_waiting(superuser, deleting)
+        tx.commit()
+    deleting.result(30)
+    assert [*tmp_path.rglob("receipts/*")] == []
 
 
 def test_receipts_of_no_record_go_when_records_would(api: Api, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from core.usecases.shared.receipts import (
     name_of,
     new_receipt,
     reading_job,
-    write_file,
 )
 from core.usecases.shared.storing import Delivery
 from ports.clock import Clock, Ids
@@ -49,7 +48,6 @@ def store_receipts(
         except (Invalid, TooLarge) as error:
             refused.append(Refusal(position=position, reason=f"a receipt is refused: {error}"))
             continue
-        write_file(content, delivery.tenant.id, files)
         found.append((content, _receipt(delivery, draft, content, clock, ids)))
     with uow.begin(delivery.actor) as tx:
         tx.jobs.hold(delivery.job)

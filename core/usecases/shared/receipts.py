@@ -24,7 +24,6 @@ from core.domain.receipts import (
     ReceiptSource,
     ReceiptState,
     Said,
-    receipt_path,
 )
 from core.domain.tenants import Actor, one_line
 from core.errors import Invalid, TooLarge, UnknownFormat
@@ -112,17 +111,13 @@ def new_receipt(
     )
 
 
-def write_file(content: Content, tenant_id: UUID, files: FileStore) -> None:
-    """To be called before the transaction that adds the receipt: a file that no row tells of takes room, a row without
-    a file would be a loss."""
-    files.write(receipt_path(tenant_id, content.sha256), content.pieces())
-
-
 def add_receipt(
     tx: Transaction, receipt: Receipt, content: Content, job: NewJob, zone: ZoneInfo, files: FileStore
 ) -> Receipt:
-    """The receipt, or the one with this content that was there. `job` reads it, if there is anything to read. The file
-    is written; but who deleted the same one meanwhile may have taken it along."""
+    """The receipt, or the one with this content that was there. `job` reads it, if there is anything to read.
+
+    Its file is written before the transaction ends, and once the row is held: so that no row is without its file, and
+    no file comes back of a receipt that somebody deletes, or by a request that was carried out already."""
     kept = tx.receipts.add(receipt)
     if not files.holds(receipt.path):
         files.write(receipt.path, content.pieces())
