@@ -44,6 +44,11 @@ class Receipts(Protocol):
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt: ...
 
+    def hold(self, id: UUID, record_id: UUID) -> Receipt:
+        """The receipt, locked, to say something of it and this record, which stays, if it is there, until the
+        transaction ends. Records are held before receipts, as who deletes one comes to its receipts by its links."""
+        ...
+
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Receipt]:
         """Those of them that are there, by id."""
         ...
@@ -70,7 +75,8 @@ class Receipts(Protocol):
         ...
 
     def open(self, *, after: UUID | None, limit: int) -> Sequence[Receipt]:
-        """Such receipts by rising id; `after` is the last id of the page before."""
+        """Such receipts by rising id, locked: what they say and whether they are linked stays until the transaction
+        ends; `after` is the last id of the page before."""
         ...
 
     def candidates(
@@ -97,5 +103,5 @@ class Receipts(Protocol):
     def decide(self, receipt_id: UUID, record_id: UUID, state: MatchState, *, by: str, at: datetime) -> Match | None:
         """Notes what a person said of a pair, unless that was said before, and gives back what was noted of it until
         then. A receipt that is linked is suggested for no other record. Raises `Invalid` for a record that does not
-        exist; the receipt does, and is locked."""
+        exist; the receipt does, and both are held."""
         ...

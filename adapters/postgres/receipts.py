@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
 from adapters.postgres.receipt_statements import CANDIDATES, DECIDE, OF_ARRIVED, OF_RECORDS, SUGGEST, WITHDRAW
 from adapters.postgres.receipt_tables import receipt_matches, receipts
+from adapters.postgres.tables import records
 from core.domain.receipt_matching import Window
 from core.domain.receipts import (
     SAID,
@@ -57,6 +58,11 @@ class PostgresReceipts:
             raise NotFound(_NOT_HERE)
         return _to_receipt(row)
 
+    def hold(self, id: UUID, record_id: UUID) -> Receipt:
+        record = select(records.c.id).where(at(records, self._tenant_id, record_id))
+        self._connection.execute(record.with_for_update(read=True, key_share=True))
+        return self.get(id, lock=True)
+
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Receipt]:
         return self._read(self._mine().where(receipts.c.id.in_(ids)).order_by(receipts.c.id))
 
@@ -92,7 +98,7 @@ class PostgresReceipts:
         query = self._open(select(receipts))
         if after is not None:
             query = query.where(receipts.c.id > after)
-        return self._read(query.order_by(receipts.c.id).limit(limit))
+        return self._read(query.order_by(receipts.c.id).limit(limit).with_for_update(key_share=True))
 
     def candidates(
         self, windows: Mapping[UUID, Window], limit: int, arrived: Arrived | None = None

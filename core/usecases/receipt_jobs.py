@@ -64,6 +64,7 @@ def read_receipt(
             return
     receipt = found[0]
     read = _read(receipt, files, reader)
+    said = what_it_says(read.text, tenant.settings.default_currency)
     attached = _attached(read.attached if receipt.mime_type == MAIL else (), max_receipt_bytes, sniffer)
     more = [(content, _new(receipt, content, draft, actor, clock, ids)) for content, draft in attached]
     with uow.begin(actor) as tx:
@@ -73,15 +74,14 @@ def read_receipt(
             tx.jobs.finish(job)
             tx.commit()
             return
-        said = what_it_says(read.text, tenant.settings.default_currency)
         tx.receipts.update(_after(current, said, read))
         now = tx.receipts.get(receipt_id)
         named = [name for name in SAID if getattr(now.said, name) is not None and name not in now.by_person]
         told = {"change": "read", "state": now.state.value, "fields": named}
         tx.events.append([NewEvent(type=EventType.RECEIPT_CHANGED, subject_id=receipt_id, payload=told)])
-        match(tx, [now], tenant.zone)
-        for content, one in more:
+        for content, one in sorted(more, key=lambda one: one[1].sha256):  # as all do, so that none meet crosswise
             add_receipt(tx, one, content, _job(one, actor, job, ids), tenant.zone, files)
+        match(tx, [now], tenant.zone)
         tx.jobs.finish(job)
         tx.commit()
 

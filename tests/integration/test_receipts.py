@@ -27,13 +27,13 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork, set_tenant
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
 from core.domain.receipt_matching import window_of
-from core.domain.receipts import Receipt, Said, receipt_path
-from core.errors import Transient
+from core.domain.receipts import MatchState, Receipt, Said, receipt_path
+from core.errors import Invalid, Transient
 from entrypoints.container import Container
 from plugins.isolation.host import Isolation
 from plugins.isolation.receipts import IsolatedReceiptReader
 from tests.conftest import Engines
-from tests.contract.storage import Storage, a_draft
+from tests.contract.storage import START, Storage, a_draft, a_receipt
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.integration.test_transactions_that_meet import until_waiting
 from tests.receipt_files import (
@@ -549,6 +549,49 @@ def test_who_deletes_what_another_uploads_meanwhile_deletes_its_file(
         tx.commit()
     deleting.result(30)
     assert [*tmp_path.rglob("receipts/*")] == []
+
+
+def test_who_links_a_receipt_whose_records_go_waits_for_no_one_who_waits_for_it(
+    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    api.upload(HEADER + "2026-03-02;CORNER COFFEE;-12.99;EUR\n2026-03-03;CORNER COFFEE;-12.99;EUR\n")
+    receipt = uploaded(api, a_pdf())
+    first, second = (UUID(item["record"]["id"]) for item in suggestions(api, receipt))
+    id = UUID(receipt["id"])
+    api.container.link_receipt(api.actor, id, first)
+    with api.container.uow().begin(api.actor) as tx:
+        tx.records.delete(second, None)
+        linking = meanwhile.submit(api.container.link_receipt, api.actor, id, second)
+        until_waiting(superuser, linking)
+        tx.records.delete(first, None)
+        tx.commit()
+    with pytest.raises(Invalid, match="this record does not exist"):
+        linking.result(30)
+    assert api.get(f"/receipts/{id}")["links"] == 0
+
+
+def test_what_is_matched_is_what_a_receipt_says_by_then(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    record = storage.record(actor)
+    changed, linked = (a_receipt(storage.ids.new(), actor, n, said=Said(amount=Decimal(5))) for n in (1, 2))
+    with storage.writing(actor) as tx:
+        for receipt in (changed, linked):
+            tx.receipts.add(receipt)
+
+    def matching() -> list[tuple[UUID, Decimal | None]]:
+        with storage.reading(actor) as other:
+            return [(receipt.id, receipt.said.amount) for receipt in other.receipts.open(after=None, limit=1)]
+
+    with storage.uow.begin(actor) as tx:
+        tx.receipts.hold(linked.id, record)
+        tx.receipts.decide(linked.id, record, MatchState.LINKED, by="reviewer", at=START)
+        tx.receipts.update(replace(changed, said=Said(amount=Decimal(9))))
+        found = meanwhile.submit(matching)
+        until_waiting(superuser, found)
+        tx.commit()
+    assert found.result(30) == [(changed.id, Decimal(9))]
 
 
 def test_receipts_of_no_record_go_when_records_would(api: Api, tmp_path: Path) -> None:

@@ -148,8 +148,9 @@ def reading_job(
 
 
 def match(tx: Transaction, receipts: Sequence[Receipt], zone: ZoneInfo, arrived: Arrived | None = None) -> None:
-    """Suggests anew what these receipts may be of; with `arrived`, for those alone that one of these records may be
-    of."""
+    """Suggests anew what these receipts may be of, but for those that are linked: they are suggested for nothing. With
+    `arrived`, for those alone that one of these records may be of."""
+    receipts = [receipt for receipt in receipts if not receipt.links]
     windows: dict[UUID, Window] = {}
     for receipt in receipts:
         window = window_of(receipt.said, _uploaded_on(receipt, zone))
