@@ -74,6 +74,10 @@ class Receipts(Protocol):
         """Whether a receipt that says its amount is linked to no record."""
         ...
 
+    def unlinked(self) -> bool:
+        """Whether this transaction ended a link, also with its record."""
+        ...
+
     def open(self, *, after: UUID | None, limit: int) -> Sequence[Receipt]:
         """Such receipts by rising id, locked: what they say and whether they are linked stays until the transaction
         ends; `after` is the last id of the page before."""

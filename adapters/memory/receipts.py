@@ -19,6 +19,7 @@ class MemoryReceipts:
         self._state = workspace.state
         self._receipts = workspace.state.receipts
         self._matches = workspace.state.receipt_matches
+        self._linked = self._links_now()
 
     def add(self, receipt: Receipt) -> Receipt:
         same = next((id for id, kept in self._receipts.items() if kept.sha256 == receipt.sha256), None)
@@ -66,6 +67,9 @@ class MemoryReceipts:
 
     def any_open(self) -> bool:
         return bool(self.open(after=None, limit=1))
+
+    def unlinked(self) -> bool:
+        return not self._linked <= self._links_now()
 
     def open(self, *, after: UUID | None, limit: int) -> Sequence[Receipt]:
         found = [r for r in self._all() if r.links == 0 and r.said.amount is not None]
@@ -139,6 +143,9 @@ class MemoryReceipts:
 
     def _all(self) -> Iterator[Receipt]:
         return (self.get(id) for id in sorted(self._receipts))
+
+    def _links_now(self) -> set[tuple[UUID, UUID]]:
+        return {key for key, match in self._matches.items() if match.state is MatchState.LINKED}
 
     def _links(self, id: UUID) -> int:
         return sum(key[0] == id and match.state is MatchState.LINKED for key, match in self._matches.items())

@@ -406,14 +406,22 @@ def test_a_key_for_receipts_sees_no_records(api: Api) -> None:
 
 @pytest.mark.parametrize("way", ["delete", "undo"])
 def test_a_record_that_goes_leaves_its_receipt(api: Api, way: str) -> None:
-    imported = api.upload(STATEMENT)
+    imported, record = api.upload(STATEMENT), of_record(api)
+    api.upload(STATEMENT.replace("BERLIN", "HAMBURG"))
     receipt = uploaded(api, a_pdf())
-    api.post(f"/receipts/{receipt['id']}/links", {"record_id": of_record(api)})
+    api.post(f"/receipts/{receipt['id']}/links", {"record_id": record})
+    assert suggestions(api, receipt) == []
     if way == "undo":
         api.post(f"/imports/{imported['id']}/undo")
     else:
-        assert api.call("DELETE", f"/records/{of_record(api)}").status_code == 204
-    assert (api.get(f"/receipts/{receipt['id']}")["links"], suggestions(api, receipt)) == (0, [])
+        assert api.call("DELETE", f"/records/{record}").status_code == 204
+    api.drain()
+    assert api.get(f"/receipts/{receipt['id']}")["links"] == 0
+    (suggested,) = suggestions(api, receipt)
+    assert suggested["record"]["text"] == "CORNER COFFEE HAMBURG"
+    jobs = len(api.get("/jobs?stream=receipts:match")["items"])
+    assert api.call("DELETE", f"/records/{suggested['record']['id']}").status_code == 204
+    assert len(api.get("/jobs?stream=receipts:match")["items"]) == jobs, "nothing was linked to that one"
     assert [r["id"] for r in api.get("/receipts?status=unmatched")["items"]] == [receipt["id"]]
 
 
@@ -639,3 +647,24 @@ def test_candidates_are_found_by_an_index_under_row_level_security(
     condition = next(line for line in plan.split("\n") if "Index Cond" in line and "occurred_on" in line)
     assert "records_by_day" in plan, plan
     assert all(column in condition for column in ("tenant_id", "occurred_on", "magnitude")), plan
+
+
+def test_whether_receipts_wait_for_records_is_asked_of_an_index(
+    storage: Storage, engines: Engines, superuser: psycopg.Connection
+) -> None:
+    """However many pictures there are that say no amount."""
+    actor = storage.tenant()
+    superuser.execute(
+        "INSERT INTO receipts (tenant_id, id, filename, mime_type, bytes, sha256, source, uploaded_by, uploaded_at,"
+        " state, by_person, version)"
+        " SELECT %s, gen_random_uuid(), 'a.png', 'image/png', 1, n::text, 'upload', 'a', now(), 'picture', '{}', 1"
+        " FROM generate_series(1, 5000) n",
+        [actor.tenant_id],
+    )
+    superuser.execute("ANALYZE receipts")
+    asked = "SELECT id FROM receipts WHERE tenant_id = :tenant AND links = 0 AND amount IS NOT NULL LIMIT 1"
+    with engines.app.connect() as connection:
+        set_tenant(connection, actor)
+        given = {"tenant": actor.tenant_id}
+        plan = "\n".join(connection.execute(text(f"EXPLAIN {asked}"), given).scalars())
+    assert "receipts_waiting" in plan, plan

@@ -187,6 +187,19 @@ def queue_matching(tx: Transaction, stored: Stored, import_id: UUID, job: Job, i
     tx.jobs.add([replace(new, payload=payload)])
 
 
+def queue_matching_anew(tx: Transaction, actor: Actor, ids: Ids) -> None:
+    """To be called where records go: queues a job that matches the receipts that wait for one, if a link went along."""
+    if tx.receipts.unlinked() and tx.receipts.any_open() and not tx.jobs.waiting(Stream.MATCH_RECEIPTS, {}):
+        new = NewJob(
+            id=ids.new(),
+            stream=Stream.MATCH_RECEIPTS,
+            payload={},
+            request_id=actor.request_id,
+            source_agent=actor.source_agent,
+        )
+        tx.jobs.add([new])
+
+
 def _suggested(receipt: Receipt, candidates: Sequence[Candidate], zone: ZoneInfo) -> dict[UUID, float]:
     ranked = scores(receipt.said, _uploaded_on(receipt, zone), candidates)
     return {candidate.record_id: score for candidate, score in ranked if score >= LEAST}
