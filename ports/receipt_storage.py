@@ -37,9 +37,10 @@ class Arrived:
 
 
 class Receipts(Protocol):
-    def add(self, receipt: Receipt) -> Receipt:
+    def add(self, receipt: Receipt, *, found_in: UUID | None = None) -> Receipt:
         """The receipt, or the one with the same content that is there, which stays until the transaction ends. Waits
-        while another adds or deletes that."""
+        while another adds or deletes that. It is of who acts, or else of who uploaded the one that it was
+        `found_in`."""
         ...
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt: ...

@@ -21,7 +21,7 @@ class MemoryReceipts:
         self._matches = workspace.state.receipt_matches
         self._linked = self._links_now()
 
-    def add(self, receipt: Receipt) -> Receipt:
+    def add(self, receipt: Receipt, *, found_in: UUID | None = None) -> Receipt:  # noqa: ARG002
         same = next((id for id, kept in self._receipts.items() if kept.sha256 == receipt.sha256), None)
         if same is not None:
             return self.get(same)

@@ -40,8 +40,13 @@ class PostgresReceipts:
         self._connection = connection
         self._tenant_id = tenant_id
 
-    def add(self, receipt: Receipt) -> Receipt:
-        values = {name: getattr(receipt, name) for name in _KEPT} | _said(receipt) | {"source": receipt.source.value}
+    def add(self, receipt: Receipt, *, found_in: UUID | None = None) -> Receipt:
+        values: dict[str, Any] = (
+            {name: getattr(receipt, name) for name in _KEPT} | _said(receipt) | {"source": receipt.source.value}
+        )
+        if found_in is not None:
+            theirs = select(receipts.c.uploaded_by_id).where(at(receipts, self._tenant_id, found_in))
+            values |= {"uploaded_by_id": theirs.scalar_subquery()}
         new = postgresql.insert(receipts).values(**values | {"tenant_id": self._tenant_id})
         added = new.on_conflict_do_nothing(index_elements=["tenant_id", "sha256"]).returning(receipts.c.id)
         same = self._mine().where(receipts.c.sha256 == receipt.sha256).with_for_update(read=True, key_share=True)

@@ -80,7 +80,7 @@ def read_receipt(
         told = {"change": "read", "state": now.state.value, "fields": named}
         tx.events.append([NewEvent(type=EventType.RECEIPT_CHANGED, subject_id=receipt_id, payload=told)])
         for content, one in sorted(more, key=lambda one: one[1].sha256):  # as all do, so that none meet crosswise
-            add_receipt(tx, one, content, _job(one, actor, job, ids), tenant.zone, files)
+            add_receipt(tx, one, content, _job(one, actor, job, ids), tenant.zone, files, found_in=now)
         match(tx, [now], tenant.zone)
         tx.jobs.finish(job)
         tx.commit()

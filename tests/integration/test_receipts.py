@@ -124,6 +124,8 @@ def test_a_receipt_is_kept_with_what_is_known_of_it(api: Api) -> None:
     assert told(api, receipt) == []
     api.drain()
     assert told(api, receipt) == ["RECEIPT_ADDED"]
+    (added,) = api.get("/events?type=RECEIPT_ADDED")["items"]
+    assert added["payload"] == {"mime_type": "image/png", "bytes": len(PNG), "source": "upload"}
 
 
 @pytest.mark.parametrize(
@@ -468,6 +470,18 @@ def test_what_is_attached_to_an_e_mail_is_a_receipt_too(api: Api) -> None:
         "scan.jpg": "image/jpeg",
     }
     assert (others["invoice.pdf"]["amount"], others["invoice.pdf"]["state"]) == ("12.99", "read")
+
+
+def test_what_is_attached_to_a_persons_e_mail_is_theirs(api: Api, superuser: psycopg.Connection) -> None:
+    person = replace(api.actor, name="a reviewer", user_id=api.container.ids().new(), api_key_id=None)
+    mail = io.BytesIO(a_mail("See what is attached.", ("scan.jpg", "image/jpeg", JPEG)))
+    api.container.upload_receipt(person, mail, filename="a.eml", said=Said())
+    api.drain()
+    by = "SELECT mime_type, uploaded_by, uploaded_by_id FROM receipts WHERE tenant_id = %s ORDER BY mime_type"
+    assert superuser.execute(by, [api.tenant_id]).fetchall() == [
+        ("image/jpeg", "a reviewer", person.user_id),
+        ("message/rfc822", "a reviewer", person.user_id),
+    ]
 
 
 @pytest.mark.parametrize(

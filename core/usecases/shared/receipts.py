@@ -112,18 +112,28 @@ def new_receipt(
 
 
 def add_receipt(
-    tx: Transaction, receipt: Receipt, content: Content, job: NewJob, zone: ZoneInfo, files: FileStore
+    tx: Transaction,
+    receipt: Receipt,
+    content: Content,
+    job: NewJob,
+    zone: ZoneInfo,
+    files: FileStore,
+    *,
+    found_in: Receipt | None = None,
 ) -> Receipt:
     """The receipt, or the one with this content that was there. `job` reads it, if there is anything to read.
+    One that was `found_in` another is of who uploaded that.
 
     Its file is written before the transaction ends, and once the row is held: so that no row is without its file, and
     no file comes back of a receipt that somebody deletes, or by a request that was carried out already."""
-    kept = tx.receipts.add(receipt)
+    if found_in is not None:
+        receipt = replace(receipt, uploaded_by=found_in.uploaded_by)
+    kept = tx.receipts.add(receipt, found_in=None if found_in is None else found_in.id)
     if not files.holds(receipt.path):
         files.write(receipt.path, content.pieces())
     if kept.id != receipt.id:
         return kept
-    told = {"mime_type": kept.mime_type, "bytes": kept.bytes, "sha256": kept.sha256, "source": kept.source.value}
+    told = {"mime_type": kept.mime_type, "bytes": kept.bytes, "source": kept.source.value}
     if kept.connection_id is not None:
         told["connection_id"] = str(kept.connection_id)
     tx.events.append([NewEvent(type=EventType.RECEIPT_ADDED, subject_id=kept.id, payload=told)])
