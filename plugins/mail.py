@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from core.domain.mail_texts import is_mail
+from core.domain.mail_texts import is_mail, without_postmark
 from plugins.webhook import SECRET
 from sortation import (
     Batch,
@@ -38,24 +38,25 @@ class Mail(Connector):
     """The connector of e-mails."""
 
     def detect(self, sample: bytes, filename: str) -> float:
-        if not is_mail(sample[:HEAD_BYTES]):
+        if not is_mail(without_postmark(sample)[:HEAD_BYTES]):
             return 0.0
         return 1.0 if filename.casefold().endswith(".eml") else 0.8
 
     def read(self, ctx: Context, request: ReadRequest) -> Iterator[Batch]:
         del ctx
         assert request.file is not None  # noqa: S101 - of files the host hands it one
-        content = request.file.read()
+        content = without_postmark(request.file.read())
         if not is_mail(content[:HEAD_BYTES]):
             raise UnreadableFile("the file does not begin with the fields of an e-mail")
         yield Batch(receipts=(ReceiptDraft(content=content, filename=request.filename or NAME),))
 
     def parse_webhook(self, ctx: Context, message: WebhookMessage) -> Batch:
         del ctx
-        if not is_mail(message.body[:HEAD_BYTES]):
+        content = without_postmark(message.body)
+        if not is_mail(content[:HEAD_BYTES]):
             reason = "the delivery does not begin with the fields of an e-mail: it is to be sent as it came in"
             return Batch(refusals=(Refusal(position=1, reason=reason),))
-        return Batch(receipts=(ReceiptDraft(content=message.body, filename=NAME),))
+        return Batch(receipts=(ReceiptDraft(content=content, filename=NAME),))
 
 
 @hookimpl

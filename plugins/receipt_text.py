@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from email.policy import EmailPolicy
 from html.parser import HTMLParser
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
-from core.domain.receipts import MAIL, MAX_FILENAME, ReceiptDraft
+from core.domain.receipts import MAIL, MAX_FILENAME, PDF, ReceiptDraft
 from core.errors import UnreadableFile
 
 MAX_PAGES = 30
@@ -29,18 +29,18 @@ def text_of(file: BinaryIO, mime_type: str) -> str:
 
 def attached_to(file: BinaryIO) -> Iterator[ReceiptDraft]:
     """The files that are attached to an e-mail, also to one that it forwards, and might be receipts: pictures of its
-    layout are left out. Raises `UnreadableFile`."""
+    layout are left out, and so is what can't be taken out. Raises `UnreadableFile`."""
     found = 0
     for part in mail_in(file).walk():
-        if found < MAX_ATTACHED and (content := _attachment(part)) is not None:
+        if found < MAX_ATTACHED and (draft := _attachment(part)) is not None:
             found += 1
-            yield ReceiptDraft(content=content, filename=(part.get_filename() or "")[-MAX_FILENAME:])
+            yield draft
 
 
 def mail_in(file: BinaryIO) -> EmailMessage:
     file.seek(0)
     try:
-        return BytesParser(_class=EmailMessage, policy=policy.default).parse(file)
+        return cast(EmailMessage, BytesParser(_class=EmailMessage, policy=_Policy()).parse(file))
     except Exception as error:  # of a hostile message the parser raises anything
         raise UnreadableFile(f"the e-mail can't be read: {type(error).__name__}") from error
 
@@ -80,16 +80,34 @@ def _mail_text(message: EmailMessage) -> str:
     return _shown(text) if body.get_content_subtype() == "html" else text
 
 
-def _attachment(part: EmailMessage) -> bytes | None:
-    if part.is_multipart():
+def _attachment(part: EmailMessage) -> ReceiptDraft | None:
+    try:
+        if part.is_multipart() or not _is_file(part):
+            return None
+        content = part.get_payload(decode=True)
+        if not isinstance(content, bytes) or not content:
+            return None
+        return ReceiptDraft(content=content, filename=(part.get_filename() or "")[-MAX_FILENAME:])
+    except MemoryError:
+        raise
+    except Exception:  # a part that is none: the others may be well
         return None
-    wanted = part.get_content_maintype() == "image" or part.get_content_type() == "application/pdf"
-    if not wanted and part.get_content_disposition() != "attachment":
-        return None
-    if part["Content-ID"] and part.get_content_disposition() != "attachment":
-        return None  # a picture in the text
-    content = part.get_payload(decode=True)
-    return content if isinstance(content, bytes) and content else None
+
+
+def _is_file(part: EmailMessage) -> bool:
+    if part.get_content_disposition() == "attachment" or part.get_content_type() == PDF:
+        return True
+    return part.get_content_maintype() == "image" and not part["Content-ID"]  # with one it is a picture in the text
+
+
+class _Policy(EmailPolicy):
+    """Takes a field that breaks its parser as it is without parameters, so that the rest of the message is read."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        try:
+            return super().header_fetch_parse(name, value)
+        except (IndexError, ValueError):
+            return super().header_fetch_parse(name, value.partition(";")[0])
 
 
 class _Text(HTMLParser):

@@ -37,12 +37,18 @@ class Arrived:
 
 
 class Receipts(Protocol):
-    def add(self, receipt: Receipt) -> Receipt:
-        """The receipt, or the one with the same content that is there. Waits while another transaction adds or deletes
-        that."""
+    def add(self, receipt: Receipt, *, found_in: UUID | None = None) -> Receipt:
+        """The receipt, or the one with the same content that is there, which stays until the transaction ends. Waits
+        while another adds or deletes that. It is of who acts, or else of who uploaded the one that it was
+        `found_in`."""
         ...
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt: ...
+
+    def hold(self, id: UUID, record_id: UUID) -> Receipt:
+        """The receipt, locked, to say something of it and this record, which stays, if it is there, until the
+        transaction ends. Records are held before receipts, as who deletes one comes to its receipts by its links."""
+        ...
 
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Receipt]:
         """Those of them that are there, by id."""
@@ -69,8 +75,13 @@ class Receipts(Protocol):
         """Whether a receipt that says its amount is linked to no record."""
         ...
 
+    def unlinked(self) -> bool:
+        """Whether this transaction ended a link, also with its record."""
+        ...
+
     def open(self, *, after: UUID | None, limit: int) -> Sequence[Receipt]:
-        """Such receipts by rising id; `after` is the last id of the page before."""
+        """Such receipts by rising id, locked: what they say and whether they are linked stays until the transaction
+        ends; `after` is the last id of the page before."""
         ...
 
     def candidates(
@@ -97,5 +108,5 @@ class Receipts(Protocol):
     def decide(self, receipt_id: UUID, record_id: UUID, state: MatchState, *, by: str, at: datetime) -> Match | None:
         """Notes what a person said of a pair, unless that was said before, and gives back what was noted of it until
         then. A receipt that is linked is suggested for no other record. Raises `Invalid` for a record that does not
-        exist; the receipt does, and is locked."""
+        exist; the receipt does, and both are held."""
         ...

@@ -10,10 +10,11 @@ from core.domain.receipts import ReceiptDraft
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptText:
-    """The text of a receipt, and the files that came attached to it."""
+    """The text of a receipt, and the files that came attached to it. `failure` is why there is no text."""
 
     text: str
     attached: tuple[ReceiptDraft, ...] = ()
+    failure: str | None = None
 
 
 class Sniffer(Protocol):
@@ -25,5 +26,5 @@ class Sniffer(Protocol):
 
 class ReceiptReader(Protocol):
     def read(self, file: BinaryIO, mime_type: str) -> ReceiptText:
-        """Raises `UnreadableFile` where it has no text that can be read, takes too much memory or too long."""
+        """Where its text can't be read, takes too much memory or too long, that is the failure."""
         ...

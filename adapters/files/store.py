@@ -7,6 +7,7 @@ store is the operator's, unlike the folders that tenants name.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,13 +43,14 @@ class FsspecFileStore:
                 digest.update(piece)
                 size += len(piece)
             with _answering():
+                _settle(file)
                 file.close()
                 fs.mv(part, place)
         except BaseException:
-            with suppress(
-                OSError
-            ):  # it is nobody's, whether it goes or not; why it is there is told by what was raised
+            # It is nobody's, whether it goes or not; why it is there is told by what was raised.
+            with suppress(OSError):
                 file.close()
+            with suppress(OSError):
                 fs.rm_file(part)
             raise
         return Written(bytes=size, sha256=digest.hexdigest())
@@ -85,6 +87,16 @@ class FsspecFileStore:
                 self._made = fsspec.url_to_fs(self._url)
         fs, root = self._made
         return fs, f"{root.rstrip('/')}/{path}"
+
+
+def _settle(file: Any) -> None:
+    """Waits until the disk has it, where it is on one: no name may outlive what it stands for when the power fails."""
+    try:
+        descriptor = file.fileno()
+    except (OSError, AttributeError):  # of what is in no file of this machine
+        return
+    file.flush()
+    os.fsync(descriptor)
 
 
 def _pieces(file: Any) -> Iterator[bytes]:

@@ -19,8 +19,9 @@ class MemoryReceipts:
         self._state = workspace.state
         self._receipts = workspace.state.receipts
         self._matches = workspace.state.receipt_matches
+        self._linked = self._links_now()
 
-    def add(self, receipt: Receipt) -> Receipt:
+    def add(self, receipt: Receipt, *, found_in: UUID | None = None) -> Receipt:  # noqa: ARG002
         same = next((id for id, kept in self._receipts.items() if kept.sha256 == receipt.sha256), None)
         if same is not None:
             return self.get(same)
@@ -29,6 +30,9 @@ class MemoryReceipts:
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt:  # noqa: ARG002
         return replace(one(self._receipts, id, "receipt"), links=self._links(id))
+
+    def hold(self, id: UUID, record_id: UUID) -> Receipt:  # noqa: ARG002
+        return self.get(id)
 
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Receipt]:
         return [self.get(id) for id in sorted(set(ids) & self._receipts.keys())]
@@ -63,6 +67,9 @@ class MemoryReceipts:
 
     def any_open(self) -> bool:
         return bool(self.open(after=None, limit=1))
+
+    def unlinked(self) -> bool:
+        return not self._linked <= self._links_now()
 
     def open(self, *, after: UUID | None, limit: int) -> Sequence[Receipt]:
         found = [r for r in self._all() if r.links == 0 and r.said.amount is not None]
@@ -136,6 +143,9 @@ class MemoryReceipts:
 
     def _all(self) -> Iterator[Receipt]:
         return (self.get(id) for id in sorted(self._receipts))
+
+    def _links_now(self) -> set[tuple[UUID, UUID]]:
+        return {key for key, match in self._matches.items() if match.state is MatchState.LINKED}
 
     def _links(self, id: UUID) -> int:
         return sum(key[0] == id and match.state is MatchState.LINKED for key, match in self._matches.items())

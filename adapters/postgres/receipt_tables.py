@@ -45,6 +45,7 @@ receipts = Table(
     of_tenant(),
     UniqueConstraint("tenant_id", "sha256"),
     Index("receipts_open", "tenant_id", "id", postgresql_where=text("links = 0")),
+    Index("receipts_waiting", "tenant_id", "id", postgresql_where=text("links = 0 AND amount IS NOT NULL")),
 )
 
 receipt_matches = Table(

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, literal_column, or_, select, text
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
 from adapters.postgres.receipt_statements import CANDIDATES, DECIDE, OF_ARRIVED, OF_RECORDS, SUGGEST, WITHDRAW
 from adapters.postgres.receipt_tables import receipt_matches, receipts
+from adapters.postgres.tables import records
 from core.domain.receipt_matching import Window
 from core.domain.receipts import (
     SAID,
@@ -39,14 +40,21 @@ class PostgresReceipts:
         self._connection = connection
         self._tenant_id = tenant_id
 
-    def add(self, receipt: Receipt) -> Receipt:
-        values = {name: getattr(receipt, name) for name in _KEPT} | _said(receipt) | {"source": receipt.source.value}
+    def add(self, receipt: Receipt, *, found_in: UUID | None = None) -> Receipt:
+        values: dict[str, Any] = (
+            {name: getattr(receipt, name) for name in _KEPT} | _said(receipt) | {"source": receipt.source.value}
+        )
+        if found_in is not None:
+            theirs = select(receipts.c.uploaded_by_id).where(at(receipts, self._tenant_id, found_in))
+            values |= {"uploaded_by_id": theirs.scalar_subquery()}
         new = postgresql.insert(receipts).values(**values | {"tenant_id": self._tenant_id})
         added = new.on_conflict_do_nothing(index_elements=["tenant_id", "sha256"]).returning(receipts.c.id)
-        if self._connection.execute(added).first() is not None:
-            return receipt
-        same = select(receipts).where(receipts.c.tenant_id == self._tenant_id, receipts.c.sha256 == receipt.sha256)
-        return _to_receipt(self._connection.execute(same).mappings().one())
+        same = self._mine().where(receipts.c.sha256 == receipt.sha256).with_for_update(read=True, key_share=True)
+        while self._connection.execute(added).first() is None:
+            there = self._connection.execute(same).mappings().first()
+            if there is not None:  # or else it was deleted in between
+                return _to_receipt(there)
+        return receipt
 
     def get(self, id: UUID, *, lock: bool = False) -> Receipt:
         query = select(receipts).where(at(receipts, self._tenant_id, id))
@@ -54,6 +62,11 @@ class PostgresReceipts:
         if row is None:
             raise NotFound(_NOT_HERE)
         return _to_receipt(row)
+
+    def hold(self, id: UUID, record_id: UUID) -> Receipt:
+        record = select(records.c.id).where(at(records, self._tenant_id, record_id))
+        self._connection.execute(record.with_for_update(read=True, key_share=True))
+        return self.get(id, lock=True)
 
     def get_many(self, ids: Sequence[UUID]) -> Sequence[Receipt]:
         return self._read(self._mine().where(receipts.c.id.in_(ids)).order_by(receipts.c.id))
@@ -86,11 +99,15 @@ class PostgresReceipts:
         query = self._open(select(receipts.c.id)).limit(1)
         return self._connection.execute(query).first() is not None
 
+    def unlinked(self) -> bool:
+        asked = select(func.coalesce(func.current_setting("app.unlinked", True), "") == "true")
+        return bool(self._connection.execute(asked).scalar_one())
+
     def open(self, *, after: UUID | None, limit: int) -> Sequence[Receipt]:
         query = self._open(select(receipts))
         if after is not None:
             query = query.where(receipts.c.id > after)
-        return self._read(query.order_by(receipts.c.id).limit(limit))
+        return self._read(query.order_by(receipts.c.id).limit(limit).with_for_update(key_share=True))
 
     def candidates(
         self, windows: Mapping[UUID, Window], limit: int, arrived: Arrived | None = None
@@ -165,7 +182,8 @@ class PostgresReceipts:
 
     def _open(self, query: Select[Any]) -> Select[Any]:
         c = receipts.c
-        return query.where(c.tenant_id == self._tenant_id, c.links == 0, c.amount.is_not(None))
+        none: ColumnElement[int] = literal_column("0")  # as in the index: a plan for any number would not use it
+        return query.where(c.tenant_id == self._tenant_id, c.links == none, c.amount.is_not(None))
 
     def _read(self, query: Select[Any]) -> Sequence[Receipt]:
         return [_to_receipt(row) for row in self._connection.execute(query).mappings()]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from core.domain.amount_texts import SYMBOLS, currency_of, decimal_mark, money_parser
+from core.domain.amount_texts import SYMBOLS, currency_of, decimal_mark, mark_if_grouped, money_parser
 from core.domain.date_texts import day_comes_first, parse_date
-from core.domain.receipts import MAX_MERCHANT, Said
+from core.domain.receipts import FORBIDDEN, MAX_MERCHANT, Said
 from core.domain.records import MAX_AMOUNT, clean_text
 from core.errors import UnreadableFile
 
@@ -22,10 +22,10 @@ MAX_LINES = 5_000
 MAX_LINE = 500
 _MARKS = "|".join(sorted(map(re.escape, (m for m in SYMBOLS if not m.isalpha())), key=len, reverse=True))
 _CODES = "EUR|USD|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|TRY|INR|CNY|BRL|MXN|SGD|HKD|ZAR|ILS|UAH"
-_CURRENCY = rf"(?:{_MARKS}|\b(?:{_CODES})\b|\bkr\b|\beuros?\b|zł|Kč)"
+_CURRENCY = rf"(?:{_MARKS}|(?<![^\W\d_])(?:{_CODES}|kr|euros?)(?![^\W\d_])|zł|Kč)"
 _AMOUNT = re.compile(
-    rf"(?P<before>{_CURRENCY})?\s?(?P<body>(?<![\w.,/:-])-?\d{{1,3}}(?:[.,'’ ]\d{{3}})+(?:[.,]\d{{2}})?"
-    rf"|(?<![\w.,/:-])-?\d{{1,12}}(?:[.,]\d{{2}})?)(?![\d%:/]|[.,-]\d)\s?(?P<after>{_CURRENCY})?"
+    rf"(?:(?P<before>{_CURRENCY})\s?|(?<![\w.,/:-]))(?P<body>-?\d{{1,3}}(?:[.,'’ ]\d{{3}})+(?:[.,]\d{{2}})?"
+    rf"|-?\d{{1,12}}(?:[.,]\d{{2}})?)(?![\d%:/]|[.,-]\d)\s?(?P<after>{_CURRENCY})?"
 )
 _DATE = re.compile(
     r"(?<![\w./-])(?:\d{4}-\d\d-\d\d|\d{1,2}([./-])\s?\d{1,2}\1\s?(?:\d{4}|\d\d)|\d{4}([./])\d{1,2}\2\d{1,2}"
@@ -77,10 +77,10 @@ class _Amount:
 
 def what_it_says(text: str, default_currency: str) -> Said:
     """`default_currency` is what a mark of several currencies means, if it is one of them."""
-    lines = [clean_text(line[:MAX_LINE]) for line in text.splitlines()[:MAX_LINES]]
+    lines = [clean_text(FORBIDDEN.sub(" ", line[:MAX_LINE])) for line in text.splitlines()[:MAX_LINES]]
     lines = [line for line in lines if line]
     mark = _mark(lines)
-    amount = _total(lines, mark, default_currency)
+    amount = None if mark is None else _total(lines, mark, default_currency)
     currency = amount.currency if amount is not None else None
     return Said(
         amount=amount.value if amount is not None else None,
@@ -90,11 +90,16 @@ def what_it_says(text: str, default_currency: str) -> Said:
     )
 
 
-def _mark(lines: list[str]) -> str:
-    """The decimal mark that the amounts prove, those of a currency alone if there are any."""
+def _mark(lines: list[str]) -> str | None:
+    """The decimal mark that the amounts prove, those of a currency alone if there are any; None where they may be read
+    in several ways."""
     found = [match for line in lines for match in _AMOUNT.finditer(_without_dates(line))]
     marked = [match["body"] for match in found if match["before"] or match["after"]]
-    return decimal_mark(marked or [match["body"] for match in found]) or "."
+    bodies = marked or [match["body"] for match in found]
+    try:
+        return decimal_mark(bodies) or mark_if_grouped(bodies)
+    except UnreadableFile:  # now a dot and now a comma before three digits
+        return None
 
 
 def _total(lines: list[str], mark: str, default_currency: str) -> _Amount | None:

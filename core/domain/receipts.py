@@ -35,7 +35,8 @@ READABLE = frozenset({PDF, MAIL})
 """What has text to be read; what a picture says, people say."""
 SAID = ("amount", "currency", "day", "merchant")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no name has."""
 
 
 class ReceiptSource(StrEnum):
@@ -167,7 +168,7 @@ def check_said(said: Said) -> Said:
     merchant = said.merchant
     if merchant is not None:
         merchant = clean_text(merchant)
-        if _FORBIDDEN.search(merchant):
+        if FORBIDDEN.search(merchant):
             raise _wrong("merchant", "a name has no control characters")
         if not 0 < len(merchant) <= MAX_MERCHANT:
             raise _wrong("merchant", f"a name has 1 to {MAX_MERCHANT} characters")
@@ -192,7 +193,7 @@ def download_name(receipt: Receipt) -> str:
     """The name with which it may be kept: whatever it was called, it ends as its content says, so that no machine takes
     it for something else."""
     endings = EXTENSIONS[receipt.mime_type]
-    name = _FORBIDDEN.sub("", receipt.filename).strip(" .") or "receipt"
+    name = FORBIDDEN.sub("", receipt.filename).strip(" .") or "receipt"
     return name if PurePosixPath(name).suffix.casefold() in endings else f"{name}{endings[0]}"
 
 

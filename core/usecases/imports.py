@@ -27,6 +27,7 @@ from core.domain.plugins import gaps_of
 from core.domain.records import Refusal, identify
 from core.domain.tenants import Actor
 from core.errors import Conflict, Invalid
+from core.usecases.shared.receipts import queue_matching_anew
 from core.usecases.shared.secrets import whole_config
 from core.usecases.shared.storing import BATCH, checked_drafts
 from ports.clock import Clock, Ids
@@ -207,7 +208,7 @@ def list_imports(
         return tx.imports.list(before=before, limit=limit, connection_id=connection_id)
 
 
-def undo_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> tuple[Import, int, int]:
+def undo_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork, ids: Ids) -> tuple[Import, int, int]:
     """Removes what the import added and nobody decided since; returns the import and the counts (removed, kept).
 
     Raises `NotFound`, or `Conflict` while the import is still being read.
@@ -219,6 +220,7 @@ def undo_import(actor: Actor, import_id: UUID, *, uow: UnitOfWork) -> tuple[Impo
         undone = replace(imported, status=ImportStatus.UNDONE)
         tx.imports.update(undone)  # first: a job that reads it all the same finds its way barred
         removed, kept = tx.records.undo_import(import_id)
+        queue_matching_anew(tx, actor, ids)
         payload = {"removed": removed, "kept": kept}
         tx.events.append([NewEvent(type=EventType.IMPORT_UNDONE, subject_id=import_id, payload=payload)])
         tx.commit()

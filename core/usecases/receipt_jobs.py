@@ -10,13 +10,21 @@ from typing import BinaryIO, cast
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.health import error_line
+from core.domain.health import first_line
 from core.domain.jobs import Job, NewJob
 from core.domain.receipt_text import what_it_says
 from core.domain.receipts import MAIL, SAID, Receipt, ReceiptDraft, ReceiptState, Said, said_by_itself
 from core.domain.tenants import Actor, worker_actor
-from core.errors import Invalid, NotFound, TooLarge, UnknownFormat, UnreadableFile
-from core.usecases.shared.receipts import Content, add_receipt, content_of, match, new_receipt, reading_job, write_file
+from core.errors import Invalid, NotFound, TooLarge, UnknownFormat
+from core.usecases.shared.receipts import (
+    Content,
+    add_receipt,
+    content_of,
+    match,
+    name_of,
+    new_receipt,
+    reading_job,
+)
 from ports.clock import Clock, Ids
 from ports.files import FileStore
 from ports.receipt_storage import Arrived
@@ -55,11 +63,10 @@ def read_receipt(
             tx.commit()
             return
     receipt = found[0]
-    read, failure = _read(receipt, files, reader)
+    read = _read(receipt, files, reader)
+    said = what_it_says(read.text, tenant.settings.default_currency)
     attached = _attached(read.attached if receipt.mime_type == MAIL else (), max_receipt_bytes, sniffer)
     more = [(content, _new(receipt, content, draft, actor, clock, ids)) for content, draft in attached]
-    for content, _ in more:
-        write_file(content, receipt.tenant_id, files)
     with uow.begin(actor) as tx:
         try:
             current = tx.receipts.get(receipt_id, lock=True)
@@ -67,15 +74,14 @@ def read_receipt(
             tx.jobs.finish(job)
             tx.commit()
             return
-        said = what_it_says(read.text, tenant.settings.default_currency)
-        tx.receipts.update(_after(current, said, read.text, failure))
+        tx.receipts.update(_after(current, said, read))
         now = tx.receipts.get(receipt_id)
         named = [name for name in SAID if getattr(now.said, name) is not None and name not in now.by_person]
         told = {"change": "read", "state": now.state.value, "fields": named}
         tx.events.append([NewEvent(type=EventType.RECEIPT_CHANGED, subject_id=receipt_id, payload=told)])
+        for content, one in sorted(more, key=lambda one: one[1].sha256):  # as all do, so that none meet crosswise
+            add_receipt(tx, one, content, _job(one, actor, job, ids), tenant.zone, files, found_in=now)
         match(tx, [now], tenant.zone)
-        for content, one in more:
-            add_receipt(tx, one, content, _job(one, actor, job, ids), tenant.zone, files)
         tx.jobs.finish(job)
         tx.commit()
 
@@ -99,21 +105,20 @@ def match_receipts(job: Job, *, uow: UnitOfWork) -> None:
         after = page[-1].id
 
 
-def _read(receipt: Receipt, files: FileStore, reader: ReceiptReader) -> tuple[ReceiptText, str | None]:
-    """Its text, and why there is none."""
+def _read(receipt: Receipt, files: FileStore, reader: ReceiptReader) -> ReceiptText:
     try:
         with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as file:
             for piece in files.read(receipt.path):
                 file.write(piece)
-            return reader.read(cast(BinaryIO, file), receipt.mime_type), None
-    except (UnreadableFile, NotFound) as error:
-        return ReceiptText(text=""), error_line(error)
+            return reader.read(cast(BinaryIO, file), receipt.mime_type)
+    except NotFound as error:  # the file
+        return ReceiptText(text="", failure=str(error))
 
 
-def _after(receipt: Receipt, said: Said, text: str, failure: str | None) -> Receipt:
-    if failure is not None:
-        return replace(receipt, state=ReceiptState.UNREADABLE, failure=failure)
-    if not text.strip():
+def _after(receipt: Receipt, said: Said, read: ReceiptText) -> Receipt:
+    if read.failure is not None:
+        return replace(receipt, state=ReceiptState.UNREADABLE, failure=first_line(read.failure))
+    if not read.text.strip():
         return replace(receipt, state=ReceiptState.PICTURE, failure=_NO_TEXT)
     return said_by_itself(receipt, said)
 
@@ -132,7 +137,7 @@ def _attached(drafts: Sequence[ReceiptDraft], max_bytes: int, sniffer: Sniffer) 
 
 
 def _new(of: Receipt, content: Content, draft: ReceiptDraft, actor: Actor, clock: Clock, ids: Ids) -> Receipt:
-    return new_receipt(content, draft.filename, actor, connection_id=of.connection_id, clock=clock, ids=ids)
+    return new_receipt(content, name_of(draft), actor, connection_id=of.connection_id, clock=clock, ids=ids)
 
 
 def _job(receipt: Receipt, actor: Actor, job: Job, ids: Ids) -> NewJob:

@@ -13,7 +13,7 @@ from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound
 from core.usecases.shared.receipts import match
 from ports.clock import Clock
-from ports.storage import Transaction, UnitOfWork
+from ports.storage import UnitOfWork
 
 MAX_LINKS = 200
 """Records of one receipt: a card's statement may pay many."""
@@ -49,7 +49,7 @@ def link_receipt(
     """A person says that the receipt is of the record; once more changes nothing. It is suggested for no other one from
     then on. Raises `NotFound`, and `Invalid` for an unknown record or too many of them."""
     with uow.begin(actor) as tx:
-        receipt = tx.receipts.get(receipt_id, lock=True)
+        receipt = tx.receipts.hold(receipt_id, record_id)
         before = tx.receipts.decide(receipt_id, record_id, MatchState.LINKED, by=actor.name, at=clock.now())
         if before is None or before.state is not MatchState.LINKED:
             if receipt.links >= MAX_LINKS:
@@ -76,21 +76,15 @@ def _reject(
 ) -> None:
     """The pair is suggested no more; the receipt's other candidates are so much the likelier."""
     with uow.begin(actor) as tx:
-        tx.receipts.get(receipt_id, lock=True)
+        tx.receipts.hold(receipt_id, record_id)
         before = next((m for m in tx.receipts.matches(receipt_id, [was]) if m.record_id == record_id), None)
         if before is None:
             raise NotFound(not_so)
         tx.receipts.decide(receipt_id, record_id, MatchState.REJECTED, by=actor.name, at=clock.now())
         told = {"record_id": str(record_id), "was": was.value, "suggested": _score(before)}
         tx.events.append([NewEvent(type=EventType.RECEIPT_UNLINKED, subject_id=receipt_id, payload=told)])
-        _suggest_anew(tx, receipt_id)
+        match(tx, [tx.receipts.get(receipt_id)], tx.tenants.get().zone)
         tx.commit()
-
-
-def _suggest_anew(tx: Transaction, receipt_id: UUID) -> None:
-    receipt = tx.receipts.get(receipt_id)
-    if not receipt.links:
-        match(tx, [receipt], tx.tenants.get().zone)
 
 
 def _score(before: Match | None) -> float | None:

@@ -10,7 +10,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.receipts import Match, MatchState, Receipt, Said, check_said, said_by_person
 from core.domain.tenants import Actor
 from core.errors import VersionMismatch
-from core.usecases.shared.receipts import add_receipt, content_of, match, new_receipt, reading_job, write_file
+from core.usecases.shared.receipts import add_receipt, content_of, match, new_receipt, reading_job
 from ports.clock import Clock, Ids
 from ports.files import FileStore
 from ports.receipt_storage import ReceiptFilter
@@ -43,7 +43,6 @@ def upload_receipt(
     by_person = [name for name in Said.__slots__ if getattr(said, name) is not None]
     receipt = new_receipt(content, filename, actor, said=said, by_person=by_person, clock=clock, ids=ids)
     job = reading_job(receipt, actor, max_attempts, trace_parent, ids=ids)
-    write_file(content, actor.tenant_id, files)
     with uow.begin(actor) as tx:
         kept = add_receipt(tx, receipt, content, job, tx.tenants.get().zone, files)
         tx.commit()

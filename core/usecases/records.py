@@ -14,6 +14,8 @@ from core.domain.facets import LOOKED_AT, MAX_VALUES, Facets
 from core.domain.records import Record, Snapshot
 from core.domain.tenants import Actor
 from core.usecases.shared.present import present_filter
+from core.usecases.shared.receipts import queue_matching_anew
+from ports.clock import Ids
 from ports.storage import RecordFilter, UnitOfWork
 
 EXPORT_PAGE = 2_000
@@ -91,9 +93,10 @@ def latest_records(actor: Actor, where: RecordFilter, *, limit: int, uow: UnitOf
         return tx.records.snapshots(present_filter(tx, where), before=None, limit=limit)
 
 
-def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork) -> None:
+def delete_record(actor: Actor, record_id: UUID, *, version: int | None, uow: UnitOfWork, ids: Ids) -> None:
     """It doesn't come back: a later import of the same record is known as deleted. Raises `NotFound`,
     `VersionMismatch`."""
     with uow.begin(actor) as tx:
         tx.records.delete(record_id, version)
+        queue_matching_anew(tx, actor, ids)
         tx.commit()

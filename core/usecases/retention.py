@@ -11,6 +11,7 @@ from core.domain.events import EventType, NewEvent
 from core.domain.tenants import Tenant, worker_actor
 from core.errors import NotFound
 from core.usecases.shared.admitting import entitled
+from core.usecases.shared.receipts import queue_matching_anew
 from core.usecases.shared.settling import settle
 from core.usecases.shared.teaching import queue_refit
 from ports.clock import Clock, Ids
@@ -98,6 +99,7 @@ def _expire(
             tx.events.append([NewEvent(type=EventType.RECORDS_EXPIRED, payload=told)])
             tx.llm_answers.forget(now - timedelta(days=days))  # they quote what they were asked about
             queue_refit(tx, actor, ids, refit_delay)
+            queue_matching_anew(tx, actor, ids)
             tx.commit()
         yield len(removed)
         after = removed[-1]

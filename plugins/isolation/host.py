@@ -62,7 +62,7 @@ class Isolation:
         lines: logging.Logger | None = None,
         file: BinaryIO | None = None,
         **given: Any,
-    ) -> Generator[wire.Some | wire.Attached | wire.Done, None, None]:
+    ) -> Generator[wire.Some | wire.Done, None, None]:
         """The frames that answer; the last is `Done`. Raises errors of the contract, and `PluginBug` for whatever else
         becomes of the child: its message says what, `trace` in its details has the traceback."""
         call = wire.Call(do=do, path=list(sys.path), memory=self._memory, seconds=CPU_SECONDS, **given)

@@ -70,7 +70,7 @@ class IsolatedConnector:
 
     def _call(
         self, do: str, seconds: float, ctx: Context, **given: Any
-    ) -> Generator[wire.Some | wire.Attached | wire.Done, None, None]:
+    ) -> Generator[wire.Some | wire.Done, None, None]:
         return self._isolation.call(do, seconds=seconds, **self._where(), **self._of(ctx), **given)
 
     def _where(self) -> dict[str, Any]:

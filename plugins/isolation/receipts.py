@@ -14,7 +14,7 @@ from ports.receipts import ReceiptText
 READ_SECONDS = 30.0
 """How long a child may be silent: while it finds the text, and between two attached files."""
 MAX_ATTACHED = 64 << 20
-"""Bytes of all of these: more than an e-mail is that may be a receipt."""
+"""Bytes of all files that are taken from an e-mail: more than one has that may be a receipt."""
 MEMORY = 1 << 30
 """Bytes of address space that it may take."""
 
@@ -33,13 +33,15 @@ class IsolatedReceiptReader:
             call = self._isolation.call("receipt", seconds=self._seconds, file=file, mime_type=mime_type)
             with closing(call) as frames:
                 for frame in frames:
-                    if isinstance(frame, wire.Attached):
-                        left -= len(frame.receipt.content) + 1
-                        if left < 0:
-                            raise UnreadableFile("more is attached to it than it can hold")
-                        attached.append(frame.receipt)
-                    elif isinstance(frame, wire.Done):
+                    if isinstance(frame, wire.Done):
                         return ReceiptText(text=frame.text, attached=tuple(attached))
+                    for receipt in frame.receipts:
+                        left -= len(receipt.content) + 1
+                        if left >= 0:
+                            attached.append(receipt)
+            failure = "the file can't be read"
+        except UnreadableFile as error:
+            failure = str(error)
         except PluginBug as error:
-            raise UnreadableFile(f"the file can't be read: {error}") from error
-        raise UnreadableFile("the file can't be read")
+            failure = f"the file can't be read: {error}"
+        return ReceiptText(text="", attached=tuple(attached), failure=failure)

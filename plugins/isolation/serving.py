@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from core import errors
 from core.domain.health import without_middle
+from core.domain.plugins import Batch
 from core.domain.receipts import MAIL
 from plugins import receipt_text
 from plugins.isolation import sandbox, wire
@@ -259,10 +260,10 @@ def _receipt(call: wire.Call, to: _Channel, file: int | None) -> Iterable[wire.F
     del to
     assert file is not None  # noqa: S101 - the call comes with one
     with os.fdopen(file, "rb") as opened:
-        text = receipt_text.text_of(opened, call.mime_type)
-        if call.mime_type == MAIL:
+        if call.mime_type == MAIL:  # what is attached first: it may be well where the text is not
             for receipt in receipt_text.attached_to(opened):
-                yield wire.Attached(receipt=receipt)
+                yield wire.packed(Batch(receipts=(receipt,)))
+        text = receipt_text.text_of(opened, call.mime_type)
     yield wire.Done(text=text)
 
 

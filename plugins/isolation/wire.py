@@ -95,19 +95,13 @@ class Call(msgspec.Struct, frozen=True, tag=True):
 
 
 class Some(msgspec.Struct, frozen=True, tag=True):
-    """A batch."""
+    """A batch; of a receipt that is read, a file that came with it."""
 
     drafts: list[WireDraft]
     refusals: list[Refusal]
     cursor: dict[str, Any] | None
     statements: list[Statement] = []
     receipts: list[ReceiptDraft] = []
-
-
-class Attached(msgspec.Struct, frozen=True, tag=True):
-    """A file that came with the receipt that is read."""
-
-    receipt: ReceiptDraft
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -163,7 +157,7 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     content: bytes
 
 
-FromChild = Some | Attached | Done | Failed | Line | Ask
+FromChild = Some | Done | Failed | Line | Ask
 FromHost = Call | Answer | Failed
 
 _encoder = msgspec.msgpack.Encoder()

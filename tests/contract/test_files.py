@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from fsspec.implementations.local import LocalFileOpener
 
 from adapters.files.store import FsspecFileStore
 from adapters.memory.files import MemoryFileStore
@@ -87,6 +89,26 @@ def test_no_part_of_a_file_stays_behind(tmp_path: Path) -> None:
         store.write("tenant/a", (bytes(1 // n) for n in (1, 0)))
     store.write("tenant/a", [b"whole"])
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a"]
+
+
+def test_no_part_stays_behind_of_a_file_that_can_not_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    close = LocalFileOpener.close
+
+    def full(file: LocalFileOpener) -> None:
+        close(file)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(LocalFileOpener, "close", full)
+    with pytest.raises(Transient):
+        FsspecFileStore(f"file://{tmp_path}").write("tenant/a", [b"whole"])
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[tuple[int, bool]] = []
+    monkeypatch.setattr("os.fsync", lambda fd: settled.append((os.fstat(fd).st_size, (tmp_path / "tenant/a").exists())))
+    FsspecFileStore(f"file://{tmp_path}").write("tenant/a", [b"wh", b"ole"])
+    assert settled == [(5, False)]
 
 
 @pytest.mark.parametrize("path", ["../a", "a/../../b", "/a", "a//b", "", "a/", "ä", "a\0", ".a", "a/..b"])

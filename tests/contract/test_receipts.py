@@ -250,12 +250,14 @@ def test_a_record_that_goes_leaves_its_receipts(storage: Storage, way: str) -> N
         decide(storage, actor, receipt.id, id, MatchState.LINKED)
     decide(storage, actor, other.id, record, MatchState.LINKED)
     with storage.writing(actor) as tx:
+        assert not tx.receipts.unlinked()
         if way == "delete":
             tx.records.delete(record, None)
         elif way == "expire":
             tx.records.expire(DAY + timedelta(days=1), after=None, limit=9)
         else:
             tx.records.undo_import(imported)
+        assert tx.receipts.unlinked()
     with storage.reading(actor) as tx:
         assert (tx.receipts.get(receipt.id).links, tx.receipts.get(other.id).links) == (1, 0)
         assert [match.record_id for match in tx.receipts.matches(receipt.id, [MatchState.LINKED])] == [stays]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import io
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ from werkzeug.test import TestResponse
 
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
+from plugins.isolation.host import Isolation
+from plugins.isolation.receipts import MEMORY, IsolatedReceiptReader
 from tests.integration.api_support import HEADER, Api, new_tenant
-from tests.receipt_files import HTML, JPEG, a_mail, a_pdf
+from tests.receipt_files import HTML, JPEG, PNG, a_mail, a_pdf
 
 SIGNED_WITH = "canary-of-mail"
 
@@ -61,6 +65,51 @@ def test_a_delivered_e_mail_is_a_receipt_with_what_is_attached(api: Api, mailbox
     deliver(api, mailbox, mail)
     api.drain()
     assert len(api.get("/receipts")["items"]) == 2, "once, however often it is delivered"
+
+
+def test_whatever_an_attachment_is_called_it_is_a_receipt(api: Api, mailbox: str) -> None:
+    mail = a_mail("Corner\x01 Coffee\nTotal: 12.99 EUR", ("scan.png", "image/png", PNG))
+    mail = mail.replace(b'filename="scan.png"', b"filename*=utf-8''a%00b%0Ac.png")
+    assert deliver(api, mailbox, mail).status_code == 202
+    api.drain()
+    found = receipts(api)
+    assert found["image/png"]["filename"] == "a b c.png"
+    assert found["message/rfc822"]["merchant"] == "Corner Coffee"
+    assert api.get("/jobs/dead")["items"] == []
+    changed = api.call("PATCH", f"/receipts/{found['message/rfc822']['id']}", {"day": "2026-03-02"})
+    assert changed.status_code == 200, changed.text
+
+
+def test_what_is_attached_is_a_receipt_whatever_becomes_of_the_text(api: Api, mailbox: str) -> None:
+    mail = a_mail("See what is attached.", ("invoice.pdf", "application/pdf", a_pdf()))
+    mail = mail.replace(b'charset="utf-8"', b'charset="x-nothing"')
+    assert deliver(api, mailbox, mail).status_code == 202
+    api.drain()
+    found = receipts(api)
+    assert (found["message/rfc822"]["state"], found["message/rfc822"]["failure"]) == (
+        "unreadable",
+        "the e-mail can't be read: LookupError",
+    )
+    assert found["application/pdf"]["amount"] == "12.99"
+
+
+def test_what_is_attached_beyond_all_measure_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.isolation.receipts.MAX_ATTACHED", len(PNG) + 10)
+    mail = a_mail("Total: 5 EUR", *((f"{n}.png", "image/png", PNG) for n in range(3)))
+    read = IsolatedReceiptReader(Isolation(memory=MEMORY)).read(io.BytesIO(mail), "message/rfc822")
+    assert ([one.filename for one in read.attached], read.text, read.failure) == (["0.png"], "Total: 5 EUR\n", None)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_the_line_that_a_mail_server_writes_before_a_message_is_none_of_it(api: Api, mailbox: str, end: bytes) -> None:
+    mail, line = a_mail("Total: 12.99 EUR"), b"From shop@example.org  Mon Mar  2 10:00:00 2026" + end
+    assert deliver(api, mailbox, line + mail).status_code == 202
+    api.drain()
+    (receipt,) = receipts(api).values()
+    assert (receipt["amount"], receipt["sha256"]) == ("12.99", sha256(mail).hexdigest())
+    api.call("POST", "/imports?filename=receipt.eml", data=line + mail)
+    api.drain()
+    assert len(api.get("/receipts")["items"]) == 1, "it is the same message"
 
 
 def test_nobody_delivers_without_the_secret_whoever_they_say_they_are(api: Api, mailbox: str) -> None:

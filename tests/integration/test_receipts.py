@@ -27,13 +27,13 @@ from adapters.postgres.unit_of_work import PostgresUnitOfWork, set_tenant
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
 from core.domain.receipt_matching import window_of
-from core.domain.receipts import Said
-from core.errors import Transient
+from core.domain.receipts import MatchState, Receipt, Said, receipt_path
+from core.errors import Invalid, Transient
 from entrypoints.container import Container
 from plugins.isolation.host import Isolation
 from plugins.isolation.receipts import IsolatedReceiptReader
 from tests.conftest import Engines
-from tests.contract.storage import Storage, a_draft
+from tests.contract.storage import START, Storage, a_draft, a_receipt
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.integration.test_transactions_that_meet import until_waiting
 from tests.receipt_files import (
@@ -124,6 +124,8 @@ def test_a_receipt_is_kept_with_what_is_known_of_it(api: Api) -> None:
     assert told(api, receipt) == []
     api.drain()
     assert told(api, receipt) == ["RECEIPT_ADDED"]
+    (added,) = api.get("/events?type=RECEIPT_ADDED")["items"]
+    assert added["payload"] == {"mime_type": "image/png", "bytes": len(PNG), "source": "upload"}
 
 
 @pytest.mark.parametrize(
@@ -406,14 +408,22 @@ def test_a_key_for_receipts_sees_no_records(api: Api) -> None:
 
 @pytest.mark.parametrize("way", ["delete", "undo"])
 def test_a_record_that_goes_leaves_its_receipt(api: Api, way: str) -> None:
-    imported = api.upload(STATEMENT)
+    imported, record = api.upload(STATEMENT), of_record(api)
+    api.upload(STATEMENT.replace("BERLIN", "HAMBURG"))
     receipt = uploaded(api, a_pdf())
-    api.post(f"/receipts/{receipt['id']}/links", {"record_id": of_record(api)})
+    api.post(f"/receipts/{receipt['id']}/links", {"record_id": record})
+    assert suggestions(api, receipt) == []
     if way == "undo":
         api.post(f"/imports/{imported['id']}/undo")
     else:
-        assert api.call("DELETE", f"/records/{of_record(api)}").status_code == 204
-    assert (api.get(f"/receipts/{receipt['id']}")["links"], suggestions(api, receipt)) == (0, [])
+        assert api.call("DELETE", f"/records/{record}").status_code == 204
+    api.drain()
+    assert api.get(f"/receipts/{receipt['id']}")["links"] == 0
+    (suggested,) = suggestions(api, receipt)
+    assert suggested["record"]["text"] == "CORNER COFFEE HAMBURG"
+    jobs = len(api.get("/jobs?stream=receipts:match")["items"])
+    assert api.call("DELETE", f"/records/{suggested['record']['id']}").status_code == 204
+    assert len(api.get("/jobs?stream=receipts:match")["items"]) == jobs, "nothing was linked to that one"
     assert [r["id"] for r in api.get("/receipts?status=unmatched")["items"]] == [receipt["id"]]
 
 
@@ -462,6 +472,18 @@ def test_what_is_attached_to_an_e_mail_is_a_receipt_too(api: Api) -> None:
     assert (others["invoice.pdf"]["amount"], others["invoice.pdf"]["state"]) == ("12.99", "read")
 
 
+def test_what_is_attached_to_a_persons_e_mail_is_theirs(api: Api, superuser: psycopg.Connection) -> None:
+    person = replace(api.actor, name="a reviewer", user_id=api.container.ids().new(), api_key_id=None)
+    mail = io.BytesIO(a_mail("See what is attached.", ("scan.jpg", "image/jpeg", JPEG)))
+    api.container.upload_receipt(person, mail, filename="a.eml", said=Said())
+    api.drain()
+    by = "SELECT mime_type, uploaded_by, uploaded_by_id FROM receipts WHERE tenant_id = %s ORDER BY mime_type"
+    assert superuser.execute(by, [api.tenant_id]).fetchall() == [
+        ("image/jpeg", "a reviewer", person.user_id),
+        ("message/rfc822", "a reviewer", person.user_id),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -492,31 +514,106 @@ def test_a_file_that_is_never_read_through_ends_with_its_child(api: Api) -> None
 
 
 def test_a_file_of_which_no_row_tells_is_taken_over(api: Api, tmp_path: Path) -> None:
-    nowhere = create("postgresql://sortation_app@127.0.0.1:1/sortation", pool_size=1)
-    cut_off = PostgresUnitOfWork(nowhere, api.container.ids())
-    with pytest.raises(Transient):
-        api.container.upload_receipt(api.actor, io.BytesIO(PNG), filename="a.png", said=Said(), uow=cut_off)
+    api.container.files().write(receipt_path(api.tenant_id, sha256(PNG).hexdigest()), [PNG])
     (file,) = tmp_path.rglob("receipts/*")
     assert send(api, PNG).status_code == 201
     assert [*tmp_path.rglob("receipts/*")] == [file]
 
 
+def test_a_request_that_is_not_carried_out_writes_no_file(api: Api, tmp_path: Path) -> None:
+    def keyed() -> TestResponse:
+        return api.call("POST", "/receipts?filename=a.png", data=PNG, headers={"Idempotency-Key": "k"})
+
+    receipt = keyed().json
+    assert api.call("DELETE", f"/receipts/{receipt['id']}").status_code == 204
+    assert keyed().headers["Idempotency-Replayed"] == "true"
+    assert [*tmp_path.rglob("receipts/*")] == []
+    nowhere = create("postgresql://sortation_app@127.0.0.1:1/sortation", pool_size=1)
+    cut_off = PostgresUnitOfWork(nowhere, api.container.ids())
+    with pytest.raises(Transient):
+        api.container.upload_receipt(api.actor, io.BytesIO(PNG), filename="a.png", said=Said(), uow=cut_off)
+    assert [*tmp_path.rglob("receipts/*")] == []
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
 def test_who_uploads_what_another_deletes_meanwhile_has_its_file(
-    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, deleted_first: bool
 ) -> None:
     receipt = uploaded(api)
     files = api.container.files()
+
+    def upload() -> tuple[Receipt, bool]:
+        return api.container.upload_receipt(api.actor, io.BytesIO(PNG), filename="again.png", said=Said())
+
     with api.container.uow().begin(api.actor) as tx:
-        gone = tx.receipts.delete(UUID(receipt["id"]), None)
-        uploading = meanwhile.submit(
-            api.container.upload_receipt, api.actor, io.BytesIO(PNG), filename="again.png", said=Said()
-        )
+        gone = tx.receipts.get(UUID(receipt["id"]), lock=True)
+        if deleted_first:
+            tx.receipts.delete(gone.id, None)
+        uploading = meanwhile.submit(upload)
         until_waiting(superuser, uploading)
+        if not deleted_first:
+            tx.receipts.delete(gone.id, None)
         files.delete([gone.path])
         tx.commit()
     again, new = uploading.result(30)
     assert new
     assert b"".join(files.read(again.path)) == PNG
+
+
+def test_who_deletes_what_another_uploads_meanwhile_deletes_its_file(
+    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection, tmp_path: Path
+) -> None:
+    receipt = uploaded(api)
+    with api.container.uow().begin(api.actor) as tx:
+        tx.receipts.add(replace(tx.receipts.get(UUID(receipt["id"])), id=api.container.ids().new()))
+        deleting = meanwhile.submit(api.container.delete_receipt, api.actor, UUID(receipt["id"]), version=None)
+        until_waiting(superuser, deleting)
+        tx.commit()
+    deleting.result(30)
+    assert [*tmp_path.rglob("receipts/*")] == []
+
+
+def test_who_links_a_receipt_whose_records_go_waits_for_no_one_who_waits_for_it(
+    api: Api, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    api.upload(HEADER + "2026-03-02;CORNER COFFEE;-12.99;EUR\n2026-03-03;CORNER COFFEE;-12.99;EUR\n")
+    receipt = uploaded(api, a_pdf())
+    first, second = (UUID(item["record"]["id"]) for item in suggestions(api, receipt))
+    id = UUID(receipt["id"])
+    api.container.link_receipt(api.actor, id, first)
+    with api.container.uow().begin(api.actor) as tx:
+        tx.records.delete(second, None)
+        linking = meanwhile.submit(api.container.link_receipt, api.actor, id, second)
+        until_waiting(superuser, linking)
+        tx.records.delete(first, None)
+        tx.commit()
+    with pytest.raises(Invalid, match="this record does not exist"):
+        linking.result(30)
+    assert api.get(f"/receipts/{id}")["links"] == 0
+
+
+def test_what_is_matched_is_what_a_receipt_says_by_then(
+    storage: Storage, meanwhile: ThreadPoolExecutor, superuser: psycopg.Connection
+) -> None:
+    actor = storage.tenant()
+    record = storage.record(actor)
+    changed, linked = (a_receipt(storage.ids.new(), actor, n, said=Said(amount=Decimal(5))) for n in (1, 2))
+    with storage.writing(actor) as tx:
+        for receipt in (changed, linked):
+            tx.receipts.add(receipt)
+
+    def matching() -> list[tuple[UUID, Decimal | None]]:
+        with storage.reading(actor) as other:
+            return [(receipt.id, receipt.said.amount) for receipt in other.receipts.open(after=None, limit=1)]
+
+    with storage.uow.begin(actor) as tx:
+        tx.receipts.hold(linked.id, record)
+        tx.receipts.decide(linked.id, record, MatchState.LINKED, by="reviewer", at=START)
+        tx.receipts.update(replace(changed, said=Said(amount=Decimal(9))))
+        found = meanwhile.submit(matching)
+        until_waiting(superuser, found)
+        tx.commit()
+    assert found.result(30) == [(changed.id, Decimal(9))]
 
 
 def test_receipts_of_no_record_go_when_records_would(api: Api, tmp_path: Path) -> None:
@@ -564,3 +661,24 @@ def test_candidates_are_found_by_an_index_under_row_level_security(
     condition = next(line for line in plan.split("\n") if "Index Cond" in line and "occurred_on" in line)
     assert "records_by_day" in plan, plan
     assert all(column in condition for column in ("tenant_id", "occurred_on", "magnitude")), plan
+
+
+def test_whether_receipts_wait_for_records_is_asked_of_an_index(
+    storage: Storage, engines: Engines, superuser: psycopg.Connection
+) -> None:
+    """However many pictures there are that say no amount."""
+    actor = storage.tenant()
+    superuser.execute(
+        "INSERT INTO receipts (tenant_id, id, filename, mime_type, bytes, sha256, source, uploaded_by, uploaded_at,"
+        " state, by_person, version)"
+        " SELECT %s, gen_random_uuid(), 'a.png', 'image/png', 1, n::text, 'upload', 'a', now(), 'picture', '{}', 1"
+        " FROM generate_series(1, 5000) n",
+        [actor.tenant_id],
+    )
+    superuser.execute("ANALYZE receipts")
+    asked = "SELECT id FROM receipts WHERE tenant_id = :tenant AND links = 0 AND amount IS NOT NULL LIMIT 1"
+    with engines.app.connect() as connection:
+        set_tenant(connection, actor)
+        given = {"tenant": actor.tenant_id}
+        plan = "\n".join(connection.execute(text(f"EXPLAIN {asked}"), given).scalars())
+    assert "receipts_waiting" in plan, plan

@@ -8,17 +8,18 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.files.sniffing import ContentSniffer
 from core.domain.mail_texts import is_mail
 from core.domain.receipt_text import what_it_says
-from core.domain.receipts import MAIL, PDF, Said
+from core.domain.receipts import EXTENSIONS, MAIL, PDF, Said, check_said
 from core.errors import UnreadableFile
 from plugins.receipt_text import MAX_ATTACHED, MAX_TEXT, attached_to, text_of
 from tests.receipt_files import LINES, PNG, a_mail, a_pdf, pdf_of
 
+MAIL_HEAD = b"From: a\nTo: b\nDate: c\n"
 TEXTS = {
     "a till's": (
         "Kassenbon\nREWE Markt\nBananen 1,99\nSUMME EUR 23,45\nGeg. BAR 50,00\nRückgeld 26,55\n05.03.26 18:22",
@@ -48,6 +49,14 @@ TEXTS = {
     "spaces": ("Butik\nTotalt\nTotal 1 234,50 kr", Said(amount=Decimal("1234.50"), merchant="Butik")),
     "no word for it": ("Parking\n2 h\n3.00 €\n2026-02-01", Said(amount=Decimal("3.00"), currency="EUR",
                                                                 day=date(2026, 2, 1), merchant="Parking")),
+    "thousands": ("Muster GmbH\nGesamtbetrag: 1.234 EUR", Said(amount=Decimal(1234), currency="EUR",
+                                                                merchant="Muster GmbH")),
+    "thousands in English": ("Ltd One\nTotal: £1,234", Said(amount=Decimal(1234), currency="GBP",
+                                                            merchant="Ltd One")),
+    "amounts of two readings": ("Muster GmbH\nNetto 1,234 EUR\nGesamtbetrag: 1.469 EUR",
+                                Said(currency="EUR", merchant="Muster GmbH")),
+    "control characters": ("\x00\x01\nCorner\x00 \x01Coffee\x7f\nTotal:\x0012.99 EUR",
+                           Said(amount=Decimal("12.99"), currency="EUR", merchant="Corner Coffee")),
     "nothing": ("\n \n", Said()),
     "numbers alone": ("4711\n0800 123456\n50 %", Said()),
 }  # fmt: skip
@@ -66,7 +75,7 @@ def test_days_that_contradict_each_other_are_left_out() -> None:
 @given(
     st.decimals("0.01", "999999.99", places=2),
     st.sampled_from(["Total: {}", "Gesamtbetrag {}", "AMOUNT DUE {}", "Total TTC : {}", "Summe\n{}"]),
-    st.sampled_from(["{:.2f} EUR", "€{:.2f}", "EUR {:,.2f}", "{:,.2f} €"]),
+    st.sampled_from(["{:.2f} EUR", "€{:.2f}", "EUR {:,.2f}", "EUR{:.2f}", "{:,.2f}EUR", "{:,.2f} €"]),
     st.booleans(),
 )
 def test_any_amount_is_found_as_it_is_written(amount: Decimal, line: str, written: str, comma: bool) -> None:
@@ -85,10 +94,12 @@ def test_any_day_is_found_as_it_is_written(day: date, form: str) -> None:
     assert what_it_says(f"Corner Coffee\nDate: {day.strftime(form)}\nTotal 1.00", "EUR").day == day
 
 
-@given(st.text(max_size=2_000))
+@given(st.text(st.characters() | st.sampled_from("\x00\x01\x7f\ud800"), max_size=2_000))
+@example("Corner\x00Coffee")
+@example("a shop\x01")
 def test_no_text_is_too_odd(text: str) -> None:
     said = what_it_says(text, "EUR")
-    assert said.amount is None or said.amount >= 0
+    assert check_said(said) == said, "as what a person says"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +141,31 @@ def test_pictures_of_the_layout_are_no_attachments() -> None:
     assert [one.filename for one in attached_to(io.BytesIO(mail))] == ["scan.png"]
 
 
+def test_a_pdf_in_the_text_is_attached() -> None:
+    mail = a_mail("x", ("bill.pdf", "application/pdf", a_pdf()))
+    mail = mail.replace(b'attachment; filename="bill.pdf"', b'inline; filename="bill.pdf"\nContent-ID: <bill>')
+    assert [one.filename for one in attached_to(io.BytesIO(mail))] == ["bill.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("was", "broken", "names"),
+    [
+        (
+            b'Content-Disposition: attachment; filename="1.png"',
+            b"Content-Disposition: attachment; filename*",
+            ["", "2.png"],
+        ),
+        (b"Content-Type: image/png", b"Content-Type: image/png; name*", ["1.png", "2.png"]),
+        (b'filename="1.png"', b"filename*=x-nothing''%ff.png", ["\ufffd.png", "2.png"]),
+    ],
+)
+def test_a_part_that_is_broken_leaves_the_others(was: bytes, broken: bytes, names: list[str]) -> None:
+    mail = a_mail("Total: 5 EUR", ("1.png", "image/png", PNG), ("2.png", "image/png", PNG))
+    mail = mail.replace(was, broken, 1)
+    assert [(one.filename, one.content) for one in attached_to(io.BytesIO(mail))] == [(name, PNG) for name in names]
+    assert text_of(io.BytesIO(mail), MAIL) == "Total: 5 EUR\n"
+
+
 def test_what_is_attached_to_what_is_forwarded_is_attached_too() -> None:
     inner = a_mail("x", ("inner.pdf", "application/pdf", a_pdf()))
     outer = b"From: a\nTo: b\nSubject: Fwd\nMIME-Version: 1.0\nContent-Type: message/rfc822\n\n" + inner
@@ -143,11 +179,13 @@ def test_no_more_is_attached_than_anybody_needs() -> None:
 
 @given(st.binary(max_size=400))
 def test_no_bytes_break_what_looks_at_them(head: bytes) -> None:
-    ContentSniffer().kind_of(head)
-    is_mail(head)
-    for prefix in (b"%PDF-1.4\n", b"From: a\nTo: b\nDate: c\nContent-Type: multipart/mixed; boundary=a\n\n--a\n"):
+    assert ContentSniffer().kind_of(head) in {None, *EXTENSIONS}
+    assert is_mail(MAIL_HEAD + b"\n" + head), "whatever comes after the fields"
+    for prefix in (b"%PDF-1.4\n", MAIL_HEAD + b"Content-Type: multipart/mixed; boundary=a\n\n--a\n"):
         for kind in (PDF, MAIL):
             try:
-                text_of(io.BytesIO(prefix + head), kind)
-            except UnreadableFile:
-                continue
+                found = text_of(io.BytesIO(prefix + head), kind)
+            except UnreadableFile as error:
+                found = str(error)
+            assert len(found) <= MAX_TEXT
+        assert all(one.content for one in attached_to(io.BytesIO(prefix + head)))

@@ -6,11 +6,17 @@ import io
 from dataclasses import replace
 
 from core.domain.plugins import Batch
-from core.domain.receipts import MAX_FILENAME, Receipt, ReceiptDraft
+from core.domain.receipts import Receipt, ReceiptDraft
 from core.domain.records import Refusal
-from core.domain.tenants import one_line
 from core.errors import Invalid, TooLarge
-from core.usecases.shared.receipts import Content, add_receipt, content_of, new_receipt, reading_job, write_file
+from core.usecases.shared.receipts import (
+    Content,
+    add_receipt,
+    content_of,
+    name_of,
+    new_receipt,
+    reading_job,
+)
 from core.usecases.shared.storing import Delivery
 from ports.clock import Clock, Ids
 from ports.files import FileStore
@@ -42,11 +48,10 @@ def store_receipts(
         except (Invalid, TooLarge) as error:
             refused.append(Refusal(position=position, reason=f"a receipt is refused: {error}"))
             continue
-        write_file(content, delivery.tenant.id, files)
         found.append((content, _receipt(delivery, draft, content, clock, ids)))
     with uow.begin(delivery.actor) as tx:
         tx.jobs.hold(delivery.job)
-        for content, receipt in found:
+        for content, receipt in sorted(found, key=lambda one: one[1].sha256):  # as all do, so that none meet crosswise
             job = reading_job(receipt, delivery.actor, delivery.job.max_attempts, delivery.job.trace_parent, ids=ids)
             add_receipt(tx, receipt, content, job, delivery.tenant.zone, files)
         tx.commit()
@@ -54,5 +59,5 @@ def store_receipts(
 
 
 def _receipt(delivery: Delivery, draft: ReceiptDraft, content: Content, clock: Clock, ids: Ids) -> Receipt:
-    name = one_line(draft.filename, MAX_FILENAME) or "receipt"
-    return new_receipt(content, name, delivery.actor, connection_id=delivery.connection.id, clock=clock, ids=ids)
+    connection_id = delivery.connection.id
+    return new_receipt(content, name_of(draft), delivery.actor, connection_id=connection_id, clock=clock, ids=ids)

@@ -16,15 +16,16 @@ from core.domain.jobs import Job, NewJob, Stream
 from core.domain.receipt_matching import CANDIDATES, LEAST, Window, scores, window_of
 from core.domain.receipts import (
     EXTENSIONS,
+    MAX_FILENAME,
     READABLE,
     Candidate,
     Receipt,
+    ReceiptDraft,
     ReceiptSource,
     ReceiptState,
     Said,
-    receipt_path,
 )
-from core.domain.tenants import Actor
+from core.domain.tenants import Actor, one_line
 from core.errors import Invalid, TooLarge, UnknownFormat
 from ports.clock import Clock, Ids
 from ports.files import FileStore
@@ -72,6 +73,11 @@ def content_of(file: BinaryIO, max_bytes: int, sniffer: Sniffer) -> Content:
     return Content(file=file, mime_type=kind, size=size, sha256=digest.hexdigest())
 
 
+def name_of(draft: ReceiptDraft) -> str:
+    """What it was called, as it can be kept."""
+    return one_line(draft.filename, MAX_FILENAME) or "receipt"
+
+
 def new_receipt(
     content: Content,
     filename: str,
@@ -105,23 +111,29 @@ def new_receipt(
     )
 
 
-def write_file(content: Content, tenant_id: UUID, files: FileStore) -> None:
-    """To be called before the transaction that adds the receipt: a file that no row tells of takes room, a row without
-    a file would be a loss."""
-    files.write(receipt_path(tenant_id, content.sha256), content.pieces())
-
-
 def add_receipt(
-    tx: Transaction, receipt: Receipt, content: Content, job: NewJob, zone: ZoneInfo, files: FileStore
+    tx: Transaction,
+    receipt: Receipt,
+    content: Content,
+    job: NewJob,
+    zone: ZoneInfo,
+    files: FileStore,
+    *,
+    found_in: Receipt | None = None,
 ) -> Receipt:
-    """The receipt, or the one with this content that was there. `job` reads it, if there is anything to read. The file
-    is written; but who deleted the same one meanwhile may have taken it along."""
-    kept = tx.receipts.add(receipt)
+    """The receipt, or the one with this content that was there. `job` reads it, if there is anything to read.
+    One that was `found_in` another is of who uploaded that.
+
+    Its file is written before the transaction ends, and once the row is held: so that no row is without its file, and
+    no file comes back of a receipt that somebody deletes, or by a request that was carried out already."""
+    if found_in is not None:
+        receipt = replace(receipt, uploaded_by=found_in.uploaded_by)
+    kept = tx.receipts.add(receipt, found_in=None if found_in is None else found_in.id)
     if not files.holds(receipt.path):
         files.write(receipt.path, content.pieces())
     if kept.id != receipt.id:
         return kept
-    told = {"mime_type": kept.mime_type, "bytes": kept.bytes, "sha256": kept.sha256, "source": kept.source.value}
+    told = {"mime_type": kept.mime_type, "bytes": kept.bytes, "source": kept.source.value}
     if kept.connection_id is not None:
         told["connection_id"] = str(kept.connection_id)
     tx.events.append([NewEvent(type=EventType.RECEIPT_ADDED, subject_id=kept.id, payload=told)])
@@ -146,8 +158,9 @@ def reading_job(
 
 
 def match(tx: Transaction, receipts: Sequence[Receipt], zone: ZoneInfo, arrived: Arrived | None = None) -> None:
-    """Suggests anew what these receipts may be of; with `arrived`, for those alone that one of these records may be
-    of."""
+    """Suggests anew what these receipts may be of, but for those that are linked: they are suggested for nothing. With
+    `arrived`, for those alone that one of these records may be of."""
+    receipts = [receipt for receipt in receipts if not receipt.links]
     windows: dict[UUID, Window] = {}
     for receipt in receipts:
         window = window_of(receipt.said, _uploaded_on(receipt, zone))
@@ -182,6 +195,19 @@ def queue_matching(tx: Transaction, stored: Stored, import_id: UUID, job: Job, i
     first, last = str(stored.inserted[0]), str(stored.inserted[-1])
     payload = {"import_id": str(import_id), "first": first, "last": last}
     tx.jobs.add([replace(new, payload=payload)])
+
+
+def queue_matching_anew(tx: Transaction, actor: Actor, ids: Ids) -> None:
+    """To be called where records go: queues a job that matches the receipts that wait for one, if a link went along."""
+    if tx.receipts.unlinked() and tx.receipts.any_open() and not tx.jobs.waiting(Stream.MATCH_RECEIPTS, {}):
+        new = NewJob(
+            id=ids.new(),
+            stream=Stream.MATCH_RECEIPTS,
+            payload={},
+            request_id=actor.request_id,
+            source_agent=actor.source_agent,
+        )
+        tx.jobs.add([new])
 
 
 def _suggested(receipt: Receipt, candidates: Sequence[Candidate], zone: ZoneInfo) -> dict[UUID, float]:

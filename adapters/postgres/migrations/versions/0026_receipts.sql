@@ -25,6 +25,7 @@ CREATE TABLE receipts (
     UNIQUE (tenant_id, sha256)
 );
 CREATE INDEX receipts_open ON receipts (tenant_id, id) WHERE links = 0;
+CREATE INDEX receipts_waiting ON receipts (tenant_id, id) WHERE links = 0 AND amount IS NOT NULL;
 
 CREATE TABLE receipt_matches (
     tenant_id UUID NOT NULL,
@@ -42,11 +43,12 @@ CREATE TABLE receipt_matches (
 CREATE INDEX receipt_matches_of_record ON receipt_matches (tenant_id, record_id);
 
 -- How many records a receipt is linked to, whatever ends a link: a person, an import that is undone, a record that is
--- deleted or too old.
+-- deleted or too old. A transaction is told of it, too.
 CREATE FUNCTION count_links() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     IF TG_OP <> 'INSERT' AND OLD.state = 'linked' THEN
+        PERFORM set_config('app.unlinked', 'true', true);
         UPDATE receipts SET links = links - 1 WHERE tenant_id = OLD.tenant_id AND id = OLD.receipt_id;
     END IF;
     IF TG_OP <> 'DELETE' AND NEW.state = 'linked' THEN
