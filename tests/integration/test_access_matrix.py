@@ -405,6 +405,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     assert len(tokens) * len(API) == 10 * 146
 
 
+@pytest.mark.slow
 def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
     cases = 0
     for scope in sorted(permission.value for permission in GRANTABLE):

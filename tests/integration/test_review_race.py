@@ -184,7 +184,7 @@ def check(api: Api, racers: Sequence[Racer], ids: Sequence[str], rule_id: str, s
 
 
 def test_everybody_races_and_each_record_has_one_decision(race: Callable[[int], None]) -> None:
-    race(60)
+    race(30)
 
 
 @pytest.mark.slow

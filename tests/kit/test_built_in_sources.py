@@ -11,6 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 from sortation.testing import Answer, Asked, ConnectorConformance, Delivery, Item, Sample, Source
 from tests.stubs.file_servers import USER, FileServer, ftp_server
 
@@ -229,6 +231,7 @@ class TestFolder(ConnectorConformance):
         return f"{item.id}.jsonl", json.dumps(record).encode()
 
 
+@pytest.mark.slow
 class TestFiles(TestFolder):
     """The same folder, as an FTP server shows it."""
 

@@ -79,11 +79,11 @@ class CameFilterSchema(Schema):
     text = fields.String(validate=_SHORT, metadata={"description": "Part of text or counterparty."})
 
 
+STATUS = validate.OneOf([s.value for s in RecordStatus])
+
+
 class RecordFilterSchema(CameFilterSchema):
-    status = fields.List(
-        fields.String(validate=validate.OneOf([s.value for s in RecordStatus])),
-        validate=validate.Length(max=len(RecordStatus)),
-    )
+    status = fields.List(fields.String(validate=STATUS))
     category_id = fields.UUID()
     stage = fields.String(validate=validate.OneOf([s.value for s in Stage]))
     import_id = fields.UUID()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
+from core.domain.records import RecordStatus
 from core.domain.saved_views import MAX_NAME
 from entrypoints.api.schemas.base import ChangeSchema, Flag
 from entrypoints.api.schemas.names import a_name
-from entrypoints.api.schemas.records import RecordFilterSchema
+from entrypoints.api.schemas.records import STATUS, RecordFilterSchema
 
 _QUERY = {"description": "Filters as GET /records takes them."}
 _SHARED = {"description": "Everybody's, which takes records:write; an API key has no others."}
@@ -20,13 +21,19 @@ class ViewSchema(Schema):
     version = fields.Integer()
 
 
+class ViewQuerySchema(RecordFilterSchema):
+    """Kept, and so of a bounded size."""
+
+    status = fields.List(fields.String(validate=STATUS), validate=validate.Length(max=len(RecordStatus)))
+
+
 class NewViewSchema(Schema):
     name = fields.String(required=True, validate=a_name(MAX_NAME))
-    query = fields.Nested(RecordFilterSchema, required=True, metadata=_QUERY)
+    query = fields.Nested(ViewQuerySchema, required=True, metadata=_QUERY)
     shared = Flag(load_default=False, metadata=_SHARED)
 
 
 class ViewChangeSchema(ChangeSchema):
     name = fields.String(validate=a_name(MAX_NAME))
-    query = fields.Nested(RecordFilterSchema, metadata=_QUERY)
+    query = fields.Nested(ViewQuerySchema, metadata=_QUERY)
     shared = Flag(metadata=_SHARED)
