@@ -16,7 +16,9 @@ from shutil import disk_usage
 import psycopg
 import pytest
 import structlog
+from flask import Flask
 from hypothesis import HealthCheck, settings
+from jinja2.bccache import Bucket, BytecodeCache
 from psycopg import sql
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
@@ -55,6 +57,23 @@ def _compile_builder_late(rule: Rule, append_unknown: bool = True) -> Callable[.
 
 
 Rule._compile_builder = _compile_builder_late  # type: ignore[method-assign]
+
+
+class _Compiled(BytecodeCache):
+    """Most tests make an application, which would compile each page that they open anew."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._pages:
+            bucket.bytecode_from_string(self._pages[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._pages[bucket.key] = bucket.bytecode_to_string()
+
+
+Flask.jinja_options = {"bytecode_cache": _Compiled()}
 
 _CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
 """What a server need not do whose data may be lost."""

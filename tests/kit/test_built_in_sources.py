@@ -94,6 +94,7 @@ class TestRestByPages(OfRest):
         return Answer(json={"data": [rendered(item) for item in items], "more": more})
 
 
+@pytest.mark.slow
 class TestRestByCursor(OfRest):
     key = "rest-key"
     config = MappingProxyType(
@@ -106,6 +107,7 @@ class TestRestByCursor(OfRest):
     )
 
 
+@pytest.mark.slow
 class TestRestByLink(OfRest):
     key = "rest-oauth2"
     config = MappingProxyType(
@@ -124,6 +126,7 @@ class TestRestByLink(OfRest):
         return Answer(json={"data": [rendered(item) for item in items]}, headers=link)
 
 
+@pytest.mark.slow
 class TestRestByAddress(OfRest):
     key = "rest-client"
     config = MappingProxyType(
@@ -206,6 +209,7 @@ class TestWebhook(ConnectorConformance):
     )
 
 
+@pytest.mark.slow
 class TestFolder(ConnectorConformance):
     plugin = "plugins.watched_folder"
     config = MappingProxyType({"settle_seconds": 0.05, "format": "json"})
