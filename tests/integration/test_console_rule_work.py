@@ -17,6 +17,8 @@ from tests.integration.test_access_matrix import browser_of
 from tests.integration.test_console_rules import FORM, asked, names, one
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = FORM | {"when": f'text contains "{SHOPS[0]}"', "category": "Food and drink > Groceries", "priority": "1"}
 
 
