@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import DESKTOP, PHONE, Person, chromium, person
-from tests.stack import Stack, running_stack
+from tests.stack import COMMAND, ROOT, Stack, running_stack
 
 PASSWORD = "canary correct horse battery"
 
@@ -41,19 +43,26 @@ def visitor(stack: Stack, browser: Browser, size: tuple[int, int]) -> Iterator[P
 
 
 def invite(stack: Stack, email: str, role: str) -> str:
-    """The link of an invitation to the present tenant."""
+    """The link of an invitation to the present tenant; that of an owner comes from the command line alone."""
+    if role == "owner":
+        asked = [*COMMAND, "people", "invite", email, "--tenant", stack.tenant_id, "--role", role]
+        told = subprocess.run(asked, cwd=ROOT, env=dict(stack.environment), capture_output=True, text=True, check=True)
+        found = re.search(r"https?://\S+", told.stdout)
+        assert found is not None, told.stdout
+        return found[0]
     status, made = stack.call("POST", "/api/v1/invitations", {"email": email, "role": role})
     assert status == 201, made
     return str(made["url"])
 
 
-def join(stack: Stack, visitor: Person, role: str, size: tuple[int, int]) -> str:
-    """Has somebody new come in with the role; their address. Nobody is new in two tenants."""
-    email = f"{role}-{size[0]}-{stack.tenant_id}@example.org"
+def join(stack: Stack, visitor: Person, role: str, name: str = "robin") -> str:
+    """Has somebody new come in with the role; their address. An account is one for all tenants: each test has its own
+    name."""
+    email = f"{name}-{role}-{stack.tenant_id}@example.org"
     visitor.accept(invite(stack, email, role), PASSWORD)
     return email
 
 
 def screenshots() -> Path:
     """Where the pictures of the documentation are."""
-    return Path(__file__).parents[3] / "docs" / "images"
+    return ROOT / "docs" / "images"

@@ -38,7 +38,7 @@ def made_rules(stack: Stack) -> list[dict[str, Any]]:
 
 def test_a_statement_is_uploaded_watched_and_reviewed(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     stack.new_tenant()
-    join(stack, visitor, "reviewer", size)
+    join(stack, visitor, "reviewer", f"robin-{size[0]}")
     page = visitor.page
     expect(page.get_by_role("heading", name="Sort your first records")).to_be_visible()
     assert visitor.faults() == []
@@ -91,7 +91,7 @@ def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Pers
     lines += [f"2026-03-{day:02};WERFTLADEN NR {day};-{day}.70;EUR" for day in range(1, 6)]
     stack.upload("\n".join(["Date;Description;Amount;Currency", *lines]).encode())
     stack.wait_until(lambda: waiting(stack) == 17)
-    join(stack, visitor, "admin", size)
+    join(stack, visitor, "admin", f"robin-{size[0]}")
     visitor.open("/review")
     page, item = visitor.page, visitor.page.get_by_label("What waits for you")
     expect(item.get_by_role("button", name=re.compile("For all 12 alike"))).to_be_visible()
@@ -127,7 +127,7 @@ def test_what_a_record_says_is_text(stack: Stack, visitor: Person, size: tuple[i
     stack.new_tenant(trusted_packs=[])
     stack.upload(HOSTILE)
     stack.wait_until(lambda: waiting(stack) == 2)
-    join(stack, visitor, "reviewer", size)
+    join(stack, visitor, "reviewer", f"robin-{size[0]}")
     visitor.open("/review")
     item = visitor.page.get_by_label("What waits for you")
     expect(item.get_by_role("heading")).to_have_text(re.compile("<svg onload|<script>"))
@@ -140,7 +140,7 @@ def test_a_viewer_looks_on(stack: Stack, visitor: Person, size: tuple[int, int])
     stack.new_tenant(trusted_packs=[])
     stack.upload(HOSTILE)
     stack.wait_until(lambda: waiting(stack) == 2)
-    join(stack, visitor, "viewer", size)
+    join(stack, visitor, "viewer", f"robin-{size[0]}")
     visitor.open("/review")
     item = visitor.page.get_by_label("What waits for you")
     expect(item.get_by_role("heading")).to_be_visible()
