@@ -296,6 +296,8 @@ ROUTES = {
     "GET /rules/words": "page rules:read",
     "GET /second-factor": "page",
     "POST /second-factor": "page",
+    "GET /settings": "page tenant:read",
+    "GET /settings/members": "page members:read",
     "GET /sign-in": "page",
     "POST /sign-in": "page",
     "GET /sign-in/<key>": "page",
