@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from entrypoints.console.settings import first, members
+from entrypoints.console.settings import endpoint_acts, endpoints, members, privacy, promise, workspace
 
-PAGES = (first, members)
+PAGES = (workspace, promise, members, endpoints, endpoint_acts, privacy)
