@@ -117,7 +117,7 @@ def standing(endpoint: Endpoint) -> Standing:
         )
     if endpoint.succeeded_at is not None:
         return Standing(title="Works", tone="success")
-    return Standing(title="Not tried yet", tone="secondary", what="Nothing was sent yet.", action="Send a test.")
+    return Standing(title="Nothing arrived yet", tone="secondary", action="Send a test to see whether it does.")
 
 
 def _disabled(endpoint: Endpoint) -> Standing:

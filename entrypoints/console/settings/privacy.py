@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -69,6 +70,7 @@ def privacy_page(error: SortationError | None = None) -> Response:
         report_days=settings.report_retention_days,
         example=EXAMPLE,
         masked=mask(EXAMPLE),
+        quoted_name=shlex.quote(tenant.name),
     )
 
 

@@ -96,6 +96,7 @@ def promise_page(error: SortationError | None = None) -> Response:
         keeping=KEEPING,
         stages=ALONE,
         at_most=at_most_wrong(kept.promised),
+        spot_checks=services.get_tenant(actor).settings.spot_check_share > 0,
         trials=found[:SHOWN],
         states=STATES,
         promised=hundredths(kept.promised),
