@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -38,7 +39,7 @@ def change() -> AnyResponse:
     tenant: Tenant = container().get_tenant(me())
     try:
         version, typed = version_sent(), Typed()
-        given = {name: typed.whole(name, 1, MOST_DAYS) for name in DAYS}
+        given: dict[str, Any] = {name: typed.whole(name, 1, MOST_DAYS) for name in DAYS}
         typed.check()
         settings = replace(tenant.settings, **given)
         if settings == tenant.settings:
