@@ -1,7 +1,7 @@
-"""Settings: what an admin or owner arranges for the workspace, each section a page of its own."""
+"""Settings: what is arranged for the workspace, each section a page of its own."""
 
 from __future__ import annotations
 
-from entrypoints.console.settings import first, members
+from entrypoints.console.settings import first, invitations, key, keys, member, members
 
-PAGES = (first, members)
+PAGES = (first, members, member, invitations, keys, key)
