@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from entrypoints.console.settings import endpoint_acts, endpoints, members, privacy, promise, workspace
+from entrypoints.console.settings import (
+    endpoint_acts,
+    endpoints,
+    invitations,
+    key,
+    keys,
+    member,
+    members,
+    privacy,
+    promise,
+    workspace,
+)
 
-PAGES = (workspace, promise, members, endpoints, endpoint_acts, privacy)
+PAGES = (workspace, promise, members, member, invitations, keys, key, endpoints, endpoint_acts, privacy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -16,7 +16,7 @@ from core.errors import Conflict, Invalid, SecretUnreadable, SortationError, Ver
 from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import json_response, polled
 from entrypoints.api.state import container
-from entrypoints.console.asked import asked_id, following
+from entrypoints.console.asked import asked_id, day_in, following
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.endpoint_words import (
     OVERLAPS,
@@ -166,7 +166,6 @@ def _now(deliveries: Sequence[Notification]) -> str:
 def _day(tenant: Tenant) -> datetime:
     """When the day of the form begins in the tenant's time zone. Raises `Invalid`."""
     try:
-        day = date.fromisoformat(request.form.get("since", ""))
-        return datetime.combine(day, time(), tenant.zone).astimezone(UTC)
+        return day_in(request.form.get("since", ""), tenant.zone).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("say from which day on, as 2026-05-31") from None

@@ -1,4 +1,4 @@
-// Endpoints: what becomes of deliveries while one looks at them, the keys of lists, and a secret that is copied.
+// Endpoints: what becomes of deliveries while one looks at them, the keys of their list, and what a form asks for.
 import { poll } from "../api.js";
 import { complain, typing } from "../dom.js";
 import { localise } from "../moments.js";
@@ -39,21 +39,6 @@ document.addEventListener("keydown", (event) => {
   const at = rows.indexOf(document.activeElement);
   rows[event.key === "j" ? Math.min(at + 1, rows.length - 1) : Math.max(at - 1, 0)]?.focus();
 });
-
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const from = document.getElementById(button.dataset.copy);
-  const said = button.parentElement.querySelector("[data-copied]");
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(from.textContent);
-      said.textContent = "Copied.";
-    } catch {
-      getSelection().selectAllChildren(from);
-      said.textContent = "It is marked: copy it by your keyboard.";
-    }
-  });
-}
 
 // The hour is asked for where a digest goes daily.
 const digest = document.getElementById("digest");
