@@ -28,6 +28,7 @@ from entrypoints.console import (
     review,
     rules,
     second_factor,
+    settings,
     shell,
     signing_in,
     words,
@@ -75,6 +76,7 @@ _PAGES = (
     events,
     jobs,
     plugins,
+    *settings.PAGES,
 )
 _TEMPLATES = Path(__file__).parent / "templates"
 

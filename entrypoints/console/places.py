@@ -17,7 +17,7 @@ _OF_FIELDS = {
     "run_id": "/rules/runs/{id}",
     "category_id": "/categories/{id}",
     "job_id": "/jobs/{id}",
-    "evaluation_id": "/evaluations/{id}",
+    "evaluation_id": "/settings/promise/trials/{id}",
     "receipt_id": "/receipts/{id}",
     "proposal_id": "/rules/proposals/{id}",
 }

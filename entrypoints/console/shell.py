@@ -46,6 +46,7 @@ MENU = (
     Place(path="/events", title="Events", icon="clock-history", permission=Permission.EVENTS_READ, key="v"),
     Place(path="/jobs", title="Jobs", icon="gear-wide-connected", permission=Permission.JOBS_READ, key="j"),
     Place(path="/plugins", title="Plugins", icon="puzzle", permission=Permission.CONNECTIONS_READ, key="p"),
+    Place(path="/settings", title="Settings", icon="sliders", permission=Permission.TENANT_READ, key="s"),
 )
 
 

@@ -32,7 +32,7 @@ _PAGES = {
     "PROPOSAL": "/rules/proposals/{id}",
     "RULE": "/rules/{id}",
     "CATEGORY": "/categories/{id}",
-    "EVALUATION": "/evaluations/{id}",
+    "EVALUATION": "/settings/promise/trials/{id}",
     "IMPORT": "/imports/{id}",
     "RECEIPT": "/receipts/{id}",
     **dict.fromkeys(("INGESTED", "UPDATED", "PROCESSED", "TX_APPROVED", "APPROVAL_WITHDRAWN"), "/records/{id}"),
