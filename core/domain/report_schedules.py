@@ -24,12 +24,13 @@ class Every(StrEnum):
 class Schedule:
     """Each day, each week on `weekday` (1 is Monday), or each month on `day` (or its last, where it has no such day),
     at the full `hour` (0 to 23) in the tenant's time zone. Where clocks are put forward over that hour it is the first
-    instant after, where they are put back the first of the two."""
+    instant after, where they are put back the first of the two. One that is `paused` has no turns."""
 
     every: Every
     hour: int
     weekday: int | None = None
     day: int | None = None
+    paused: bool = False
 
 
 def check_schedule(schedule: Schedule) -> None:
