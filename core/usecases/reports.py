@@ -129,8 +129,9 @@ def open_report_file(
 def read_report(
     actor: Actor, run_id: UUID, *, uow: UnitOfWork, files: FileStore, writers: ReportWriters
 ) -> tuple[ReportRun, Report | None]:
-    """A report, and what it says, to be shown: with charts, where that is not very much, else the first rows of it. None
-    while it is being made, and where no JSON file of it is kept. Raises `NotFound`."""
+    """A report, and what it says, to be shown: with charts, where that is not very much, else the first rows of it.
+    None while it is being made, and where no JSON file of it is kept. No event tells of it: nothing goes out. Raises
+    `NotFound`."""
     run = get_report(actor, run_id, uow=uow)
     file = next((one for one in run.files if one.format is Format.JSON), None)
     if run.status is not RunStatus.DONE or file is None:
