@@ -11,6 +11,7 @@ from typing import Any
 from core.domain.report_money import add
 from core.domain.report_tables import Column, ColumnKind, Report, Table, Value
 from core.domain.reports import ReportKind
+from entrypoints.console.records.filters import STAGES
 
 MOST_ROWS = 100
 _NUMBERS = frozenset({ColumnKind.MONEY, ColumnKind.COUNT, ColumnKind.SHARE, ColumnKind.NUMBER})
@@ -18,7 +19,7 @@ _UNSHOWN = frozenset({"category_id", "level", "own_records", "own_amount"})
 _OF_RECORDS = ("occurred_at", "text", "counterparty", "category", "status", "amount", "currency")
 _DOLLARS = "USD"
 _ZERO = Decimal(0)
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,8 @@ def totals_of(kind: ReportKind, report: Report) -> Totals | None:
             main = [row for row in rows if row["currency"] and " > " not in row["category"]]
             return _sums(main, {"Before": "amount_before", "Now": "amount", "Change": "change"})
         case ReportKind.RECURRING:
-            return _sums(rows, {"A year, about": "a_year"})
+            apart = [row | {"in": max(row["a_year"], _ZERO), "out": min(row["a_year"], _ZERO)} for row in rows]
+            return _sums(apart, {"In a year, about": "in", "Out a year, about": "out"})
         case ReportKind.LLM:
             found = (_count(rows, "calls"), _count(rows, "records"), _sum(row["cost"] for row in rows))
             return Totals(heads=("Calls", "Records by calls", "Spent"), rows=[(_DOLLARS, found)] if rows else [])
@@ -99,6 +101,8 @@ def _cell(column: Column, row: Row) -> tuple[str, Value, str | None]:
     value = row[column.key]
     if column.key == "category" and row.get("level"):
         value = value.rpartition(" > ")[2]
+    if column.key == "stage":
+        value = STAGES.get(value, value)
     currency = _DOLLARS if column.key == "cost" else row.get("currency")
     return column.kind.value, value, currency
 
