@@ -11,7 +11,7 @@ from typing import Any
 from core.domain.report_money import add
 from core.domain.report_tables import Column, ColumnKind, Report, Table, Value
 from core.domain.reports import ReportKind
-from entrypoints.console.records.filters import STAGES
+from entrypoints.console.records.filters import STAGES, STATUSES
 
 MOST_ROWS = 100
 _NUMBERS = frozenset({ColumnKind.MONEY, ColumnKind.COUNT, ColumnKind.SHARE, ColumnKind.NUMBER})
@@ -23,14 +23,24 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """`currency` is that of an amount; `href` is the page of what is named."""
+
+    kind: str
+    value: Value
+    currency: str | None = None
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTable:
-    """The first rows of a table. A cell is (column's kind, value, currency); `levels` says how far a row is set in."""
+    """The first rows of a table; `levels` says how far each is set in, where it is `nested`."""
 
     key: str
     title: str
     columns: Sequence[tuple[Column, bool]]
     """Each, and whether it has numbers."""
-    rows: Sequence[Sequence[tuple[str, Value, str | None]]]
+    rows: Sequence[Sequence[Cell]]
     levels: Sequence[int]
     nested: bool
     more: bool
@@ -97,14 +107,17 @@ def _shown(kind: ReportKind, table: Table) -> ShownTable:
     )
 
 
-def _cell(column: Column, row: Row) -> tuple[str, Value, str | None]:
+def _cell(column: Column, row: Row) -> Cell:
     value = row[column.key]
     if column.key == "category" and row.get("level"):
         value = value.rpartition(" > ")[2]
     if column.key == "stage":
         value = STAGES.get(value, value)
+    if column.key == "status":
+        value = STATUSES.get(value, value)
     currency = _DOLLARS if column.key == "cost" else row.get("currency")
-    return column.kind.value, value, currency
+    href = f"/records/{row['id']}" if column.key == "text" else None
+    return Cell(kind=column.kind.value, value=value, currency=currency, href=href)
 
 
 def _rows(table: Table) -> list[Row]:
