@@ -315,6 +315,7 @@ class Container(Parts):
     get_report = bound(reports.get_report)
     list_reports = bound(reports.list_reports)
     open_report_file = bound(reports.open_report_file)
+    read_report = bound(reports.read_report)
     list_report_definitions = bound(report_definitions.list_report_definitions)
     get_report_definition = bound(report_definitions.get_report_definition)
     create_report_definition = bound(report_definitions.create_report_definition)

@@ -21,7 +21,7 @@ RANGE_LINE, RANGE_LEFT = 40, 150
 COLOURS = ("#2f7fc1", "#d9822b", "#2e9d6b", "#b4579f", "#8a7a1f", "#4aa3b5", "#c0504d", "#7a6fc0", "#8c8c8c")
 """Each is told from the others, and from white and from black; with more series they begin anew."""
 _MOST_LABELS = 12
-_MOST_LETTERS = 28
+_MOST_LETTERS = 24
 
 
 def draw(chart: Chart) -> str:

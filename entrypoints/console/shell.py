@@ -43,6 +43,7 @@ MENU = (
     Place(path="/rules", title="Rules", icon="signpost-split", permission=Permission.RULES_READ, key="u"),
     Place(path="/categories", title="Categories", icon="diagram-3", permission=Permission.CATEGORIES_READ, key="c"),
     Place(path="/connections", title="Connections", icon="plug", permission=Permission.CONNECTIONS_READ, key="n"),
+    Place(path="/reports", title="Reports", icon="bar-chart-line", permission=Permission.REPORTS_READ, key="a"),
     Place(path="/events", title="Events", icon="clock-history", permission=Permission.EVENTS_READ, key="v"),
     Place(path="/jobs", title="Jobs", icon="gear-wide-connected", permission=Permission.JOBS_READ, key="j"),
     Place(path="/plugins", title="Plugins", icon="puzzle", permission=Permission.CONNECTIONS_READ, key="p"),

@@ -35,6 +35,10 @@ _PAGES = {
     "EVALUATION": "/settings/promise/trials/{id}",
     "IMPORT": "/imports/{id}",
     "RECEIPT": "/receipts/{id}",
+    "REPORT_DEFINED": "/reports/definitions/{id}",
+    "REPORT_REDEFINED": "/reports/definitions/{id}",
+    "REPORT_GENERATED": "/reports/{id}",
+    "REPORT_FAILED": "/reports/{id}",
     **dict.fromkeys(("INGESTED", "UPDATED", "PROCESSED", "TX_APPROVED", "APPROVAL_WITHDRAWN"), "/records/{id}"),
 }
 """By how a type begins, the most telling first: the page of what it happened to."""
