@@ -338,6 +338,7 @@ class Container(Parts):
     refresh_billing = bound(billing_sync.refresh_billing)
     receive_payment_event = bound(payment_events.receive_payment_event)
     check_may_work = bound(access.check_may_work)
+    show_standing = bound(access.show_standing)
     doubt_denial = bound(access.doubt_denial)
     comp_plan = bound(comps.comp_plan)
     list_agreements = bound(agreements_usecases.list_agreements)
