@@ -1,8 +1,8 @@
 // Review: the items in hand are asked for ahead, and answers go out one after the other behind the person's back.
 import { ask } from "./api.js";
+import { finder } from "./choice.js";
 import { complain, element, icon, toast, typing } from "./dom.js";
 import { localise } from "./moments.js";
-import { picker } from "./picker.js";
 import { ruleDialog } from "./review_rule.js";
 
 const page = document.querySelector("[data-review]");
@@ -21,7 +21,7 @@ let categories = [];
 let forAll = false;
 let ahead = null;
 let sending = Promise.resolve();
-let finder = null;
+let found = null; // where another category is found
 
 const money = (record) => {
   if (record.amount === null) return null;
@@ -66,7 +66,7 @@ const button = (label, key, run, style = "outline-secondary", more = {}) =>
   element("button", { type: "button", class: `btn btn-${style}`, onclick: run, ...more }, label, " ", element("kbd", {}, key));
 
 function draw() {
-  finder = null;
+  found = null;
   const item = items[0];
   if (!item) {
     box.replaceChildren(page.querySelector("[data-empty]").content.cloneNode(true));
@@ -86,7 +86,7 @@ function draw() {
     record.counterparty ? element("p", { class: "review-text" }, record.text) : null,
   );
   const list = element("ol", { class: "answers", "aria-label": "Categories" }, ...item.candidates.map((choice, place) => choiceButton(choice, place, item)));
-  finder = picker(categories, { label: "Another category", chosen: (option) => give(option.id), left: () => box.focus() });
+  found = finder(categories, { label: "Another category", take: (option) => give(option.id), escaped: () => box.focus() });
   const actions = element("div", { class: "review-actions" });
   if (mayDecide) {
     if (item.suggested_id) actions.append(button("Approve", "\u21b5", approve, "primary"));
@@ -99,7 +99,7 @@ function draw() {
     if (done.length) actions.append(button("Undo", "u", undo));
   }
   actions.append(element("a", { class: "btn btn-link", href: `/records/${record.id}` }, "Its record"));
-  box.replaceChildren(head, list, mayDecide ? finder.box : "", actions);
+  box.replaceChildren(head, list, mayDecide ? found.box : "", actions);
   localise(box);
   drawNext();
 }
@@ -210,7 +210,12 @@ function makeRule() {
   }).catch(complain);
 }
 
-const KEYS = { Enter: approve, a: approve, c: () => finder?.input.focus(), x: toggleAll, s: skip, u: undo, r: makeRule };
+function findAnother() {
+  found?.input.focus();
+  found?.open();
+}
+
+const KEYS = { Enter: approve, a: approve, c: findAnother, x: toggleAll, s: skip, u: undo, r: makeRule };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector("dialog[open]")) return;
