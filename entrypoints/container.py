@@ -45,6 +45,7 @@ from core.usecases import (
     receipt_jobs,
     receipt_links,
     receipts,
+    record_changes,
     records,
     refit,
     relay,
@@ -252,8 +253,10 @@ class Container(Parts):
     find_records = bound(records.find_records)
     latest_records = bound(records.latest_records)
     delete_record = bound(records.delete_record)
-    change_record = bound(review.change_record)
+    change_record = bound(record_changes.change_record)
+    categorise_records = bound(record_changes.categorise_records)
     withdraw_record = bound(withdraw.withdraw_record)
+    withdraw_records = bound(withdraw.withdraw_records)
 
     upload_receipt = bound(receipts.upload_receipt)
     list_receipts = bound(receipts.list_receipts)

@@ -106,7 +106,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "belongings": lambda tx, their: (
         tx.categories.belongings(their.category).records + tx.categories.belongings(their.category).rules
     ),
-    "open_of": lambda tx, their: tx.approvals.open_of(their.record),
+    "open_of": lambda tx, their: tx.approvals.open_of([their.record]),
     "count_open": lambda tx, their: tx.approvals.count_open(),
     "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
     "alike": lambda tx, their: tx.examples.alike([LIKE_THEIRS], 9)[0],
