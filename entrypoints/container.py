@@ -31,6 +31,7 @@ from core.usecases import (
     ingest,
     inventories,
     jobs,
+    learned,
     linking,
     llm_spending,
     mail,
@@ -311,6 +312,8 @@ class Container(Parts):
     show_promise = bound(promise.show_promise)
     reset_promise = bound(promise.reset_promise)
     show_dashboard = bound(dashboard.show_dashboard)
+    show_learned = bound(learned.show_learned)
+    count_lessons = bound(learned.count_lessons)
 
     start_report = bound(reports.start_report)
     get_report = bound(reports.get_report)

@@ -66,6 +66,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),
     "overview_connections": lambda tx, their: tx.overviews.connections(),
+    "overview_lessons": lambda tx, their: tx.overviews.lessons(),
+    "overview_alike": lambda tx, their: tx.overviews.alike(),
     "overview_counts": lambda tx, their: tx.overviews.counts(date(2000, 1, 1), date(2100, 1, 1)),
     "cursors": lambda tx, their: tx.syncs.cursors(their.connection),
     "history": lambda tx, their: tx.syncs.history(their.connection, 9),

@@ -86,6 +86,7 @@ ROUTES = {
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
     "GET /api/v1/dashboard": "tenant:read",
+    "GET /api/v1/dashboard/learned": "tenant:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
     "POST /api/v1/dashboard/promise/<string:stage>/reset": "tenant:write",
     "GET /api/v1/evaluations": "tenant:read",
@@ -257,6 +258,8 @@ ROUTES = {
     "GET /review/items/<uuid:approval_id>/rule": "page approvals:read",
     "POST /review/items/<uuid:approval_id>/rule": "page rules:write",
     "POST /review/items/<uuid:approval_id>/skip": "page approvals:decide",
+    "GET /review/learned": "page tenant:read",
+    "GET /review/learned/state": "page tenant:read",
     "POST /review/preview": "page rules:read",
     "POST /review/withdraw": "page approvals:decide",
     "GET /records": "page records:read",
@@ -407,7 +410,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 148
+    assert len(tokens) * len(API) == 10 * 149
 
 
 @pytest.mark.slow
@@ -423,7 +426,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 28 * 148
+    assert cases == 28 * 149
 
 
 @pytest.mark.parametrize("role", list(Role))
