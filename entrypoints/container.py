@@ -31,6 +31,7 @@ from core.usecases import (
     ingest,
     inventories,
     jobs,
+    learned,
     linking,
     llm_spending,
     mail,
@@ -45,6 +46,7 @@ from core.usecases import (
     receipt_jobs,
     receipt_links,
     receipts,
+    record_changes,
     records,
     refit,
     relay,
@@ -254,8 +256,10 @@ class Container(Parts):
     find_records = bound(records.find_records)
     latest_records = bound(records.latest_records)
     delete_record = bound(records.delete_record)
-    change_record = bound(review.change_record)
+    change_record = bound(record_changes.change_record)
+    categorise_records = bound(record_changes.categorise_records)
     withdraw_record = bound(withdraw.withdraw_record)
+    withdraw_records = bound(withdraw.withdraw_records)
 
     upload_receipt = bound(receipts.upload_receipt)
     list_receipts = bound(receipts.list_receipts)
@@ -310,6 +314,8 @@ class Container(Parts):
     show_promise = bound(promise.show_promise)
     reset_promise = bound(promise.reset_promise)
     show_dashboard = bound(dashboard.show_dashboard)
+    show_learned = bound(learned.show_learned)
+    count_lessons = bound(learned.count_lessons)
 
     start_report = bound(reports.start_report)
     get_report = bound(reports.get_report)

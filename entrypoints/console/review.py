@@ -28,6 +28,7 @@ from entrypoints.api.schemas.approvals import (
 from entrypoints.api.schemas.rules import RulePreviewSchema
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
+from entrypoints.console.learned import FIRST
 from entrypoints.console.sent import asked, sent
 from entrypoints.console.shell import done, show
 from ports.storage import RecordFilter
@@ -55,7 +56,12 @@ class WithdrawnSchema(Schema):
 @blp.get("/review")
 @page_for(Permission.APPROVALS_READ)
 def review() -> Response:
-    return show("review/review.html", may_decide=Permission.APPROVALS_DECIDE in me().permissions)
+    return show(
+        "review/review.html",
+        may_decide=Permission.APPROVALS_DECIDE in me().permissions,
+        lessons=container().count_lessons(me(), most=FIRST),
+        first=FIRST,
+    )
 
 
 @blp.get("/review/items")

@@ -79,10 +79,11 @@ def shell() -> dict[str, Any]:
     }
 
 
-def done(to: str, text: str, tone: Tone = "success") -> AnyResponse:
-    """Sends the person on, and has the next page say what was done; a script is told both instead."""
+def done(to: str, text: str, tone: Tone = "success", **more: Any) -> AnyResponse:
+    """Sends the person on, and has the next page say what was done; a script is told both instead, and what is `more`
+    for it."""
     if request.headers.get("Accept") == "application/json":
-        return json_response({"to": to, "said": text, "tone": tone})
+        return json_response({"to": to, "said": text, "tone": tone, **more})
     answer = redirect(to, 303)
     said = json.dumps([tone, text[:MAX_SAID]])
     answer.set_cookie(SAID_COOKIE, said, max_age=_SAID_SECONDS, secure=True, httponly=True, samesite="Strict")

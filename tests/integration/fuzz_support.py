@@ -119,6 +119,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/approvals/withdraw", "withdrawn once in a request", "no schema asks for ids that differ"),
+    ("POST /api/v1/records/(category|withdraw)", "named once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/rules/test", r"records\[", "a record is what the connector of records takes"),
     ("PATCH /api/v1/tenant|POST /api/v1/tenants", "time zone", "time zones are those of the IANA"),
     (

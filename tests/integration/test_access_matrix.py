@@ -86,6 +86,7 @@ ROUTES = {
     "POST /api/v1/connections/check": "connections:write",
     "GET /api/v1/connectors": "connections:read",
     "GET /api/v1/dashboard": "tenant:read",
+    "GET /api/v1/dashboard/learned": "tenant:read",
     "GET /api/v1/dashboard/promise": "tenant:read",
     "POST /api/v1/dashboard/promise/<string:stage>/reset": "tenant:write",
     "GET /api/v1/evaluations": "tenant:read",
@@ -145,6 +146,8 @@ ROUTES = {
     "PATCH /api/v1/records/<uuid:record_id>": "records:write",
     "GET /api/v1/records/<uuid:record_id>/receipts": "receipts:read",
     "POST /api/v1/records/<uuid:record_id>/withdraw": "records:write",
+    "POST /api/v1/records/category": "records:write",
+    "POST /api/v1/records/withdraw": "records:write",
     "GET /api/v1/records/facets": "records:read",
     "GET /api/v1/records/export": "records:read",
     "GET /api/v1/reports": "reports:read",
@@ -264,6 +267,8 @@ ROUTES = {
     "GET /review/items/<uuid:approval_id>/rule": "page approvals:read",
     "POST /review/items/<uuid:approval_id>/rule": "page rules:write",
     "POST /review/items/<uuid:approval_id>/skip": "page approvals:decide",
+    "GET /review/learned": "page tenant:read",
+    "GET /review/learned/state": "page tenant:read",
     "POST /review/preview": "page rules:read",
     "POST /review/withdraw": "page approvals:decide",
     "GET /records": "page records:read",
@@ -272,6 +277,9 @@ ROUTES = {
     "POST /records/<uuid:record_id>/delete": "page records:write",
     "POST /records/<uuid:record_id>/details": "page records:write",
     "POST /records/<uuid:record_id>/withdraw": "page records:write",
+    "POST /records/category": "page records:write",
+    "POST /records/withdraw": "page records:write",
+    "POST /records/undo": "page records:write",
     "GET /records/export": "page records:read",
     "GET /records/facets": "page records:read",
     "POST /records/views": "page records:read",
@@ -467,7 +475,7 @@ def test_nobody_is_let_in_without_a_credential_that_holds(api: Api, issuer: Issu
     for case, token in tokens.items():
         for route in API:
             assert status(api, route, token) == 401, (case, route)
-    assert len(tokens) * len(API) == 10 * 147
+    assert len(tokens) * len(API) == 10 * 150
 
 
 @pytest.mark.slow
@@ -483,7 +491,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 28 * 146
+    assert cases == 28 * 150
 
 
 @pytest.mark.parametrize("role", list(Role))

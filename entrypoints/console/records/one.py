@@ -17,8 +17,9 @@ from core.errors import NotFound
 from entrypoints.api.responses import dumps
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
+from entrypoints.console.places import still_there
 from entrypoints.console.records.history import entries
-from entrypoints.console.records.story import steps, summary
+from entrypoints.console.records.story import linked, steps, summary, without_lost
 from entrypoints.console.shell import show
 
 blp = Blueprint("record_page", __name__)
@@ -42,6 +43,7 @@ def record_page(
     """With what went wrong, in all or by field, and what was `typed` in place of what the record has."""
     actor = me()
     categories = {str(id): path for id, path in paths(container().list_categories(actor)).items()}
+    story = steps(record, categories)
     return show(
         "records/one.html",
         status,
@@ -51,7 +53,7 @@ def record_page(
         connection=_name_of_connection(record),
         imported=_name_of_import(record),
         summary=summary(record, container().get_tenant(actor).settings.promise),
-        steps=steps(record, categories),
+        steps=without_lost(story, still_there(linked(story))),
         history=_history(record, categories),
         raw=_pretty(record.raw),
         withdrawable=record.status in DECIDED_BY_PERSON,
