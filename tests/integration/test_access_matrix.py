@@ -436,7 +436,7 @@ def test_a_scope_opens_its_routes_and_no_others(api: Api) -> None:
             else:
                 opened = needed in (scope, "anybody") and route not in ALSO
                 assert allowed(code) == opened, (route, scope, code)
-    assert cases == 28 * 146
+    assert cases == 28 * 147
 
 
 @pytest.mark.parametrize("role", list(Role))
