@@ -15,6 +15,7 @@ from entrypoints.api.oauth import COMING_BACK
 from entrypoints.console import (
     account,
     assets,
+    billing,
     categories,
     guard,
     identity,
@@ -25,6 +26,7 @@ from entrypoints.console import (
     passwords,
     plugins,
     records,
+    reports,
     review,
     rules,
     second_factor,
@@ -45,6 +47,7 @@ from entrypoints.console.jobs import views as jobs
 
 _HEADINGS = {
     401: "Sign in",
+    402: "The plan does not allow this",
     403: "This is not yours to do",
     404: "There is nothing here",
     429: "Too many attempts",
@@ -66,6 +69,7 @@ _PAGES = (
     *records.PAGES,
     *rules.PAGES,
     *categories.PAGES,
+    *reports.PAGES,
     connection_list,
     connection_new,
     connection_page,
@@ -73,6 +77,7 @@ _PAGES = (
     connection_acts,
     connection_lists,
     signing_in_there,
+    *billing.PAGES,
     events,
     jobs,
     plugins,

@@ -10,6 +10,8 @@ from flask import current_app
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from core.domain.jobs import Stream
+
 _OF_FIELDS = {
     "connection_id": "/connections/{id}",
     "record_id": "/records/{id}",
@@ -17,10 +19,12 @@ _OF_FIELDS = {
     "run_id": "/rules/runs/{id}",
     "category_id": "/categories/{id}",
     "job_id": "/jobs/{id}",
-    "evaluation_id": "/evaluations/{id}",
+    "evaluation_id": "/settings/promise/trials/{id}",
     "receipt_id": "/receipts/{id}",
     "proposal_id": "/rules/proposals/{id}",
 }
+_OF_STREAMS: Mapping[str, Mapping[str, str]] = {Stream.GENERATE: {"run_id": "/reports/{id}"}}
+"""What is called so there alone."""
 
 
 def existing(path: str) -> str | None:
@@ -40,7 +44,8 @@ def page_of(template: str, id: object) -> str | None:
         return None
 
 
-def named_in(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(what it is, its page) of the things that a payload names by their ids."""
-    found = ((name, page_of(_OF_FIELDS[name], value)) for name, value in payload.items() if name in _OF_FIELDS)
+def named_in(payload: Mapping[str, Any], stream: str = "") -> list[tuple[str, str]]:
+    """(what it is, its page) of the things that a payload, of jobs of that stream, names by their ids."""
+    places = {**_OF_FIELDS, **_OF_STREAMS.get(stream, {})}
+    found = ((name, page_of(places[name], value)) for name, value in payload.items() if name in places)
     return [(name.removesuffix("_id"), path) for name, path in found if path is not None]

@@ -27,6 +27,7 @@ class Section:
 
 SECTIONS = (
     Section(path=PATH, title="Workspace", permission=Permission.TENANT_READ),
+    Section(path=f"{PATH}/promise", title="Promise", permission=Permission.TENANT_READ),
     Section(path=f"{PATH}/members", title="Members", permission=Permission.MEMBERS_READ),
     Section(path=f"{PATH}/keys", title="API keys", permission=Permission.KEYS_READ),
     Section(path=f"{PATH}/notifications", title="Notifications", permission=Permission.NOTIFICATIONS_READ),
