@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from werkzeug.test import TestResponse
 
+from core.domain.identity import providers_from
 from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Permission, Role
 from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
@@ -49,10 +50,10 @@ def page_of(api: Api, role: Role) -> str:
     return f"{MEMBERS}/{id_of(api, f'{role}@example.org')}"
 
 
-def add(api: Api, name: str, email: str, role: Role = Role.VIEWER) -> UUID:
+def add(api: Api, name: str, email: str, role: Role = Role.VIEWER, granted_by: str | None = None) -> UUID:
     user = User(id=api.container.ids().new(), email=email, name=name, created_at=api.container.clock().now())
     with api.container.uow().begin(api.actor) as tx:
-        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
+        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role, granted_by=granted_by))
         tx.commit()
     return user.id
 
@@ -269,10 +270,23 @@ def test_invitations_by_pages_count_as_those_by_the_api(api: Api, owner: Browser
     assert api.call("POST", "/invitations", {"email": "p5@example.org", "role": "viewer"}).status_code == 429
 
 
-def test_where_mails_are_sent_the_link_goes_by_mail_alone(make_container: Callable[..., Container]) -> None:
-    container = make_container(embeddings="off", public_url=ORIGIN, smtp_url="smtp://127.0.0.1:1")
+def test_where_mails_are_sent_and_providers_say_who_is_who(make_container: Callable[..., Container]) -> None:
+    written = {"key": "acme", "title": "Acme <b>", "issuer": "https://id.example", "client_id": "x"}
+    container = make_container(
+        embeddings="off",
+        public_url=ORIGIN,
+        smtp_url="smtp://127.0.0.1:1",
+        oidc_providers=tuple(providers_from([written])),
+    )
     api = new_tenant(container, create_app(container).test_client())
     owner = browser_of(api, Role.OWNER)
+    granted = add(api, "Ben", "ben@example.org", granted_by="https://id.example")
+    container.people().add_identity("https://id.example", "ben", granted, container.clock().now())
+    container.people().add_identity("https://gone.example", "ben", granted, container.clock().now())
+    theirs = owner.open(f"{MEMBERS}/{granted}").text
+    assert "<dd>groups at Acme &lt;b&gt;</dd>" in theirs
+    assert "<dd>https://gone.example, Acme &lt;b&gt;</dd>" in theirs
+    assert "the role is what the groups say again" in theirs
     assert "They get a mail with a link" in owner.open(INVITE).text
     sent = ask(owner, "new@example.org")
     assert (sent.status_code, sent.headers["Location"]) == (303, MEMBERS)
