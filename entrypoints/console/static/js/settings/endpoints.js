@@ -12,7 +12,7 @@ async function renew() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const open = new Set([...document.querySelectorAll("#sent details[open]")].map((one) => one.closest("li").id));
   const at = document.activeElement?.closest?.("#sent li")?.id;
-  for (const id of ["sent", "standing"]) {
+  for (const id of ["sent", "standing", "acts"]) {
     const next = document.importNode(page.getElementById(id), true);
     document.getElementById(id).replaceWith(next);
     localise(next);

@@ -1,6 +1,6 @@
 // The settings: what a promise means while it is typed, and how far a trial of one got.
-import { poll } from "./api.js";
-import { complain } from "./dom.js";
+import { poll } from "../api.js";
+import { complain } from "../dom.js";
 
 const number = new Intl.NumberFormat("en");
 
