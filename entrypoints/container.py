@@ -267,6 +267,8 @@ class Container(Parts):
     change_receipt = bound(receipts.change_receipt)
     open_receipt = bound(receipts.open_receipt)
     delete_receipt = bound(receipts.delete_receipt)
+    list_matched_receipts = bound(receipt_links.list_matched_receipts)
+    get_matched_receipt = bound(receipt_links.get_matched_receipt)
     list_suggestions = bound(receipt_links.list_suggestions)
     list_record_receipts = bound(receipt_links.list_record_receipts)
     link_receipt = bound(receipt_links.link_receipt)

@@ -43,6 +43,7 @@ MENU = (
     Place(path="/review", title="Review", icon="check2-square", permission=Permission.APPROVALS_READ, key="r"),
     Place(path="/imports", title="Imports", icon="cloud-upload", permission=Permission.RECORDS_READ, key="i"),
     Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
+    Place(path="/receipts", title="Receipts", icon="receipt", permission=Permission.RECEIPTS_READ, key="t"),
     Place(path="/rules", title="Rules", icon="signpost-split", permission=Permission.RULES_READ, key="u"),
     Place(path="/categories", title="Categories", icon="diagram-3", permission=Permission.CATEGORIES_READ, key="c"),
     Place(path="/connections", title="Connections", icon="plug", permission=Permission.CONNECTIONS_READ, key="n"),
