@@ -68,7 +68,9 @@ class Gauge:
 
     @property
     def forecast(self) -> str | None:
-        return None if self.ahead is None or self.ahead <= self.used else self._place(self.ahead)
+        """None also where nothing more can be used."""
+        over = self.ends is not None and self.used >= self.ends
+        return None if over or self.ahead is None or self.ahead <= self.used else self._place(self.ahead)
 
     def _place(self, amount: Decimal) -> str:
         """How far from the bar's left, in percent of it; the bar is as long as the plan goes."""

@@ -44,6 +44,7 @@ def billing_page(error: SortationError | None = None) -> Response:
         200 if error is None else error.status,
         **shared(state),
         tone=words.tone_of(state),
+        to_come=words.to_come(state),
         to_do=words.to_do(state),
         since=read_only_since(state.account, terms, now) if state.entitlement.access is Access.READ_ONLY else None,
         gauges=gauges_of(state),
@@ -56,6 +57,8 @@ def billing_page(error: SortationError | None = None) -> Response:
         intervals=words.INTERVALS,
         running=state.account.subscription is not None and state.account.subscription.status in words.RUNNING,
         acts=words.acts(state),
+        owed=state.entitlement.reason in words.OWED and not words.by_hand(state),
+        orderable=words.orderable(state),
         error=error,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from core.domain.billing import ENDED, SubscriptionStatus
+from core.domain.billing import ENDED
 from core.domain.permissions import Permission
 from core.domain.plans import Feature, Interval, Meter, Plan
 from core.errors import SortationError
@@ -26,12 +26,11 @@ _FEATURES = {Feature.LLM: "Language model", Feature.EVALUATIONS: "Evaluations"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What a plan holds of something, and how that compares: `short` where it is less than what is used now."""
+    """What a plan holds of something; `note` says in how far that is less than there is now, if it is."""
 
     what: str
     holds: str
     note: str = ""
-    short: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +95,7 @@ def _ordering(
     plan: Plan, intervals: Sequence[Interval], state: BillingState
 ) -> tuple[Sequence[tuple[Interval, str]], str]:
     subscription = state.account.subscription
-    if subscription is not None and subscription.status in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED):
+    if not words.orderable(state):
         return [], "A payment is missing: make that first."
     runs = subscription is not None and subscription.status in words.RUNNING
     verb = "Change to it" if runs else "Order it"
@@ -109,7 +108,7 @@ def _lines(plan: Plan, state: BillingState) -> Sequence[Line]:
     records, llm, connections, seats = gauges_of(state)
     return [
         _of_month("Records a month", plan, Meter.RECORDS, records),
-        _of_month("Language model a month", plan, Meter.LLM_SPEND, llm),
+        _of_month("Language model", plan, Meter.LLM_SPEND, llm),
         _of_fill(plan.connections, connections),
         _of_fill(plan.seats, seats),
         _kept(plan, state.entitlement.plan),
@@ -125,12 +124,12 @@ def _of_month(what: str, plan: Plan, meter: Meter, now: Gauge) -> Line:
     holds, ends = held(plan, meter)
     if holds is None:
         return Line(what=what, holds="no limit")
-    told = now.told(holds) if ends in (None, holds) else f"{now.told(holds)}, to {now.told(ends or holds)} at most"
+    told = now.told(holds) if ends in (None, holds) else f"{now.told(holds)}, at most {now.told(ends or holds)}"
     most = holds if ends is None else ends
     if now.used > most:
-        return Line(what=what, holds=told, note=f"{now.told(now.used)} are used this month", short=True)
+        return Line(what=what, holds=told, note=f"{now.told(now.used)} are used this month")
     if now.ahead is not None and now.ahead > most:
-        return Line(what=what, holds=told, note=f"{now.told(now.ahead)} are forecast for this month", short=True)
+        return Line(what=what, holds=told, note=f"{now.told(now.ahead)} are forecast for this month")
     return Line(what=what, holds=told if holds else "none")
 
 
@@ -139,14 +138,14 @@ def _of_fill(limit: int | None, now: Gauge) -> Line:
         return Line(what=now.title, holds="any number")
     if now.used > limit:
         note = f"{whole(int(now.used))} are there: they stay, and none can be added"
-        return Line(what=now.title, holds=whole(limit), note=note, short=True)
+        return Line(what=now.title, holds=whole(limit), note=note)
     return Line(what=now.title, holds=whole(limit))
 
 
 def _kept(plan: Plan, present: Plan) -> Line:
     what = "Records are kept"
     if plan.retention_days is None:
-        return Line(what=what, holds="as long as you like")
+        return Line(what=what, holds="for ever")
     shorter = present.retention_days is None or present.retention_days > plan.retention_days
     note = "older ones are deleted once you have had the plan for 30 days" if shorter else ""
-    return Line(what=what, holds=f"{whole(plan.retention_days)} days", note=note, short=shorter)
+    return Line(what=what, holds=f"{whole(plan.retention_days)} days", note=note)

@@ -34,6 +34,7 @@ INVOICES: Mapping[str, tuple[str, str]] = {
 PROVIDERS: Mapping[str, str] = {"stripe": "Stripe"}
 RUNNING = frozenset({SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE})
 OWED = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED})
+_PAID = "Once it is paid, everything goes on, and what is held is sorted."
 _ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
@@ -63,6 +64,12 @@ def sells(state: BillingState, base: str) -> bool:
     return not (by_hand(state) and base == UNLIMITED.key and state.account.subscription is None)
 
 
+def orderable(state: BillingState) -> bool:
+    """Whether another plan can be ordered now: not where a payment that is not tried again is missing."""
+    subscription = state.account.subscription
+    return subscription is None or subscription.status not in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED)
+
+
 def tone_of(state: BillingState) -> Tone:
     match state.entitlement.access:
         case Access.READ_ONLY:
@@ -73,20 +80,29 @@ def tone_of(state: BillingState) -> Tone:
             return "degraded" if state.held or state.entitlement.reason == "unknown_price" else "healthy"
 
 
+def to_come(state: BillingState) -> str:
+    """What comes of a trial by itself; empty where nothing does."""
+    subscription = state.account.subscription
+    if state.entitlement.reason != SubscriptionStatus.TRIALING or subscription is None or subscription.cancel_at:
+        return ""
+    due = f"The first payment is due on {when((subscription.trial_end or subscription.period_end).date())}"
+    return f"{due}, by an invoice." if by_hand(state) else f"{due}, unless the plan is canceled before."
+
+
 def to_do(state: BillingState) -> str:
     """What the tenant's owners can do about it; empty where nothing is to be done."""
     reason, subscription = state.entitlement.reason, state.account.subscription
     if reason == "unknown_price":
         return "Tell who runs this installation: the list of plans is to be put right."
     if reason in OWED and by_hand(state):
-        return "Pay the invoice that is open. It counts as soon as the operator has noted it."
+        return f"Pay the invoice that is open, which the operator notes then. {_PAID}"
+    if reason == SubscriptionStatus.PAST_DUE:
+        again = f"Check the way to pay at {taken_by(state)}, by which the payment is tried again"
+        return f"{again}; or pay the open one of the invoices. {_PAID}"
     if reason in OWED:
-        return f"Check the way to pay at {taken_by(state)}. Once it is paid, all is as before, held records too."
+        return f"Pay the open one of the invoices, and check the way to pay at {taken_by(state)}. {_PAID}"
     if reason in _ENDED:
         return "Choose a plan, the one without payment or another one. Nothing was deleted."
-    if reason == SubscriptionStatus.TRIALING and subscription is not None and subscription.cancel_at is None:
-        day = when(subscription.trial_end.date()) if subscription.trial_end else "its end"
-        return f"The first payment is due on {day}, unless it is canceled before that."
     if reason == "none" and subscription is not None and subscription.status is SubscriptionStatus.INCOMPLETE:
         return "Pay its invoice, or take the order back." if by_hand(state) else "Pay for it, or order anew."
     if state.held:

@@ -16,7 +16,7 @@ function told({ there, answered, words }) {
     return false;
   }
   timers.forEach(clearTimeout);
-  part("says").textContent = "It is confirmed.";
+  part("says").textContent = box.dataset.outcome;
   part("waits").hidden = part("late").hidden = true;
   part("on").focus();
   return true;
