@@ -31,6 +31,7 @@ from core.usecases import (
     ingest,
     inventories,
     jobs,
+    learned,
     linking,
     llm_spending,
     mail,
@@ -45,6 +46,7 @@ from core.usecases import (
     receipt_jobs,
     receipt_links,
     receipts,
+    record_changes,
     records,
     refit,
     relay,
@@ -254,8 +256,10 @@ class Container(Parts):
     find_records = bound(records.find_records)
     latest_records = bound(records.latest_records)
     delete_record = bound(records.delete_record)
-    change_record = bound(review.change_record)
+    change_record = bound(record_changes.change_record)
+    categorise_records = bound(record_changes.categorise_records)
     withdraw_record = bound(withdraw.withdraw_record)
+    withdraw_records = bound(withdraw.withdraw_records)
 
     upload_receipt = bound(receipts.upload_receipt)
     list_receipts = bound(receipts.list_receipts)
@@ -263,6 +267,8 @@ class Container(Parts):
     change_receipt = bound(receipts.change_receipt)
     open_receipt = bound(receipts.open_receipt)
     delete_receipt = bound(receipts.delete_receipt)
+    list_matched_receipts = bound(receipt_links.list_matched_receipts)
+    get_matched_receipt = bound(receipt_links.get_matched_receipt)
     list_suggestions = bound(receipt_links.list_suggestions)
     list_record_receipts = bound(receipt_links.list_record_receipts)
     link_receipt = bound(receipt_links.link_receipt)
@@ -310,11 +316,14 @@ class Container(Parts):
     show_promise = bound(promise.show_promise)
     reset_promise = bound(promise.reset_promise)
     show_dashboard = bound(dashboard.show_dashboard)
+    show_learned = bound(learned.show_learned)
+    count_lessons = bound(learned.count_lessons)
 
     start_report = bound(reports.start_report)
     get_report = bound(reports.get_report)
     list_reports = bound(reports.list_reports)
     open_report_file = bound(reports.open_report_file)
+    read_report = bound(reports.read_report)
     list_report_definitions = bound(report_definitions.list_report_definitions)
     get_report_definition = bound(report_definitions.get_report_definition)
     create_report_definition = bound(report_definitions.create_report_definition)
@@ -337,6 +346,7 @@ class Container(Parts):
     refresh_billing = bound(billing_sync.refresh_billing)
     receive_payment_event = bound(payment_events.receive_payment_event)
     check_may_work = bound(access.check_may_work)
+    show_standing = bound(access.show_standing)
     doubt_denial = bound(access.doubt_denial)
     comp_plan = bound(comps.comp_plan)
     list_agreements = bound(agreements_usecases.list_agreements)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Protocol
+from uuid import UUID
 
 from core.domain.dashboard import Queue
 
@@ -16,6 +17,14 @@ class Overviews(Protocol):
         ...
 
     def queue(self) -> Queue: ...
+
+    def lessons(self) -> Mapping[UUID, int]:
+        """How many examples teach each category: that of most first, then by id."""
+        ...
+
+    def alike(self) -> int:
+        """How many open items of the review queue are of a group that an example is of."""
+        ...
 
     def connections(self) -> Mapping[str, int]:
         """How many connections have which health; disabled ones count as `core.domain.dashboard.DISABLED`."""

@@ -86,7 +86,9 @@ class Approvals(Protocol):
         """The decided items of these records that nobody withdrew, by id, locked."""
         ...
 
-    def open_of(self, record_id: UUID) -> Approval | None: ...
+    def open_of(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        """The open items of these records, by id, locked."""
+        ...
 
     def add(self, approvals: Sequence[Approval]) -> None:
         """Raises `Conflict` when a record has an open one."""

@@ -76,17 +76,15 @@ class MemoryApprovals:
         wanted = set(record_ids)
         return [a for a in page(self._approvals, None) if a.record_id in wanted and a.verdict and not a.withdrawn_at]
 
-    def open_of(self, record_id: UUID) -> Approval | None:
-        for approval in self._approvals.values():
-            if approval.record_id == record_id and approval.verdict is None:
-                return approval
-        return None
+    def open_of(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        wanted = set(record_ids)
+        return [a for a in page(self._approvals, None) if a.record_id in wanted and a.verdict is None]
 
     def add(self, approvals: Sequence[Approval]) -> None:
         for approval in approvals:
             if approval.record_id not in self._state.records:
                 raise Invalid("the record does not exist")
-            if self.open_of(approval.record_id) is not None:
+            if self.open_of([approval.record_id]):
                 raise Conflict("this record waits for a person already")
             self._approvals[approval.id] = approval
 

@@ -152,7 +152,7 @@ class MemoryCategories:
         write(self._at, replace(record, **reopened))
         queue = MemoryApprovals(self._at)
         queue.withdraw([a.id for a in queue.standing([record.id])], by=by, at=self._at.now)
-        if queue.open_of(record.id) is None:
+        if not queue.open_of([record.id]):
             queue.add([self._question(record)])
 
     def _question(self, record: Record) -> Approval:

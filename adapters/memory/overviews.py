@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
+from uuid import UUID
 
 from adapters.memory.state import Workspace
 from core.domain.dashboard import DISABLED, Queue
@@ -22,6 +23,14 @@ class MemoryOverviews:
         if not waiting:
             return Queue(size=0, oldest=None, median=None)
         return Queue(size=len(waiting), oldest=waiting[0], median=waiting[(len(waiting) - 1) // 2])
+
+    def lessons(self) -> Mapping[UUID, int]:
+        found = Counter(kept.example.category_id for kept in self._state.examples.values())
+        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def alike(self) -> int:
+        groups = {kept.example.group_key for kept in self._state.examples.values()} - {""}
+        return sum(a.verdict is None and a.group_key in groups for a in self._state.approvals.values())
 
     def connections(self) -> Mapping[str, int]:
         found = Counter(

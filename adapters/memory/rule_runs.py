@@ -141,10 +141,10 @@ def _continue(at: Workspace, run_id: UUID, record_id: UUID, version: int) -> Non
 
 
 def _take_approval(at: Workspace, record_id: UUID) -> Approval | None:
-    approval = MemoryApprovals(at).open_of(record_id)
-    if approval is not None:
+    for approval in MemoryApprovals(at).open_of([record_id]):
         del at.state.approvals[approval.id]
-    return approval
+        return approval
+    return None
 
 
 def _shown(record: Record) -> Mapping[str, Any]:

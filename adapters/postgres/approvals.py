@@ -235,12 +235,13 @@ class PostgresApprovals:
         rows = self._connection.execute(query.order_by(c.id).with_for_update()).mappings()
         return [_to_approval(row) for row in rows]
 
-    def open_of(self, record_id: UUID) -> Approval | None:
+    def open_of(self, record_ids: Sequence[UUID]) -> Sequence[Approval]:
+        c = approvals.c
         query = select(approvals).where(
-            approvals.c.tenant_id == self._tenant_id, approvals.c.record_id == record_id, approvals.c.verdict.is_(None)
+            c.tenant_id == self._tenant_id, c.record_id.in_(record_ids), c.verdict.is_(None)
         )
-        row = self._connection.execute(query.with_for_update()).mappings().first()
-        return None if row is None else _to_approval(row)
+        rows = self._connection.execute(query.order_by(c.id).with_for_update()).mappings()
+        return [_to_approval(row) for row in rows]
 
     def add(self, new: Sequence[Approval]) -> None:
         if new:

@@ -14,6 +14,7 @@ from uuid import UUID
 from core.domain.health import Health
 from core.domain.oauth import url_fields
 from core.domain.plugins import ConnectorManifest
+from core.domain.tenants import STAGES
 from core.errors import Conflict, Invalid
 
 CHUNK_BYTES = 1 << 20
@@ -241,6 +242,17 @@ class ImportProgress:
         if self.imported.status in (ImportStatus.FAILED, ImportStatus.UNDONE):
             return True
         return self.imported.status is ImportStatus.DONE and not self.count("ingested")
+
+    @property
+    def asked(self) -> int:
+        """What a person is asked of, or decided."""
+        return self.count("needs_review", "approved", "overridden")
+
+    @property
+    def automation(self) -> float | None:
+        """The share of what is decided alone, of this and of what is asked of a person; None without any."""
+        alone = sum(self.count("processed", stage=stage) for stage in STAGES)
+        return alone / (alone + self.asked) if alone + self.asked else None
 
     def count(self, *statuses: str, stage: str | None = None) -> int:
         """With one of these statuses, of all stages or of one."""

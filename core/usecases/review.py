@@ -9,21 +9,18 @@ from typing import Any
 from uuid import UUID
 
 from core.domain.approvals import Answer, Approval, Group, Verdict, settle
-from core.domain.events import EventType, NewEvent
 from core.domain.evidence import Choice
 from core.domain.permissions import Permission
 from core.domain.receipts import RecordReceipt
 from core.domain.records import Record
 from core.domain.rules import Rule
 from core.domain.tenants import Actor
-from core.errors import Invalid, NotFound, VersionMismatch
-from core.usecases.shared.answering import carry_out, giving, open_ones, settle_records
+from core.errors import Invalid, NotFound
+from core.usecases.shared.answering import carry_out, giving, open_ones
 from core.usecases.shared.explaining import choices_of
-from core.usecases.shared.present import hold_categories, present_queue
-from core.usecases.shared.promise import count_checks
+from core.usecases.shared.present import present_queue
 from core.usecases.shared.rule_adding import checked_rules
 from core.usecases.shared.skipping import skipper, skips_of
-from core.usecases.shared.standing import count_answers
 from ports.clock import Clock, Ids
 from ports.matching import RuleMatcher
 from ports.review_storage import EVERYTHING, QueueFilter
@@ -33,8 +30,6 @@ from ports.storage import Transaction, UnitOfWork
 MAX_ANSWERS = 1_000
 SUGGESTED = 1
 """Receipts that are suggested at an item: more stand at its record."""
-MAX_TRIES = 3
-"""Of a change to whatever the record is by then, when others change it at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,84 +263,3 @@ def _answer_of(answer: GroupAnswer, approval: Approval) -> Answer:
     same = answer.category_id is not None and answer.category_id == approval.suggested_id
     verdict = Verdict.APPROVE if same else answer.verdict
     return Answer(approval_id=approval.id, verdict=verdict, category_id=answer.category_id)
-
-
-def change_record(
-    actor: Actor,
-    record_id: UUID,
-    *,
-    version: int | None,
-    category_id: UUID | None,
-    tags: Sequence[str] | None,
-    attributes: Mapping[str, Any] | None,
-    learn_delay: float | None = None,
-    uow: UnitOfWork,
-    clock: Clock,
-    ids: Ids,
-) -> Record:
-    """A person's change of a record. A category is an override (or an approval, when it is the present one): it closes
-    an open approval and teaches. Without a `version` the change is made to the record as it is by then.
-
-    Raises `NotFound`, `VersionMismatch` or `Invalid`."""
-    for attempt in range(1, MAX_TRIES + 1):
-        try:
-            return _change_record(
-                actor, record_id, version, category_id, tags, attributes, learn_delay, uow, clock.now(), ids
-            )
-        except VersionMismatch:
-            if version is not None or attempt == MAX_TRIES:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _change_record(
-    actor: Actor,
-    record_id: UUID,
-    version: int | None,
-    category_id: UUID | None,
-    tags: Sequence[str] | None,
-    attributes: Mapping[str, Any] | None,
-    learn_delay: float | None,
-    uow: UnitOfWork,
-    now: datetime,
-    ids: Ids,
-) -> Record:
-    with uow.begin(actor) as tx:
-        record = tx.records.get(record_id)
-        if category_id is not None:
-            category_id = hold_categories(tx, {category_id})[category_id]
-        if version is not None and record.version != version:
-            raise VersionMismatch
-        if tags is not None or attributes is not None:
-            record = replace(
-                record,
-                tags=tuple(tags) if tags is not None else record.tags,
-                attributes=attributes if attributes is not None else record.attributes,
-            )
-        if category_id is not None:
-            verdict = Verdict.APPROVE if category_id == record.category_id else Verdict.OVERRIDE
-            approval = tx.approvals.open_of(record_id)
-            answered = []
-            if approval is not None:
-                approve = category_id == approval.suggested_id
-                decided = replace(
-                    approval,
-                    verdict=Verdict.APPROVE if approve else Verdict.OVERRIDE,
-                    category_id=category_id,
-                    decided_by=actor.name,
-                    decided_at=now,
-                    decided_agent=actor.agent,
-                )
-                verdict = decided.verdict or verdict
-                answered.append((decided, record))
-                tx.approvals.decide([decided])
-            before = record
-            [record] = settle_records(tx, actor, [record], [category_id], [verdict], now, learn_delay, ids)
-            count_answers(tx, [(before, category_id, approval is not None)])
-            count_checks(tx, answered, now)
-        else:
-            tx.records.update([record])
-            tx.events.append([NewEvent(type=EventType.UPDATED, subject_id=record_id, payload={"change": "edited"})])
-            record = replace(record, version=record.version + 1, updated_at=now)
-        tx.commit()
-    return record

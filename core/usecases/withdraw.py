@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from core.domain.approvals import Approval, ApprovalReason, group_key
@@ -13,7 +14,8 @@ from core.domain.decisions import Stage, StageResult, earlier_results, urgency_o
 from core.domain.events import EventType, NewEvent
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus
 from core.domain.tenants import Actor
-from core.errors import Conflict, Invalid, VersionMismatch
+from core.errors import Conflict, Invalid
+from core.usecases.shared.answering import changed_meanwhile
 from core.usecases.shared.promise import take_back_checks
 from core.usecases.shared.standing import take_back_answers
 from core.usecases.shared.teaching import REFIT_SECONDS, queue_learning
@@ -21,6 +23,8 @@ from ports.clock import Clock, Ids
 from ports.storage import Transaction, UnitOfWork
 
 MAX_WITHDRAWN = 1_000
+MAX_RECORDS = 500
+ANY_VERSION: Mapping[UUID, int | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +94,32 @@ def withdraw_record(
     `Conflict` when no person decided it.
     """
     with uow.begin(actor) as tx:
-        done = _withdraw(tx, actor, {record_id: ()}, version, learn_delay, refit_delay, clock, ids)
+        done = _withdraw(tx, actor, {record_id: ()}, {record_id: version}, learn_delay, refit_delay, clock, ids)
         tx.commit()
     return done.records[0]
+
+
+def withdraw_records(
+    actor: Actor,
+    versions: Sequence[tuple[UUID, int | None]],
+    *,
+    learn_delay: float | None = None,
+    refit_delay: float = REFIT_SECONDS,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> Withdrawn:
+    """Takes back what people said of all these records or of none, each in its version (None: in any). Raises as
+    `withdraw_record` does, and `Invalid` for too many, or one twice."""
+    given = dict(versions)
+    if len(given) != len(versions):
+        raise Invalid("a record is named once in a request")
+    if not 0 < len(given) <= MAX_RECORDS:
+        raise Invalid(f"1 to {MAX_RECORDS} records go in a request")
+    with uow.begin(actor) as tx:
+        done = _withdraw(tx, actor, dict.fromkeys(given, ()), given, learn_delay, refit_delay, clock, ids)
+        tx.commit()
+    return done
 
 
 def _withdraw_answers(
@@ -107,14 +134,14 @@ def _withdraw_answers(
     wanted: dict[UUID, list[UUID]] = {}
     for approval in tx.approvals.get_many(approval_ids):
         wanted.setdefault(approval.record_id, []).append(approval.id)
-    return _withdraw(tx, actor, wanted, None, learn_delay, refit_delay, clock, ids)
+    return _withdraw(tx, actor, wanted, ANY_VERSION, learn_delay, refit_delay, clock, ids)
 
 
 def _withdraw(
     tx: Transaction,
     actor: Actor,
     wanted: Mapping[UUID, Sequence[UUID]],
-    version: int | None,
+    versions: Mapping[UUID, int | None],
     learn_delay: float | None,
     refit_delay: float,
     clock: Clock,
@@ -130,7 +157,7 @@ def _withdraw(
         answers[answer.record_id].append(answer)
     records = tx.records.get_many(list(wanted), lock=True)
     for record in records:
-        _check_stands(record, version, wanted[record.id], answers[record.id])
+        _check_stands(record, versions.get(record.id), wanted[record.id], answers[record.id])
     questions = [_question(r, said[r.id], held, answers[r.id], now, ids) for r in records]
     why = f"withdrawn by {actor.name} at {now.isoformat(timespec='seconds')}"
     reopened = [
@@ -170,7 +197,7 @@ def _withdraw(
 def _check_stands(record: Record, version: int | None, named: Sequence[UUID], answers: Sequence[Approval]) -> None:
     """Raises `VersionMismatch`, or `Conflict` unless a person decided the record, by the answers that are `named`."""
     if version is not None and record.version != version:
-        raise VersionMismatch
+        raise changed_meanwhile(record.id)
     standing = {answer.id: answer for answer in answers}
     if not standing.keys() >= set(named):
         raise Conflict("nobody decided this, or it was withdrawn")

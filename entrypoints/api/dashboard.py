@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from core.domain.connections import ImportProgress
 from core.domain.dashboard import Dashboard
 from core.domain.decisions import Stage
 from core.domain.permissions import Permission
 from core.domain.promise import Figures
+from core.domain.tenants import STAGES
 from core.errors import NotFound
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, conditional
@@ -17,6 +19,7 @@ from entrypoints.api.responses import fields_of, polled
 from entrypoints.api.schemas.dashboard import (
     DashboardQuerySchema,
     DashboardSchema,
+    LearnedSchema,
     PromiseQuerySchema,
     PromiseSchema,
     StandingSchema,
@@ -50,6 +53,27 @@ def show_dashboard(query: dict[str, Any]) -> dict[str, Any]:
         },
         "llm": fields_of(shown.llm) | {"month": f"{shown.llm.month:%Y-%m}"},
         "connections": dict(shown.connections),
+    }
+
+
+@blp.route("/learned")
+@needs(Permission.TENANT_READ)
+@conditional
+@blp.answer(200, LearnedSchema)
+def show_learned() -> dict[str, Any]:
+    """What was learned of people's answers so far: how many teach, what waits that is like them, how many rules are
+    proposed, and what was decided alone of each of the latest imports."""
+    polled()
+    shown = container().show_learned(actor())
+    return {
+        "lessons": [{"category_id": id, "count": count} for id, count in shown.lessons.items()],
+        "taught": shown.count,
+        "learned": shown.had,
+        "waiting": shown.waiting,
+        "alike": shown.alike,
+        "proposed_rules": len(shown.proposed),
+        "similarity_alone": shown.alone,
+        "deliveries": [_delivery(one) for one in shown.deliveries],
     }
 
 
@@ -96,4 +120,16 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "status": figures.keeping,
         "words": figures.words,
         "to_tell": figures.to_tell,
+    }
+
+
+def _delivery(one: ImportProgress) -> dict[str, Any]:
+    imported = one.imported
+    return {
+        "import_id": imported.id,
+        "filename": imported.filename,
+        "created_at": imported.created_at,
+        **{stage: one.count("processed", stage=stage) for stage in STAGES},
+        "asked": one.asked,
+        "automation": one.automation,
     }

@@ -11,6 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from core.domain.permissions import Permission
 from core.domain.records import Record
 from core.errors import Invalid
+from core.usecases.record_changes import Given
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, conditional, fails_with
 from entrypoints.api.cursors import read_day_cursor, read_id_cursor, write_cursor
@@ -20,10 +21,12 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.receipts import written_of_record
 from entrypoints.api.record_lists import MAX_RECORDS, lines_of
 from entrypoints.api.responses import if_match, json_response, page, plain_rows, polled, tagged
+from entrypoints.api.schemas.approvals import BulkDecidedSchema
 from entrypoints.api.schemas.base import everything, page_of
 from entrypoints.api.schemas.imports import ImportSchema
 from entrypoints.api.schemas.record_receipts import RecordReceiptSchema
 from entrypoints.api.schemas.records import (
+    CategoriesOfRecordsSchema,
     RecordChangeSchema,
     RecordFacetsSchema,
     RecordFilterSchema,
@@ -31,6 +34,7 @@ from entrypoints.api.schemas.records import (
     RecordsInQuerySchema,
     RecordsQuerySchema,
     WholeRecordSchema,
+    WithdrawnRecordsSchema,
 )
 from entrypoints.api.state import actor, container, small_body
 from entrypoints.api.uploads import received
@@ -201,6 +205,33 @@ def withdraw_record(record_id: UUID) -> Record:
     record = container().withdraw_record(posting(), record_id, version=if_match())
     tagged(record.version)
     return record
+
+
+@blp.route("/category", "POST")
+@limited(Kind.COSTLY)
+@needs(Permission.RECORDS_WRITE)
+@fails_with(404, 412)
+@blp.body(CategoriesOfRecordsSchema)
+@blp.answer(200, page_of(WholeRecordSchema))
+def categorise_records(body: dict[str, Any]) -> dict[str, Any]:
+    """Gives all these records their categories or none, as a change of each would: each is a person's word. Answers
+    with the records as they are now."""
+    given = [Given(**one) for one in body["records"]]
+    return everything(container().categorise_records(posting(), given))
+
+
+@blp.route("/withdraw", "POST")
+@limited(Kind.COSTLY)
+@needs(Permission.RECORDS_WRITE)
+@fails_with(404, 412)
+@blp.body(WithdrawnRecordsSchema)
+@blp.answer(200, BulkDecidedSchema)
+def withdraw_records(body: dict[str, Any]) -> dict[str, Any]:
+    """Takes back what people said of all these records or of none. Answers with the records as they are now, and with
+    the items by which they wait again."""
+    versions = [(one["record_id"], one["version"]) for one in body["records"]]
+    done = container().withdraw_records(posting(), versions)
+    return everything(done.records) | {"approval_ids": done.approval_ids}
 
 
 @blp.route("/<uuid:record_id>", "DELETE")

@@ -10,6 +10,7 @@ from core.domain.permissions import Permission
 from core.domain.report_tables import Chart, ChartKind
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
+from entrypoints.console.learned import FIRST
 from entrypoints.console.shell import show
 
 blp = Blueprint("overview", __name__)
@@ -28,7 +29,15 @@ _PARTS = {
 def overview() -> Response:
     found = container().show_dashboard(me())
     chart = stacked(_days(found))
-    return show("overview/overview.html", dashboard=found, first=found.records == 0, chart=chart)
+    lessons = container().count_lessons(me(), most=FIRST)
+    return show(
+        "overview/overview.html",
+        dashboard=found,
+        first=found.records == 0,
+        lessons=lessons,
+        enough=FIRST,
+        chart=chart,
+    )
 
 
 def _days(dashboard: Dashboard) -> Chart:

@@ -16,6 +16,7 @@ from core.domain.permissions import Permission
 from core.usecases.review import GroupAnswer, NewRule, QueueItem
 from entrypoints.api.cursors import read_cursor, read_time_cursor, write_cursor
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.receipts import written_of_record
 from entrypoints.api.responses import json_response, page, polled
 from entrypoints.api.rule_previews import written_preview
 from entrypoints.api.schemas.approvals import (
@@ -28,6 +29,7 @@ from entrypoints.api.schemas.approvals import (
 from entrypoints.api.schemas.rules import RulePreviewSchema
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
+from entrypoints.console.learned import FIRST
 from entrypoints.console.sent import asked, sent
 from entrypoints.console.shell import done, show
 from ports.storage import RecordFilter
@@ -55,7 +57,12 @@ class WithdrawnSchema(Schema):
 @blp.get("/review")
 @page_for(Permission.APPROVALS_READ)
 def review() -> Response:
-    return show("review/review.html", may_decide=Permission.APPROVALS_DECIDE in me().permissions)
+    return show(
+        "review/review.html",
+        may_decide=Permission.APPROVALS_DECIDE in me().permissions,
+        lessons=container().count_lessons(me(), most=FIRST),
+        first=FIRST,
+    )
 
 
 @blp.get("/review/items")
@@ -185,5 +192,6 @@ def _item(item: QueueItem) -> dict[str, Any]:
     written: dict[str, Any] = QueueItemSchema().dump(
         {name: getattr(item.approval, name) for name in ("id", "suggested_id", "urgency", "group_key", "created_at")}
         | {"record": item.record, "candidates": item.choices, "alike": item.alike}
+        | {"receipts": [written_of_record(one) for one in item.receipts]}
     )
     return written

@@ -45,6 +45,7 @@ from tests.contract.storage import (
     an_import,
     an_invitation,
     asked,
+    open_of,
     some_tokens,
     vector,
 )
@@ -122,7 +123,7 @@ def belongings(storage: Storage, key_id: str = "k1") -> Belongings:
         tx.reports.add_definition(a_report_definition(definition, actor))
         tx.reports.add(a_report(report, actor, definition_id=definition))
         tx.records.redecide(run, [(asked(record, suggested_id=category, group_key="rewe"), 2)])
-        approval = tx.approvals.open_of(record)
+        approval = open_of(tx, record)
         assert approval is not None
         tx.approvals.skip(approval.id, by=key, at=storage.now())
         tx.records.delete(deleted, None)

@@ -10,7 +10,7 @@ from core.domain.decisions import Decision
 from core.domain.records import Record
 from core.domain.rule_runs import RunChange
 from core.domain.tenants import Actor
-from tests.contract.storage import Storage
+from tests.contract.storage import Storage, open_of
 
 
 def redecide(storage: Storage, actor: Actor, run: UUID, *decisions: tuple[Decision, int]) -> list[UUID]:
@@ -29,7 +29,7 @@ def restore(
 
 def look(storage: Storage, actor: Actor, id: UUID) -> tuple[Record, Approval | None]:
     with storage.reading(actor) as tx:
-        return tx.records.get(id), tx.approvals.open_of(id)
+        return tx.records.get(id), open_of(tx, id)
 
 
 def changes(storage: Storage, actor: Actor, run: UUID) -> list[RunChange]:

@@ -123,7 +123,7 @@ class Storage:
         record_id = self.record(actor, external_id)
         with self.writing(actor) as tx:
             tx.records.decide([asked(record_id, confidence=confidence, group_key=group)])
-            approval = tx.approvals.open_of(record_id)
+            approval = open_of(tx, record_id)
         assert approval is not None
         return approval.id
 
@@ -363,6 +363,13 @@ def decided(record_id: UUID, category_id: UUID | None = None, **fields: Any) -> 
         "trace": {"reason": "rules: says so", "stages": []},
     }
     return Decision(record_id=record_id, category_id=category_id, **{**standard, **fields})
+
+
+def open_of(tx: Transaction, record_id: UUID) -> Approval | None:
+    """The record's open item, if it waits for a person."""
+    found = tx.approvals.open_of([record_id])
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 def asked(record_id: UUID, *, confidence: float = 0.4, group_key: str = "", **fields: Any) -> Decision:

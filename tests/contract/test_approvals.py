@@ -10,7 +10,7 @@ import pytest
 from core.domain.approvals import ApprovalReason, Verdict, of_group, place_of, quantile
 from core.errors import AlreadyDecided, Conflict, Invalid, NotFound
 from ports.review_storage import QueueFilter
-from tests.contract.storage import START, Storage, a_draft, answered, asked, decided
+from tests.contract.storage import START, Storage, a_draft, answered, asked, decided, open_of
 
 
 def test_the_queue_is_most_urgent_first_then_oldest(storage: Storage) -> None:
@@ -62,7 +62,7 @@ def test_an_answer_is_written_and_leaves_the_queue(storage: Storage) -> None:
         tx.approvals.decide([])
     with storage.reading(actor) as tx:
         assert list(tx.approvals.get_many([a, b])) == answers
-        assert tx.approvals.open_of(first.record_id) is None
+        assert open_of(tx, first.record_id) is None
         assert [approval.id for approval, _ in tx.approvals.queue(after=None, limit=9)] == [c]
         assert tx.approvals.count_open() == 1
 
@@ -83,6 +83,19 @@ def test_what_is_decided_already_is_not_decided_again_and_nor_is_its_batch(stora
             tx.approvals.decide([replace(second, id=storage.ids.new())])
 
 
+def test_what_waits_of_many_records_is_found_at_once(storage: Storage) -> None:
+    actor = storage.tenant()
+    food = storage.category(actor)
+    waiting, done, other = (storage.review(actor, f"{n}") for n in range(3))
+    with storage.writing(actor) as tx:
+        first, answer, third = tx.approvals.get_many([waiting, done, other])
+        tx.approvals.decide([answered(answer, Verdict.OVERRIDE, food)])
+    with storage.reading(actor) as tx:
+        asked = [third.record_id, answer.record_id, first.record_id, storage.ids.new()]
+        assert tx.approvals.open_of(asked) == [first, third], "by id, without what is decided"
+        assert tx.approvals.open_of([]) == []
+
+
 def test_a_record_waits_once_but_may_wait_again(storage: Storage) -> None:
     actor = storage.tenant()
     food = storage.category(actor)
@@ -97,7 +110,7 @@ def test_a_record_waits_once_but_may_wait_again(storage: Storage) -> None:
         tx.approvals.add([again])
         tx.approvals.add([])
     with storage.reading(actor) as tx:
-        assert tx.approvals.open_of(approval.record_id) == again
+        assert open_of(tx, approval.record_id) == again
     with storage.reading(actor) as tx, pytest.raises(Invalid):
         tx.approvals.add([replace(again, id=storage.ids.new(), record_id=storage.ids.new())])
 
@@ -128,7 +141,7 @@ def test_groups_are_most_urgent_first_and_their_size_counts(storage: Storage) ->
         found = tx.approvals.groups(after=None, limit=9)
         assert [(g.group_key, g.size, g.urgency, g.record.id, g.agreeing) for g in found] == expected
         for group in found:
-            assert tx.approvals.open_of(group.record.id) == group.first
+            assert open_of(tx, group.record.id) == group.first
             assert tx.approvals.count_open(group.group_key) == group.size
         paged, after = [], None
         while page := tx.approvals.groups(after=after, limit=2):

@@ -26,6 +26,7 @@ from tests.contract.storage import (
     answered,
     asked,
     decided,
+    open_of,
     vector,
 )
 
@@ -126,7 +127,7 @@ def test_all_that_belongs_to_a_category_moves_when_it_is_merged(storage: Storage
         tx.examples.set_embeddings("m1", {taught: vector(x=1)})
         spot = decided(b, bread, approval=ApprovalReason.SPOT_CHECK, suggested_id=bread, group_key="g")
         tx.records.decide([decided(a, bread), spot, asked(c, suggested_id=bread), decided(d, car)])
-        answer = tx.approvals.open_of(c)
+        answer = open_of(tx, c)
         assert answer is not None
         tx.approvals.decide([answered(answer, Verdict.OVERRIDE, bread)])
         tx.proposals.replace_open([a_proposal(storage.ids.new(), actor, bread)])
@@ -143,7 +144,7 @@ def test_all_that_belongs_to_a_category_moves_when_it_is_merged(storage: Storage
         assert tx.tenants.get().rules_version == before + 1
         (found,) = tx.examples.nearest("m1", [vector(x=1)], 1)
         assert [n.category_id for n in found] == [food], "it votes for what it became, without a new embedding"
-        open_one = tx.approvals.open_of(b)
+        open_one = open_of(tx, b)
         assert open_one is not None
         assert open_one.suggested_id == food
         ((decided_one, _),) = tx.approvals.decided(withdrawn=False, before=None, limit=9)
@@ -216,7 +217,7 @@ def test_a_run_is_undone_after_a_merge_as_before(storage: Storage) -> None:
         assert tx.records.restore(run, after=None, limit=9).restored == 3
     with storage.reading(actor) as tx:
         assert [r.category_id for r in tx.records.get_many([was_bread, waited, other])] == [food, None, food]
-        open_one = tx.approvals.open_of(waited)
+        open_one = open_of(tx, waited)
         assert open_one is not None
         assert open_one.suggested_id == food
 
@@ -238,8 +239,8 @@ def test_a_removed_category_leaves_its_records_to_people(storage: Storage) -> No
                 decided(other, car),
             ]
         )
-        answer = tx.approvals.open_of(person)
-        spot_check = tx.approvals.open_of(spot)
+        answer = open_of(tx, person)
+        spot_check = open_of(tx, spot)
         assert answer is not None
         assert spot_check is not None
         tx.approvals.decide([answered(answer, Verdict.APPROVE, bread)])
@@ -256,7 +257,7 @@ def test_a_removed_category_leaves_its_records_to_people(storage: Storage) -> No
         assert (after.confidence, after.selection_probability, after.tags) == (0.0, 1.0, ("kept",))
         assert after.reasoning_trace == withdrawn(before.reasoning_trace, "because")
         assert after.version == before.version + 1
-        question = tx.approvals.open_of(machine)
+        question = open_of(tx, machine)
         assert question is not None
         assert (question.reason, question.suggested_id, question.confidence) == (ApprovalReason.UNSURE, None, 0.0)
         assert (question.group_key, question.urgency) == (group_key(before), urgency(0.0, None))
@@ -264,10 +265,10 @@ def test_a_removed_category_leaves_its_records_to_people(storage: Storage) -> No
         ((withdrawn_one, _),) = tx.approvals.decided(withdrawn=True, before=None, limit=9)
         assert (withdrawn_one.id, withdrawn_one.withdrawn_by) == (answer.id, "a person")
         assert tx.approvals.decided(withdrawn=False, before=None, limit=9) == []
-        still = tx.approvals.open_of(spot)
+        still = open_of(tx, spot)
         assert still is not None
         assert (still.id, still.suggested_id, still.confidence) == (spot_check.id, None, 0.0)
-        open_before = tx.approvals.open_of(waiting)
+        open_before = open_of(tx, waiting)
         assert open_before is not None
         assert open_before.suggested_id is None
         assert tx.records.get(other).category_id == car
@@ -303,6 +304,6 @@ def test_an_unused_category_is_suggested_no_longer_when_it_goes(storage: Storage
         tx.records.decide([asked(id, suggested_id=food)])
         tx.categories.delete(food, 1)
     with storage.reading(actor) as tx:
-        question = tx.approvals.open_of(id)
+        question = open_of(tx, id)
         assert question is not None
         assert (question.suggested_id, question.confidence, question.verdict) == (None, 0.0, None)

@@ -11,7 +11,7 @@ from core.domain.decisions import Stage
 from core.domain.records import RecordStatus
 from core.errors import Invalid
 from ports.storage import RecordFilter
-from tests.contract.storage import Storage, a_draft, an_arrival, asked, decided
+from tests.contract.storage import Storage, a_draft, an_arrival, asked, decided, open_of
 
 
 def test_a_decision_is_written_with_all_that_it_says(storage: Storage) -> None:
@@ -24,7 +24,7 @@ def test_a_decision_is_written_with_all_that_it_says(storage: Storage) -> None:
         assert list(tx.records.decide([decision])) == [id]
     with storage.reading(actor) as tx:
         record = tx.records.get(id)
-        assert tx.approvals.open_of(id) is None
+        assert open_of(tx, id) is None
     assert (record.status, record.category_id, record.stage) == (RecordStatus.PROCESSED, food, "rules")
     assert (record.confidence, record.threshold, record.model_version) == (0.97, 0.9, "rules-1")
     assert (record.selection_probability, record.reasoning_trace) == (0.02, trace)
@@ -42,7 +42,7 @@ def test_what_no_stage_is_sure_of_waits_for_a_person(storage: Storage) -> None:
     with storage.writing(actor) as tx:
         tx.records.decide([asked(id, confidence=0.25, suggested_id=food, group_key="rewe")])
     with storage.reading(actor) as tx:
-        approval = tx.approvals.open_of(id)
+        approval = open_of(tx, id)
         assert approval is not None
         assert tx.records.get(id).status is RecordStatus.NEEDS_REVIEW
     assert (approval.record_id, approval.tenant_id, approval.reason) == (id, actor.tenant_id, ApprovalReason.UNSURE)
@@ -70,7 +70,7 @@ def test_a_spot_check_leaves_the_record_processed(storage: Storage) -> None:
     with storage.writing(actor) as tx:
         tx.records.decide([decided(id, food, approval=ApprovalReason.SPOT_CHECK, suggested_id=food)])
         assert tx.records.get(id).status is RecordStatus.PROCESSED
-        approval = tx.approvals.open_of(id)
+        approval = open_of(tx, id)
     assert approval is not None
     assert approval.reason is ApprovalReason.SPOT_CHECK
 
@@ -194,7 +194,7 @@ def test_texts_come_out_as_they_went_in(storage: Storage, text: str) -> None:
     with storage.writing(actor) as tx:
         tx.records.decide([failed, asked(waits, group_key=text, model_version=text)])
     with storage.reading(actor) as tx:
-        record, other, approval = tx.records.get(id), tx.records.get(waits), tx.approvals.open_of(waits)
+        record, other, approval = tx.records.get(id), tx.records.get(waits), open_of(tx, waits)
     assert approval is not None
     assert (record.external_id, record.text, record.counterparty) == ("1" + text, name, text)
     assert (record.raw, record.attributes) == ({"r": [text]}, {name: text, "b": text})

@@ -21,6 +21,7 @@ from tests.contract.storage import (
     answered,
     asked,
     decided,
+    open_of,
     vector,
 )
 
@@ -75,7 +76,7 @@ def test_the_latest_history_is_all_that_people_decided(storage: Storage) -> None
         tx.lessons.arrive({checked: an_arrival()}, 1)
     with storage.writing(actor) as tx:
         for id in (reviewed, checked, unasked):
-            if (approval := tx.approvals.open_of(id)) is not None:
+            if (approval := open_of(tx, id)) is not None:
                 tx.approvals.decide([answered(approval, Verdict.OVERRIDE, food)])
             settled = replace(tx.records.get(id), status=RecordStatus.OVERRIDDEN, category_id=food, stage="human")
             tx.records.update([settled])

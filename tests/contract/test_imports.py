@@ -11,7 +11,7 @@ from core.domain.approvals import Verdict
 from core.domain.connections import CHUNK_BYTES, ImportStatus
 from core.domain.records import RecordStatus
 from core.errors import Conflict, Invalid, NotFound
-from tests.contract.storage import START, Storage, a_draft, an_import, answered, asked, decided
+from tests.contract.storage import START, Storage, a_draft, an_import, answered, asked, decided, open_of
 
 
 def test_a_payload_comes_back_whole_whatever_pieces_it_came_in(storage: Storage) -> None:
@@ -98,7 +98,7 @@ def test_undoing_an_import_keeps_what_people_decided(storage: Storage) -> None:
             (approved, Verdict.APPROVE, RecordStatus.APPROVED),
             (overridden, Verdict.OVERRIDE, RecordStatus.OVERRIDDEN),
         ):
-            approval = tx.approvals.open_of(id)
+            approval = open_of(tx, id)
             assert approval is not None
             tx.approvals.decide([answered(approval, verdict, food)])
             tx.records.update([replace(tx.records.get(id), status=status, category_id=food, stage="human")])

@@ -66,6 +66,8 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "categories": lambda tx, their: tx.categories.list(),
     "connections": lambda tx, their: tx.connections.list(),
     "overview_connections": lambda tx, their: tx.overviews.connections(),
+    "overview_lessons": lambda tx, their: tx.overviews.lessons(),
+    "overview_alike": lambda tx, their: tx.overviews.alike(),
     "overview_counts": lambda tx, their: tx.overviews.counts(date(2000, 1, 1), date(2100, 1, 1)),
     "cursors": lambda tx, their: tx.syncs.cursors(their.connection),
     "history": lambda tx, their: tx.syncs.history(their.connection, 9),
@@ -106,7 +108,7 @@ EMPTY: dict[str, Callable[[Transaction, Belongings], Any]] = {
     "belongings": lambda tx, their: (
         tx.categories.belongings(their.category).records + tx.categories.belongings(their.category).rules
     ),
-    "open_of": lambda tx, their: tx.approvals.open_of(their.record),
+    "open_of": lambda tx, their: tx.approvals.open_of([their.record]),
     "count_open": lambda tx, their: tx.approvals.count_open(),
     "examples": lambda tx, their: tx.examples.list(after=None, limit=9),
     "alike": lambda tx, their: tx.examples.alike([LIKE_THEIRS], 9)[0],

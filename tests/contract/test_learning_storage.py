@@ -24,6 +24,7 @@ from tests.contract.storage import (
     answered,
     asked,
     decided,
+    open_of,
     vector,
 )
 
@@ -47,7 +48,7 @@ def learned_from(lessons: Sequence[Lesson]) -> list[UUID]:
 def settle(storage: Storage, actor: Actor, record_id: UUID, category_id: UUID) -> None:
     """A person answers what is open of the record, or changes it unasked."""
     with storage.writing(actor) as tx:
-        approval = tx.approvals.open_of(record_id)
+        approval = open_of(tx, record_id)
         if approval is not None:
             tx.approvals.decide([answered(approval, Verdict.OVERRIDE, category_id)])
         record = tx.records.get(record_id)

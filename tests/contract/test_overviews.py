@@ -10,7 +10,7 @@ from core.domain.approvals import Verdict
 from core.domain.dashboard import DISABLED, Queue
 from core.domain.decisions import Stage
 from core.domain.health import Health
-from tests.contract.storage import Storage, a_draft, answered, asked, decided
+from tests.contract.storage import Storage, a_draft, an_example, answered, asked, decided
 
 
 def test_decisions_are_counted_by_day_stage_and_status(storage: Storage) -> None:
@@ -52,3 +52,26 @@ def test_connections_are_counted_by_health_and_disabled_ones_apart(storage: Stor
         tx.connections.update(replace(last, disabled_at=storage.now()))
     with storage.reading(actor) as tx:
         assert tx.overviews.connections() == {DISABLED: 1, "healthy": 2, "reauth": 1}
+
+
+def test_lessons_are_counted_by_category_and_what_waits_is_like_some(storage: Storage) -> None:
+    actor, other = storage.tenant(), storage.tenant("Another")
+    food, rent = sorted([storage.category(actor, "food"), storage.category(actor, "rent")])
+    with storage.reading(actor) as tx:
+        assert (tx.overviews.lessons(), tx.overviews.alike()) == ({}, 0)
+    for n, group in enumerate(["rewe", "rewe", "rent", ""]):
+        storage.review(actor, f"waits {n}", group=group)
+    settled = storage.review(actor, "settled", group="rewe")
+    taught = storage.store(actor, [a_draft(n) for n in "abcd"]).inserted
+    with storage.writing(actor) as tx:
+        [item] = tx.approvals.get_many([settled])
+        tx.approvals.decide([answered(item, Verdict.OVERRIDE, food)])
+        given = zip(taught, (rent, rent, food, rent), ("rewe", "rewe", "", "oak"), strict=True)
+        tx.examples.put(
+            [replace(an_example(storage.ids.new(), actor, to, id), group_key=group) for id, to, group in given]
+        )
+    with storage.reading(actor) as tx:
+        assert list(tx.overviews.lessons().items()) == [(rent, 3), (food, 1)]
+        assert tx.overviews.alike() == 2, "two of a group that was taught; the third one was answered"
+    with storage.reading(other) as tx:
+        assert (tx.overviews.lessons(), tx.overviews.alike()) == ({}, 0)

@@ -18,7 +18,7 @@ from core.domain.llm_gate import LlmLabel
 from core.domain.promise import Cell, Check, Tally, tally
 from core.domain.records import RecordStatus
 from core.domain.tenants import Actor
-from tests.contract.storage import START, Storage, a_draft, asked, decided
+from tests.contract.storage import START, Storage, a_draft, asked, decided, open_of
 
 LONG_AGO = date(2020, 1, 1)
 
@@ -47,7 +47,7 @@ def spot_checks(
     ids = storage.store(actor, [a_draft(f"{storage.ids.new()}-{n}") for n in range(len(asked_for))]).inserted
     with storage.writing(actor) as tx:
         tx.records.decide([alone(id, category_id, stage, p) for id, (stage, p) in zip(ids, asked_for, strict=True)])
-        return [approval for id in ids if (approval := tx.approvals.open_of(id)) is not None]
+        return [approval for id in ids if (approval := open_of(tx, id)) is not None]
 
 
 def answer(storage: Storage, actor: Actor, approvals: Sequence[Approval], categories: Sequence[UUID]) -> None:
@@ -168,7 +168,7 @@ def waiting(storage: Storage, actor: Actor, decisions: Sequence[Any]) -> list[Ap
     ids = storage.store(actor, [a_draft(f"{storage.ids.new()}-{n}") for n in range(len(decisions))]).inserted
     with storage.writing(actor) as tx:
         tx.records.decide([make(id) for id, make in zip(ids, decisions, strict=True)])
-        return [approval for id in ids if (approval := tx.approvals.open_of(id)) is not None]
+        return [approval for id in ids if (approval := open_of(tx, id)) is not None]
 
 
 def reviewed(trace: dict[str, Any], category_id: UUID | None, group: str = "", **fields: Any) -> Any:

@@ -13,7 +13,7 @@ from core.domain.records import RecordStatus, Snapshot
 from core.domain.rule_history import Past
 from core.domain.tenants import Actor
 from ports.storage import RecordFilter
-from tests.contract.storage import Storage, a_draft, answered, asked, decided
+from tests.contract.storage import Storage, a_draft, answered, asked, decided, open_of
 
 RULE = ApprovalReason.RULE
 
@@ -59,7 +59,7 @@ def test_a_snapshot_tells_that_a_rule_asked(storage: Storage) -> None:
     ids = storage.store(actor, [a_draft(n) for n in "abcd"]).inserted
     with storage.writing(actor) as tx:
         tx.records.decide([asked(ids[0], approval=RULE), asked(ids[1]), asked(ids[2], approval=RULE)])
-        answer = tx.approvals.open_of(ids[2])
+        answer = open_of(tx, ids[2])
         assert answer is not None
         tx.approvals.decide([answered(answer, Verdict.OVERRIDE, food)])
     assert [s.id for s in read(storage, actor) if s.asked] == [ids[0]]

@@ -31,6 +31,7 @@ from tests.contract.storage import (
     an_example,
     an_import,
     asked,
+    open_of,
     some_terms,
 )
 
@@ -68,8 +69,8 @@ def test_records_that_occurred_before_a_day_go_with_what_hangs_on_them(storage: 
         assert list(tx.records.expire(DAY_OF_LAW, after=third, limit=9)) == []
     with storage.reading(actor) as tx:
         assert [row["id"] for row in tx.records.page(RecordFilter(), after=None, limit=9)] == [kept]
-        assert tx.approvals.open_of(first) is None
-        assert tx.approvals.open_of(kept) is not None
+        assert open_of(tx, first) is None
+        assert open_of(tx, kept) is not None
         assert len(tx.examples.list(after=None, limit=9)) == 1
         assert len(tx.lessons.fresh(9)) == 1
     assert len(storage.events(actor)) == told, "who calls it tells"

@@ -14,7 +14,7 @@ from core.domain.records import RecordStatus
 from ports.record_storage import Restored
 from ports.storage import Transaction
 from tests.contract.runs import but_for_version, changes, look, redecide, restore
-from tests.contract.storage import Storage, a_draft, answered, asked, decided
+from tests.contract.storage import Storage, a_draft, answered, asked, decided, open_of
 
 
 def test_an_undone_run_leaves_every_record_as_it_was(storage: Storage) -> None:
@@ -171,7 +171,7 @@ def test_an_open_approval_that_a_run_made_goes_with_its_undoing_but_not_an_answe
     with storage.writing(actor) as tx:
         tx.records.decide([decided(open_one, food), decided(answered_one, food)])
         tx.records.redecide(run, [(asked(id, approval=ApprovalReason.RULE), 2) for id in (open_one, answered_one)])
-        approval = tx.approvals.open_of(answered_one)
+        approval = open_of(tx, answered_one)
         assert approval is not None
         tx.approvals.decide([answered(approval, Verdict.OVERRIDE, food)])
         tx.records.update([replace(tx.records.get(answered_one), status=RecordStatus.OVERRIDDEN)])

@@ -12,7 +12,7 @@ from core.domain.records import RecordStatus
 from core.domain.rule_runs import RunChange, RunCounts, RunStatus
 from core.errors import Invalid, NotFound
 from tests.contract.runs import changes, look, redecide
-from tests.contract.storage import START, Storage, a_draft, a_run, asked, decided
+from tests.contract.storage import START, Storage, a_draft, a_run, asked, decided, open_of
 
 
 def test_a_run_comes_back_as_it_was_stored(storage: Storage) -> None:
@@ -120,7 +120,7 @@ def test_a_run_asks_anew(storage: Storage) -> None:
     id = storage.record(actor)
     with storage.writing(actor) as tx:
         tx.records.decide([decided(id, food, approval=ApprovalReason.SPOT_CHECK, suggested_id=food)])
-        former = tx.approvals.open_of(id)
+        former = open_of(tx, id)
     again = asked(id, approval=ApprovalReason.RULE, suggested_id=car, confidence=0.25, group_key="g")
     assert redecide(storage, actor, run, (again, 2)) == [id]
     _, approval = look(storage, actor, id)

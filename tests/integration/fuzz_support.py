@@ -70,6 +70,7 @@ COLUMNS = {"tenants": "tenant_id", "memberships": "user_id"}
 ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".*", "after is the `next` of the page before", "a cursor is one that an answer gave"),
     ("GET /api/events|GET /api/v1/events", "events of its own tenant|say whose events", "tenant_id goes with a key"),
+    ("GET /api/events|GET /api/v1/events", "Not with newest", "parameters that exclude each other"),
     ("GET /api/v1/approvals", "go(es)? with open items|evidence is given", "parameters that go with each other"),
     ("GET /api/v1/oauth/callback", "", "a state is one that a sign-in began with"),
     ("DELETE /api/v1/categories/{category_id}", "send one of them", "parameters that exclude each other"),
@@ -118,6 +119,7 @@ ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("POST /api/v1/approvals.*", "category_id", "an override names its category"),
     ("POST /api/v1/approvals/bulk", "answered once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/approvals/withdraw", "withdrawn once in a request", "no schema asks for ids that differ"),
+    ("POST /api/v1/records/(category|withdraw)", "named once in a request", "no schema asks for ids that differ"),
     ("POST /api/v1/rules/test", r"records\[", "a record is what the connector of records takes"),
     ("PATCH /api/v1/tenant|POST /api/v1/tenants", "time zone", "time zones are those of the IANA"),
     (
@@ -173,8 +175,10 @@ def expected(
             return False  # schemathesis makes this header in a way of its own, whatever the document says
         label, answer = case.operation.label, _text(response)
         return not any(re.fullmatch(where, label) and re.search(what, answer) for where, what, _ in ALLOWED)
-    # A case that was made as a positive one may be counted among the negative ones, once an id in it was exchanged.
-    return not (isinstance(failure, AcceptedNegativeData) and "positive test case" in failure.message)
+    # A case that was made as a positive one may be counted among the negative ones, once an id in it was exchanged, or
+    # where it has a file, which no schema of strings takes for one. Nobody refuses a header that nobody knows.
+    made_valid = ("positive test case", "- all required properties", "in header - object with unexpected properties")
+    return not (isinstance(failure, AcceptedNegativeData) and any(words in failure.message for words in made_valid))
 
 
 def fill(api: Api) -> None:

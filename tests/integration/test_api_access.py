@@ -213,6 +213,8 @@ def test_another_tenants_ids_are_not_found_on_any_route(app: Flask, api: Api, ot
     override = {"approval_id": ids["approval_id"], "verdict": "override", "category_id": category}
     for path, body in (
         ("/approvals/bulk", {"answers": [override]}),
+        ("/records/category", {"records": [{"record_id": ids["record_id"], "category_id": category}]}),
+        ("/records/withdraw", {"records": [{"record_id": ids["record_id"]}]}),
         ("/jobs/replay", {"ids": [ids["job_id"]]}),
         ("/rules/order", {"ids": [ids["rule_id"]]}),
         ("/rules/preview", {"rules": [{"id": ids["rule_id"], "enabled": False}]}),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -247,6 +248,35 @@ def test_a_viewer_sees_all_and_changes_nothing(api: Api) -> None:
         assert word not in shown.text
     for what in ("category", "details", "withdraw", "delete"):
         assert viewer.send("/account", {"version": "1"}, f"{page}/{what}").status_code == 403
+
+
+def test_what_spoke_for_a_record_and_is_gone_is_no_link(api: Api, reviewer: Browser) -> None:
+    rule = add_rule(api, api.category("food.groceries"), "REWE")
+    [near] = bring(api, {"text": "Unheard of"})
+    api.call("PATCH", f"/records/{near}", {"category_id": api.category("housing.rent")})
+    [id] = bring(api, {"text": "REWE"})
+    assert f'href="/rules/{rule["id"]}"' in reviewer.open(f"/records/{id}").text
+    source = {
+        "category_id": api.category("housing.rent"),
+        "confidence": 0.5,
+        "source": f"example:{near}",
+        "rationale": "so",
+    }
+    with api.container.uow().begin(api.actor) as tx:
+        record = tx.records.get(UUID(id))
+        said = {"stage": "similarity", "outcome": "unsure", "reason": "so", "candidates": [source]}
+        trace = {**(record.reasoning_trace or {}), "stages": [*(record.reasoning_trace or {})["stages"], said]}
+        tx.records.update([replace(record, reasoning_trace=trace)])
+        tx.commit()
+    assert f'href="/records/{near}">the nearest</a>' in reviewer.open(f"/records/{id}").text
+    api.call("DELETE", f"/records/{near}")
+    api.call("DELETE", f"/rules/{rule['id']}")
+    page = reviewer.open(f"/records/{id}")
+    assert page.status_code == 200
+    assert "the nearest, which is gone" in page.text
+    assert "the rule, which is gone" in page.text
+    for path in re.findall(r'href="(/(?:records|rules|categories|connections|imports)/[^"?]+)"', page.text):
+        assert reviewer.open(path).status_code == 200, path
 
 
 def test_another_tenants_records_are_not_there(api: Api, reviewer: Browser) -> None:

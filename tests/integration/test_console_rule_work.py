@@ -168,6 +168,16 @@ def test_a_proposal_is_shown_with_its_evidence_and_accepted(api: Api, admin: Bro
     assert names(admin.open("/rules?of=learned").text) == [proposed["name"]]
 
 
+def test_a_rule_that_is_gone_is_no_link_at_its_proposal(api: Api, admin: Browser, proposed: dict[str, Any]) -> None:
+    path = f"/rules/proposals/{proposed['id']}"
+    rule = api.post(f"{path}/accept", {}, 201)["id"]
+    pages = (path, "/rules/proposals?status=accepted")
+    assert [f'href="/rules/{rule}"' in admin.open(page).text for page in pages] == [True, True]
+    assert api.call("DELETE", f"/rules/{rule}").status_code == 204
+    assert ["rule is gone" in admin.open(page).text for page in pages] == [True, True]
+    assert [f'href="/rules/{rule}"' in admin.open(page).text for page in pages] == [False, False]
+
+
 def test_a_proposal_is_accepted_with_changes_or_turned_down(api: Api, admin: Browser, proposed: dict[str, Any]) -> None:
     path, version = f"/rules/proposals/{proposed['id']}", str(proposed["version"])
     wrong = admin.send(path, WRITTEN | {"version": version, "when": "amount <"}, f"{path}/accept")

@@ -149,6 +149,26 @@ def test_counts_of_jobs_are_told_by_the_api_as_well(api: Api) -> None:
     ]
 
 
+def test_what_is_gone_has_no_page_to_open_in_the_log(api: Api, owner: Browser) -> None:
+    kept, gone = (api.container.ids().new() for _ in range(2))
+    made = api.post("/categories", {"name": "Odd", "key": "odd"}, 201)["id"]
+    for id in (UUID(made), gone):
+        tell(api, NewEvent(type=EventType.CATEGORY_CREATED, subject_id=id, payload={"key": "odd"}))
+    tell(api, *(NewEvent(type=EventType.TX_APPROVED, subject_id=id, payload={}) for id in (kept, gone)))
+    tell(api, NewEvent(type=EventType.RULE_CREATED, subject_id=gone, payload={}))
+    api.container.seal_events()
+    page = owner.open("/events").text
+    assert f'href="/categories/{made}">Open it' in page
+    for path in (f"/categories/{gone}", f"/records/{gone}", f"/rules/{gone}"):
+        assert f'href="{path}"' not in page
+    told = owner.client.get("/events/new?after=0", base_url=ORIGIN).json["items"]
+    assert {one["href"] for one in told if one["subject"] == str(gone)} == {None}
+    assert f"/categories/{made}" in {one["href"] for one in told}
+    lost, there = a_job(api, connection_id=str(gone)), a_job(api, category_id=made)
+    assert "<dt>About</dt>" not in owner.open(f"/jobs/{lost}").text
+    assert f'href="/categories/{made}">category' in owner.open(f"/jobs/{there}").text
+
+
 def test_another_tenants_jobs_and_events_are_not_there(api: Api, owner: Browser) -> None:
     other = new_tenant(api.container, api.client, "Another tenant")
     id = a_job(other, dead="theirs alone")

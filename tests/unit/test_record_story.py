@@ -11,7 +11,7 @@ import pytest
 from core.domain.events import Event
 from core.domain.records import Record, RecordStatus
 from entrypoints.console.records.history import entries
-from entrypoints.console.records.story import GONE, steps, summary
+from entrypoints.console.records.story import GONE, linked, steps, summary, without_lost
 
 FOOD, RENT, RULE, EXAMPLE = (str(UUID(int=n)) for n in range(1, 5))
 NAMES = {FOOD: "Food", RENT: "Housing > Rent"}
@@ -65,6 +65,22 @@ def test_neighbours_lead_to_what_was_approved_and_what_is_gone_says_so() -> None
     assert (step.offers[0].category, step.offers[0].link) == (GONE, f"/records/{EXAMPLE}")
     assert step.told[0].text == "The nearest text that was approved: “Bäckerei” (0.93 alike), approved as Food"
     assert (step.threshold, step.model, step.outcome) == (0.9, "m", "not sure enough")
+
+
+def test_what_is_gone_is_named_and_no_link() -> None:
+    matched = [{"rule_id": RULE, "name": "Shops", "then": {"category": FOOD}}]
+    won, near = (FOOD, 1.0, f"rule:{RULE}", "matched"), (FOOD, 0.4, f"example:{EXAMPLE}", "3 of 10 agree")
+    story = steps(
+        a_record(said("rules", "decided", "so", won, evidence=matched), said("similarity", "unsure", "so", near)), NAMES
+    )
+    rule, example = f"/rules/{RULE}", f"/records/{EXAMPLE}"
+    assert linked(story) == {rule, example}
+    assert without_lost(story, {rule, example}) == story
+    of_rule, of_example = without_lost(story, {example})
+    assert (of_rule.offers[0].link, of_rule.offers[0].by) == (None, "the rule, which is gone")
+    assert (of_rule.told[0].link, of_rule.told[0].link_text) == (None, "“Shops”")
+    assert of_example.offers[0].link == example
+    assert linked(without_lost(story, ())) == set()
 
 
 def test_what_people_and_agents_said_has_who_and_when() -> None:

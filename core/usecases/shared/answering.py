@@ -17,7 +17,7 @@ from core.domain.evidence import party_key
 from core.domain.records import DECIDED_BY_PERSON, Record, RecordStatus, similarity_text
 from core.domain.rules import Rule
 from core.domain.tenants import Actor
-from core.errors import AlreadyDecided
+from core.errors import AlreadyDecided, VersionMismatch
 from core.usecases.shared.present import hold_categories
 from core.usecases.shared.promise import count_checks
 from core.usecases.shared.rule_adding import add_rules
@@ -53,22 +53,63 @@ def carry_out(
     chosen = [_chosen(approval, answer, held) for approval, answer in zip(approvals, answers, strict=True)]
     verdicts = [answer.verdict for answer in answers]
     decided = settle_records(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
-    answered = [
-        replace(
-            a,
-            verdict=verdict,
-            category_id=category,
-            decided_by=actor.name,
-            decided_at=now,
-            decided_agent=actor.agent,
-        )
-        for a, verdict, category in zip(approvals, verdicts, chosen, strict=True)
-    ]
+    answered = [_answered(a, v, c, actor, now) for a, v, c in zip(approvals, verdicts, chosen, strict=True)]
     tx.approvals.decide(answered)
     count_answers(tx, zip(records, chosen, repeat(True)))
     add_rules(tx, giving(rules, chosen[0]), **of)
     count_checks(tx, zip(answered, records, strict=True), now)
     return decided
+
+
+def give_categories(
+    tx: Transaction,
+    actor: Actor,
+    records: Sequence[Record],
+    chosen: Sequence[UUID],
+    now: datetime,
+    learn_delay: float | None,
+    ids: Ids,
+) -> list[Record]:
+    """Gives each of these records its category, whoever decided it before, and writes what else was changed in it; what
+    waits for a person is answered by that. Categories are held before, and open approvals locked before records.
+    Returns the records as they are then. Raises `VersionMismatch` where one was changed since it was read."""
+    wanted = [record.id for record in records]
+    asked = {approval.record_id: approval for approval in tx.approvals.open_of(wanted)}
+    for was, present in zip(records, tx.records.get_many(wanted, lock=True), strict=True):
+        if was.version != present.version:
+            raise changed_meanwhile(was.id)
+    verdicts = [_verdict(r, asked.get(r.id), category) for r, category in zip(records, chosen, strict=True)]
+    answered = [
+        (_answered(asked[record.id], verdict, category, actor, now), record)
+        for record, verdict, category in zip(records, verdicts, chosen, strict=True)
+        if record.id in asked
+    ]
+    tx.approvals.decide([approval for approval, _ in answered])
+    settled = settle_records(tx, actor, records, chosen, verdicts, now, learn_delay, ids)
+    count_answers(tx, [(record, c, record.id in asked) for record, c in zip(records, chosen, strict=True)])
+    count_checks(tx, answered, now)
+    return settled
+
+
+def changed_meanwhile(record_id: UUID) -> VersionMismatch:
+    return VersionMismatch(f"somebody changed record {record_id} meanwhile; read it again, then send the change anew")
+
+
+def _verdict(record: Record, asked: Approval | None, category_id: UUID) -> Verdict:
+    """A person who gives what was suggested, or what the record has, approves it."""
+    present = record.category_id if asked is None else asked.suggested_id
+    return Verdict.APPROVE if category_id == present else Verdict.OVERRIDE
+
+
+def _answered(approval: Approval, verdict: Verdict, category_id: UUID, actor: Actor, now: datetime) -> Approval:
+    return replace(
+        approval,
+        verdict=verdict,
+        category_id=category_id,
+        decided_by=actor.name,
+        decided_at=now,
+        decided_agent=actor.agent,
+    )
 
 
 def giving(rules: Sequence[Rule], category_id: UUID | None) -> list[Rule]:

@@ -7,6 +7,7 @@ from core.domain.drift import ASKS
 from core.domain.health import Health
 from core.domain.promise import RATE_DAYS, Keeping
 from core.usecases.dashboard import DAYS, PROMISE_MONTHS
+from core.usecases.learned import DELIVERIES, PROPOSED
 from entrypoints.api.schemas.base import Amount
 
 MAX_MONTHS = 36
@@ -136,4 +137,38 @@ class DashboardSchema(Schema):
         keys=fields.String(validate=validate.OneOf([*(h.value for h in Health), DISABLED])),
         values=fields.Integer(),
         metadata={"description": "How many, by health; `disabled` ones apart."},
+    )
+
+
+class LessonSchema(Schema):
+    category_id = fields.UUID()
+    count = fields.Integer(metadata={"description": "Records that teach this category."})
+
+
+class ImportOutcomeSchema(Schema):
+    import_id = fields.UUID()
+    filename = fields.String()
+    created_at = fields.DateTime()
+    rules = fields.Integer(metadata={"description": "Decided by rules alone."})
+    similarity = fields.Integer()
+    llm = fields.Integer()
+    asked = fields.Integer(metadata={"description": "Asked of a person, or decided by one."})
+    automation = fields.Float(
+        allow_none=True, metadata={"description": "The share decided alone, 0 to 1; null where nothing was decided."}
+    )
+
+
+class LearnedSchema(Schema):
+    lessons = fields.List(fields.Nested(LessonSchema), metadata={"description": "The category with most first."})
+    taught = fields.Integer(metadata={"description": "How many records teach: the sum of `lessons`."})
+    learned = fields.Integer(metadata={"description": "How many of them similarity has learned from by now."})
+    waiting = fields.Integer(metadata={"description": "Items that wait for a person."})
+    alike = fields.Integer(
+        metadata={"description": "Those of them whose text differs in digits alone from one that teaches."}
+    )
+    proposed_rules = fields.Integer(metadata={"description": f"Open proposals, counted up to {PROPOSED}."})
+    similarity_alone = fields.Boolean(metadata={"description": "Whether similarity may decide without a person."})
+    deliveries = fields.List(
+        fields.Nested(ImportOutcomeSchema),
+        metadata={"description": f"What became of the latest imports, of the last {DELIVERIES}: the earliest first."},
     )

@@ -6,11 +6,14 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from core.domain.decisions import Stage
 from core.domain.records import MAX_AMOUNT, MAX_SHORT, RecordStatus
-from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Moment, page_of
+from core.usecases.record_changes import MAX_CHANGED
+from core.usecases.withdraw import MAX_RECORDS
+from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Moment, Whole, page_of
 
 _SHORT = validate.Length(1, MAX_SHORT)
 
 
+MAX_VERSION = 2**31 - 1
 _MOST_DECIMALS = 400
 """Of a bound: the smallest number that a float can be has fewer."""
 AMOUNT = {
@@ -143,3 +146,26 @@ class RecordChangeSchema(ChangeSchema):
         validate=validate.Length(max=200),
         metadata={"maxProperties": 200},
     )
+
+
+class NamedRecordSchema(Schema):
+    record_id = fields.UUID(required=True)
+    version = Whole(
+        load_default=None,
+        validate=validate.Range(1, MAX_VERSION),
+        metadata={"description": "Refused where the record has another by now; left out: whatever it is."},
+    )
+
+
+class CategorisedRecordSchema(NamedRecordSchema):
+    category_id = fields.UUID(required=True, metadata={"description": "Settles the record: a person's word."})
+
+
+class CategoriesOfRecordsSchema(Schema):
+    records = fields.List(
+        fields.Nested(CategorisedRecordSchema), required=True, validate=validate.Length(1, MAX_CHANGED)
+    )
+
+
+class WithdrawnRecordsSchema(Schema):
+    records = fields.List(fields.Nested(NamedRecordSchema), required=True, validate=validate.Length(1, MAX_RECORDS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from entrypoints.api.state import container
 from entrypoints.console.asked import asked_day, asked_id, asked_number, following
 from entrypoints.console.events.sentences import sentence
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.places import page_of
+from entrypoints.console.places import page_of, still_there
 from entrypoints.console.shell import show
 
 blp = Blueprint("event_pages", __name__)
@@ -35,6 +35,10 @@ _PAGES = {
     "EVALUATION": "/settings/promise/trials/{id}",
     "IMPORT": "/imports/{id}",
     "RECEIPT": "/receipts/{id}",
+    "REPORT_DEFINED": "/reports/definitions/{id}",
+    "REPORT_REDEFINED": "/reports/definitions/{id}",
+    "REPORT_GENERATED": "/reports/{id}",
+    "REPORT_FAILED": "/reports/{id}",
     **dict.fromkeys(("INGESTED", "UPDATED", "PROCESSED", "TX_APPROVED", "APPROVAL_WITHDRAWN"), "/records/{id}"),
 }
 """By how a type begins, the most telling first: the page of what it happened to."""
@@ -66,7 +70,7 @@ def events() -> Response:
     return show(
         "events/log.html",
         422 if errors else 200,
-        told=[told(event) for event in shown],
+        told=_told(shown),
         types=sorted(type.value for type in EventType),
         given=given,
         filtered=any(given.values()),
@@ -83,7 +87,7 @@ def new_events() -> Response:
     """What came after a `seq`, in order, for the page that is open."""
     after = asked_number("after") or 0
     found = container().list_events(me(), _where(), after=after, limit=SHOWN)
-    return json_response({"items": [_row(told(event)) for event in found], "next": found[-1].seq if found else after})
+    return json_response({"items": [_row(one) for one in _told(found)], "next": found[-1].seq if found else after})
 
 
 def told(event: Event) -> Told:
@@ -93,6 +97,13 @@ def told(event: Event) -> Told:
         href = page_of("/connections/{id}", event.payload.get("connection_id"))
     written = orjson.dumps(dict(event.payload), default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
     return Told(event=event, said=sentence(event.type, event.payload), href=href, payload=written.decode())
+
+
+def _told(events: Sequence[Event]) -> list[Told]:
+    """In that order; what is gone has no page to open."""
+    all_told = [told(event) for event in events]
+    there = still_there(one.href for one in all_told)
+    return [one if one.href in there else replace(one, href=None) for one in all_told]
 
 
 def _row(one: Told) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -30,6 +31,11 @@ PAGE = 50
 @blp.get(PATH)
 @page_for(Permission.RECORDS_READ)
 def list_records() -> Response:
+    return records_page()
+
+
+def records_page(status: int = 200, *, error: str = "", chosen: Collection[UUID] = ()) -> Response:
+    """The list as the address asks for it, with what was wrong with what was sent of it, and what was chosen then."""
     filters = read_filters(request.args)
     categories = {str(id): path for id, path in paths(container().list_categories(me())).items()}
     connections = {str(c.id): c.name for c in container().list_connections(me())}
@@ -51,7 +57,10 @@ def list_records() -> Response:
     }
     return show(
         "records/list.html",
-        200 if filters.where is not None else 422,
+        status if filters.where is not None else 422,
+        error=error,
+        chosen=chosen,
+        asked=request.query_string.decode("ascii", "ignore"),
         filters=filters,
         found=found["items"],
         more=filters.address(PATH, view=in_view, after=found["next"]) if found["next"] else None,

@@ -12,13 +12,16 @@ from flask import Blueprint, Response
 from core.domain.categories import paths
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
+from core.domain.receipts import RecordReceipt
 from core.domain.records import DECIDED_BY_PERSON, Record
 from core.errors import NotFound
 from entrypoints.api.responses import dumps
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
+from entrypoints.console.places import still_there
+from entrypoints.console.receipts import words
 from entrypoints.console.records.history import entries
-from entrypoints.console.records.story import steps, summary
+from entrypoints.console.records.story import linked, steps, summary, without_lost
 from entrypoints.console.shell import show
 
 blp = Blueprint("record_page", __name__)
@@ -42,6 +45,7 @@ def record_page(
     """With what went wrong, in all or by field, and what was `typed` in place of what the record has."""
     actor = me()
     categories = {str(id): path for id, path in paths(container().list_categories(actor)).items()}
+    story = steps(record, categories)
     return show(
         "records/one.html",
         status,
@@ -51,9 +55,12 @@ def record_page(
         connection=_name_of_connection(record),
         imported=_name_of_import(record),
         summary=summary(record, container().get_tenant(actor).settings.promise),
-        steps=steps(record, categories),
+        steps=without_lost(story, still_there(linked(story))),
         history=_history(record, categories),
         raw=_pretty(record.raw),
+        receipts=_receipts(record),
+        most=container().settings().max_receipt_bytes,
+        words=words,
         withdrawable=record.status in DECIDED_BY_PERSON,
         error=error,
         errors=errors or {},
@@ -82,6 +89,17 @@ def _history(record: Record, categories: Mapping[str, str]) -> Sequence[object] 
         return None
     where = EventFilter(subject_id=record.id)
     return entries(container().list_events(actor, where, after=0, limit=MOST_EVENTS), categories)
+
+
+def _receipts(record: Record) -> Sequence[tuple[RecordReceipt, Sequence[str]]] | None:
+    """Those of the record and those that are suggested for it, with what speaks for each; None for who may not see
+    any."""
+    actor = me()
+    if Permission.RECEIPTS_READ not in actor.permissions:
+        return None
+    zone = container().get_tenant(actor).zone
+    found = container().list_record_receipts(actor, record.id)
+    return [(one, words.evidence(one.said, None, record, zone)) for one in found]
 
 
 def _name_of_connection(record: Record) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +82,28 @@ def steps(record: Record, names: Mapping[str, str]) -> tuple[Step, ...]:
     if trace.get("reason") == _IMPORTED:
         found.append(_imported(record, names))
     return tuple(found)
+
+
+def linked(found: Sequence[Step]) -> set[str]:
+    """Where the links of these steps lead."""
+    offered = {offer.link for step in found for offer in step.offers}
+    return {link for link in offered | {told.link for step in found for told in step.told} if link is not None}
+
+
+def without_lost(found: Sequence[Step], there: Collection[str]) -> tuple[Step, ...]:
+    """The same steps; what they name that is not `there` any more is no link."""
+
+    def kept(one: Offer | Told) -> bool:
+        return one.link is None or one.link in there
+
+    return tuple(
+        replace(
+            step,
+            offers=tuple(o if kept(o) else replace(o, link=None, by=f"{o.by}, which is gone") for o in step.offers),
+            told=tuple(t if kept(t) else replace(t, link=None) for t in step.told),
+        )
+        for step in found
+    )
 
 
 def summary(record: Record, promise: float) -> str:

@@ -16,6 +16,7 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.rule_proposals import proposed_rule
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
+from entrypoints.console.places import still_there
 from entrypoints.console.rules import forms
 from entrypoints.console.rules.editing import Refused, refused
 from entrypoints.console.rules.trying import LIVE_LAST, Trial, of_trial, tried
@@ -39,6 +40,7 @@ def proposals() -> Response:
         proposals=found[:PAGE],
         texts={one.id: condition_to_text(one.when) for one in found[:PAGE]},
         categories=category_names(),
+        there=still_there(_rule_page(one) for one in found[:PAGE]),
         shown=status,
         statuses=[one.value for one in ProposalStatus],
         promise=container().get_tenant(me()).settings.promise,
@@ -118,6 +120,7 @@ def proposal_page(found: Proposal, typed: forms.Form, refusal: Refused | None = 
         "stages": forms.stages(),
         "records": container().find_records(me(), [*evidence.examples, *evidence.counter_examples]),
         "categories": category_names(),
+        "there": still_there([_rule_page(found)]),
         "promise": container().get_tenant(me()).settings.promise,
         "previewed": bool(preview),
     }
@@ -139,3 +142,8 @@ def _typed(found: Proposal) -> forms.Form:
         "category": category_names().get(found.category_id, ""),
         "priority": str(proposed["priority"]),
     }
+
+
+def _rule_page(proposal: Proposal) -> str | None:
+    """Of the rule that it became."""
+    return None if proposal.rule_id is None else f"/rules/{proposal.rule_id}"

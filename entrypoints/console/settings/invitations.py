@@ -70,8 +70,7 @@ def renew(invitation_id: UUID) -> AnyResponse:
     except LimitReached as error:
         return members_page(error.status, error=_no_room(error))
     except (Conflict, Forbidden) as error:
-        note(error)
-        return members_page(error.status, error=_sentence(error))
+        return _refused(error)
     return _asked(invitation)
 
 
@@ -81,8 +80,7 @@ def revoke(invitation_id: UUID) -> AnyResponse:
     try:
         container().revoke_invitation(me(), invitation_id)
     except (Conflict, Forbidden) as error:
-        note(error)
-        return members_page(error.status, error=_sentence(error))
+        return _refused(error)
     return done(MEMBERS, "The invitation is revoked: its link serves no more.")
 
 
@@ -106,6 +104,12 @@ def _asked(invitation: Invitation) -> AnyResponse:
     if url is None:
         return done(MEMBERS, _SENT.format(invitation.email))
     return show_section("settings/invitation_link.html", invitation=invitation, url=url)
+
+
+def _refused(error: Conflict | Forbidden) -> Response:
+    if isinstance(error, Forbidden):
+        note(error)
+    return members_page(error.status, error=f"{_sentence(error)}.")
 
 
 def _too_often(error: TooManyRequests) -> str:

@@ -70,6 +70,7 @@ def _page(key_id: UUID, status: int = 200, error: str = "") -> Response:
 
 
 def _refused(key_id: UUID, error: SortationError) -> Response:
-    note(error)
+    if isinstance(error, Forbidden):
+        note(error)
     said = str(error)
     return _page(key_id, error.status, f"{said[0].upper()}{said[1:]}.")

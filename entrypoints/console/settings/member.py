@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from flask import Blueprint, redirect, request
@@ -73,9 +74,9 @@ def remove(user_id: UUID) -> Response:
 
 def member_page(user_id: UUID, status: int = 200, *, error: str = "", wanted: str = "") -> Response:
     """With what went wrong at one of its forms, and the role that was chosen."""
-    found, actor = the_member(user_id), me()
-    role, now = found.membership.role, container().clock().now()
-    owners = [one for one in the_members() if one.membership.role is Role.OWNER]
+    members, actor = the_members(), me()
+    found, now = the_member(user_id, members), container().clock().now()
+    role, owners = found.membership.role, [one for one in members if one.membership.role is Role.OWNER]
     keys = container().list_api_keys(actor) if Permission.KEYS_READ in actor.permissions else []
     invitations = [one for one in container().list_invitations(actor) if one.invited_by_id == user_id]
     return show_section(
@@ -95,16 +96,17 @@ def member_page(user_id: UUID, status: int = 200, *, error: str = "", wanted: st
     )
 
 
-def the_member(user_id: UUID) -> Member:
-    """Raises `NotFound`."""
-    found = next((one for one in the_members() if one.user.id == user_id), None)
+def the_member(user_id: UUID, members: Sequence[Member] | None = None) -> Member:
+    """Of those members, or of all that there are. Raises `NotFound`."""
+    found = next((one for one in members or the_members() if one.user.id == user_id), None)
     if found is None:
         raise NotFound("this person is no member")
     return found
 
 
 def _refused(user_id: UUID, error: SortationError, wanted: str = "") -> Response:
-    note(error)
+    if isinstance(error, Forbidden):
+        note(error)
     said = str(error)
     return member_page(user_id, error.status, error=f"{said[0].upper()}{said[1:]}.", wanted=wanted)
 

@@ -96,6 +96,41 @@ def test_a_person_finds_a_record_by_keys_and_puts_it_right(filled: Stack, visito
     assert visitor.faults() == []
 
 
+def test_many_records_are_chosen_get_a_category_and_give_it_back(filled: Stack, visitor: Person) -> None:
+    join(filled, visitor, "reviewer", f"many-{width_of(visitor)}")
+    page = visitor.page
+    visitor.open("/records?text=kamps&status=needs_review")
+    boxes = page.get_by_role("checkbox", name=re.compile("^Choose .*KAMPS", re.IGNORECASE))
+    before = boxes.count()
+    assert before >= 4
+    bar = page.get_by_role("group", name="What to do with those chosen")
+    expect(bar).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(bar.get_by_role("status")).to_have_text("1 chosen")
+    boxes.nth(2).click(modifiers=["Shift"])
+    expect(bar.get_by_role("status")).to_have_text("3 chosen")
+    boxes.nth(3).check()
+    page.get_by_role("checkbox", name="Choose all on this page").check()
+    expect(bar.get_by_role("status")).to_have_text(f"{before} chosen")
+    bar.get_by_role("button", name="Choose none").click()
+    expect(bar).to_be_hidden()
+    boxes.first.check()
+    boxes.nth(2).click(modifiers=["Shift"])
+    assert visitor.faults() == []
+    bar.get_by_role("button", name="Give it to them").click()
+    expect(page.get_by_text("choose a category first")).to_be_visible()
+    bar.get_by_role("combobox", name="Their category").fill("groceries")
+    page.keyboard.press("Enter")
+    bar.get_by_role("button", name="Give it to them").click()
+    expect(page.get_by_text("3 records have the category.")).to_be_visible()
+    expect(boxes).to_have_count(before - 3)
+    assert visitor.faults() == []
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone: 3 for review.")).to_be_visible()
+    expect(boxes).to_have_count(before)
+
+
 def test_a_filter_is_kept_and_its_records_are_taken_home(filled: Stack, visitor: Person, tmp_path: Path) -> None:
     width = width_of(visitor)
     join(filled, visitor, "reviewer", f"views-{width}")

@@ -31,7 +31,8 @@ export function icon(name, size = 16) {
 // Whether keys are for a field just now, and not for the page.
 export function typing(event) {
   const at = event.target;
-  return at.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName);
+  if (at.tagName === "INPUT") return !["checkbox", "radio", "button", "submit"].includes(at.type);
+  return at.isContentEditable || ["TEXTAREA", "SELECT"].includes(at.tagName);
 }
 
 const SECONDS = 6;

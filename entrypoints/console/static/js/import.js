@@ -1,6 +1,7 @@
 // An import, seen being sorted.
 import { poll } from "./api.js";
 import { complain, element } from "./dom.js";
+import { tell } from "./told.js";
 
 const box = document.querySelector("[data-import]");
 const says = box.querySelector("[data-says]");
@@ -33,6 +34,11 @@ function draw(now) {
   box.querySelector("[data-read]").replaceChildren(read.length ? element("span", { class: "text-body-secondary" }, `Of the file: ${read.map(([n, what]) => `${n.toLocaleString()} ${what}`).join(", ")}.`) : "");
   box.querySelector("[data-then]").hidden = !now.over || !all;
   box.querySelector("[data-review-link]").hidden = !parts.waiting;
+  const learned = box.querySelector("[data-learned-link]");
+  if (now.over && parts.people && learned.hidden) {
+    learned.hidden = false;
+    tell(box.querySelector("[data-told]")).catch(complain);
+  }
   return now.over;
 }
 

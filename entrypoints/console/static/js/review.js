@@ -1,14 +1,17 @@
 // Review: the items in hand are asked for ahead, and answers go out one after the other behind the person's back.
 import { ask } from "./api.js";
+import { finder } from "./choice.js";
 import { complain, element, icon, toast, typing } from "./dom.js";
 import { localise } from "./moments.js";
-import { picker } from "./picker.js";
+import { linkReceipt, receiptsOf, suggestedReceipt } from "./receipts/at_item.js";
 import { ruleDialog } from "./review_rule.js";
+import { tell } from "./told.js";
 
 const page = document.querySelector("[data-review]");
 const box = page.querySelector("[data-item]");
 const nextBox = page.querySelector("[data-next]");
 const mayDecide = page.dataset.may === "decide";
+const mayLink = page.dataset.receipts === "write";
 const mayRule = page.dataset.rules === "write";
 const AHEAD = 10;
 const SHOWN_NEXT = 8;
@@ -21,7 +24,8 @@ let categories = [];
 let forAll = false;
 let ahead = null;
 let sending = Promise.resolve();
-let finder = null;
+let lessons = Number(page.dataset.lessons); // records that teach, as far as the first few are counted
+let found = null; // where another category is found
 
 const money = (record) => {
   if (record.amount === null) return null;
@@ -66,10 +70,11 @@ const button = (label, key, run, style = "outline-secondary", more = {}) =>
   element("button", { type: "button", class: `btn btn-${style}`, onclick: run, ...more }, label, " ", element("kbd", {}, key));
 
 function draw() {
-  finder = null;
+  found = null;
   const item = items[0];
   if (!item) {
     box.replaceChildren(page.querySelector("[data-empty]").content.cloneNode(true));
+    sending.then(() => tell(box.querySelector("[data-told]"))).catch(complain);
     if (done.length) box.append(element("div", { class: "text-center" }, button("Undo", "u", undo)));
     nextBox.replaceChildren();
     return;
@@ -86,7 +91,7 @@ function draw() {
     record.counterparty ? element("p", { class: "review-text" }, record.text) : null,
   );
   const list = element("ol", { class: "answers", "aria-label": "Categories" }, ...item.candidates.map((choice, place) => choiceButton(choice, place, item)));
-  finder = picker(categories, { label: "Another category", chosen: (option) => give(option.id), left: () => box.focus() });
+  found = finder(categories, { label: "Another category", take: (option) => give(option.id), escaped: () => box.focus() });
   const actions = element("div", { class: "review-actions" });
   if (mayDecide) {
     if (item.suggested_id) actions.append(button("Approve", "\u21b5", approve, "primary"));
@@ -99,7 +104,7 @@ function draw() {
     if (done.length) actions.append(button("Undo", "u", undo));
   }
   actions.append(element("a", { class: "btn btn-link", href: `/records/${record.id}` }, "Its record"));
-  box.replaceChildren(head, list, mayDecide ? finder.box : "", actions);
+  box.replaceChildren(head, receiptsOf(item, mayLink ? link : null) ?? "", list, mayDecide ? found.box : "", actions);
   localise(box);
   drawNext();
 }
@@ -132,6 +137,16 @@ function send(item, run, entry = null) {
   });
 }
 
+// Once the first answers are given, people are shown what came of them.
+function taught(answers) {
+  const first = Number(page.dataset.first);
+  if (lessons >= first) return;
+  lessons += answers;
+  if (lessons < first) return;
+  const show = () => location.assign("/review/learned");
+  toast(`${first.toLocaleString()} answers are given, and being learned from.`, { action: { label: "See what it learned", run: show }, seconds: 20 });
+}
+
 // Can be undone from here on, even before it is carried out.
 function note(text, ids = []) {
   const entry = { ids, text };
@@ -155,6 +170,7 @@ function give(categoryId) {
       // An approval of a group needs one suggestion for all: named, it does for each what it is.
       const said = await ask(`/review/groups/${item.group_key}`, { method: "POST", body: { verdict: "override", category_id: categoryId } });
       entry.ids = said.ids;
+      taught(said.ids.length);
       toast(`${said.ids.length.toLocaleString()} alike: ${path}${said.remaining ? `; ${said.remaining.toLocaleString()} more wait still` : ""}`);
       for (const other of alike) if (!said.ids.includes(other.id)) handled.delete(other.id);
     }, entry);
@@ -163,6 +179,7 @@ function give(categoryId) {
     send(item, async () => {
       await ask("/review/decide", { method: "POST", body: { answers: [{ approval_id: item.id, ...answer }] } });
       entry.ids = [item.id];
+      taught(1);
     }, entry);
   }
   go();
@@ -191,11 +208,18 @@ function undo() {
     if (!last.ids.length) return; // it was not carried out, and that was said
     const waiting = await ask("/review/withdraw", { method: "POST", body: { ids: last.ids } });
     toast(`Taken back: ${last.text}`);
+    lessons -= last.ids.length;
     const again = await ask(`/review/items/${waiting.ids[0]}`);
     handled.add(again.id);
     items.unshift(again);
     draw();
   }).catch(complain);
+}
+
+function link() {
+  const item = items[0];
+  const receipt = suggestedReceipt(item);
+  if (receipt && mayLink) linkReceipt(item, receipt).then(() => items[0] === item && draw()).catch(complain);
 }
 
 function makeRule() {
@@ -206,17 +230,24 @@ function makeRule() {
     if (!made) return;
     items.shift();
     note(`${paths.get(made.categoryId)}, and a rule`, [item.id]);
+    taught(1);
     go();
   }).catch(complain);
 }
 
-const KEYS = { Enter: approve, a: approve, c: () => finder?.input.focus(), x: toggleAll, s: skip, u: undo, r: makeRule };
+function findAnother() {
+  found?.input.focus();
+  found?.open();
+}
+
+const KEYS = { Enter: approve, a: approve, c: findAnother, x: toggleAll, s: skip, u: undo, r: makeRule };
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && event.target.closest("a, button") && !event.target.closest(".toast-line")) return; // it is for that one
   const place = Number(event.key) - 1;
   if (place >= 0 && items[0]?.candidates[place]) give(items[0].candidates[place].category_id);
+  else if (event.key === "l") link();
   else if (mayDecide && KEYS[event.key]) KEYS[event.key]();
   else return;
   event.preventDefault();

@@ -1,7 +1,7 @@
 // A rule out of a decision: its condition in text, what it would change, and both made at once.
 import { ask } from "./api.js";
+import { finder } from "./choice.js";
 import { element } from "./dom.js";
-import { picker } from "./picker.js";
 
 const PAUSE = 350;
 const number = (n, what) => `${n.toLocaleString()} ${what}${n === 1 ? "" : "s"}`;
@@ -29,7 +29,7 @@ export async function ruleDialog({ item, categoryId, categories, paths }) {
     const gives = element("p", { class: "mb-1" });
     const submit = element("button", { class: "btn btn-primary", type: "submit" }, "Decide, and make the rule");
     const show = () => gives.replaceChildren("Gives ", element("strong", {}, paths.get(chosen) || "a category that you choose"));
-    const find = picker(categories, { label: "Another category", chosen: (option) => ((chosen = option.id), show(), look()) });
+    const find = finder(categories, { label: "Another category", take: (option) => ((chosen = option.id), show(), look()) });
 
     async function look() {
       running?.abort();
