@@ -18,13 +18,13 @@ from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.sections import PATH, show_section
 from entrypoints.console.settings.typed import Typed, status_of, version_sent, wrong_of
+from entrypoints.console.settings.workspace import CHANGED
 from entrypoints.console.shell import done
 
 blp = Blueprint("settings_privacy", __name__)
 HERE = f"{PATH}/privacy"
 DAYS = ("record_retention_days", "payload_retention_days", "log_retention_days")
 EXAMPLE = "Rent May, from DE89 3704 0044 0532 0130 00, card 4111 1111 1111 1111, ask@example.org or +49 30 901820"
-_CHANGED = "Somebody changed the workspace meanwhile: open it again to see how it is now. What you typed stands below."
 
 
 @blp.get(HERE)
@@ -62,7 +62,7 @@ def privacy_page(error: SortationError | None = None) -> Response:
         tenant=tenant,
         typed=_filled(tenant) if error is None else request.form.to_dict(),
         version=tenant.version if error is None else request.form.get("version", ""),
-        problem=_CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
+        problem=CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
         wrong=wrong_of(error),
         means=means,
         embeddings=settings.embeddings,

@@ -70,7 +70,7 @@ def test_the_promise_says_what_it_means_and_what_does_not_hold(stack: Stack, vis
     assert visitor.faults() == []
     page.get_by_label("Time zone").fill("America/New_York")
     promise.fill("97.5")
-    page.get_by_label("Language model", exact=True).uncheck()
+    page.get_by_role("checkbox", name="Language model").uncheck()
     page.get_by_text("Fixed confidences").click()
     page.get_by_label("Similarity, from").fill("99")
     save(page)
