@@ -80,10 +80,9 @@ def test_somebody_is_invited_given_another_role_and_removed(
         assert other.faults() == []
 
         page.get_by_role("link", name="I have passed it on").click()
-        for _ in range(2):
-            page.keyboard.press("j")
-        if guest not in page.locator("[data-row]:focus-within").inner_text():
-            page.keyboard.press("k")
+        page.wait_for_url("**/settings/members")
+        page.keyboard.press("j")
+        expect(page.locator("[data-row]:focus-within")).to_contain_text(guest)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Robin Reviewer", level=1)).to_be_visible()
         assert visitor.faults() == []
@@ -141,6 +140,7 @@ def test_a_key_is_made_used_replaced_and_revoked(stack: Stack, visitor: Person) 
     page.get_by_role("button", name="Revoke it now").click()
     expect(page.get_by_text("is revoked: whatever still uses it")).to_be_visible()
     assert status_for(stack, second) == 401
+    page.wait_for_load_state()
     page.keyboard.press("u")
     expect(page.get_by_role("link", name=HOSTILE)).to_have_count(2)
     assert visitor.faults() == []
