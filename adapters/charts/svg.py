@@ -17,7 +17,7 @@ from core.domain.report_tables import Chart, ChartKind
 WIDTH, HEIGHT = 720, 320
 LEFT, RIGHT, TOP, BOTTOM = 76, 16, 16, 48
 LEGEND_LINE, LEGEND_COLUMNS = 20, 3
-RANGE_LINE, RANGE_LEFT = 40, 150
+RANGE_WIDTH, RANGE_LINE, RANGE_LEFT = 480, 32, 130
 COLOURS = ("#2f7fc1", "#d9822b", "#2e9d6b", "#b4579f", "#8a7a1f", "#4aa3b5", "#c0504d", "#7a6fc0", "#8c8c8c")
 """Each is told from the others, and from white and from black; with more series they begin anew."""
 _MOST_LABELS = 12
@@ -127,7 +127,7 @@ def ranges(chart: Chart) -> str:
     bottom = TOP + RANGE_LINE * len(chart.labels)
 
     def at(value: float) -> float:
-        return RANGE_LEFT + (WIDTH - RANGE_LEFT - RIGHT - 20) * (value - low) / (high - low)
+        return RANGE_LEFT + (RANGE_WIDTH - RANGE_LEFT - 2 * RIGHT) * (value - low) / (high - low)
 
     parts = []
     for n in range(round((high - low) / step) + 1):
@@ -147,7 +147,7 @@ def ranges(chart: Chart) -> str:
             )
         if value is not None:
             parts.append(f'<circle cx="{at(value):.1f}" cy="{y:.1f}" r="6" fill="{COLOURS[0]}"/>')
-    return _picture(chart, parts, height=bottom + 28)
+    return _picture(chart, parts, width=RANGE_WIDTH, height=bottom + 28)
 
 
 def scale(low: float, high: float, ticks: int = 5) -> tuple[float, float, float]:
@@ -178,13 +178,13 @@ def _axes(chart: Chart, low: float, high: float, step: float) -> list[str]:
 
 def _svg(chart: Chart, parts: Iterable[str]) -> str:
     height = HEIGHT + LEGEND_LINE * math.ceil(len(chart.series) / LEGEND_COLUMNS)
-    return _picture(chart, [*parts, *_legend(list(chart.series))], height=height)
+    return _picture(chart, [*parts, *_legend(list(chart.series))], width=WIDTH, height=height)
 
 
-def _picture(chart: Chart, parts: Iterable[str], *, height: int) -> str:
+def _picture(chart: Chart, parts: Iterable[str], *, width: int, height: int) -> str:
     title, description = escape(chart.title), escape(chart.description)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}" viewBox="0 0 {WIDTH} {height}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}" viewBox="0 0 {width} {height}"'
         f' width="100%" fill="currentColor" font-family="sans-serif" font-size="12"><title>{title}</title>'
         f"<desc>{description}</desc>{''.join(parts)}</svg>"
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, g, render_template
 from flask_bootstrap import Bootstrap5  # type: ignore[import-untyped]
 from jinja2 import FileSystemLoader
 
+from core.domain.permissions import Permission
 from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
 from entrypoints.api.oauth import COMING_BACK
@@ -114,5 +115,7 @@ def register(app: Flask) -> None:
 def problem_page(status: int, title: str, said: str) -> Response:
     """What went wrong, and what to do."""
     heading = _HEADINGS.get(status, "That did not work")
-    page = render_template("error.html", heading=heading, said=said or title)
+    actor = g.get("actor")
+    to_billing = status == 402 and actor is not None and Permission.BILLING_READ in actor.permissions
+    page = render_template("error.html", heading=heading, said=said or title, to_billing=to_billing)
     return Response(page, status, mimetype="text/html")

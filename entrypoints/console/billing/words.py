@@ -98,9 +98,9 @@ def to_do(state: BillingState) -> str:
         return f"Pay the invoice that is open, which the operator notes then. {_PAID}"
     if reason == SubscriptionStatus.PAST_DUE:
         again = f"Check the way to pay at {taken_by(state)}, by which the payment is tried again"
-        return f"{again}; or pay the open one of the invoices. {_PAID}"
+        return f"{again}; or pay the open invoice. {_PAID}"
     if reason in OWED:
-        return f"Pay the open one of the invoices, and check the way to pay at {taken_by(state)}. {_PAID}"
+        return f"Pay the open invoice, and check the way to pay at {taken_by(state)}. {_PAID}"
     if reason in _ENDED:
         return "Choose a plan, the one without payment or another one. Nothing was deleted."
     if reason == "none" and subscription is not None and subscription.status is SubscriptionStatus.INCOMPLETE:

@@ -90,7 +90,7 @@ def fill(stack: Stack) -> Mapping[str, str]:
         "proposal_id": asked(stack, "/rules/proposals")["items"][0]["id"],
         "receipt_id": receipt,
         "record_id": record["id"],
-        "report_id": report["id"],
+        "reports run_id": report["id"],
         "rule_id": rule["id"],
         "run_id": run["id"],
     }  # fmt: skip

@@ -19,7 +19,8 @@ from tests.stack import Stack, running_stack
 pytestmark = pytest.mark.slow
 OPEN = ("/sign-in", "/password", "/password/<token>", "/invitations/<token>")
 """For who is not signed in."""
-ELSEWHERE = ("/sign-in/<key>", "/sign-in/<key>/callback", "/second-factor", "/records/export")
+FILES = ("/records/export", "/receipts/<uuid:receipt_id>/content", "/reports/<uuid:run_id>/files/<string:format>")
+ELSEWHERE = ("/sign-in/<key>", "/sign-in/<key>/callback", "/second-factor", *FILES)
 """Ways through, which need a provider or the half of a sign-in, and files: tests of these walk them."""
 
 
@@ -62,7 +63,8 @@ def anybody(stack: Stack, browser: Browser, size: tuple[int, int]) -> Iterator[P
 
 
 def address(path: str, parts: Mapping[str, str]) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: parts[found[1]], path)
+    _, area, *_ = path.split("/")
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: parts.get(f"{area} {found[1]}") or parts[found[1]], path)
 
 
 def looked_at(somebody: Person, path: str) -> list[str]:

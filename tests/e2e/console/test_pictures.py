@@ -58,7 +58,7 @@ def test_the_pictures_of_the_documentation_are_of_what_there_is(
     filled: Stack, owner: Person, browser: Browser, folder: Path
 ) -> None:
     page = owner.page
-    record = asked(filled, "/records?stage=similarity&limit=1")["items"][0]
+    record = asked(filled, "/records?stage=rules&limit=1")["items"][0]
     amount = f"{record['amount'].removeprefix('-')} {record['currency']}"
     lines = [record["counterparty"] or record["text"], record["occurred_at"], f"Total {amount}"]
     status, told = filled.call("POST", "/api/v1/receipts?filename=receipt-0412.pdf", a_pdf(lines))
@@ -77,8 +77,12 @@ def test_the_pictures_of_the_documentation_are_of_what_there_is(
     owner.open(f"/records/{record['id']}")
     owner.shoot(folder / "record.png")
     owner.open("/rules/new")
-    page.get_by_label("When").fill('text contains "market" and amount < 0')
-    expect(page.get_by_text(re.compile("match", re.IGNORECASE)).first).to_be_visible()
+    page.get_by_label("Name", exact=True).fill("Cash in the evening")
+    page.get_by_label("When", exact=True).fill('text contains "bargeldauszahlung" and amount <= -50')
+    page.get_by_role("combobox", name="Category").fill("cash")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#preview").get_by_text(re.compile("records? match"))).to_be_visible()
     owner.shoot(folder / "rule.png")
     owner.open("/receipts")
     owner.shoot(folder / "receipts.png")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import Person, person
+from tests.browser import PHONE, Person, person
 from tests.e2e.console.conftest import join
 from tests.stack import Stack
 
@@ -68,13 +68,14 @@ def test_a_report_is_asked_for_by_keyboard_watched_and_read(stack: Stack, visito
     assert download.value.suggested_filename.startswith("the-spring-")
     assert b"2026-03-01,EUR,2,2500.00,-12.99" in download.value.path().read_bytes()
     with page.expect_popup() as popup:
-        page.get_by_role("link", name="Printable page").click()
+        page.get_by_role("link", name="Print it, in a new tab").click()
     expect(popup.value.get_by_role("heading", name="The spring", level=1)).to_be_visible()
     page.keyboard.press("u")
     expect(page.get_by_role("link", name="The spring", exact=True)).to_be_visible()
     assert visitor.faults() == []
 
 
+@pytest.mark.parametrize("size", [PHONE], ids=["400px"], indirect=True)
 def test_rates_are_given_and_nothing_typed_is_lost(visitor: Person) -> None:
     page = visitor.page
     visitor.open("/reports/new?kind=categories")
