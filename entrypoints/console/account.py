@@ -60,7 +60,7 @@ def end_all_sessions() -> Response:
 
 def account_page(error: str = "", at: str = "", status: int = 200) -> Response:
     """With what went wrong at one of its forms: that of the provider with that key, or else that of the password."""
-    session, actor, user, belongings = known()
+    session, actor, user, _ = known()
     account, local = container().people().account(user.email), container().settings().local_accounts == "on"
     providers, linked = container().identities().all(), container().list_linked(user)
     titles = {provider.issuer: provider.title for provider in providers}
@@ -70,7 +70,6 @@ def account_page(error: str = "", at: str = "", status: int = 200) -> Response:
         user=user,
         session=session,
         sessions=container().list_sessions(user.id),
-        belongings=belongings,
         role=actor.role.value if actor.role else "",
         has_password=session.via == LOCAL,
         linked=[(issuer, titles.get(issuer, issuer)) for issuer in linked],

@@ -58,7 +58,7 @@ MENU = (
 
 def show(template: str, status: int = 200, **context: Any) -> Response:
     """A page within the shell."""
-    page = Response(render_template(template, **(shell() | context)), status, mimetype="text/html")
+    page = Response(render_template(template, **shell(), **context), status, mimetype="text/html")
     if "said" in g:
         page.delete_cookie(SAID_COOKIE, secure=True, httponly=True, samesite="Strict")
     return page

@@ -141,7 +141,7 @@ def endpoint_page(endpoint_id: UUID, error: SortationError | None = None) -> Res
         status_of(error),
         here=here,
         endpoint=one,
-        standing=standing(one),
+        how=standing(one),
         told_when=told_when(one, tenant.time_zone),
         person=people().get(one.user_id) if one.user_id else None,
         topics=TOPICS,
