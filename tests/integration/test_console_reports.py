@@ -211,6 +211,16 @@ def test_what_does_not_hold_stands_beside_its_field(api: Api, owner: Browser) ->
     assert api.get("/reports")["items"] == []
 
 
+def test_all_that_does_not_hold_is_told_at_once(api: Api, owner: Browser) -> None:
+    monthly = {"every": "month", "day": "32", "hour": "6"}
+    typed = {"name": "Odd", "period": "days", "since": "", "currencies": "one", "where.min_amount": "much", **monthly}
+    refused = post(owner, "/reports/definitions", {"kind": "categories", **typed}).text
+    for at in ("since", "until", "to", "where-min_amount", "day"):
+        assert f'id="{at}-error"' in refused, at
+    assert '<details class="mb-3 report-more" open>' in refused
+    assert api.get("/reports/definitions")["items"] == []
+
+
 def test_room_for_more_rates_is_had_without_a_script(owner: Browser, api: Api) -> None:
     typed = {"kind": "categories", "currencies": "one", "rate_currency": ["USD"], "rate": ["0.9"], "do": "rates"}
     page = post(owner, "/reports/new", {**typed, **SPRING})

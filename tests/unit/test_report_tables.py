@@ -6,6 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -18,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.charts.svg import draw, scale
-from adapters.reports import page, plain, workbook
+from adapters.reports import page, plain, reading, workbook
 from core.domain.categories import Category
 from core.domain.recurrences import Payment, series_in
+from core.domain.report_charts import charts_of
 from core.domain.report_money import Conversion, rounded
 from core.domain.report_money_tables import (
     Money,
@@ -275,3 +277,37 @@ def test_a_page_shows_the_first_rows_and_says_so(monkeypatch: pytest.MonkeyPatch
 def test_csv_is_read_as_it_was_written() -> None:
     lines = b"".join(plain.csv_pieces(a_report(3))).decode()
     assert list(csv.reader(io.StringIO(lines)))[2] == ["2026-01-01", "'=row 1", "0.25"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "labels"),
+    [
+        ([date(2025, 1, 1), date(2026, 1, 1)], ("2025", "2026")),
+        ([date(2026, 1, 1), date(2026, 2, 1)], ("2026-01", "2026-02")),
+        ([date(2026, 1, 5), date(2026, 1, 12)], ("2026-01-05", "2026-01-12")),
+    ],
+)
+def test_parts_of_time_are_told_in_charts_as_shortly_as_they_differ(parts: list[date], labels: tuple[str, ...]) -> None:
+    table = cash_flow_table([a_sum(parts[0], "EUR")], parts, Money(conversion=None))
+    (chart,) = charts_of(ReportKind.CASH_FLOW, [table])
+    assert chart.labels == labels
+
+
+def test_the_currency_of_most_records_has_the_first_chart() -> None:
+    sums = [a_sum(JAN, "CHF"), a_sum(JAN, "USD"), replace(a_sum(JAN, "EUR"), records=3)]
+    charts = charts_of(ReportKind.CASH_FLOW, [cash_flow_table(sums, [JAN], Money(conversion=None))])
+    assert [chart.title for chart in charts] == ["Cash flow, EUR", "Cash flow, CHF", "Cash flow, USD"]
+
+
+@pytest.mark.parametrize("most", [1 << 20, 600, 900])
+def test_a_report_is_read_as_its_json_was_written(most: int) -> None:
+    table = cash_flow_table([a_sum(JAN, "EUR", amount=Decimal("-0.10"))], [JAN] * 9, Money(conversion=None))
+    written = list(
+        plain.json_pieces(Report(kind="cash_flow", title="T", about={"since": "2026-01-01"}, tables=[table]))
+    )
+    read = reading.read(iter(written), most=most).tables[0]
+    rows = [list(row) for row in table.rows]
+    assert read.columns == table.columns
+    assert 0 < len(list(read.rows)) <= 9
+    assert list(read.rows) == rows[: len(list(read.rows))]
+    assert (len(list(read.rows)) == 9) == (most > len(b"".join(written)))

@@ -8,7 +8,7 @@ from core.domain.report_money import MOST_RATES, Conversion
 from core.domain.report_periods import Granularity, Period, Relative, Span
 from core.domain.report_schedules import Every, Schedule
 from core.domain.reports import MAX_NAME, MOST_PARTIES, PARTIES, Format, ReportKind, ReportSpec, RunStatus
-from entrypoints.api.schemas.base import ChangeSchema, LimitSchema, Whole
+from entrypoints.api.schemas.base import ChangeSchema, Flag, LimitSchema, Whole
 from entrypoints.api.schemas.records import RecordFilterSchema
 from ports.storage import RecordFilter
 
@@ -119,7 +119,7 @@ class ScheduleSchema(Schema):
         validate=validate.Range(1, 31),
         metadata={"description": "With each month; in one that has no such day, its last."},
     )
-    paused = fields.Boolean(load_default=False, metadata={"description": "Kept, and without turns until it is not."})
+    paused = Flag(load_default=False, metadata={"description": "Kept, and without turns until it is not."})
 
     @post_load
     def _schedule(self, data: dict[str, Any], **_: Any) -> Schedule:
@@ -220,5 +220,5 @@ class ReportRunSchema(Schema):
 class ReportsQuerySchema(LimitSchema):
     before = fields.UUID(load_default=None, metadata={"description": "`next` of the page before."})
     definition_id = fields.UUID(load_default=None, metadata={"description": "Only those made by this one."})
-    kind = fields.Enum(ReportKind, by_value=True, load_default=None)
-    status = fields.Enum(RunStatus, by_value=True, load_default=None)
+    kind = fields.Enum(ReportKind, by_value=True)
+    status = fields.Enum(RunStatus, by_value=True)

@@ -17,7 +17,7 @@ from entrypoints.console.asked import asked_id, following
 from entrypoints.console.fields import CHANGED, sent_version
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.reports import words
-from entrypoints.console.reports.forms import as_kept, as_sent, schedule_of, spec_of, wrong_at
+from entrypoints.console.reports.forms import as_kept, as_sent, spec_and_schedule_of, wrong_at
 from entrypoints.console.reports.named import names_in
 from entrypoints.console.reports.new import ROWS, refused, report_form, sent_kind
 from entrypoints.console.shell import done, show
@@ -37,7 +37,7 @@ def definition(definition_id: UUID) -> Response:
 @page_for(Permission.REPORTS_RUN)
 def run(definition_id: UUID) -> Response:
     made: ReportRun = container().start_report(me(), definition_id=definition_id)
-    return done(f"/reports/{made.id}", "The report is being made. You may leave this page; it goes on.")
+    return done(f"/reports/{made.id}", "The report is asked for.")
 
 
 @blp.get("/reports/definitions/<uuid:definition_id>/change")
@@ -55,11 +55,11 @@ def change(definition_id: UUID) -> Response:
     if request.form.get("do") == ROWS:
         return report_form(typed, changed=kept, version=version)
     try:
-        schedule = schedule_of(typed)
+        spec, schedule = spec_and_schedule_of(typed)
         if schedule is not None and kept.schedule is not None:
             schedule = replace(schedule, paused=kept.schedule.paused)
         container().change_report_definition(
-            me(), definition_id, version=version, name=typed["name"], spec=spec_of(typed), schedule=schedule
+            me(), definition_id, version=version, name=typed["name"], spec=spec, schedule=schedule
         )
     except Invalid as error:
         return report_form(typed, wrong=wrong_at(error), status=error.status, changed=kept, version=version)

@@ -153,9 +153,13 @@ def spec_of(typed: Typed) -> ReportSpec:
         asked["parties"] = _number(typed["parties"])
     if not typed.formats:
         wrong["formats"] = "Choose one at least."
+    try:
+        loaded: ReportSpec = _loaded(ReportSpecSchema, asked)
+    except Invalid as error:
+        raise _refused(wrong_at(error) | wrong) from None
     if wrong:
         raise _refused(wrong)
-    return _loaded(ReportSpecSchema, asked)  # type: ignore[no-any-return]
+    return loaded
 
 
 def schedule_of(typed: Typed) -> Schedule | None:
@@ -167,7 +171,21 @@ def schedule_of(typed: Typed) -> Schedule | None:
         asked["weekday"] = _number(typed["weekday"] or "1")
     if typed["every"] == "month":
         asked["day"] = _number(typed["day"] or "1")
-    return _loaded(ScheduleSchema, asked)  # type: ignore[no-any-return]
+    loaded: Schedule = _loaded(ScheduleSchema, asked)
+    return loaded
+
+
+def spec_and_schedule_of(typed: Typed) -> tuple[ReportSpec, Schedule | None]:
+    """Raises `Invalid`, with what is wrong with both."""
+    try:
+        spec = spec_of(typed)
+    except Invalid as error:
+        try:
+            schedule_of(typed)
+        except Invalid as other:
+            raise _refused(wrong_at(other) | wrong_at(error)) from None
+        raise
+    return spec, schedule_of(typed)
 
 
 def wrong_at(error: Invalid) -> dict[str, str]:

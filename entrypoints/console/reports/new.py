@@ -19,7 +19,7 @@ from entrypoints.console.asked import asked, asked_id
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.records.filters import STAGES, STATUSES
 from entrypoints.console.reports import words
-from entrypoints.console.reports.forms import Typed, as_kept, as_sent, fresh, schedule_of, spec_of, wrong_at
+from entrypoints.console.reports.forms import Typed, as_kept, as_sent, fresh, spec_and_schedule_of, spec_of, wrong_at
 from entrypoints.console.shell import done, show
 
 blp = Blueprint("report_new", __name__)
@@ -52,7 +52,7 @@ def start() -> AnyResponse:
         run: ReportRun = container().start_report(me(), name=typed["name"], spec=spec_of(typed))
     except Invalid as error:
         return report_form(typed, wrong=wrong_at(error), status=error.status)
-    return done(f"/reports/{run.id}", "The report is being made. You may leave this page; it goes on.")
+    return done(f"/reports/{run.id}", "The report is asked for.")
 
 
 @blp.post("/reports/definitions")
@@ -60,8 +60,9 @@ def start() -> AnyResponse:
 def keep() -> AnyResponse:
     typed = as_sent(sent_kind())
     try:
+        spec, schedule = spec_and_schedule_of(typed)
         made: ReportDefinition = container().create_report_definition(
-            me(), name=typed["name"], spec=spec_of(typed), schedule=schedule_of(typed)
+            me(), name=typed["name"], spec=spec, schedule=schedule
         )
     except Invalid as error:
         return report_form(typed, wrong=wrong_at(error), status=error.status)

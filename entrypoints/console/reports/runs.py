@@ -54,7 +54,7 @@ def again(run_id: UUID) -> Response:
             made = container().start_report(me(), name=run.name, spec=run.spec)
     except Invalid as error:
         return _page(run_id, str(error), error.status)
-    return done(f"/reports/{made.id}", "The report is being made anew. You may leave this page; it goes on.")
+    return done(f"/reports/{made.id}", "The report is asked for anew.")
 
 
 def _page(run_id: UUID, error: str = "", status: int = 200) -> Response:

@@ -150,7 +150,7 @@ def test_without_a_script_a_report_is_asked_for_as_well(stack: Stack, browser: B
         page.get_by_label("First day").fill("2026-03-01")
         page.get_by_label("Last day").fill("2026-03-31")
         page.get_by_role("button", name="Make it now").click()
-        expect(page.get_by_text("The report is being made")).to_be_visible()
+        expect(page.get_by_text("The report is asked for.")).to_be_visible()
         stack.wait_until(stack.idle)
         page.reload()
         expect(page.get_by_text("There is nothing of this in the period")).to_be_visible()
