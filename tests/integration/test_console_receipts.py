@@ -33,6 +33,7 @@ FORMS = (
     "Save what it says",
     "Delete this",
     "Find another",
+    "Find its record",
     'id="file"',
 )
 ODD_NAME = f"{IMAGE}<script>alert(1).png"

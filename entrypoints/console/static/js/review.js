@@ -247,7 +247,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.closest("a, button") && !event.target.closest(".toast-line")) return; // it is for that one
   const place = Number(event.key) - 1;
   if (place >= 0 && items[0]?.candidates[place]) give(items[0].candidates[place].category_id);
-  else if (event.key === "l") link();
+  else if (event.key === "p") link();
   else if (mayDecide && KEYS[event.key]) KEYS[event.key]();
   else return;
   event.preventDefault();

@@ -22,9 +22,12 @@ export function receiptsOf(item, link) {
     return element(
       "li", {},
       icon(linked ? "link-45deg" : "receipt"),
-      element("a", { class: "review-receipt", href: `/receipts/${receipt.receipt_id}` }, receipt.merchant || receipt.filename),
-      element("span", { class: "text-body-secondary" }, [inShort(receipt), linked ? "its receipt" : likely].filter(Boolean).join(" · ")),
-      linked || !link ? null : element("button", { type: "button", class: "btn btn-sm btn-outline-primary", onclick: link }, "Link it ", element("kbd", {}, "l")),
+      element(
+        "span", { class: "review-receipt" },
+        element("a", { href: `/receipts/${receipt.receipt_id}` }, receipt.merchant || receipt.filename),
+        element("span", { class: "text-body-secondary" }, [inShort(receipt), linked ? "its receipt" : likely].filter(Boolean).join(" · ")),
+      ),
+      linked || !link ? null : element("button", { type: "button", class: "btn btn-sm btn-outline-primary", onclick: link }, "Link it ", element("kbd", {}, "p")),
     );
   };
   return element("ul", { class: "review-receipts", "aria-label": "Receipts" }, ...item.receipts.map(row));

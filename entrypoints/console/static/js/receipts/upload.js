@@ -76,7 +76,7 @@ async function send(file, line) {
 }
 
 function take(files) {
-  list.hidden = false;
+  if (files.length) list.hidden = false; // text may be dropped, too
   for (const file of files) {
     const line = element("div", { class: "sent-said" });
     list.append(element("li", {}, element("span", { class: "sent-name", "data-name": true }, file.name), line));
