@@ -274,14 +274,14 @@ class PaymentsRefused(SortationError):
 
 
 class ReadOnly(SortationError):
-    """Nothing can be changed here until the subscription is paid: see /api/v1/billing."""
+    """Nothing can be changed here until the subscription is paid: see billing."""
 
     code = "read_only"
     status = 402
 
 
 class LimitReached(SortationError):
-    """The plan holds no more of these: see /api/v1/billing."""
+    """The plan holds no more of these: see billing."""
 
     code = "limit_reached"
     status = 402

@@ -38,8 +38,9 @@ from plugins.isolation.receipts import MEMORY, IsolatedReceiptReader
 from plugins.manager import PluginManager
 
 SYSTEM_POOL = 4
-DASHBOARD_SECONDS, DASHBOARDS = 15.0, 500
-"""How old a dashboard may be that somebody sees, and of how many tenants a process keeps one."""
+KEPT_SECONDS, MOST_KEPT = 15.0, 1_000
+"""How old a dashboard may be that somebody sees, or what is told of whether they may work; and how many a process
+keeps."""
 RENEWALS, RENEWAL_SECONDS = 4, 10.0
 """Tokens that a process renews at once, and how long others wait for their turn."""
 
@@ -48,7 +49,7 @@ class Parts(containers.DeclarativeContainer):
     settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
     clock = providers.Singleton(SystemClock)
     ids = providers.Singleton(SystemIds)
-    kept = providers.Singleton(KeptByKey, seconds=DASHBOARD_SECONDS, most=DASHBOARDS)
+    kept = providers.Singleton(KeptByKey, seconds=KEPT_SECONDS, most=MOST_KEPT)
     noted_later = providers.Singleton(Background, "failures", WhenFull.AT_ONCE)
     mailed_later = providers.Singleton(Background, "resets", WhenFull.DROPPED)
     app_engine = providers.Singleton(

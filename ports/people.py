@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from core.domain.people import Belonging, KnownDevice, LocalAccount, Session
+from core.domain.people import Belonging, KnownDevice, LocalAccount, Session, WaysIn
 from core.domain.tenants import User
 
 
@@ -22,6 +22,10 @@ class PeopleStorage(Protocol):
 
     def belongings(self, user_id: UUID) -> Sequence[Belonging]:
         """The tenants that they are a member of, by name."""
+        ...
+
+    def ways_in(self, tenant_id: UUID) -> Mapping[UUID, WaysIn]:
+        """Of all members of the tenant, by their id; seen in that tenant, and in no other one of theirs."""
         ...
 
     def account(self, email: str) -> LocalAccount | None:

@@ -100,6 +100,11 @@ class Receipts(Protocol):
         """The likeliest first, those without a score last."""
         ...
 
+    def matches_of(self, receipt_ids: Sequence[UUID], most: int) -> Mapping[UUID, Sequence[Match]]:
+        """Of each receipt that has any the `most` first of what it is linked to, or else of what is suggested for it,
+        in the order of `matches`."""
+        ...
+
     def of_records(self, record_ids: Sequence[UUID], suggested: int) -> Mapping[UUID, Sequence[RecordReceipt]]:
         """The receipts that are linked to each record that has any, and the `suggested` likeliest of those that are
         suggested for it; linked ones first."""

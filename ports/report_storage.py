@@ -12,7 +12,7 @@ from core.domain.recurrences import Payment
 from core.domain.report_money import Conversion
 from core.domain.report_periods import Granularity, Span
 from core.domain.report_rows import Answers, PartySum, Sum
-from core.domain.reports import ReportDefinition, ReportRun
+from core.domain.reports import ReportDefinition, ReportKind, ReportRun, RunStatus
 
 
 class Reports(Protocol):
@@ -39,8 +39,16 @@ class Reports(Protocol):
 
     def get(self, id: UUID) -> ReportRun: ...
 
-    def list(self, *, before: UUID | None, limit: int, definition_id: UUID | None = None) -> Sequence[ReportRun]:
-        """Newest first, of one definition or of all; `before` is the last id of the page before."""
+    def list(
+        self,
+        *,
+        before: UUID | None,
+        limit: int,
+        definition_id: UUID | None = None,
+        kind: ReportKind | None = None,
+        status: RunStatus | None = None,
+    ) -> Sequence[ReportRun]:
+        """Newest first, of one definition, kind and status or of all; `before` is the last id of the page before."""
         ...
 
     def update(self, run: ReportRun) -> None:

@@ -1,4 +1,4 @@
-"""Reports as files."""
+"""Reports as files, and read again."""
 
 from __future__ import annotations
 
@@ -13,4 +13,9 @@ class ReportWriters(Protocol):
     def write(self, format: Format, report: Report) -> Iterator[bytes]:
         """The file, piece by piece; rows are gone through once. CSV and JSON of equal reports are equal, byte by byte.
         No text becomes a formula in a spreadsheet."""
+        ...
+
+    def read(self, pieces: Iterator[bytes], *, most: int) -> Report:
+        """The report that a JSON file has, without charts: whole, where that has `most` bytes or fewer, else with the
+        rows of its first table that stand within so many."""
         ...

@@ -1,4 +1,4 @@
-"""Charts as SVG text: bars, stacked bars, lines with a band, donuts.
+"""Charts as SVG text: bars, stacked bars, lines with a band, donuts, ranges against a target.
 
 Everything is said by presentation attributes: no script, no style, no event handlers, so that any content security
 policy lets it stand in a page. Text and axes have the colour of the text around them, which is light or dark. Who does
@@ -17,10 +17,11 @@ from core.domain.report_tables import Chart, ChartKind
 WIDTH, HEIGHT = 720, 320
 LEFT, RIGHT, TOP, BOTTOM = 76, 16, 16, 48
 LEGEND_LINE, LEGEND_COLUMNS = 20, 3
+RANGE_WIDTH, RANGE_LINE, RANGE_LEFT = 480, 32, 130
 COLOURS = ("#2f7fc1", "#d9822b", "#2e9d6b", "#b4579f", "#8a7a1f", "#4aa3b5", "#c0504d", "#7a6fc0", "#8c8c8c")
 """Each is told from the others, and from white and from black; with more series they begin anew."""
 _MOST_LABELS = 12
-_MOST_LETTERS = 28
+_MOST_LETTERS = 24
 
 
 def draw(chart: Chart) -> str:
@@ -33,6 +34,8 @@ def draw(chart: Chart) -> str:
             return lines(chart)
         case ChartKind.DONUT:
             return donut(chart)
+        case ChartKind.RANGES:
+            return ranges(chart)
 
 
 def bars(chart: Chart) -> str:
@@ -113,6 +116,40 @@ def donut(chart: Chart) -> str:
     return _svg(chart, parts)
 
 
+def ranges(chart: Chart) -> str:
+    """A line for each label, from the low end of its interval to the high one, and a dot at its value; the target
+    across all of them. What has no value has its label alone."""
+    values = [value for series in chart.series.values() for value in series]
+    bands = list(chart.band) or [None] * len(values)
+    ends = [end for band in bands if band is not None for end in band]
+    ends += [value for value in (*values, chart.target) if value is not None]
+    low, high, step = scale(min(ends, default=0.0), max(ends, default=1.0))
+    bottom = TOP + RANGE_LINE * len(chart.labels)
+
+    def at(value: float) -> float:
+        return RANGE_LEFT + (RANGE_WIDTH - RANGE_LEFT - 2 * RIGHT) * (value - low) / (high - low)
+
+    parts = []
+    for n in range(round((high - low) / step) + 1):
+        x = at(low + n * step)
+        parts.append(_line(x, TOP, x, bottom, opacity="0.15"))
+        parts.append(_text(x, bottom + 18, _short(low + n * step, share=chart.share, step=step), anchor="middle"))
+    if chart.target is not None:
+        x = at(chart.target)
+        parts.append(_line(x, TOP - 8, x, bottom, opacity="0.9", more=' stroke-dasharray="4 3" stroke-width="1.5"'))
+    for place, (label, value, band) in enumerate(zip(chart.labels, values, bands, strict=False)):
+        y = TOP + RANGE_LINE * (place + 0.5)
+        parts.append(_text(0, y + 4, _cut(label, _MOST_LETTERS)))
+        if band is not None:
+            parts.append(
+                f'<line x1="{at(band[0]):.1f}" x2="{at(band[1]):.1f}" y1="{y:.1f}" y2="{y:.1f}"'
+                f' stroke="{COLOURS[0]}" stroke-width="8" stroke-opacity="0.45" stroke-linecap="round"/>'
+            )
+        if value is not None:
+            parts.append(f'<circle cx="{at(value):.1f}" cy="{y:.1f}" r="6" fill="{COLOURS[0]}"/>')
+    return _picture(chart, parts, width=RANGE_WIDTH, height=bottom + 28)
+
+
 def scale(low: float, high: float, ticks: int = 5) -> tuple[float, float, float]:
     """Round ends around the values, and the step between lines."""
     spread = (high - low) or abs(high) or 1.0
@@ -128,10 +165,7 @@ def _axes(chart: Chart, low: float, high: float, step: float) -> list[str]:
         value = low + n * step
         y = _y(value, low, high)
         opacity = "0.6" if abs(value) < step / 1e6 else "0.15"
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor"'
-            f' stroke-opacity="{opacity}"/>'
-        )
+        parts.append(_line(LEFT, y, WIDTH - RIGHT, y, opacity=opacity))
         parts.append(_text(LEFT - 8, y + 4, _short(value, share=chart.share, step=step), anchor="end"))
     slot = (WIDTH - LEFT - RIGHT) / max(1, len(chart.labels))
     every = math.ceil(len(chart.labels) / _MOST_LABELS) or 1
@@ -143,13 +177,16 @@ def _axes(chart: Chart, low: float, high: float, step: float) -> list[str]:
 
 
 def _svg(chart: Chart, parts: Iterable[str]) -> str:
-    legend = _legend(list(chart.series))
     height = HEIGHT + LEGEND_LINE * math.ceil(len(chart.series) / LEGEND_COLUMNS)
+    return _picture(chart, [*parts, *_legend(list(chart.series))], width=WIDTH, height=height)
+
+
+def _picture(chart: Chart, parts: Iterable[str], *, width: int, height: int) -> str:
     title, description = escape(chart.title), escape(chart.description)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}" viewBox="0 0 {WIDTH} {height}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}" viewBox="0 0 {width} {height}"'
         f' width="100%" fill="currentColor" font-family="sans-serif" font-size="12"><title>{title}</title>'
-        f"<desc>{description}</desc>{''.join(parts)}{''.join(legend)}</svg>"
+        f"<desc>{description}</desc>{''.join(parts)}</svg>"
     )
 
 
@@ -165,6 +202,11 @@ def _legend(names: Sequence[str]) -> list[str]:
 def _bar(x: float, width: float, start: float, end: float, colour: str) -> str:
     y, height = min(start, end), max(abs(start - end), 0.5)
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, *, opacity: str, more: str = "") -> str:
+    ends = f'x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
+    return f'<line {ends} stroke="currentColor" stroke-opacity="{opacity}"{more}/>'
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int | None = None) -> str:

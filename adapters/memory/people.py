@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.state import MemoryStore
-from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount, Session
+from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount, Session, WaysIn
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
 
@@ -45,6 +45,11 @@ class MemoryPeople:
                 if (membership := state.memberships.get(user_id)) is not None
             ]
         return sorted(found, key=lambda one: (one.tenant_name, one.tenant_id))
+
+    def ways_in(self, tenant_id: UUID) -> Mapping[UUID, WaysIn]:
+        with self._store.lock:
+            state = self._store.tenants.get(tenant_id)
+            return {} if state is None else {id: self._ways_of(id, tenant_id) for id in state.memberships}
 
     def account(self, email: str) -> LocalAccount | None:
         with self._store.lock:
@@ -224,6 +229,16 @@ class MemoryPeople:
             if only is None and tenant_id is None:
                 self._forget_devices(user_id)
         return len(ending)
+
+    def _ways_of(self, user_id: UUID, tenant_id: UUID) -> WaysIn:
+        account, sessions = self._accounts.get(user_id), self._sessions.values()
+        here = [one.seen_at for one in sessions if (one.user_id, one.tenant_id) == (user_id, tenant_id)]
+        return WaysIn(
+            password=account is not None,
+            second_factor=account is not None and account.second_factor is not None,
+            issuers=tuple(self.linked_issuers(user_id)),
+            seen_at=max(here, default=None),
+        )
 
     def _counted(self, user_id: UUID, device: UUID | None) -> LocalAccount | KnownDevice | None:
         """On what failures are counted."""

@@ -110,6 +110,14 @@ class MemoryReceipts:
         mine = [m for key, m in self._matches.items() if key[0] == receipt_id and m.state in states]
         return sorted(mine, key=lambda m: (m.score is None, -(m.score or 0.0), m.record_id))
 
+    def matches_of(self, receipt_ids: Sequence[UUID], most: int) -> Mapping[UUID, Sequence[Match]]:
+        found: dict[UUID, Sequence[Match]] = {}
+        for id in receipt_ids:
+            mine = self.matches(id, [MatchState.LINKED]) or self.matches(id, [MatchState.SUGGESTED])
+            if mine:
+                found[id] = mine[:most]
+        return found
+
     def of_records(self, record_ids: Sequence[UUID], suggested: int) -> Mapping[UUID, Sequence[RecordReceipt]]:
         found: dict[UUID, Sequence[RecordReceipt]] = {}
         for record_id in sorted(set(record_ids)):

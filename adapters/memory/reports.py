@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.state import Workspace, check_version, one
-from core.domain.reports import ReportDefinition, ReportRun, RunStatus
+from core.domain.reports import ReportDefinition, ReportKind, ReportRun, RunStatus
 from core.errors import Conflict
 from ports.system import ReportTurn
 
@@ -52,9 +52,23 @@ class MemoryReports:
     def get(self, id: UUID) -> ReportRun:
         return one(self._runs, id, "report")
 
-    def list(self, *, before: UUID | None, limit: int, definition_id: UUID | None = None) -> Sequence[ReportRun]:
+    def list(
+        self,
+        *,
+        before: UUID | None,
+        limit: int,
+        definition_id: UUID | None = None,
+        kind: ReportKind | None = None,
+        status: RunStatus | None = None,
+    ) -> Sequence[ReportRun]:
         newest_first = (self._runs[id] for id in sorted(self._runs, reverse=True) if before is None or id < before)
-        return [run for run in newest_first if definition_id in (None, run.definition_id)][:limit]
+        return [
+            run
+            for run in newest_first
+            if definition_id in (None, run.definition_id)
+            and kind in (None, run.spec.kind)
+            and status in (None, run.status)
+        ][:limit]
 
     def update(self, run: ReportRun) -> None:
         self._runs[run.id] = replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Executable,
     LargeBinary,
     RowMapping,
+    Select,
     Table,
     Update,
     any_,
@@ -26,7 +27,7 @@ from sqlalchemy.dialects.postgresql import insert
 from adapters.postgres.people_tables import identities, known_devices, local_accounts, sessions
 from adapters.postgres.tables import memberships, tenants, users
 from adapters.postgres.unit_of_work import passing_faults
-from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount, Session
+from core.domain.people import SEEN_EVERY, Belonging, KnownDevice, LocalAccount, Session, WaysIn
 from core.domain.permissions import Role
 from core.domain.tenants import User
 from core.errors import Conflict, NotFound
@@ -58,6 +59,10 @@ class PostgresPeople:
                 Belonging(tenant_id=row.tenant_id, tenant_name=row.name, role=Role(row.role), granted_by=row.granted_by)
                 for row in connection.execute(query)
             ]
+
+    def ways_in(self, tenant_id: UUID) -> Mapping[UUID, WaysIn]:
+        with passing_faults(), self._engine.connect() as connection:
+            return {row["user_id"]: _to_ways_in(row) for row in connection.execute(_ways_in(tenant_id)).mappings()}
 
     def account(self, email: str) -> LocalAccount | None:
         query = (
@@ -271,6 +276,39 @@ class PostgresPeople:
 
 def to_user(row: RowMapping) -> User:
     return User(**{name: row[name] for name in User.__slots__})
+
+
+def _ways_in(tenant_id: UUID) -> Select[Any]:
+    member = memberships.c.user_id
+    seen = (
+        select(sessions.c.user_id, func.max(sessions.c.seen_at).label("seen_at"))
+        .where(sessions.c.tenant_id == tenant_id)
+        .group_by(sessions.c.user_id)
+        .subquery()
+    )
+    issuers = select(func.array_agg(identities.c.issuer)).where(identities.c.user_id == member).scalar_subquery()
+    return (
+        select(
+            member,
+            local_accounts.c.user_id.is_not(None).label("password"),
+            local_accounts.c.second_factor.is_not(None).label("second_factor"),
+            issuers.label("issuers"),
+            seen.c.seen_at,
+        )
+        .select_from(memberships)
+        .outerjoin(local_accounts, local_accounts.c.user_id == member)
+        .outerjoin(seen, seen.c.user_id == member)
+        .where(memberships.c.tenant_id == tenant_id)
+    )
+
+
+def _to_ways_in(row: RowMapping) -> WaysIn:
+    return WaysIn(
+        password=row["password"],
+        second_factor=row["second_factor"],
+        issuers=tuple(sorted(set(row["issuers"] or ()))),
+        seen_at=row["seen_at"],
+    )
 
 
 def _to_account(row: RowMapping) -> LocalAccount:

@@ -61,6 +61,18 @@ SUGGEST = text("""
     WHERE m.state = 'suggested' AND m.score IS DISTINCT FROM excluded.score
 """)
 
+# A receipt that is linked is suggested for nothing, so that each has matches of one state.
+MATCHES_OF = text("""
+    SELECT receipt_id, record_id, state, score, decided_by, decided_at
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY receipt_id ORDER BY score DESC NULLS LAST, record_id) AS place
+        FROM receipt_matches
+        WHERE tenant_id = :tenant AND receipt_id = ANY (:ids) AND state IN ('linked', 'suggested')
+    ) m
+    WHERE place <= :most
+    ORDER BY receipt_id, place
+""")
+
 OF_RECORDS = text("""
     SELECT m.record_id, m.receipt_id, m.state, m.score, m.decided_by, m.decided_at, r.filename, r.mime_type, r.amount,
            r.currency, r.day, r.merchant

@@ -11,7 +11,15 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, fu
 from sqlalchemy.dialects import postgresql
 
 from adapters.postgres.guards import at, conflicts, delete_versioned, update_versioned
-from adapters.postgres.receipt_statements import CANDIDATES, DECIDE, OF_ARRIVED, OF_RECORDS, SUGGEST, WITHDRAW
+from adapters.postgres.receipt_statements import (
+    CANDIDATES,
+    DECIDE,
+    MATCHES_OF,
+    OF_ARRIVED,
+    OF_RECORDS,
+    SUGGEST,
+    WITHDRAW,
+)
 from adapters.postgres.receipt_tables import receipt_matches, receipts
 from adapters.postgres.tables import records
 from core.domain.receipt_matching import Window
@@ -153,6 +161,13 @@ class PostgresReceipts:
         )
         rows = self._connection.execute(query.order_by(c.score.desc().nulls_last(), c.record_id)).mappings()
         return [_to_match(row) for row in rows]
+
+    def matches_of(self, receipt_ids: Sequence[UUID], most: int) -> Mapping[UUID, Sequence[Match]]:
+        given = {"tenant": self._tenant_id, "ids": list(receipt_ids), "most": most}
+        found: dict[UUID, list[Match]] = {}
+        for row in self._connection.execute(MATCHES_OF, given).mappings():
+            found.setdefault(row["receipt_id"], []).append(_to_match(row))
+        return found
 
     def of_records(self, record_ids: Sequence[UUID], suggested: int) -> Mapping[UUID, Sequence[RecordReceipt]]:
         given = {"tenant": self._tenant_id, "ids": list(record_ids), "suggested": suggested}

@@ -12,6 +12,7 @@ from adapters.postgres.guards import at, conflicts, delete_versioned, update_ver
 from adapters.postgres.report_tables import report_definitions, report_runs
 from core.domain.reports import (
     ReportDefinition,
+    ReportKind,
     ReportRun,
     RunStatus,
     files_from_json,
@@ -72,13 +73,25 @@ class PostgresReports:
             raise NotFound("this report does not exist")
         return to_run(found)
 
-    def list(self, *, before: UUID | None, limit: int, definition_id: UUID | None = None) -> Sequence[ReportRun]:
+    def list(
+        self,
+        *,
+        before: UUID | None,
+        limit: int,
+        definition_id: UUID | None = None,
+        kind: ReportKind | None = None,
+        status: RunStatus | None = None,
+    ) -> Sequence[ReportRun]:
         c = report_runs.c
         query = select(report_runs).where(c.tenant_id == self._tenant_id)
         if before is not None:
             query = query.where(c.id < before)
         if definition_id is not None:
             query = query.where(c.definition_id == definition_id)
+        if kind is not None:
+            query = query.where(c.spec["kind"].astext == kind.value)
+        if status is not None:
+            query = query.where(c.status == status.value)
         rows = self._connection.execute(query.order_by(c.id.desc()).limit(limit)).mappings()
         return [to_run(row) for row in rows]
 

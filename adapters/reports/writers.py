@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapters.reports import page, plain, workbook
+from adapters.reports import page, plain, reading, workbook
 from core.domain.report_tables import Report
 from core.domain.reports import Format
 
@@ -20,3 +20,6 @@ class FileWriters:
                 return workbook.pieces(report)
             case Format.HTML:
                 return page.pieces(report)
+
+    def read(self, pieces: Iterator[bytes], *, most: int) -> Report:
+        return reading.read(pieces, most=most)

@@ -187,10 +187,24 @@ def _access(subscription: Subscription, grace: timedelta, now: datetime) -> tupl
         case SubscriptionStatus.TRIALING:
             return Access.FULL, subscription.trial_end
         case SubscriptionStatus.PAST_DUE:
-            ends = (subscription.past_due_since or subscription.period_start) + grace
+            ends = _waited_for_until(subscription, grace)
             return (Access.GRACE, ends) if now < ends else (Access.READ_ONLY, None)
         case _:
             return Access.READ_ONLY, None
+
+
+def _waited_for_until(subscription: Subscription, grace: timedelta) -> datetime:
+    return (subscription.past_due_since or subscription.period_start) + grace
+
+
+def read_only_since(account: Account, terms: Terms, now: datetime) -> datetime | None:
+    """Of a tenant that is read-only: from when on, where its subscription tells that."""
+    subscription, since = account.subscription, None
+    if subscription is not None and subscription.status is SubscriptionStatus.PAST_DUE:
+        since = _waited_for_until(subscription, terms.grace)
+    elif subscription is not None and subscription.status is SubscriptionStatus.CANCELED:
+        since = subscription.cancel_at  # None for what was ended at once
+    return since if since is not None and since <= now else None
 
 
 def pick(subscriptions: Sequence[Subscription]) -> Subscription | None:

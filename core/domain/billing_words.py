@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.domain.billing import Access, Entitlement, Subscription, SubscriptionStatus
+from core.domain.billing import (
+    Access,
+    Account,
+    Entitlement,
+    Subscription,
+    SubscriptionStatus,
+    Terms,
+    entitle,
+    read_only_since,
+)
 from core.domain.plans import Meter
 from core.domain.usage import Usage, next_month
 
@@ -40,6 +49,25 @@ class Fill:
     @property
     def full(self) -> bool:
         return self.limit is not None and self.used >= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a tenant may work, and in `words` why; `since` is from when on it is read-only, if that is known."""
+
+    access: Access
+    words: str
+    since: datetime | None
+
+
+def standing(account: Account, terms: Terms, now: datetime) -> Standing:
+    entitlement = entitle(account, terms, now)
+    read_only = entitlement.access is Access.READ_ONLY
+    return Standing(
+        access=entitlement.access,
+        words=" ".join(_access(entitlement, account.subscription)),
+        since=read_only_since(account, terms, now) if read_only else None,
+    )
 
 
 def explain(

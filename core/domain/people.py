@@ -91,6 +91,17 @@ class Belonging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaysIn:
+    """How a member proves who they are: by a password, with a second factor or without, and by which issuers. `seen_at`
+    is when they were last at the console in the tenant; None where no session of theirs there is kept any more."""
+
+    password: bool = False
+    second_factor: bool = False
+    issuers: tuple[str, ...] = ()
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A person at the console, in one of their tenants. `secret_hash` is the SHA-256 of what their browser holds.
 

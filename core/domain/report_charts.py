@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from core.domain.report_tables import Chart, ChartKind, Table
@@ -46,12 +47,23 @@ def charts_of(kind: ReportKind, tables: Sequence[Table]) -> list[Chart]:
 
 
 def _by_currency(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """The currencies with most rows, each with its own."""
+    """The currencies of most records, each with its rows."""
     found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if row["currency"] is not None:
             found[row["currency"]].append(row)
-    return sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CURRENCIES]
+
+    def records(rows: Sequence[Row]) -> int:
+        return sum(row["records"] if "records" in row else row["payments"] for row in rows)
+
+    return sorted(found.items(), key=lambda item: (-records(item[1]), item[0]))[:MOST_CURRENCIES]
+
+
+def _named(labels: Sequence[Any]) -> tuple[str, ...]:
+    """Parts of time by their first days, as short as tells them apart: years, months, or days."""
+    days = [label for label in labels if isinstance(label, date)]
+    letters = 4 if all(day.month == day.day == 1 for day in days) else 7 if all(day.day == 1 for day in days) else 10
+    return tuple(str(label)[:letters] if isinstance(label, date) else str(label) for label in labels)
 
 
 def _number(value: Any) -> float | None:
@@ -64,7 +76,7 @@ def _bars(rows: Sequence[Row], label: str, series: Mapping[str, str], title: str
         kind=ChartKind.BARS,
         title=title,
         description=description,
-        labels=tuple(str(row[label]) for row in some),
+        labels=_named([row[label] for row in some]),
         series={name: [_number(row[key]) for row in some] for name, key in series.items()},
     )
 
@@ -114,7 +126,7 @@ def _spending(currency: str, rows: Sequence[Row]) -> Chart:
         kind=ChartKind.STACKED,
         title=f"What went out, {currency}",
         description=f"{currency} that went out, by time and main category.",
-        labels=tuple(str(label) for label in labels),
+        labels=_named(labels),
         series=series,
     )
 
@@ -169,4 +181,4 @@ def _by_part(rows: Sequence[Row], by: str) -> tuple[tuple[str, ...], dict[str, l
     parts = sorted({row["period"] for row in rows})[-MOST_PARTS:]
     found = {(row[by], row["period"]): row for row in rows}
     names = dict.fromkeys(row[by] for row in rows)
-    return tuple(str(part) for part in parts), {name: [found.get((name, part)) for part in parts] for name in names}
+    return _named(parts), {name: [found.get((name, part)) for part in parts] for name in names}

@@ -38,15 +38,19 @@ def check_conversion(conversion: Conversion) -> None:
     """Raises `Invalid`."""
     for currency in (conversion.to, *conversion.rates):
         if not _CURRENCY.fullmatch(currency):
-            raise Invalid(f"{currency!r} is not an ISO 4217 code")
+            raise _wrong(f"{currency!r} is not an ISO 4217 code")
     if conversion.to in conversion.rates:
-        raise Invalid(f"{conversion.to} needs no rate: it is what the others become")
+        raise _wrong(f"{conversion.to} needs no rate: it is what the others become")
     if len(conversion.rates) > MOST_RATES:
-        raise Invalid(f"at most {MOST_RATES} rates")
+        raise _wrong(f"at most {MOST_RATES} rates")
     for currency, rate in conversion.rates.items():
         exponent = rate.as_tuple().exponent
         if not isinstance(exponent, int) or not 0 < rate < _MAX_RATE or -exponent > _RATE_DECIMALS:
-            raise Invalid(f"the rate of {currency} is above 0 and below 1E12, with at most {_RATE_DECIMALS} decimals")
+            raise _wrong(f"the rate of {currency} is above 0 and below 1E12, with at most {_RATE_DECIMALS} decimals")
+
+
+def _wrong(said: str) -> Invalid:
+    return Invalid(said, fields={"conversion": [f"{said[:1].upper()}{said[1:]}."]})
 
 
 def becomes(currency: str | None, conversion: Conversion | None) -> str | None:

@@ -54,10 +54,11 @@ class Span:
 Period = Span | Relative
 
 
-def check_span(span: Span) -> None:
-    """Raises `Invalid`."""
+def check_span(span: Span, field: str = "period") -> None:
+    """Raises `Invalid` at that field."""
     if not FIRST_DAY <= span.since <= span.until <= LAST_DAY:
-        raise Invalid("a period begins on or before its last day, between the years 1900 and 2200")
+        said = "a period begins on or before its last day, between the years 1900 and 2200"
+        raise Invalid(said, fields={field: ["Begins on or before its last day, between the years 1900 and 2200."]})
 
 
 def span_of(period: Period, today: date) -> Span:
@@ -90,7 +91,10 @@ def span_before(period: Period, today: date) -> Span:
             return Span(since=part_of(last, Granularity(unit)), until=last)
     days = (span.until - span.since).days + 1
     if (span.since - FIRST_DAY).days < days:
-        raise Invalid("there is no period of this length before it: say what to compare with")
+        raise Invalid(
+            "there is no period of this length before it: say what to compare with",
+            fields={"compare": ["There is no period of this length before it: say what to compare with."]},
+        )
     return Span(since=span.since - timedelta(days=days), until=span.since - timedelta(days=1))
 
 
@@ -134,4 +138,7 @@ def check_parts(span: Span, granularity: Granularity) -> None:
     """Raises `Invalid` for a period of very many parts."""
     shortest = {Granularity.DAY: 1, Granularity.WEEK: 7, Granularity.MONTH: 28}.get(granularity, 90)
     if ((span.until - span.since).days + 1) / shortest > MOST_PARTS:
-        raise Invalid(f"a period may have {MOST_PARTS} parts: take longer ones, or a shorter period")
+        raise Invalid(
+            f"a period may have {MOST_PARTS} parts: take longer ones, or a shorter period",
+            fields={"granularity": [f"Those are more than {MOST_PARTS}: take longer ones, or a shorter period."]},
+        )

@@ -24,26 +24,28 @@ class Every(StrEnum):
 class Schedule:
     """Each day, each week on `weekday` (1 is Monday), or each month on `day` (or its last, where it has no such day),
     at the full `hour` (0 to 23) in the tenant's time zone. Where clocks are put forward over that hour it is the first
-    instant after, where they are put back the first of the two."""
+    instant after, where they are put back the first of the two. One that is `paused` has no turns."""
 
     every: Every
     hour: int
     weekday: int | None = None
     day: int | None = None
+    paused: bool = False
 
 
 def check_schedule(schedule: Schedule) -> None:
     """Raises `Invalid`."""
+    weekly, monthly = schedule.every is Every.WEEK, schedule.every is Every.MONTH
     if not 0 <= schedule.hour <= 23:
-        raise Invalid("hour lies between 0 and 23")
-    if (schedule.every is Every.WEEK) != (schedule.weekday is not None):
-        raise Invalid("a weekday goes with each week, and only with that")
-    if (schedule.every is Every.MONTH) != (schedule.day is not None):
-        raise Invalid("a day goes with each month, and only with that")
+        raise _wrong("hour", "hour lies between 0 and 23")
+    if weekly != (schedule.weekday is not None):
+        raise _wrong("weekday", "a weekday goes with each week, and only with that")
+    if monthly != (schedule.day is not None):
+        raise _wrong("day", "a day goes with each month, and only with that")
     if schedule.weekday is not None and not 1 <= schedule.weekday <= 7:
-        raise Invalid("weekday lies between 1 (Monday) and 7")
+        raise _wrong("weekday", "weekday lies between 1 (Monday) and 7")
     if schedule.day is not None and not 1 <= schedule.day <= 31:
-        raise Invalid("day lies between 1 and 31")
+        raise _wrong("day", "day lies between 1 and 31")
 
 
 def next_slot(schedule: Schedule, after: datetime, zone: ZoneInfo) -> datetime:
@@ -56,6 +58,10 @@ def latest_slot(schedule: Schedule, until: datetime, zone: ZoneInfo) -> datetime
     """The last instant of the schedule that is not later than `until`, in UTC."""
     day = until.astimezone(zone).date() + timedelta(days=1)
     return next(slot for slot in _slots(schedule, day, zone, -1) if slot <= until)
+
+
+def _wrong(field: str, said: str) -> Invalid:
+    return Invalid(said, fields={field: [f"{said[:1].upper()}{said[1:]}."]})
 
 
 def _slots(schedule: Schedule, day: date, zone: ZoneInfo, step: int) -> list[datetime]:

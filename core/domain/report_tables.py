@@ -69,12 +69,13 @@ class ChartKind(StrEnum):
     STACKED = "stacked"
     LINES = "lines"
     DONUT = "donut"
+    RANGES = "ranges"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """`series` by name, a value (None: none) for each of the `labels`; a donut has one. `band` is the interval of a
-    line: its low and its high end at each label."""
+    line, or of ranges: its low and its high end at each label. `target` is what ranges are held against."""
 
     kind: ChartKind
     title: str
@@ -82,6 +83,7 @@ class Chart:
     labels: tuple[str, ...]
     series: Mapping[str, Sequence[float | None]]
     band: Sequence[tuple[float, float] | None] = ()
+    target: float | None = None
     share: bool = False
     """Whether values are shares, 0 to 1."""
 

@@ -153,16 +153,17 @@ def check_name(name: str) -> str:
     """The name, in one line. Raises `Invalid`."""
     name = " ".join(name.split())
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-        raise Invalid(f"a report's name has 1 to {MAX_NAME} printable characters")
+        said = f"1 to {MAX_NAME} printable characters"
+        raise Invalid(f"a report's name has {said}", fields={"name": [f"Has {said}."]})
     return name
 
 
 def check_spec(spec: ReportSpec, today: date) -> None:
     """Raises `Invalid` for what does not go with its kind, and for periods that are none."""
     kind = spec.kind
-    for period in (spec.period, spec.compare):
+    for field_name, period in (("period", spec.period), ("compare", spec.compare)):
         if isinstance(period, Span):
-            check_span(period)
+            check_span(period, field_name)
     if spec.compare is not None and kind is not ReportKind.CHANGES:
         raise Invalid("compare goes with changes", fields={"compare": ["Goes with changes."]})
     if spec.where != RecordFilter() and kind not in OVER_RECORDS:
@@ -176,7 +177,7 @@ def check_spec(spec: ReportSpec, today: date) -> None:
     if kind is ReportKind.LLM and spec.granularity in (Granularity.DAY, Granularity.WEEK):
         raise Invalid("what the LLM took is counted by month", fields={"granularity": ["Take month or longer."]})
     if not 1 <= spec.parties <= MOST_PARTIES:
-        raise Invalid(f"1 to {MOST_PARTIES} counterparties")
+        raise Invalid(f"1 to {MOST_PARTIES} counterparties", fields={"parties": [f"1 to {MOST_PARTIES}."]})
     if not spec.formats or len(set(spec.formats)) < len(spec.formats):
         raise Invalid("name each format once, and at least one", fields={"formats": ["At least one, each once."]})
     if kind in BY_TIME and kind is not ReportKind.LLM and spec.period is not Relative.EVER:

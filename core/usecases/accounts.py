@@ -184,7 +184,9 @@ def change_tenant(
         if changed.time_zone != tenant.time_zone:
             now = clock.now()
             for one in tx.reports.definitions():
-                if one.schedule is not None and (one.next_run_at is None or one.next_run_at > now):
+                if one.schedule is None or one.schedule.paused:
+                    continue
+                if one.next_run_at is None or one.next_run_at > now:
                     following = next_slot(one.schedule, now, changed.zone)
                     tx.reports.update_definition(replace(one, next_run_at=following))
         payload = {"changed": _changes(tenant, changed)}

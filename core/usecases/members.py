@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,10 +14,11 @@ from core.domain.people import (
     INVITATION_TIME,
     Invitation,
     InvitationStatus,
+    WaysIn,
     check_email,
     check_may_assign,
 )
-from core.domain.permissions import Role
+from core.domain.permissions import Permission, Role
 from core.domain.tenants import Actor, Membership, User, check_person_name, worker_actor
 from core.errors import Conflict, Forbidden
 from core.usecases.shared.joining import acceptable, join
@@ -44,6 +44,12 @@ def list_members(actor: Actor, *, uow: UnitOfWork) -> Sequence[tuple[User, Membe
         return tx.members.list()
 
 
+def ways_in(actor: Actor, *, people: PeopleStorage) -> Mapping[UUID, WaysIn]:
+    """How each member comes in, and when they were last here, for who may see to it. Raises `Forbidden`."""
+    actor.require(Permission.MEMBERS_WRITE)
+    return people.ways_in(actor.tenant_id)
+
+
 def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork, clock: Clock) -> tuple[User, Membership]:
     """Gives a member another role, and takes back what they may no longer make. Raises `NotFound`, `Forbidden` where
     only an owner may, or `Conflict` where the tenant would be left without one."""
@@ -63,10 +69,11 @@ def change_member(actor: Actor, user_id: UUID, role: Role, *, uow: UnitOfWork, c
 
 def remove_member(actor: Actor, user_id: UUID, *, uow: UnitOfWork, clock: Clock) -> None:
     """Their sessions in this tenant end with their next request, their open invitations, API keys and the endpoints at
-    which they are written to at once. Raises as `change_member`."""
+    which they are written to at once. Everybody may leave. Raises as `change_member`."""
     with uow.begin(actor) as tx:
         _, membership = tx.members.get(user_id, lock=True)
-        if user_id != actor.user_id:  # everybody may leave
+        if user_id != actor.user_id:
+            actor.require(Permission.MEMBERS_WRITE)
             check_may_assign(actor, membership.role)
         tx.members.remove(user_id)
         _keep_an_owner(tx)
@@ -108,30 +115,43 @@ def invite(
     `Forbidden`, `LimitReached`, or `Conflict` for a member and where that address has an open invitation."""
     address, now = check_email(email), clock.now()
     check_may_assign(actor, role)
-    invitation = Invitation(
-        id=ids.new(),
-        tenant_id=actor.tenant_id,
-        email=address,
-        role=role,
-        status=InvitationStatus.OPEN,
-        invited_by=actor.name,
-        created_at=now,
-        expires_at=now + INVITATION_TIME,
-    )
     with uow.begin(actor) as tx:
-        invitation = replace(invitation, invited_by_id=person_behind(tx, actor, clock=clock))
+        made_by = person_behind(tx, actor, clock=clock)
+        invitation = _an_invitation(actor, address, role, made_by, clock, ids)
         if any(user.email == address for user, _ in tx.members.list()):
             raise Conflict("this person is a member already")
         for other in tx.invitations.list():
             if other.email == address and not other.acceptable(now):
                 tx.invitations.close(other.id, InvitationStatus.REVOKED)
-        check_room_for_member(tx, terms, clock)
-        tx.invitations.add(invitation)
-        payload = {"role": role.value}
-        tx.events.append([NewEvent(type=EventType.MEMBER_INVITED, subject_id=invitation.id, payload=payload)])
-        if mailer is not None:
-            mail = {"mail": INVITATION, "invitation_id": str(invitation.id)}
-            tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=mail, max_attempts=max_attempts)])
+        _send(tx, invitation, max_attempts, mailer, terms, clock, ids)
+        tx.commit()
+    return invitation
+
+
+def renew_invitation(
+    actor: Actor,
+    invitation_id: UUID,
+    *,
+    max_attempts: int,
+    mailer: Mailer | None,
+    terms: Terms,
+    uow: UnitOfWork,
+    clock: Clock,
+    ids: Ids,
+) -> Invitation:
+    """Another invitation in place of an open one, with the same address and role, and its mail: the former link serves
+    no more. Raises `NotFound`, `Forbidden` where only an owner may, `LimitReached`, or `Conflict` unless it is open and
+    of who is no member yet."""
+    with uow.begin(actor) as tx:
+        made_by = person_behind(tx, actor, clock=clock)  # first: who removes them takes both in this order
+        former = tx.invitations.get(invitation_id, lock=True)
+        check_may_assign(actor, former.role)
+        invitation = _an_invitation(actor, former.email, former.role, made_by, clock, ids)
+        if any(user.email == former.email for user, _ in tx.members.list()):
+            raise Conflict("this person is a member already")
+        tx.invitations.close(invitation_id, InvitationStatus.REVOKED)
+        tx.events.append([NewEvent(type=EventType.INVITATION_REVOKED, subject_id=invitation_id)])
+        _send(tx, invitation, max_attempts, mailer, terms, clock, ids)
         tx.commit()
     return invitation
 
@@ -210,6 +230,40 @@ def accept_invitation(
         clock=clock,
         ids=ids,
     )
+
+
+def _an_invitation(actor: Actor, email: str, role: Role, made_by: UUID | None, clock: Clock, ids: Ids) -> Invitation:
+    now = clock.now()
+    return Invitation(
+        id=ids.new(),
+        tenant_id=actor.tenant_id,
+        email=email,
+        role=role,
+        status=InvitationStatus.OPEN,
+        invited_by=actor.name,
+        created_at=now,
+        expires_at=now + INVITATION_TIME,
+        invited_by_id=made_by,
+    )
+
+
+def _send(
+    tx: Transaction,
+    invitation: Invitation,
+    max_attempts: int,
+    mailer: Mailer | None,
+    terms: Terms,
+    clock: Clock,
+    ids: Ids,
+) -> None:
+    """Adds it, with its event and its mail. Raises `LimitReached`."""
+    check_room_for_member(tx, terms, clock)
+    tx.invitations.add(invitation)
+    payload = {"role": invitation.role.value}
+    tx.events.append([NewEvent(type=EventType.MEMBER_INVITED, subject_id=invitation.id, payload=payload)])
+    if mailer is not None:
+        mail = {"mail": INVITATION, "invitation_id": str(invitation.id)}
+        tx.jobs.add([NewJob(id=ids.new(), stream=Stream.MAIL, payload=mail, max_attempts=max_attempts)])
 
 
 def _named(token: str, secrets: SecretBox, clock: Clock) -> tuple[UUID, UUID]:

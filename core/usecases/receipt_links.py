@@ -2,29 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
+from core.domain.permissions import Permission
 from core.domain.receipts import Match, MatchState, Receipt, RecordReceipt
 from core.domain.records import Record
 from core.domain.tenants import Actor
 from core.errors import Invalid, NotFound
 from core.usecases.shared.receipts import match
 from ports.clock import Clock
-from ports.storage import UnitOfWork
+from ports.receipt_storage import ReceiptFilter
+from ports.storage import Transaction, UnitOfWork
 
 MAX_LINKS = 200
 """Records of one receipt: a card's statement may pay many."""
 SUGGESTED = 5
 """Suggestions that are shown of a record."""
+LISTED = 2
+"""Records that are shown of a receipt in a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedRecord:
     record: Record
     score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedRecord:
+    match: Match
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedReceipt:
+    """A receipt with the records that it is linked to, or else those that it may be of, the likeliest first; none for
+    who may not see records."""
+
+    receipt: Receipt
+    records: Sequence[MatchedRecord]
+
+
+def list_matched_receipts(
+    actor: Actor, where: ReceiptFilter, *, uow: UnitOfWork, before: UUID | None, limit: int
+) -> Sequence[MatchedReceipt]:
+    """Newest first, each with the first of its records."""
+    with uow.begin(actor) as tx:
+        found = tx.receipts.list(where, before=before, limit=limit)
+        return _matched(tx, actor, found, tx.receipts.matches_of([one.id for one in found], LISTED))
+
+
+def get_matched_receipt(actor: Actor, receipt_id: UUID, *, uow: UnitOfWork) -> MatchedReceipt:
+    """With all of its records. Raises `NotFound`."""
+    with uow.begin(actor) as tx:
+        receipt = tx.receipts.get(receipt_id)
+        matches = tx.receipts.matches(receipt_id, [MatchState.LINKED if receipt.links else MatchState.SUGGESTED])
+        return _matched(tx, actor, [receipt], {receipt_id: matches})[0]
+
+
+def _matched(
+    tx: Transaction, actor: Actor, receipts: Sequence[Receipt], matches: Mapping[UUID, Sequence[Match]]
+) -> Sequence[MatchedReceipt]:
+    """A record that goes meanwhile is left out."""
+    seen = Permission.RECORDS_READ in actor.permissions
+    asked = {match.record_id for mine in matches.values() for match in mine} if seen else set()
+    there = {record.id: record for record in tx.records.present(asked)}
+    return [
+        MatchedReceipt(
+            receipt=receipt,
+            records=[
+                MatchedRecord(match=match, record=there[match.record_id])
+                for match in matches.get(receipt.id, ())
+                if match.record_id in there
+            ],
+        )
+        for receipt in receipts
+    ]
 
 
 def list_suggestions(actor: Actor, receipt_id: UUID, *, uow: UnitOfWork) -> Sequence[SuggestedRecord]:

@@ -117,10 +117,12 @@ def _checked(definition: ReportDefinition, tenant: Tenant, clock: Clock) -> Repo
     following = None
     if definition.schedule is not None:
         check_schedule(definition.schedule)
-        following = definition.next_run_at or next_slot(definition.schedule, now, tenant.zone)
+        if not definition.schedule.paused:
+            following = definition.next_run_at or next_slot(definition.schedule, now, tenant.zone)
     return replace(definition, name=check_name(definition.name), next_run_at=following)
 
 
 def _told(type: EventType, definition: ReportDefinition, **more: Any) -> NewEvent:
-    told = {"kind": definition.spec.kind.value, "scheduled": definition.schedule is not None}
+    scheduled = definition.schedule is not None and not definition.schedule.paused
+    told = {"kind": definition.spec.kind.value, "scheduled": scheduled}
     return NewEvent(type=type, subject_id=definition.id, payload=told | more)

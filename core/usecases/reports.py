@@ -8,9 +8,12 @@ from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
 from core.domain.jobs import Job, NewJob, Stream
+from core.domain.report_charts import charts_of
+from core.domain.report_tables import Report
 from core.domain.reports import (
     Format,
     ReportFile,
+    ReportKind,
     ReportRun,
     ReportSpec,
     RunStatus,
@@ -28,6 +31,9 @@ from ports.system import SystemStorage
 
 AT_ONCE = 200
 DAY = 86_400.0
+SHOWN_FIGURES, SHOWN_LINES = 4 << 20, 1 << 17
+"""Bytes of a report that are read to show it: of figures, which charts are drawn of, and of records, of which the first
+ones do."""
 
 
 def start_report(
@@ -86,10 +92,17 @@ def get_report(actor: Actor, run_id: UUID, *, uow: UnitOfWork) -> ReportRun:
 
 
 def list_reports(
-    actor: Actor, *, before: UUID | None, limit: int, definition_id: UUID | None = None, uow: UnitOfWork
+    actor: Actor,
+    *,
+    before: UUID | None,
+    limit: int,
+    definition_id: UUID | None = None,
+    kind: ReportKind | None = None,
+    status: RunStatus | None = None,
+    uow: UnitOfWork,
 ) -> Sequence[ReportRun]:
     with uow.begin(actor) as tx:
-        return tx.reports.list(before=before, limit=limit, definition_id=definition_id)
+        return tx.reports.list(before=before, limit=limit, definition_id=definition_id, kind=kind, status=status)
 
 
 def open_report_file(
@@ -111,6 +124,25 @@ def open_report_file(
         tx.events.append([NewEvent(type=EventType.EXPORTED, subject_id=run.id, payload=told)])
         tx.commit()
     return run, found, pieces
+
+
+def read_report(
+    actor: Actor, run_id: UUID, *, uow: UnitOfWork, files: FileStore, writers: ReportWriters
+) -> tuple[ReportRun, Report | None]:
+    """A report, and what it says, to be shown: with charts, where that is not very much, else the first rows of it.
+    None while it is being made, and where no JSON file of it is kept. No event tells of it: nothing goes out. Raises
+    `NotFound`."""
+    run = get_report(actor, run_id, uow=uow)
+    file = next((one for one in run.files if one.format is Format.JSON), None)
+    if run.status is not RunStatus.DONE or file is None:
+        return run, None
+    lines = run.spec.kind is ReportKind.RECORDS
+    try:
+        found = writers.read(files.read(file.path), most=SHOWN_LINES if lines else SHOWN_FIGURES)
+    except NotFound:  # swept since
+        return run, None
+    whole = not lines and file.bytes <= SHOWN_FIGURES
+    return run, replace(found, charts=charts_of(run.spec.kind, found.tables)) if whole else found
 
 
 def generate_report(job: Job, *, uow: UnitOfWork, files: FileStore, writers: ReportWriters, clock: Clock) -> None:

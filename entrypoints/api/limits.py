@@ -121,6 +121,12 @@ def count_costly() -> None:
     _count(container().settings().costly_limit, credential(), Kind.COSTLY.value)  # as Flask-Limiter counts it
 
 
+def count_invitation(tenant_id: UUID) -> None:
+    """Counts an invitation by a page, which is known to be of the tenant only when it is looked at. Raises
+    `TooManyRequests`."""
+    _count(container().settings().invite_limit, str(tenant_id), Kind.INVITE.value)  # as Flask-Limiter counts it
+
+
 def count_reset(email: str) -> None:
     """Counts a link that was asked for, whether or not somebody has that address. Raises `TooManyRequests`."""
     asked_for = hashlib.sha256(email.strip().lower().encode(errors="replace")).hexdigest()[:32]

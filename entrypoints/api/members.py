@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +35,7 @@ blp = Blueprint("members", "People of the tenant, and invitations to become one.
 @blp.answer(200, page_of(MemberSchema))
 def list_members(query: dict[str, Any]) -> dict[str, Any]:
     """The people of the caller's tenant, by e-mail address."""
-    return part([_member(*member) for member in container().list_members(actor())], query, "user_id")
+    return part(_members(container().list_members(actor())), query, "user_id")
 
 
 @blp.route("/members/<uuid:user_id>", "PATCH")
@@ -43,14 +44,15 @@ def list_members(query: dict[str, Any]) -> dict[str, Any]:
 @blp.answer(200, MemberSchema)
 def change_member(body: dict[str, Any], user_id: UUID) -> dict[str, Any]:
     """Gives a member another role. Only owners make and unmake owners, and one of them stays."""
-    return _member(*container().change_member(actor(), user_id, Role(body["role"])))
+    return _members([container().change_member(actor(), user_id, Role(body["role"]))])[0]
 
 
 @blp.route("/members/<uuid:user_id>", "DELETE")
-@needs(Permission.MEMBERS_WRITE)
+@needs(Permission.MEMBERS_READ)
 @blp.answer(204)
 def remove_member(user_id: UUID) -> Response:
-    """Removes a member: what they do next in this tenant is refused."""
+    """Removes a member: what they do next in this tenant is refused. Everybody may leave; for others it takes
+    `members:write`."""
     container().remove_member(actor(), user_id)
     return Response(status=204)
 
@@ -84,7 +86,20 @@ def invite(body: dict[str, Any]) -> dict[str, Any]:
     """Asks somebody to become a member. They get a mail with a link that is good for a week."""
     invitation = container().invite(posting(), body["email"], Role(body["role"]))
     g.kept = dumps(IssuedInvitationSchema().dump(_issued(invitation, None)))
-    return _issued(invitation, _url(invitation))
+    return _issued(invitation, invitation_url(invitation))
+
+
+@blp.route("/invitations/<uuid:invitation_id>/renew", "POST")
+@limited(Kind.INVITE)
+@needs(Permission.MEMBERS_WRITE)
+@fails_with(402)
+@blp.answer(201, IssuedInvitationSchema)
+def renew_invitation(invitation_id: UUID) -> dict[str, Any]:
+    """Another invitation in place of an open one, with the same address and role, good for a week from now. They get
+    another mail; the link of the former one serves no more."""
+    invitation = container().renew_invitation(posting(), invitation_id)
+    g.kept = dumps(IssuedInvitationSchema().dump(_issued(invitation, None)))
+    return _issued(invitation, invitation_url(invitation))
 
 
 @blp.route("/invitations/<uuid:invitation_id>", "DELETE")
@@ -96,15 +111,27 @@ def revoke_invitation(invitation_id: UUID) -> Response:
     return Response(status=204)
 
 
-def _member(user: User, membership: Membership) -> dict[str, Any]:
-    return {"user_id": user.id, "email": user.email, "name": user.name, "role": membership.role.value}
+def _members(found: Sequence[tuple[User, Membership]]) -> list[dict[str, Any]]:
+    ways = container().ways_in(actor()) if Permission.MEMBERS_WRITE in actor().permissions else {}
+    return [
+        {
+            "user_id": user.id,
+            "email": user.email,
+            "name": user.name,
+            "role": membership.role.value,
+            "granted_by": membership.granted_by,
+            "ways_in": ways.get(user.id),
+        }
+        for user, membership in found
+    ]
 
 
 def _issued(invitation: Invitation, url: str | None) -> dict[str, Any]:
     return fields_of(invitation) | {"url": url}
 
 
-def _url(invitation: Invitation) -> str | None:
+def invitation_url(invitation: Invitation) -> str | None:
+    """Where it is accepted; None where a mail says so."""
     if container().mailer() is not None:
         return None
     return f"{container().settings().public_url}/invitations/{container().invitation_link(invitation)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -85,9 +85,8 @@ def upload_receipt(query: dict[str, Any]) -> Response:
 @blp.answer(200, ReceiptPageSchema)
 def list_receipts(query: dict[str, Any]) -> dict[str, Any]:
     """Receipts, newest first."""
-    before, limit, status = query.pop("before"), query.pop("limit"), query.pop("status", None)
-    where = ReceiptFilter(matched=None if status is None else status == "matched", **query)
-    receipts = container().list_receipts(actor(), where, before=before, limit=limit + 1)
+    before, limit = query.pop("before"), query.pop("limit")
+    receipts = container().list_receipts(actor(), receipt_filter(query), before=before, limit=limit + 1)
     answer = page(receipts, limit, lambda receipt: str(receipt.id))
     return {**answer, "items": [written(receipt) for receipt in answer["items"]]}
 
@@ -128,15 +127,7 @@ def delete_receipt(receipt_id: UUID) -> None:
 @blp.answer(200, description="The file, of the type that its content has.", content_type="*/*")
 def get_content(query: dict[str, Any], receipt_id: UUID) -> Response:
     """The file as it was uploaded."""
-    receipt, pieces = container().open_receipt(actor(), receipt_id)
-    inline = query["inline"] and receipt.mime_type in SHOWN_INLINE
-    headers = {
-        "Content-Disposition": _disposition("inline" if inline else "attachment", download_name(receipt)),
-        "Content-Length": str(receipt.bytes),
-        "Content-Security-Policy": CONTENT_POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(pieces, headers=headers, mimetype=receipt.mime_type)
+    return handed_out(*container().open_receipt(actor(), receipt_id), inline=query["inline"])
 
 
 @blp.route("/<uuid:receipt_id>/suggestions")
@@ -172,6 +163,24 @@ def link_receipt(body: dict[str, Any], receipt_id: UUID) -> dict[str, Any]:
 def unlink_receipt(receipt_id: UUID, record_id: UUID) -> None:
     """The receipt is not of that record after all."""
     container().unlink_receipt(actor(), receipt_id, record_id)
+
+
+def receipt_filter(query: dict[str, Any]) -> ReceiptFilter:
+    """As a query has it."""
+    status = query.pop("status", None)
+    return ReceiptFilter(matched=None if status is None else status == "matched", **query)
+
+
+def handed_out(receipt: Receipt, pieces: Iterator[bytes], *, inline: bool) -> Response:
+    """The file, to be kept; where asked to, pictures that browsers draw are `inline`."""
+    shown = inline and receipt.mime_type in SHOWN_INLINE
+    headers = {
+        "Content-Disposition": _disposition("inline" if shown else "attachment", download_name(receipt)),
+        "Content-Length": str(receipt.bytes),
+        "Content-Security-Policy": CONTENT_POLICY,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(pieces, headers=headers, mimetype=receipt.mime_type)
 
 
 def written(receipt: Receipt) -> dict[str, Any]:

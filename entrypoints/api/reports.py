@@ -11,6 +11,7 @@ from werkzeug.http import quote_etag
 from core.domain.permissions import Permission
 from core.domain.report_periods import Period, Span
 from core.domain.reports import Format, ReportRun, ReportSpec, file_name, spec_to_json
+from core.domain.tenants import Actor
 from core.errors import NotFound
 from entrypoints.api.auth import needs
 from entrypoints.api.blueprint import Blueprint, conditional, fails_with
@@ -74,14 +75,19 @@ def get_report(report_id: UUID) -> dict[str, Any]:
 @blp.answer(200, description="The file. Its ETag is its SHA-256.", content_type="application/octet-stream")
 def get_report_file(report_id: UUID, format: str) -> Response:
     """A file of a report that is done: csv, json, xlsx or html."""
+    return report_file(actor(), report_id, format)
+
+
+def report_file(actor: Actor, report_id: UUID, format: str, *, shown: bool = False) -> Response:
+    """To be kept, or to be shown where it is a page. Raises `NotFound`, or `Conflict` while it is being made."""
     if format not in {one.value for one in Format}:
         raise NotFound("there is no such format")
-    known = {one.format.value: one.sha256 for one in container().get_report(actor(), report_id).files}
+    known = {one.format.value: one.sha256 for one in container().get_report(actor, report_id).files}
     if format in known and request.if_none_match.contains_weak(known[format]):
         return Response(status=304, headers={"ETag": quote_etag(known[format])})
-    run, file, pieces = container().open_report_file(actor(), report_id, Format(format))
+    run, file, pieces = container().open_report_file(actor, report_id, Format(format))
     headers = {
-        "Content-Disposition": f'attachment; filename="{file_name(run, file.format)}"',
+        "Content-Disposition": f'{"inline" if shown else "attachment"}; filename="{file_name(run, file.format)}"',
         "Content-Security-Policy": _POLICY,
         "Content-Length": str(file.bytes),
     }

@@ -56,7 +56,7 @@ def received(filename: str, *, most: int | None = None, beside: Collection[str] 
     Raises `Invalid`, and ends the request with 413 when it is too large, 411 when nothing tells where it ends.
     """
     if most is not None:
-        request.max_content_length = min(most + FORM_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
+        limit_upload(most)
     if request.mimetype == "multipart/form-data":
         form = dict(request.form.items())
         given = [name for name, _ in (*request.files.items(multi=True), *request.form.items(multi=True))]
@@ -73,6 +73,11 @@ def received(filename: str, *, most: int | None = None, beside: Collection[str] 
         while piece := request.stream.read(_PIECE):
             spool.write(piece)
         yield _upload(cast(BinaryIO, spool), filename)
+
+
+def limit_upload(most: int) -> None:
+    """The request has a file of at most so many bytes, and what stands beside it; if not as many as any."""
+    request.max_content_length = min(most + FORM_BYTES, current_app.config["MAX_CONTENT_LENGTH"])
 
 
 def _upload(file: BinaryIO, filename: str) -> Upload:

@@ -19,8 +19,10 @@ from adapters.embedded.processes import DataDirLock, Supervisor
 from core.domain.jobs import Stream
 from core.errors import StartFailed
 from entrypoints.cli import demo, running, stopping
+from entrypoints.cli.operating import at_command_line
 from entrypoints.cli.services import bring_up, check_port
 from entrypoints.cli.stopping import deferred
+from entrypoints.cli.tenants import container
 from entrypoints.setting_values import PREFIX
 from entrypoints.settings import Settings, load_settings
 
@@ -178,6 +180,15 @@ def _await_ready(settings: Settings, url: str, events: Sequence[str]) -> None:
     raise StartFailed(f"the API did not get ready in {READY_SECONDS:.0f} s: {reason}; see {log}")
 
 
+def _way_in(settings: Settings, url: str) -> str:
+    """For who looks at the demo: the first time a link by which they choose a password, and are in."""
+    services = container()
+    if settings.local_accounts == "off" or services.people().account(demo.OWNER) is not None:
+        return f"{url}/sign-in (you are {demo.OWNER})"
+    token = services.reset_link(demo.OWNER, at_command_line("up"))
+    return f"{url}/password/{token} (choose a password: you are {demo.OWNER})"
+
+
 def _show_demo(settings: Settings, url: str, statement: Path | None) -> None:
     key = demo.demo_key(url, settings.operator_key, settings.data_dir)
     chosen = statement or (STATEMENT if STATEMENT.exists() else None)
@@ -192,7 +203,7 @@ def _show_demo(settings: Settings, url: str, statement: Path | None) -> None:
     typer.echo(
         f"  API       {url}/api/v1\n"
         f"  Docs      {url}/api/docs\n"
-        f"  Console   {url}/sign-in (a way in: sortation people password {demo.OWNER})\n"
+        f"  Console   {_way_in(settings, url)}\n"
         f"  Demo key  {key}\n\n"
         f"  Try       {demo.curl(url, key)}\n"
     )

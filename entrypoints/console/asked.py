@@ -44,15 +44,15 @@ def asked_number(name: str) -> int | None:
 
 def asked_day(name: str, zone: ZoneInfo, days: int = 0) -> datetime | None:
     """When the day begins in the zone, so many days later."""
+    return asked(name, lambda given: day_in(given, zone, days), "day, as 2026-05-31")
 
-    def read(given: str) -> datetime:
-        try:
-            day = date.fromisoformat(given) + timedelta(days=days)
-            return datetime.combine(day, time(), zone)
-        except OverflowError:
-            raise ValueError(given) from None
 
-    return asked(name, read, "day, as 2026-05-31")
+def day_in(written: str, zone: ZoneInfo, days: int = 0) -> datetime:
+    """When the day begins in the zone, so many days later. Raises `ValueError`."""
+    try:
+        return datetime.combine(date.fromisoformat(written) + timedelta(days=days), time(), zone)
+    except OverflowError:
+        raise ValueError(written) from None
 
 
 def following(path: str, after: object, **others: str | None) -> str:

@@ -28,6 +28,7 @@ from entrypoints.api.access import wants_json
 from entrypoints.api.auth import DEVICE_COOKIE, caller, page
 from entrypoints.api.limits import count_caller, from_elsewhere
 from entrypoints.api.state import container, small_body
+from entrypoints.api.uploads import limit_upload
 
 View = TypeVar("View", bound=Callable[..., Any])
 SESSION_COOKIE = "__Host-sortation"
@@ -88,6 +89,22 @@ def page_for(permission: Permission) -> Callable[[View], View]:
     return declare
 
 
+def in_pages(view: View) -> View:
+    """Of a view that answers with a picture, which pages of ours show within them."""
+    view.in_pages = True  # type: ignore[attr-defined]
+    return view
+
+
+def with_file(most: Callable[[], int]) -> Callable[[View], View]:
+    """Of a view whose form may bring a file along, of so many bytes at most."""
+
+    def declare(view: View) -> View:
+        view.file_bytes = most  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
 def me() -> Actor:
     """Who is signed in, as they act in the tenant that they are in. Raises `Unauthenticated`."""
     return known()[1]
@@ -96,10 +113,10 @@ def me() -> Actor:
 def _guarded(view: View) -> View:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if from_elsewhere():
+        if from_elsewhere() and not (hasattr(view, "in_pages") and _shown_in_page()):
             raise FormRefused
         if request.method == "POST":
-            _check_form()
+            _check_form(getattr(view, "file_bytes", None))
         return view(*args, **kwargs)
 
     return guarded  # type: ignore[return-value]
@@ -176,14 +193,24 @@ def keep_form_secret(response: Response) -> Response:
     return response
 
 
-def _check_form() -> None:
+def _shown_in_page() -> bool:
+    """Whether a page of ours asks for a picture to show."""
+    headers = request.headers
+    return (headers.get("Sec-Fetch-Site"), headers.get("Sec-Fetch-Dest")) == ("same-origin", "image")
+
+
+def _check_form(file_bytes: Callable[[], int] | None) -> None:
     """Raises `FormRefused`, or `Invalid` for what no text can hold; ends the request with 413 when it is too large.
 
     Our scripts say the token in a header: then only a form is looked at here, and the view reads all else, which may be
-    a large file."""
+    a large file. A form with a file is taken in from who is signed in alone: files of strangers are not received."""
     told = request.headers.get(TOKEN_HEADER)
     if told is None or request.mimetype == "application/x-www-form-urlencoded":
-        small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
+        if file_bytes is not None and request.mimetype == "multipart/form-data":
+            known()
+            limit_upload(file_bytes())
+        else:
+            small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
         if any("\x00" in value for values in request.form.listvalues() for value in values):
             raise Invalid("a text has a NUL character")
     _check_token(request.form.get("form_token", "") if told is None else told)

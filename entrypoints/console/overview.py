@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from flask import Blueprint, Response
 
-from adapters.charts.svg import stacked
+from adapters.charts.svg import COLOURS, draw
 from core.domain.dashboard import Dashboard
 from core.domain.permissions import Permission
 from core.domain.report_tables import Chart, ChartKind
+from core.usecases.promise import Promise
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.learned import FIRST
 from entrypoints.console.shell import show
 
 blp = Blueprint("overview", __name__)
+MONTHS = 3
+"""Of what spot checks say, the present one among them."""
 _PARTS = {
     "rules": "Rules",
     "similarity": "Similarity",
@@ -24,19 +30,60 @@ _PARTS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much of what came somebody decided."""
+
+    title: str
+    records: int
+    share: float
+    colour: str
+
+
 @blp.get("/")
 @page_for(Permission.RECORDS_READ)
 def overview() -> Response:
     found = container().show_dashboard(me())
-    chart = stacked(_days(found))
-    lessons = container().count_lessons(me(), most=FIRST)
     return show(
         "overview/overview.html",
         dashboard=found,
         first=found.records == 0,
-        lessons=lessons,
+        lessons=container().count_lessons(me(), most=FIRST),
         enough=FIRST,
-        chart=chart,
+        days=draw(_days(found)),
+        promise=draw(_promise(container().show_promise(me(), months=MONTHS))),
+        split=_split(found),
+        months=MONTHS,
+    )
+
+
+def _split(dashboard: Dashboard) -> Sequence[Share]:
+    """Who decided what came, most of them first, each in the colour that it has in the chart by day."""
+    sums = ((title, sum(getattr(day, part) for day in dashboard.days)) for part, title in _PARTS.items())
+    there = zip(((title, n) for title, n in sums if n), COLOURS, strict=False)
+    shares = [Share(title=title, records=n, share=n / dashboard.records, colour=c) for (title, n), c in there]
+    return sorted(shares, key=lambda one: -one.records)
+
+
+def _promise(promise: Promise) -> Chart:
+    """How right each stage is where it decides alone, by spot checks, against what is promised."""
+    rows = [("In all", promise.overall), *((_PARTS[standing.stage], found) for standing, found in promise.stages)]
+    known = [(title, found.estimate) for title, found in rows if found.decided]
+    return Chart(
+        kind=ChartKind.RANGES,
+        title="Promised and measured",
+        description=f"{promise.promised:.1%} promised. "
+        + "; ".join(
+            f"{title}: {found.precision:.1%} right, {found.low:.1%} to {found.high:.1%}"
+            if found
+            else f"{title}: unknown"
+            for title, found in known
+        ),
+        labels=tuple(title for title, _ in known),
+        series={"right": [found.precision if found else None for _, found in known]},
+        band=[(found.low, found.high) if found else None for _, found in known],
+        target=promise.promised,
+        share=True,
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, g, render_template
 from flask_bootstrap import Bootstrap5  # type: ignore[import-untyped]
 from jinja2 import FileSystemLoader
 
+from core.domain.permissions import Permission
 from entrypoints.api.auth import public
 from entrypoints.api.errors import PROBLEM_PAGE
 from entrypoints.api.oauth import COMING_BACK
 from entrypoints.console import (
     account,
     assets,
+    billing,
     categories,
     guard,
     identity,
@@ -25,10 +27,13 @@ from entrypoints.console import (
     overview,
     passwords,
     plugins,
+    receipts,
     records,
+    reports,
     review,
     rules,
     second_factor,
+    settings,
     shell,
     signing_in,
     words,
@@ -45,6 +50,7 @@ from entrypoints.console.jobs import views as jobs
 
 _HEADINGS = {
     401: "Sign in",
+    402: "The plan does not allow this",
     403: "This is not yours to do",
     404: "There is nothing here",
     429: "Too many attempts",
@@ -65,8 +71,10 @@ _PAGES = (
     learned,
     imports,
     *records.PAGES,
+    *receipts.PAGES,
     *rules.PAGES,
     *categories.PAGES,
+    *reports.PAGES,
     connection_list,
     connection_new,
     connection_page,
@@ -74,9 +82,11 @@ _PAGES = (
     connection_acts,
     connection_lists,
     signing_in_there,
+    *billing.PAGES,
     events,
     jobs,
     plugins,
+    *settings.PAGES,
 )
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -105,5 +115,7 @@ def register(app: Flask) -> None:
 def problem_page(status: int, title: str, said: str) -> Response:
     """What went wrong, and what to do."""
     heading = _HEADINGS.get(status, "That did not work")
-    page = render_template("error.html", heading=heading, said=said or title)
+    actor = g.get("actor")
+    to_billing = status == 402 and actor is not None and Permission.BILLING_READ in actor.permissions
+    page = render_template("error.html", heading=heading, said=said or title, to_billing=to_billing)
     return Response(page, status, mimetype="text/html")

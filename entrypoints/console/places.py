@@ -10,6 +10,7 @@ from flask import current_app
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from core.domain.jobs import Stream
 from entrypoints.api.state import container
 from entrypoints.console.guard import me
 
@@ -20,10 +21,12 @@ _OF_FIELDS = {
     "run_id": "/rules/runs/{id}",
     "category_id": "/categories/{id}",
     "job_id": "/jobs/{id}",
-    "evaluation_id": "/evaluations/{id}",
+    "evaluation_id": "/settings/promise/trials/{id}",
     "receipt_id": "/receipts/{id}",
     "proposal_id": "/rules/proposals/{id}",
 }
+_OF_STREAMS: Mapping[str, Mapping[str, str]] = {Stream.GENERATE: {"run_id": "/reports/{id}"}}
+"""What is called so there alone."""
 
 
 def existing(path: str) -> str | None:
@@ -43,9 +46,11 @@ def page_of(template: str, id: object) -> str | None:
         return None
 
 
-def named_in(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(what it is, its page) of the things that a payload names by their ids, and that are there still."""
-    found = {name: page_of(_OF_FIELDS[name], value) for name, value in payload.items() if name in _OF_FIELDS}
+def named_in(payload: Mapping[str, Any], stream: str = "") -> list[tuple[str, str]]:
+    """(what it is, its page) of the things that a payload, of jobs of that stream, names by their ids, and that are
+    there still."""
+    places = {**_OF_FIELDS, **_OF_STREAMS.get(stream, {})}
+    found = {name: page_of(places[name], value) for name, value in payload.items() if name in places}
     there = still_there(found.values())
     return [(name.removesuffix("_id"), path) for name, path in found.items() if path in there]
 

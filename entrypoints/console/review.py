@@ -16,6 +16,7 @@ from core.domain.permissions import Permission
 from core.usecases.review import GroupAnswer, NewRule, QueueItem
 from entrypoints.api.cursors import read_cursor, read_time_cursor, write_cursor
 from entrypoints.api.limits import Kind, limited
+from entrypoints.api.receipts import written_of_record
 from entrypoints.api.responses import json_response, page, polled
 from entrypoints.api.rule_previews import written_preview
 from entrypoints.api.schemas.approvals import (
@@ -191,5 +192,6 @@ def _item(item: QueueItem) -> dict[str, Any]:
     written: dict[str, Any] = QueueItemSchema().dump(
         {name: getattr(item.approval, name) for name in ("id", "suggested_id", "urgency", "group_key", "created_at")}
         | {"record": item.record, "candidates": item.choices, "alike": item.alike}
+        | {"receipts": [written_of_record(one) for one in item.receipts]}
     )
     return written

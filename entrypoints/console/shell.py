@@ -9,9 +9,12 @@ from typing import Any, Literal
 from flask import Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from core.domain.billing import Access
+from core.domain.billing_words import Standing
 from core.domain.permissions import Permission
 from core.domain.tenants import Actor
 from entrypoints.api.responses import json_response
+from entrypoints.api.state import container
 from entrypoints.console.guard import known
 
 THEME_COOKIE = "sortation-theme"
@@ -40,12 +43,16 @@ MENU = (
     Place(path="/review", title="Review", icon="check2-square", permission=Permission.APPROVALS_READ, key="r"),
     Place(path="/imports", title="Imports", icon="cloud-upload", permission=Permission.RECORDS_READ, key="i"),
     Place(path="/records", title="Records", icon="list-ul", permission=Permission.RECORDS_READ, key="e"),
+    Place(path="/receipts", title="Receipts", icon="receipt", permission=Permission.RECEIPTS_READ, key="t"),
     Place(path="/rules", title="Rules", icon="signpost-split", permission=Permission.RULES_READ, key="u"),
     Place(path="/categories", title="Categories", icon="diagram-3", permission=Permission.CATEGORIES_READ, key="c"),
     Place(path="/connections", title="Connections", icon="plug", permission=Permission.CONNECTIONS_READ, key="n"),
+    Place(path="/reports", title="Reports", icon="bar-chart-line", permission=Permission.REPORTS_READ, key="a"),
+    Place(path="/billing", title="Billing", icon="credit-card", permission=Permission.BILLING_READ, key="b"),
     Place(path="/events", title="Events", icon="clock-history", permission=Permission.EVENTS_READ, key="v"),
     Place(path="/jobs", title="Jobs", icon="gear-wide-connected", permission=Permission.JOBS_READ, key="j"),
     Place(path="/plugins", title="Plugins", icon="puzzle", permission=Permission.CONNECTIONS_READ, key="p"),
+    Place(path="/settings", title="Settings", icon="sliders", permission=Permission.TENANT_READ, key="s"),
 )
 
 
@@ -67,6 +74,7 @@ def shell() -> dict[str, Any]:
         "belongings": belongings,
         "menu": [place for place in MENU if place.permission in actor.permissions],
         "may": lambda permission: _may(actor, permission),
+        "standing": lambda: _standing(actor),
         "said": _said(),
         "theme": theme(),
     }
@@ -91,6 +99,14 @@ def is_here(path: str) -> bool:
 def theme() -> str:
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else "auto"
+
+
+def _standing(actor: Actor) -> Standing | None:
+    """What a page warns of: all people of a tenant of that it is read-only, and who sees its billing of that it will
+    be."""
+    found: Standing = container().show_standing(actor)
+    warned = found.access is Access.READ_ONLY or Permission.BILLING_READ in actor.permissions
+    return found if found.access is not Access.FULL and warned else None
 
 
 def _may(actor: Actor, permission: str) -> bool:

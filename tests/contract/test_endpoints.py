@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.jobs import Stream
 from core.domain.notifications import EndpointKind, NotificationStatus, Topic
-from core.domain.permissions import Role
+from core.domain.permissions import GRANTABLE, Role
 from core.errors import Conflict, Invalid, NotFound, Transient
 from core.usecases import endpoints, members
 from core.usecases.secret_keys import rotate_secrets
@@ -52,7 +52,7 @@ def test_members_are_written_while_they_are_members(world: NotificationWorld) ->
     assert "https://sort.example/" in mail.text
     assert "Ada" not in mail.text
     world.happens()
-    world.call(members.remove_member, replace(world.tenant, role=Role.OWNER), reviewer.id)
+    world.call(members.remove_member, replace(world.tenant, role=Role.OWNER, permissions=GRANTABLE), reviewer.id)
     assert world.drain() == 1, "the job finds that there is nobody to write to"
     assert len(world.mails) == 1
     with pytest.raises(NotFound):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from core.domain.people import DEVICE_TIME, InvitationStatus, KnownDevice
+from core.domain.people import DEVICE_TIME, InvitationStatus, KnownDevice, WaysIn
 from core.domain.permissions import Role
 from core.domain.tenants import Actor, Membership, User
 from core.errors import Conflict, NotFound
@@ -37,6 +37,29 @@ def test_people_are_found_by_id_and_by_address_with_the_tenants_that_they_belong
     found = [(one.tenant_id, one.tenant_name, one.role) for one in storage.people.belongings(ada)]
     assert found == [(harbour.tenant_id, "Harbour", Role.REVIEWER), (quay.tenant_id, "Quay", Role.OWNER)]
     assert storage.people.belongings(storage.ids.new()) == []
+
+
+def test_how_members_come_in_is_told_of_the_tenant_alone(storage: Storage) -> None:
+    quay, harbour = storage.tenant("Quay"), storage.tenant("Harbour")
+    ada, ben = join(storage, quay), join(storage, quay, BEN)
+    join(storage, harbour)
+    assert storage.people.ways_in(quay.tenant_id) == {ada: WaysIn(), ben: WaysIn()}
+    storage.people.put_password(ada, "hash", storage.now())
+    storage.people.put_second_factor(ada, b"1 sealed", [b"one"], storage.now())
+    for issuer, subject in (("https://two.example", "a"), ("https://one.example", "a"), ("https://one.example", "b")):
+        storage.people.add_identity(issuer, subject, ada, START)
+    seen = [(quay, 0), (quay, 2), (quay, 1), (harbour, 3)]
+    for number, (actor, hours) in enumerate(seen):
+        session = a_session(storage.ids.new(), ada, actor, START, b"hash %d" % number)
+        storage.people.add_session(replace(session, seen_at=START + timedelta(hours=hours)))
+    storage.people.end_sessions(ada, storage.now())
+    found = storage.people.ways_in(quay.tenant_id)
+    issuers = ("https://one.example", "https://two.example")
+    seen_at = START + timedelta(hours=2)
+    assert found[ada] == WaysIn(password=True, second_factor=True, issuers=issuers, seen_at=seen_at)
+    assert found.keys() == {ada, ben}
+    assert storage.people.ways_in(harbour.tenant_id)[ada].seen_at == START + timedelta(hours=3)
+    assert storage.people.ways_in(storage.ids.new()) == {}
 
 
 def test_a_password_is_kept_with_what_went_wrong_since(storage: Storage) -> None:

@@ -240,6 +240,27 @@ def test_records_have_their_receipts_and_the_likeliest_suggestions(storage: Stor
     assert (found[first][1].filename, found[first][1].said) == (b.filename, b.said)
 
 
+def test_receipts_have_the_records_that_they_are_of_or_may_be_of(storage: Storage) -> None:
+    actor = storage.tenant()
+    first, second, third = storage.store(actor, [a_draft(str(n)) for n in range(3)]).inserted
+    open_one, linked, rejected, bare = (kept(storage, actor, n) for n in range(1, 5))
+    with storage.writing(actor) as tx:
+        tx.receipts.suggest({open_one.id: {first: 0.2, second: 0.5, third: 0.1}, linked.id: {first: 0.4, second: 0.3}})
+    for record in (second, first):
+        decide(storage, actor, linked.id, record, MatchState.LINKED)
+    decide(storage, actor, rejected.id, first, MatchState.REJECTED)
+    with storage.reading(actor) as tx:
+        found = tx.receipts.matches_of([bare.id, rejected.id, linked.id, open_one.id], 2)
+        assert tx.receipts.matches_of([], 2) == {}
+    shown = {id: [(one.record_id, one.state.value, one.score) for one in mine] for id, mine in found.items()}
+    assert shown == {
+        open_one.id: [(second, "suggested", 0.5), (first, "suggested", 0.2)],
+        linked.id: [(second, "linked", 0.3), (first, "linked", None)],
+    }
+    with storage.reading(storage.tenant("Quay Books")) as tx:
+        assert tx.receipts.matches_of([linked.id, open_one.id], 2) == {}
+
+
 @pytest.mark.parametrize("way", ["delete", "expire", "undo"])
 def test_a_record_that_goes_leaves_its_receipts(storage: Storage, way: str) -> None:
     actor = storage.tenant()

@@ -90,6 +90,9 @@ def test_runs_are_listed_newest_first_and_keep_what_became_of_them(storage: Stor
         assert [run.id for run in tx.reports.list(before=None, limit=2)] == [ids[2], ids[1]]
         assert [run.id for run in tx.reports.list(before=ids[1], limit=9)] == [ids[0]]
         assert [run.id for run in tx.reports.list(before=None, limit=9, definition_id=ids[0])] == [ids[2], ids[1]]
+        assert [run.id for run in tx.reports.list(before=None, limit=9, status=RunStatus.DONE)] == [ids[2]]
+        assert [run.id for run in tx.reports.list(before=None, limit=9, kind=ReportKind.CHANGES)] == ids[::-1]
+        assert tx.reports.list(before=None, limit=9, kind=ReportKind.LLM) == []
     with storage.reading(actor) as tx, pytest.raises(NotFound):
         tx.reports.update(a_report(storage.ids.new(), actor))
 

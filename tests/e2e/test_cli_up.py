@@ -136,6 +136,11 @@ def test_the_demo_is_sorted_kept_and_shown_again(data_dir: Path, port: int) -> N
         key = re.findall(r"Demo key\s+(\S+)", first.said)[0]
         assert f"http://127.0.0.1:{port}/api/docs" in first.said
 
+        # The printed link lets somebody with a browser in.
+        link = re.findall(r"Console\s+(\S+) \(choose a password", first.said)[0]
+        with urllib.request.urlopen(link, timeout=30) as page:  # noqa: S310
+            assert "demo@example.com" in page.read().decode()
+
         # The printed command works as printed.
         command = shlex.split(re.findall(r"Try\s+(curl .*)", first.said)[0])
         assert command[0] == "curl"

@@ -70,6 +70,7 @@ COLUMNS = {"tenants": "tenant_id", "memberships": "user_id"}
 ALLOWED: tuple[tuple[str, str, str], ...] = (
     (".*", "after is the `next` of the page before", "a cursor is one that an answer gave"),
     ("GET /api/events|GET /api/v1/events", "events of its own tenant|say whose events", "tenant_id goes with a key"),
+    ("GET /api/events|GET /api/v1/events", "Not with newest", "parameters that exclude each other"),
     ("GET /api/v1/approvals", "go(es)? with open items|evidence is given", "parameters that go with each other"),
     ("GET /api/v1/oauth/callback", "", "a state is one that a sign-in began with"),
     ("DELETE /api/v1/categories/{category_id}", "send one of them", "parameters that exclude each other"),
@@ -174,8 +175,10 @@ def expected(
             return False  # schemathesis makes this header in a way of its own, whatever the document says
         label, answer = case.operation.label, _text(response)
         return not any(re.fullmatch(where, label) and re.search(what, answer) for where, what, _ in ALLOWED)
-    # A case that was made as a positive one may be counted among the negative ones, once an id in it was exchanged.
-    return not (isinstance(failure, AcceptedNegativeData) and "positive test case" in failure.message)
+    # A case that was made as a positive one may be counted among the negative ones, once an id in it was exchanged, or
+    # where it has a file, which no schema of strings takes for one. Nobody refuses a header that nobody knows.
+    made_valid = ("positive test case", "- all required properties", "in header - object with unexpected properties")
+    return not (isinstance(failure, AcceptedNegativeData) and any(words in failure.message for words in made_valid))
 
 
 def fill(api: Api) -> None:

@@ -82,7 +82,7 @@ def test_a_tenant_that_does_not_pay_changes_nothing(api: Api) -> None:
     ):
         assert refused(api, method, path, body) == "read_only", (method, path)
     assert refused(api, "POST", "/imports?filename=a.csv", data=STATEMENT.encode()) == "read_only"
-    assert api.call("POST", "/categories", {}).json["detail"].endswith("see /api/v1/billing.")
+    assert api.call("POST", "/categories", {}).json["detail"].endswith("see billing.")
 
 
 def test_a_tenant_that_does_not_pay_reads_exports_and_rules_itself(api: Api) -> None:

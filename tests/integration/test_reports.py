@@ -113,6 +113,9 @@ def test_a_report_is_made_downloaded_and_listed(filled: Api) -> None:
     first = filled.get("/reports?limit=1")
     assert [one["id"] for one in first["items"]] == [other["id"]]
     assert [one["id"] for one in filled.get(f"/reports?limit=1&before={first['next']}")["items"]] == [run["id"]]
+    assert [one["id"] for one in filled.get("/reports?kind=llm")["items"]] == [other["id"]]
+    assert filled.get("/reports?status=failed")["items"] == []
+    filled.get("/reports?kind=gossip", 422)
     events = filled.get("/events?type=REPORT_GENERATED&limit=9")["items"]
     assert [event["subject_id"] for event in events] == [run["id"], other["id"]]
     assert events[0]["payload"]["rows"] == run["rows"]
@@ -267,6 +270,32 @@ def test_a_workbook_and_a_page_say_what_the_table_says(filled: Api) -> None:
     assert [picture.get("role") for picture in pictures] == ["img"] * 2
 
 
+def test_what_a_report_says_is_read_again_to_be_shown(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor, read = filled.actor, filled.container.read_report
+    run = made(filled, "cash_flow")
+    _, whole = read(actor, UUID(run["id"]))
+    assert (whole.title, [column.title for column in whole.tables[0].columns][:3]) == (
+        "The cash_flow",
+        ["From", "Currency", "Records"],
+    )
+    assert whole.tables[0].rows[0][:6] == [date(2026, 3, 1), "EUR", 3, Decimal("2500.00"), Decimal("-19.75"),
+                                           Decimal("2480.25")]  # fmt: skip
+    assert [chart.title for chart in whole.charts] == ["Cash flow, EUR", "Cash flow, USD"]
+    for size in (900, 1_100):  # of a large one the first rows
+        monkeypatch.setattr("core.usecases.reports.SHOWN_FIGURES", size)
+        _, begin = read(actor, UUID(run["id"]))
+        assert 0 < len(begin.tables[0].rows) < 6
+        assert begin.tables[0].rows == whole.tables[0].rows[: len(begin.tables[0].rows)]
+        assert list(begin.charts) == []
+    lines = made(filled, "records", period={"relative": "ever"})
+    _, begin = read(actor, UUID(lines["id"]))
+    assert [row[1] for row in begin.tables[0].rows][:2] == [date(2026, 3, 2), date(2026, 3, 9)]
+    _, none = read(actor, UUID(made(filled, "llm", formats=["csv"])["id"]))
+    assert none is None
+    filled.container.seal_events()
+    assert filled.get("/events?type=EXPORTED")["items"] == [], "shown, not given out"
+
+
 def test_made_again_of_the_same_data_csv_and_json_are_the_same_bytes(filled: Api) -> None:
     for kind in ("records", "categories", "cash_flow", "counterparties", "recurring", "stages", "changes", "llm"):
         compare = {"compare": {"since": "2026-01-01", "until": "2026-02-28"}} if kind == "changes" else {}
@@ -369,6 +398,20 @@ def test_turns_move_with_the_tenants_time_zone(api: Api) -> None:
     api.container.change_tenant(api.actor, version=None, time_zone="Asia/Kolkata")
     moved = api.get(f"/reports/definitions/{kept['id']}")
     assert datetime.fromisoformat(moved["next_run_at"]).astimezone(UTC).strftime("%H:%M") == "00:30"
+
+
+def test_a_paused_schedule_is_kept_and_has_no_turns_until_it_goes_on(api: Api) -> None:
+    daily = {"every": "day", "hour": 6}
+    kept = api.post("/reports/definitions", {"name": "D", "spec": {"kind": "llm"}, "schedule": daily}, 201)
+    assert kept["schedule"]["paused"] is False
+    path = f"/reports/definitions/{kept['id']}"
+    paused = api.call("PATCH", path, {"schedule": daily | {"paused": True}}).json
+    assert (paused["schedule"]["hour"], paused["schedule"]["paused"], paused["next_run_at"]) == (6, True, None)
+    api.container.change_tenant(api.actor, version=None, time_zone="Asia/Kolkata")
+    assert api.get(path)["next_run_at"] is None
+    assert api.container.queue_reports() == 0
+    goes_on = api.call("PATCH", path, {"schedule": daily}).json
+    assert datetime.fromisoformat(goes_on["next_run_at"]) > datetime.now(UTC), "what it missed is not made"
 
 
 def test_a_turn_that_is_due_is_taken_whatever_is_changed_before(make_container: Callable[..., Container]) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from core.domain.billing import Access, Account, Comp, Entitlement, Subscription, SubscriptionStatus, Terms, entitle
-from core.domain.billing_words import Fill, explain
+from core.domain.billing_words import Fill, explain, standing
 from core.domain.plans import Catalog, Interval, Limit, Meter, Plan
 from core.domain.usage import Usage
 
@@ -84,6 +84,42 @@ def test_there_are_words_for_whatever_becomes_of_a_subscription() -> None:
             assert of(status, NOW + timedelta(days=days)), (status, days)
     late = of(SubscriptionStatus.PAST_DUE, NOW + timedelta(days=30))
     assert late == f"A payment for the plan Team is missing for longer than is waited for. {LOCKED}it is paid."
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "now", "access", "since"),
+    [
+        (SubscriptionStatus.ACTIVE, {}, NOW, Access.FULL, None),
+        (SubscriptionStatus.PAST_DUE, {"past_due_since": NOW}, NOW, Access.GRACE, None),
+        (
+            SubscriptionStatus.PAST_DUE,
+            {"past_due_since": NOW},
+            NOW + timedelta(days=20),
+            Access.READ_ONLY,
+            NOW + timedelta(days=14),
+        ),
+        (
+            SubscriptionStatus.CANCELED,
+            {"cancel_at": NOW - timedelta(days=1)},
+            NOW,
+            Access.READ_ONLY,
+            NOW - timedelta(1),
+        ),
+        (SubscriptionStatus.CANCELED, {"cancel_at": NOW + timedelta(days=1)}, NOW, Access.READ_ONLY, None),
+        (SubscriptionStatus.CANCELED, {}, NOW, Access.READ_ONLY, None),
+        (SubscriptionStatus.UNPAID, {}, NOW, Access.READ_ONLY, None),
+    ],
+)
+def test_what_a_tenants_standing_is_and_since_when(
+    status: SubscriptionStatus,
+    fields: dict[str, datetime],
+    now: datetime,
+    access: Access,
+    since: datetime | None,
+) -> None:
+    found = standing(Account(tenant_id=SOMEBODY, subscription=subscription(status, **fields)), TERMS, now)
+    assert (found.access, found.since) == (access, since)
+    assert found.words == of(status, now, **fields)
 
 
 def test_what_is_canceled_says_when_it_ends() -> None:

@@ -41,6 +41,44 @@ def test_who_is_invited_joins_with_a_password_of_their_own(house: House) -> None
     assert house.told("MEMBER_INVITED", "MEMBER_JOINED") == ["MEMBER_INVITED", "MEMBER_JOINED"]
 
 
+def test_an_invitation_is_sent_anew_and_the_former_link_ends(house: House) -> None:
+    former = invited(house, Role.OWNER)
+    [open_one] = members.list_invitations(house.tenant, uow=house.storage.uow)
+    owner, admin = house.member(BEN, Role.OWNER), house.member("admin@example.org", Role.ADMIN)
+    renew = {"max_attempts": 3, "mailer": house.outbox}
+    with pytest.raises(Forbidden):
+        house.call(members.renew_invitation, house.acting(admin, Role.ADMIN), open_one.id, **renew)
+    house.clock.advance(timedelta(days=8))
+    anew = house.call(members.renew_invitation, house.acting(owner, Role.OWNER), open_one.id, **renew)
+    assert (anew.email, anew.role, anew.invited_by_id) == (ADA, Role.OWNER, owner.id)
+    assert anew.expires_at == house.clock.now() + timedelta(days=7)
+    assert members.list_invitations(house.tenant, uow=house.storage.uow) == [anew]
+    house.send()
+    token = house.outbox.token
+    assert token != former
+    with pytest.raises(LinkInvalid):
+        house.call(members.read_invitation, former)
+    assert house.call(members.read_invitation, token)[0] == anew
+    with pytest.raises(Conflict, match="revoked"):
+        house.call(members.renew_invitation, house.acting(owner, Role.OWNER), open_one.id, **renew)
+    with pytest.raises(NotFound):
+        house.call(members.renew_invitation, house.acting(owner, Role.OWNER), owner.id, **renew)
+    told = ("MEMBER_INVITED", "INVITATION_REVOKED")
+    assert house.told(*told) == ["MEMBER_INVITED", "INVITATION_REVOKED", "MEMBER_INVITED"]
+
+
+def test_everybody_may_leave_and_others_are_removed_by_who_may(house: House) -> None:
+    viewer, other = house.member(role=Role.VIEWER), house.member(BEN, Role.VIEWER)
+    house.member("owner@example.org", Role.OWNER)
+    with pytest.raises(Forbidden, match="members:write"):
+        house.call(members.remove_member, house.acting(viewer, Role.VIEWER), other.id)
+    with pytest.raises(Forbidden, match="members:write"):
+        house.call(members.ways_in, house.acting(viewer, Role.VIEWER))
+    house.call(members.remove_member, house.acting(viewer, Role.VIEWER), viewer.id)
+    left = [user.id for user, _ in members.list_members(house.tenant, uow=house.storage.uow)]
+    assert (viewer.id in left, other.id in left) == (False, True)
+
+
 def test_who_has_an_account_proves_it_and_keeps_the_password(house: House) -> None:
     home, other = house.storage.tenant("Quay Books"), house.tenant
     house.tenant = home

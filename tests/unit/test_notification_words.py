@@ -42,6 +42,18 @@ def test_one_is_told_with_its_details_and_a_link() -> None:
     )
 
 
+def test_a_report_that_is_ready_is_told_with_the_link_to_it() -> None:
+    mail = notification_mail(told("report.generated", report_id="r1"), "ada@example.org", "Harbour Books", URL)
+    assert mail.text.endswith("report_id: r1\n\nWhat is behind it: https://sort.example/reports/r1\n")
+    items = [told("report.generated", report_id="r1"), told("job.dead", job_id="j1")]
+    digest = told(DIGEST, **digest_data(TENANT, 2, items))
+    lines = notification_mail(digest, "ada@example.org", "Harbour Books", URL).text.splitlines()
+    assert [line for line in lines if "https" in line] == [
+        "https://sort.example/reports/r1",
+        "What is behind it: https://sort.example/",
+    ]
+
+
 def test_a_digest_counts_by_kind_and_lists_what_it_has() -> None:
     items = [
         told("import.failed", import_id="i1"),

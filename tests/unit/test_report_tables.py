@@ -180,7 +180,8 @@ def test_a_chart_is_a_picture_that_any_policy_lets_stand(kind: ChartKind) -> Non
         description="A & B",
         labels=("a", HOSTILE, "c"),
         series={HOSTILE: [1.0, None, 3.0], "other": [2.0, -1.5, 0.0]},
-        band=[(0.5, 1.5), None, (2.5, 3.5)] if kind is ChartKind.LINES else (),
+        band=[(0.5, 1.5), None, (2.5, 3.5)] if kind in (ChartKind.LINES, ChartKind.RANGES) else (),
+        target=2.0 if kind is ChartKind.RANGES else None,
     )
     drawn = draw(chart)
     tree = ElementTree.fromstring(drawn)  # noqa: S314 - our own
@@ -199,6 +200,29 @@ def test_a_chart_of_nothing_says_what_it_is_of(kind: ChartKind) -> None:
     tree = ElementTree.fromstring(drawn)  # noqa: S314 - our own
     assert [(one.tag.rpartition("}")[2], one.text) for one in tree[:2]] == [("title", "t"), ("desc", "d")]
     assert not {"rect", "circle", "polyline", "polygon"} & {one.tag.rpartition("}")[2] for one in tree.iter()}
+
+
+def test_a_range_lies_where_its_ends_are_and_the_target_across() -> None:
+    drawn = draw(
+        Chart(
+            kind=ChartKind.RANGES,
+            title="t",
+            description="d",
+            labels=("In all", "Rules"),
+            series={"right": [0.9, None]},
+            band=[(0.8, 1.0), None],
+            target=0.9,
+            share=True,
+        )
+    )
+    tree = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    [dot] = [one for one in tree if one.tag.endswith("circle")]
+    lines = [one for one in tree if one.tag.endswith("line")]
+    [interval] = [one for one in lines if one.get("stroke-width") == "8"]
+    [target] = [one for one in lines if one.get("stroke-dasharray")]
+    assert dot.get("cx") == target.get("x1") == target.get("x2")
+    assert float(interval.get("x1", "")) < float(dot.get("cx", "")) < float(interval.get("x2", ""))
+    assert interval.get("y1") == dot.get("cy")
 
 
 @given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12))

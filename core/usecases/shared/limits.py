@@ -31,14 +31,14 @@ def _check_room(limit: str, words: str, taken: Callable[[], int], tx: Transactio
     plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
     most = getattr(plan, limit)
     if most is not None and taken() >= most:
-        raise LimitReached(f"the plan {plan.title} holds {most} {words}: see /api/v1/billing")
+        raise LimitReached(f"the plan {plan.title} holds {most} {words}: see billing")
 
 
 def check_feature(tx: Transaction, feature: Feature, terms: Terms, clock: Clock) -> None:
     """Raises `LimitReached`."""
     entitlement = entitle(tx.billing.get(), terms, clock.now())
     if not entitlement.has(feature):
-        raise LimitReached(f"the plan {entitlement.plan.title} has no {feature.value}: see /api/v1/billing")
+        raise LimitReached(f"the plan {entitlement.plan.title} has no {feature.value}: see billing")
 
 
 def llm_off(entitlement: Entitlement) -> str | None:

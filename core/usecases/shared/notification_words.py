@@ -23,6 +23,8 @@ _SUBJECTS: Mapping[str, str] = {
     "report.generated": "A report is ready",
     "endpoint.test": "This is a test",
 }
+_PLACES: Mapping[str, str] = {"report.generated": "/reports/{report_id}"}
+"""Of what is told, its page at the console."""
 _GIVEN_UP: Mapping[DisabledReason, str] = {
     DisabledReason.GONE: "The receiver said that it is gone (410), so nothing more is sent there.",
     DisabledReason.FAILING: "Nothing has arrived there for five days, so nothing more is sent.",
@@ -36,8 +38,10 @@ def subject_of(type: str) -> str:
 def notification_mail(notification: Notification, address: str, tenant_name: str, public_url: str) -> Mail:
     """To a member's address, as plain text."""
     name = one_line(tenant_name)
-    subject, lines = _digest(notification.data) if notification.type == DIGEST else _one(notification)
-    text = "\n".join([*lines, "", f"What is behind it: {public_url}/", ""])
+    whole = notification.type == DIGEST
+    subject, lines = _digest(notification.data, public_url) if whole else _one(notification)
+    place = _place(notification.type, notification.data)
+    text = "\n".join([*lines, "", f"What is behind it: {public_url}{place}", ""])
     return Mail(to=address, subject=f"{subject}: {name}", text=text)
 
 
@@ -62,7 +66,12 @@ def _details(data: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {value}" for name, value in data.items() if name not in ("tenant_id", "seq")]
 
 
-def _digest(data: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _place(type: str, data: Mapping[str, Any]) -> str:
+    """`/` of what has no page of its own."""
+    return _PLACES[type].format_map(data) if type in _PLACES else "/"
+
+
+def _digest(data: Mapping[str, Any], public_url: str) -> tuple[str, list[str]]:
     count, events = data["count"], data["events"]
     kinds = Counter(event["type"] for event in events)
     lines = [f"{number} × {subject_of(type)}" for type, number in kinds.most_common()]
@@ -71,4 +80,6 @@ def _digest(data: Mapping[str, Any]) -> tuple[str, list[str]]:
     for event in events:
         details = ", ".join(_details(event["data"]))
         lines += ["", f"{event['timestamp'][:16].replace('T', ' ')} UTC: {subject_of(event['type'])}", details]
+        if event["type"] in _PLACES:
+            lines.append(f"{public_url}{_place(event['type'], event['data'])}")
     return f"{count} notifications", lines

@@ -145,7 +145,7 @@ class LessonSchema(Schema):
     count = fields.Integer(metadata={"description": "Records that teach this category."})
 
 
-class DeliverySchema(Schema):
+class ImportOutcomeSchema(Schema):
     import_id = fields.UUID()
     filename = fields.String()
     created_at = fields.DateTime()
@@ -169,6 +169,6 @@ class LearnedSchema(Schema):
     proposed_rules = fields.Integer(metadata={"description": f"Open proposals, counted up to {PROPOSED}."})
     similarity_alone = fields.Boolean(metadata={"description": "Whether similarity may decide without a person."})
     deliveries = fields.List(
-        fields.Nested(DeliverySchema),
+        fields.Nested(ImportOutcomeSchema),
         metadata={"description": f"What became of the latest imports, of the last {DELIVERIES}: the earliest first."},
     )

@@ -119,6 +119,7 @@ class ScheduleSchema(Schema):
         validate=validate.Range(1, 31),
         metadata={"description": "With each month; in one that has no such day, its last."},
     )
+    paused = fields.Boolean(load_default=False, metadata={"description": "Kept, and without turns until it is not."})
 
     @post_load
     def _schedule(self, data: dict[str, Any], **_: Any) -> Schedule:
@@ -172,6 +173,7 @@ class ScheduleOutSchema(Schema):
     hour = fields.Integer()
     weekday = fields.Integer(allow_none=True)
     day = fields.Integer(allow_none=True)
+    paused = fields.Boolean()
 
 
 class DefinitionSchema(Schema):
@@ -218,3 +220,5 @@ class ReportRunSchema(Schema):
 class ReportsQuerySchema(LimitSchema):
     before = fields.UUID(load_default=None, metadata={"description": "`next` of the page before."})
     definition_id = fields.UUID(load_default=None, metadata={"description": "Only those made by this one."})
+    kind = fields.Enum(ReportKind, by_value=True, load_default=None)
+    status = fields.Enum(RunStatus, by_value=True, load_default=None)

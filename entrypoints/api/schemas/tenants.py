@@ -116,6 +116,10 @@ class ApiKeySchema(Schema):
     expires_at = fields.DateTime(allow_none=True)
     revoked_at = fields.DateTime(allow_none=True)
     last_used_at = fields.DateTime(allow_none=True)
+    created_by = fields.UUID(
+        allow_none=True,
+        metadata={"description": "The person who made it, also by another key; null: the operator, or nobody knows."},
+    )
     operators = fields.Boolean(metadata={"description": "Whether the operator of the installation acts by it."})
 
 

@@ -32,9 +32,13 @@ _PAGES = {
     "PROPOSAL": "/rules/proposals/{id}",
     "RULE": "/rules/{id}",
     "CATEGORY": "/categories/{id}",
-    "EVALUATION": "/evaluations/{id}",
+    "EVALUATION": "/settings/promise/trials/{id}",
     "IMPORT": "/imports/{id}",
     "RECEIPT": "/receipts/{id}",
+    "REPORT_DEFINED": "/reports/definitions/{id}",
+    "REPORT_REDEFINED": "/reports/definitions/{id}",
+    "REPORT_GENERATED": "/reports/{id}",
+    "REPORT_FAILED": "/reports/{id}",
     **dict.fromkeys(("INGESTED", "UPDATED", "PROCESSED", "TX_APPROVED", "APPROVAL_WITHDRAWN"), "/records/{id}"),
 }
 """By how a type begins, the most telling first: the page of what it happened to."""

@@ -140,7 +140,7 @@ def _one(job: Job, error: str = "", status: int = 200) -> Response:
         job=job,
         state=state_of(job),
         what=title_of(job.stream),
-        about=named_in(job.payload),
+        about=named_in(job.payload, job.stream),
         payload=written(job.payload),
         progress=written(job.progress),
         error=error,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from entrypoints.console.records import changes, facets, lists, many, one, views
+from entrypoints.console.records import changes, facets, lists, many, one, receipts, views
 
-PAGES = (lists, facets, views, one, changes, many)
+PAGES = (lists, facets, views, one, changes, many, receipts)

@@ -12,12 +12,14 @@ from flask import Blueprint, Response
 from core.domain.categories import paths
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
+from core.domain.receipts import RecordReceipt
 from core.domain.records import DECIDED_BY_PERSON, Record
 from core.errors import NotFound
 from entrypoints.api.responses import dumps
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.places import still_there
+from entrypoints.console.receipts import words
 from entrypoints.console.records.history import entries
 from entrypoints.console.records.story import linked, steps, summary, without_lost
 from entrypoints.console.shell import show
@@ -56,6 +58,9 @@ def record_page(
         steps=without_lost(story, still_there(linked(story))),
         history=_history(record, categories),
         raw=_pretty(record.raw),
+        receipts=_receipts(record),
+        most=container().settings().max_receipt_bytes,
+        words=words,
         withdrawable=record.status in DECIDED_BY_PERSON,
         error=error,
         errors=errors or {},
@@ -84,6 +89,17 @@ def _history(record: Record, categories: Mapping[str, str]) -> Sequence[object] 
         return None
     where = EventFilter(subject_id=record.id)
     return entries(container().list_events(actor, where, after=0, limit=MOST_EVENTS), categories)
+
+
+def _receipts(record: Record) -> Sequence[tuple[RecordReceipt, Sequence[str]]] | None:
+    """Those of the record and those that are suggested for it, with what speaks for each; None for who may not see
+    any."""
+    actor = me()
+    if Permission.RECEIPTS_READ not in actor.permissions:
+        return None
+    zone = container().get_tenant(actor).zone
+    found = container().list_record_receipts(actor, record.id)
+    return [(one, words.evidence(one.said, None, record, zone)) for one in found]
 
 
 def _name_of_connection(record: Record) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -61,8 +60,3 @@ def join(stack: Stack, visitor: Person, role: str, name: str = "robin") -> str:
     email = f"{name}-{role}-{stack.tenant_id}@example.org"
     visitor.accept(invite(stack, email, role), PASSWORD)
     return email
-
-
-def screenshots() -> Path:
-    """Where the pictures of the documentation are."""
-    return ROOT / "docs" / "images"

@@ -3,6 +3,7 @@ import { ask } from "./api.js";
 import { finder } from "./choice.js";
 import { complain, element, icon, toast, typing } from "./dom.js";
 import { localise } from "./moments.js";
+import { linkReceipt, receiptsOf, suggestedReceipt } from "./receipts/at_item.js";
 import { ruleDialog } from "./review_rule.js";
 import { tell } from "./told.js";
 
@@ -10,6 +11,7 @@ const page = document.querySelector("[data-review]");
 const box = page.querySelector("[data-item]");
 const nextBox = page.querySelector("[data-next]");
 const mayDecide = page.dataset.may === "decide";
+const mayLink = page.dataset.receipts === "write";
 const mayRule = page.dataset.rules === "write";
 const AHEAD = 10;
 const SHOWN_NEXT = 8;
@@ -103,7 +105,7 @@ function draw() {
     if (done.length) actions.append(button("Undo", "u", undo));
   }
   actions.append(element("a", { class: "btn btn-link", href: `/records/${record.id}` }, "Its record"));
-  box.replaceChildren(head, list, mayDecide ? found.box : "", actions);
+  box.replaceChildren(head, receiptsOf(item, mayLink ? link : null) ?? "", list, mayDecide ? found.box : "", actions);
   localise(box);
   drawNext();
 }
@@ -219,6 +221,12 @@ function undo() {
   }).catch(complain);
 }
 
+function link() {
+  const item = items[0];
+  const receipt = suggestedReceipt(item);
+  if (receipt && mayLink) linkReceipt(item, receipt).then(() => items[0] === item && draw()).catch(complain);
+}
+
 function makeRule() {
   const item = items[0];
   if (!item || !mayRule) return;
@@ -244,6 +252,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.closest("a, button") && !event.target.closest(".toast-line")) return; // it is for that one
   const place = Number(event.key) - 1;
   if (place >= 0 && items[0]?.candidates[place]) give(items[0].candidates[place].category_id);
+  else if (event.key === "l") link();
   else if (mayDecide && KEYS[event.key]) KEYS[event.key]();
   else return;
   event.preventDefault();

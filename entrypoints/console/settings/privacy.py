@@ -1,0 +1,80 @@
+"""Privacy: how long things are kept, what leaves the installation, and how all of it is given out or erased."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from adapters.openai.masking import mask
+from core.domain.permissions import Permission
+from core.domain.tenants import MOST_DAYS, Tenant
+from core.errors import Invalid, SortationError, VersionMismatch
+from entrypoints.api.state import container
+from entrypoints.console.guard import me, page_for
+from entrypoints.console.settings.sections import PATH, show_section
+from entrypoints.console.settings.typed import Typed, status_of, version_sent, wrong_of
+from entrypoints.console.settings.workspace import CHANGED
+from entrypoints.console.shell import done
+
+blp = Blueprint("settings_privacy", __name__)
+HERE = f"{PATH}/privacy"
+DAYS = ("record_retention_days", "payload_retention_days", "log_retention_days")
+EXAMPLE = "Rent May, from DE89 3704 0044 0532 0130 00, card 4111 1111 1111 1111, ask@example.org or +49 30 901820"
+
+
+@blp.get(HERE)
+@page_for(Permission.TENANT_READ)
+def privacy() -> Response:
+    return privacy_page()
+
+
+@blp.post(HERE)
+@page_for(Permission.TENANT_WRITE)
+def change() -> AnyResponse:
+    tenant: Tenant = container().get_tenant(me())
+    try:
+        version, typed = version_sent(), Typed()
+        given: dict[str, Any] = {name: typed.whole(name, 1, MOST_DAYS) for name in DAYS}
+        typed.check()
+        settings = replace(tenant.settings, **given)
+        if settings == tenant.settings:
+            return done(HERE, "Nothing was changed.", "info")
+        container().change_tenant(me(), version=version, settings=settings)
+    except (Invalid, VersionMismatch) as error:
+        return privacy_page(error)
+    return done(HERE, "Saved. What is older goes within the hour.")
+
+
+def privacy_page(error: SortationError | None = None) -> Response:
+    """With what was typed and what is wrong with it, where a form was sent."""
+    services, actor = container(), me()
+    tenant: Tenant = services.get_tenant(actor)
+    means, _ = services.llm_usage(actor, months=1)
+    settings = services.settings()
+    return show_section(
+        "settings/privacy.html",
+        status_of(error),
+        tenant=tenant,
+        typed=_filled(tenant) if error is None else request.form.to_dict(),
+        version=tenant.version if error is None else request.form.get("version", ""),
+        problem=CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
+        wrong=wrong_of(error),
+        means=means,
+        embeddings=settings.embeddings,
+        payload_days=settings.payload_retention_days,
+        job_days=settings.job_retention_days,
+        report_days=settings.report_retention_days,
+        example=EXAMPLE,
+        masked=mask(EXAMPLE),
+        quoted_name=shlex.quote(tenant.name),
+    )
+
+
+def _filled(tenant: Tenant) -> Mapping[str, str]:
+    kept = {name: getattr(tenant.settings, name) for name in DAYS}
+    return {name: "" if days is None else str(days) for name, days in kept.items()}

@@ -1,0 +1,14 @@
+// A receipt that is being read: its page shows what was read as soon as it was, unless somebody writes there already.
+import { poll } from "../api.js";
+import { complain, element } from "../dom.js";
+
+const says = document.querySelector("[data-reading]");
+let touched = false;
+document.addEventListener("input", () => (touched = true));
+
+poll(says.dataset.reading, (now) => {
+  if (now.state === "reading") return false;
+  if (touched) says.replaceChildren("It was read meanwhile: ", element("a", { href: location.pathname }, "show what it says"), ".");
+  else location.reload();
+  return true;
+}, 0.7).catch(complain);
