@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from core.domain.approvals import Approval, Example, Group
 from core.domain.evidence import AlikeExamples, Likeness
+from core.domain.record_filters import RecordFilter
 from core.domain.records import Record
 from core.domain.similarity import Neighbour
 
@@ -43,7 +44,13 @@ class QueueFilter:
     max_amount: Decimal | None = None
     skips: Skips | None = None
 
+    @property
+    def records(self) -> RecordFilter:
+        """What it asks of the items' records."""
+        return RecordFilter(**{name: getattr(self, name) for name in _OF_RECORDS})
 
+
+_OF_RECORDS = tuple(f.name for f in fields(QueueFilter) if f.name in RecordFilter.__slots__)
 EVERYTHING = QueueFilter()
 
 

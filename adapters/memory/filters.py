@@ -7,10 +7,6 @@ from core.domain.approvals import Approval
 from ports.review_storage import QueueFilter
 from ports.storage import RecordFilter
 
-_OF_RECORD = (
-    "connection_id", "account", "kind", "currency", "text", "since", "until", "min_amount", "max_amount",
-)  # fmt: skip
-
 
 def matches(kept: KeptRecord, where: RecordFilter) -> bool:
     """Whether a filter lets a record through."""
@@ -33,5 +29,5 @@ def lets_through(where: QueueFilter, approval: Approval, kept: KeptRecord) -> bo
         where.group_key in (None, approval.group_key)
         and where.suggested_id in (None, approval.suggested_id)
         and not (where.unsuggested and approval.suggested_id is not None)
-        and matches(kept, RecordFilter(**{name: getattr(where, name) for name in _OF_RECORD}))
+        and matches(kept, where.records)
     )

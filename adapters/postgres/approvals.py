@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from adapters.postgres.filters import of_items, of_records, written
 from adapters.postgres.guards import conflicts
-from adapters.postgres.queue_filters import conditions_of, of_records
 from adapters.postgres.record_rows import RECORD_COLUMNS, to_record
 from adapters.postgres.review_tables import approval_skips, approvals
 from adapters.postgres.tables import records
@@ -81,7 +80,7 @@ _MATCHING = """matching AS MATERIALIZED (
             SELECT FROM records WHERE records.tenant_id = :tenant AND records.id = approvals.record_id AND {of_records}
             OFFSET 0
         ) AS lookup
-        WHERE approvals.tenant_id = :tenant AND approvals.verdict IS NULL {of_items}
+        WHERE approvals.tenant_id = :tenant AND approvals.verdict IS NULL AND {of_items}
     ), """
 _MOST_URGENT = """
     WHERE CAST(:key AS text) IS NULL OR urgency < :urgency OR urgency = :urgency AND group_key > :key
@@ -147,22 +146,21 @@ class PostgresApprovals:
     def queue(
         self, *, after: tuple[float, UUID] | None, limit: int, where: QueueFilter = EVERYTHING
     ) -> Sequence[tuple[Approval, Record]]:
-        conditions, given = conditions_of(where)
+        joined = of_records(where.records)
         query = (
             self._with_records()
-            .where(approvals.c.verdict.is_(None))
+            .where(approvals.c.verdict.is_(None), *of_items(where, self._tenant_id), *joined)
             .order_by(approvals.c.urgency.desc(), approvals.c.id)
             .limit(limit)
         )
         if after is not None:
             urgency, id = after
             query = query.where(approvals.c.urgency <= urgency, or_(approvals.c.urgency < urgency, approvals.c.id > id))
-        query = query.where(*map(text, conditions))
-        if not of_records(conditions):
-            return self._read_with_records(query, given)
+        if not joined:
+            return self._read_with_records(query)
         # Planned as what few records meet, all open items would be sorted, and often all records read before.
         with self._in_index_order():
-            return self._read_with_records(query, given)
+            return self._read_with_records(query)
 
     def groups(
         self, *, after: tuple[float, str] | None, limit: int, where: QueueFilter = EVERYTHING
@@ -175,14 +173,13 @@ class PostgresApprovals:
         return sorted(self._groups(_BY_LOT, limit), key=lambda g: g.group_key)
 
     def _groups(self, chosen: str, limit: int, where: QueueFilter = EVERYTHING, **page: object) -> list[Group]:
-        conditions, given = conditions_of(where)
-        every = "".join(f" AND {condition}" for condition in conditions)
-        joined = of_records(conditions)
-        of_items = "".join(f" AND {condition}" for condition in conditions if condition not in joined)
+        joined = of_records(where.records)
+        asked_items, given = written(of_items(where, self._tenant_id), "item")
+        asked_records, more = written(joined, "record")
         sql = _GROUPS.format(
-            matching=_MATCHING.format(of_items=of_items, of_records=" AND ".join(joined)) if joined else "",
+            matching=_MATCHING.format(of_items=asked_items, of_records=asked_records) if joined else "",
             items="matching" if joined else "approvals",
-            conditions="" if joined else every,
+            conditions="" if joined else f"AND {asked_items}",
             chosen=chosen,
             of_page="" if limit > _MANY else _OF_PAGE,
         )
@@ -190,7 +187,7 @@ class PostgresApprovals:
         query = self._with_records(g.c.size, g.c.agreeing, g.c.urgency.label("group_urgency"))
         query = query.join(g, g.c.id == approvals.c.id)
         asked = {"tenant": self._tenant_id, "limit": limit, "gain": GROUP_GAIN, "decimals": URGENCY_DECIMALS}
-        rows = self._connection.execute(query, asked | page | given).mappings()
+        rows = self._connection.execute(query, asked | page | given | more).mappings()
         return [
             Group(
                 group_key=row["approval_group_key"],
@@ -204,10 +201,9 @@ class PostgresApprovals:
         ]
 
     def of_group(self, group_key: str, limit: int, skips: Skips | None = None) -> Sequence[UUID]:
-        conditions, given = conditions_of(QueueFilter(group_key=group_key, skips=skips))
-        query = self._open(select(approvals.c.id)).where(*map(text, conditions))
-        asked = {"tenant": self._tenant_id} | given
-        return self._connection.execute(query.order_by(approvals.c.id).limit(limit), asked).scalars().all()
+        conditions = of_items(QueueFilter(group_key=group_key, skips=skips), self._tenant_id)
+        query = self._open(select(approvals.c.id)).where(*conditions)
+        return self._connection.execute(query.order_by(approvals.c.id).limit(limit)).scalars().all()
 
     def decided(
         self, *, withdrawn: bool, before: tuple[datetime, UUID] | None, limit: int
@@ -284,15 +280,15 @@ class PostgresApprovals:
             raise Conflict("nothing stands here that could be withdrawn")
 
     def sizes(self, group_keys: Sequence[str], skips: Skips | None = None) -> Mapping[str, int]:
-        c, (conditions, given) = approvals.c, conditions_of(QueueFilter(skips=skips))
+        c, conditions = approvals.c, of_items(QueueFilter(skips=skips), self._tenant_id)
         query = self._open(select(c.group_key, func.count().label("size"))).where(c.group_key.in_(group_keys))
-        query = query.where(*map(text, conditions)).group_by(c.group_key)
-        return {row.group_key: row.size for row in self._connection.execute(query, {"tenant": self._tenant_id} | given)}
+        query = query.where(*conditions).group_by(c.group_key)
+        return {row.group_key: row.size for row in self._connection.execute(query)}
 
     def count_open(self, group_key: str | None = None, skips: Skips | None = None) -> int:
-        conditions, given = conditions_of(QueueFilter(group_key=group_key, skips=skips))
-        query = self._open(select(func.count()).select_from(approvals)).where(*map(text, conditions))
-        found: int = self._connection.execute(query, {"tenant": self._tenant_id} | given).scalar_one()
+        conditions = of_items(QueueFilter(group_key=group_key, skips=skips), self._tenant_id)
+        query = self._open(select(func.count()).select_from(approvals)).where(*conditions)
+        found: int = self._connection.execute(query).scalar_one()
         return found
 
     def skip(self, id: UUID, *, by: UUID, at: datetime) -> None:
@@ -324,10 +320,8 @@ class PostgresApprovals:
         query = select(*(c.label(f"approval_{c.name}") for c in approvals.c), *RECORD_COLUMNS, *more)
         return query.join(records, of_record).where(approvals.c.tenant_id == self._tenant_id)
 
-    def _read_with_records(
-        self, query: Select[Any], given: Mapping[str, Any] = MappingProxyType({})
-    ) -> Sequence[tuple[Approval, Record]]:
-        rows = self._connection.execute(query, {"tenant": self._tenant_id} | dict(given)).mappings()
+    def _read_with_records(self, query: Select[Any]) -> Sequence[tuple[Approval, Record]]:
+        rows = self._connection.execute(query).mappings()
         return [(_to_approval(row, "approval_"), to_record(row)) for row in rows]
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Text,
+    and_,
     case,
     cast,
     false,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from adapters.postgres.record_reads import filtered
+from adapters.postgres.filters import of_records
 from adapters.postgres.tables import records
 from core.domain.facets import FILTERED_BY, Facet, Facets, Value, commonest
 from ports.storage import RecordFilter
@@ -92,5 +93,5 @@ def _only(where: RecordFilter, names: Sequence[str]) -> RecordFilter:
 
 
 def _holds(where: RecordFilter) -> ColumnElement[bool]:
-    condition = filtered(select(_r.id), where).whereclause
-    return true() if condition is None else func.coalesce(condition, false())
+    conditions = of_records(where)
+    return func.coalesce(and_(*conditions), false()) if conditions else true()

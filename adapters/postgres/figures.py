@@ -28,8 +28,8 @@ from sqlalchemy.sql import ColumnElement
 
 from adapters.postgres import record_csv
 from adapters.postgres.engine import driver
+from adapters.postgres.filters import filtered
 from adapters.postgres.promises import ANSWERED, tally_of
-from adapters.postgres.record_reads import filtered
 from adapters.postgres.tables import records
 from core.domain.decisions import Stage
 from core.domain.promise import ALONE, Cell

@@ -13,9 +13,10 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from sqlalchemy import Connection, Select, Text, cast, exists, func, literal, literal_column, or_, select
+from sqlalchemy import Connection, Select, Text, cast, exists, func, literal, literal_column, select
 
 from adapters.postgres.engine import driver
+from adapters.postgres.filters import filtered
 from adapters.postgres.review_tables import approvals
 from adapters.postgres.tables import records
 from core.domain.approvals import ApprovalReason
@@ -50,40 +51,6 @@ _AMOUNTS = """
     ORDER BY r.occurred_on DESC, r.id DESC
     LIMIT %(limit)s
 """
-
-
-def filtered(query: Select[Any], where: RecordFilter) -> Select[Any]:
-    """The query, of the records that the filter lets through."""
-    equal = {
-        "category_id": where.category_id,
-        "stage": where.stage,
-        "account": where.account,
-        "kind": where.kind,
-        "connection_id": where.connection_id,
-        "import_id": where.import_id,
-        "currency": where.currency,
-    }
-    for name, value in equal.items():
-        if value is not None:
-            query = query.where(records.c[name] == value)
-    if where.statuses:
-        query = query.where(records.c.status.in_(where.statuses))
-    if where.since is not None:
-        query = query.where(records.c.occurred_on >= where.since)
-    if where.until is not None:
-        query = query.where(records.c.occurred_on <= where.until)
-    if where.min_amount is not None:
-        query = query.where(records.c.amount >= where.min_amount)
-    if where.max_amount is not None:
-        query = query.where(records.c.amount <= where.max_amount)
-    if where.text is not None:
-        query = query.where(
-            or_(
-                records.c.text.icontains(where.text, autoescape=True),
-                records.c.counterparty.icontains(where.text, autoescape=True),
-            )
-        )
-    return query
 
 
 # In the order of Snapshot, and then the day. Whether a rule asked is looked up record by record, by the unique index of

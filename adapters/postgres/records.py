@@ -18,6 +18,7 @@ from adapters.postgres import rule_run_statements as run_sql
 from adapters.postgres.copying import NULL, a_flag, a_number, a_text, an_array, an_id, copy_rows, some_bytes
 from adapters.postgres.engine import driver, dumps
 from adapters.postgres.events import PostgresEvents
+from adapters.postgres.filters import filtered
 from adapters.postgres.guards import at, conflicts, delete_versioned
 from adapters.postgres.learning import NO_ARRIVAL, arrival_row
 from adapters.postgres.learning_tables import arrivals
@@ -101,12 +102,12 @@ class PostgresRecords:
         return record_reads.snapshots(self._connection, self._tenant_id, where, before=before, limit=limit)
 
     def count(self, where: RecordFilter) -> int:
-        query = record_reads.filtered(select(func.count()).select_from(records), where)
+        query = filtered(select(func.count()).select_from(records), where)
         return int(self._connection.execute(query.where(records.c.tenant_id == self._tenant_id)).scalar_one())
 
     def tally(self, where: RecordFilter) -> Mapping[tuple[str, str | None], int]:
         parts = (records.c.status, records.c.stage)
-        query = record_reads.filtered(select(*parts, func.count().label("records")), where).group_by(*parts)
+        query = filtered(select(*parts, func.count().label("records")), where).group_by(*parts)
         rows = self._connection.execute(query.where(records.c.tenant_id == self._tenant_id))
         return {(row.status, row.stage): row.records for row in rows}
 
@@ -201,7 +202,7 @@ class PostgresRecords:
         return [to_record(row) for row in self._connection.execute(query.order_by(records.c.id)).mappings()]
 
     def page(self, where: RecordFilter, *, after: UUID | None, limit: int) -> Sequence[Mapping[str, Any]]:
-        query = record_reads.filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
+        query = filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
         if after is not None:
             query = query.where(records.c.id > after)
         rows = self._connection.execute(query.order_by(records.c.id).limit(limit))
@@ -211,7 +212,7 @@ class PostgresRecords:
         self, where: RecordFilter, *, before: tuple[date, UUID] | None, limit: int
     ) -> Sequence[tuple[date, Mapping[str, Any]]]:
         place = tuple_(records.c.occurred_on, records.c.id)
-        query = record_reads.filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
+        query = filtered(select(*_PAGE_COLUMNS), where).where(records.c.tenant_id == self._tenant_id)
         if before is not None:
             query = query.where(place < before)
         rows = self._connection.execute(query.order_by(records.c.occurred_on.desc(), records.c.id.desc()).limit(limit))

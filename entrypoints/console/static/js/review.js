@@ -18,6 +18,7 @@ const SHOWN_NEXT = 8;
 
 let items = []; // the first one is what the person looks at
 const handled = new Set(); // answered, skipped or in hand: the queue may name them once more
+const settling = new Set(); // groups that an answer for all is under way to: what the queue still names of them waits no more
 const done = []; // what can be undone, the latest last: {ids, text}; without ids until it was carried out
 let paths = new Map();
 let categories = [];
@@ -42,7 +43,7 @@ async function fill() {
     let after = "";
     do {
       const got = await ask(`/review/items?limit=${AHEAD}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
-      const fresh = got.items.filter((item) => !handled.has(item.id));
+      const fresh = got.items.filter((item) => !handled.has(item.id) && !settling.has(item.group_key));
       for (const item of fresh) handled.add(item.id);
       items.push(...fresh);
       after = fresh.length ? null : got.next;
@@ -91,7 +92,7 @@ function draw() {
     record.counterparty ? element("p", { class: "review-text" }, record.text) : null,
   );
   const list = element("ol", { class: "answers", "aria-label": "Categories" }, ...item.candidates.map((choice, place) => choiceButton(choice, place, item)));
-  found = finder(categories, { label: "Another category", take: (option) => give(option.id), escaped: () => box.focus() });
+  found = finder(categories, { label: "Another category", take: ({ id }) => (box.focus(), give(id)), escaped: () => box.focus() });
   const actions = element("div", { class: "review-actions" });
   if (mayDecide) {
     if (item.suggested_id) actions.append(button("Approve", "\u21b5", approve, "primary"));
@@ -166,13 +167,17 @@ function give(categoryId) {
     const alike = items.filter((other) => other.group_key === item.group_key);
     items = items.filter((other) => other.group_key !== item.group_key);
     const entry = note(`All alike: ${path}`);
+    settling.add(item.group_key);
     send(item, async () => {
       // An approval of a group needs one suggestion for all: named, it does for each what it is.
-      const said = await ask(`/review/groups/${item.group_key}`, { method: "POST", body: { verdict: "override", category_id: categoryId } });
+      const body = { verdict: "override", category_id: categoryId };
+      const said = await ask(`/review/groups/${item.group_key}`, { method: "POST", body }).finally(() => settling.delete(item.group_key));
       entry.ids = said.ids;
+      for (const id of said.ids) handled.add(id);
       taught(said.ids.length);
       toast(`${said.ids.length.toLocaleString()} alike: ${path}${said.remaining ? `; ${said.remaining.toLocaleString()} more wait still` : ""}`);
       for (const other of alike) if (!said.ids.includes(other.id)) handled.delete(other.id);
+      if (!items.length) go(); // what is left of the group was held back
     }, entry);
   } else {
     const entry = note(path);

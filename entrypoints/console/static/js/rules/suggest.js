@@ -11,7 +11,7 @@ export class Suggestions {
     this.offer = offer;
     this.at = at;
     this.id = `suggestions-${(count += 1)}`;
-    this.list = element("ul", { class: "suggestions", id: this.id, role: "listbox", "aria-label": "Suggestions", hidden: true });
+    this.list = element("ul", { class: "choice-list suggestions", id: this.id, role: "listbox", "aria-label": "Suggestions", hidden: true });
     field.after(this.list);
     field.setAttribute("aria-autocomplete", "list");
     field.setAttribute("aria-controls", this.id);

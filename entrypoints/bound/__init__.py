@@ -1,0 +1,1 @@
+"""Use cases with their ports, by what belongs together: the parts of the container."""
