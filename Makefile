@@ -20,7 +20,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test short lint bench fmt verify scan lock sbom audit clean
+.PHONY: help run test short lint bench fmt pictures verify scan lock sbom audit clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lint: $(STAMP) ## ruff, mypy --strict, import order
 
 scan: $(STAMP) ## what bandit and detect-secrets find in what is committed (also part of verify)
 	$(BIN)/pytest -m slow -q tests/architecture/test_scans.py $(ARGS)
+
+pictures: $(STAMP) ## the pictures of the documentation, anew (needs Chromium)
+	SORTATION_PICTURES=keep $(BIN)/pytest -m slow -q tests/e2e/console/test_pictures.py
 
 bench: $(STAMP) ## speed, each beside a peer or the naive way (ARGS="--json")
 	@$(BIN)/python -m pip install --quiet --use-pep517 --editable '.[bench]'

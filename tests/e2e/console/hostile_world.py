@@ -15,6 +15,8 @@ PIECES = ('"><script>r=1</script>', "<script src=data:,r=1></script>", "<img src
 HOSTILE = "".join(PIECES)
 HOSTILE_FILE = quote(f"{PIECES[2]}.pdf")
 """As a query has it; a slash would end a folder's name."""
+LESSONS = 220
+"""A promise is tried on 200 decisions of people, or more."""
 SHOPS = ("ZQX QORBEL", "VUMBA KIOSK", "PLIRT WERKE", "OMDRA HALLE")
 PLUGIN = f"""
 from sortation import ConnectorManifest, hookimpl
@@ -66,6 +68,7 @@ def fill(stack: Stack) -> Mapping[str, str]:
     webhook = {"kind": "webhook", "name": HOSTILE, "url": "https://127.0.0.1/in", "topics": ["queue"]}
     endpoint = made(stack, "/notifications/endpoints", webhook)
     delivery = made(stack, f"/notifications/endpoints/{endpoint['id']}/test", None, 202)
+    trial = made(stack, "/evaluations", {"promise": 0.9}, 202)
     receipt = _receipt(stack)
     spec = {"kind": "categories", "period": {"relative": "this_year"}}
     definition = made(stack, "/reports/definitions", {"name": HOSTILE, "spec": spec})
@@ -84,9 +87,11 @@ def fill(stack: Stack) -> Mapping[str, str]:
         "definition_id": definition["id"],
         "delivery_id": delivery["id"],
         "endpoint_id": endpoint["id"],
+        "evaluation_id": trial["id"],
         "import_id": imported["id"],
         "job_id": str(job),
-        "name": "bank",
+        "key_id": asked(stack, "/api-keys")["items"][0]["id"],
+        "kind": "webhook",
         "proposal_id": asked(stack, "/rules/proposals")["items"][0]["id"],
         "receipt_id": receipt,
         "record_id": record["id"],
@@ -114,7 +119,7 @@ def guest(stack: Stack) -> str:
 
 
 def _statement() -> bytes:
-    lines = [f"2026-03-{1 + n % 28:02};{SHOPS[n % 4]} {n:03};-{n + 1}.50;EUR" for n in range(80)]
+    lines = [f"2026-03-{1 + n % 28:02};{SHOPS[n % 4]} {n:03};-{n + 1}.50;EUR" for n in range(LESSONS)]
     return "\n".join(["Date;Description;Amount;Currency", *lines]).encode()
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Route
 
 from tests.browser import DESKTOP, Person, person
 from tests.e2e.console.conftest import PASSWORD, invite
-from tests.e2e.console.hostile_world import HOSTILE, PIECES, fill, guest, install
+from tests.e2e.console.hostile_world import HOSTILE, PIECES, asked, fill, guest, install
 from tests.integration.test_access_matrix import ROUTES
 from tests.stack import Stack, running_stack
 
@@ -45,14 +45,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def parts(stack: Stack) -> Mapping[str, str]:
+def parts(stack: Stack) -> dict[str, str]:
     return {**fill(stack), "token": guest(stack)}
 
 
 @pytest.fixture
-def owner(stack: Stack, parts: Mapping[str, str], browser: Browser, size: tuple[int, int]) -> Iterator[Person]:
+def owner(stack: Stack, parts: dict[str, str], browser: Browser, size: tuple[int, int]) -> Iterator[Person]:
     with person(browser, stack.url, size) as owner:
         owner.accept(invite(stack, f"owner-{uuid4()}@example.org", "owner"), PASSWORD, HOSTILE)
+        parts["user_id"] = asked(stack, "/members")["items"][0]["user_id"]
         yield owner
 
 
