@@ -44,7 +44,8 @@ def test_the_tour_works_as_printed(tmp_path: Path) -> None:
         )
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr
         answers = [json.loads(line) for line in ran.stdout.splitlines() if line.strip()]
-        me, records, rule, *about_rules, bulk, dry_run, imported, queue, settled, promise, events, jobs = answers
+        me, records, rule, *about_rules, bulk, dry_run, imported, queue, settled = answers[:-6]
+        dashboard, promise, report, reports, events, jobs = answers[-6:]
         tested, preview, run, undoing, conflicts, proposals = about_rules
         assert me["tenant"]["name"] == "Test"
         assert len(records["items"]) == 2
@@ -60,7 +61,9 @@ def test_the_tour_works_as_printed(tmp_path: Path) -> None:
         assert dry_run["known"] > 400
         assert queue["items"][0]["id"]
         assert settled["status"] in ("approved", "overridden")
+        assert len(dashboard["days"]) == 7
         assert promise["promised"] == 0.95
+        assert [one["id"] for one in reports["items"]] == [report["id"]]
         assert [e["seq"] for e in events["items"]] == [1, 2, 3, 4, 5]
         assert jobs["items"]
         stack.wait_until(stack.idle)

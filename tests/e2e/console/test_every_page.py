@@ -104,17 +104,18 @@ def test_what_would_come_through_unescaped_runs_on_no_page(
             text = text.replace(str(escape(piece)), piece)
         route.fulfill(response=answer, body=text)
 
-    ran, clean = [], []
+    ran, stood = [], set()
     for path in pages():
         somebody = anybody if path in OPEN else owner
         somebody.page.route(lambda url: True, careless)
         somebody.open(address(path, parts))
         if somebody.page.evaluate("window.r") is not None:
             ran.append(path)
-        if not somebody.page.locator("img[src=x]").count():
-            clean.append(path)
+        if somebody.page.locator("img[src=x]").count():
+            stood.add(path)
         somebody.page.unroute_all(behavior="wait")
         assert all("Content Security Policy" in one for one in somebody.complaints), somebody.complaints
         somebody.complaints.clear()
     assert ran == []
-    assert set(clean) <= {path for path in pages() if path in OPEN}, clean
+    named = ("records", "receipts", "rules", "categories", "connections", "plugins", "jobs", "events", "settings")
+    assert {path.split("/")[1] for path in stood} >= {*named, "review", "reports", "invitations"}

@@ -80,6 +80,7 @@ def test_the_pictures_of_the_documentation_are_of_what_there_is(
     page.get_by_label("Name", exact=True).fill("Cash in the evening")
     page.get_by_label("When", exact=True).fill('text contains "bargeldauszahlung" and amount <= -50')
     page.get_by_role("combobox", name="Category").fill("cash")
+    expect(page.get_by_role("option", name=re.compile("Cash")).first).to_be_visible()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#preview").get_by_text(re.compile("records? match"))).to_be_visible()
