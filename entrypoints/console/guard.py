@@ -39,6 +39,8 @@ FORM_COOKIE = "__Host-sortation-form"
 _SECRET_BYTES = 32
 _WITHOUT_SECOND_FACTOR = ("/account/second-factor", "/sign-out")
 MAX_FORM_BYTES = 1 << 18
+_WITH_FILE = "multipart/form-data"
+_FORMS = ("application/x-www-form-urlencoded", _WITH_FILE)
 TOKEN_HEADER = "X-Form-Token"  # noqa: S105 - a header's name
 
 
@@ -202,23 +204,28 @@ def _shown_in_page() -> bool:
 def _check_form(file_bytes: Callable[[], int] | None) -> None:
     """Raises `FormRefused`, or `Invalid` for what no text can hold; ends the request with 413 when it is too large.
 
-    Our scripts say the token in a header: then only a form is looked at here, and the view reads all else, which may be
-    a large file. A form with a file is taken in from who is signed in alone: files of strangers are not received."""
+    Our scripts say the token in a header, and may send what is no form, which the view reads. A form with a file is
+    taken in from who is signed in alone: files of strangers are not received."""
     told = request.headers.get(TOKEN_HEADER)
-    if told is None or request.mimetype == "application/x-www-form-urlencoded":
-        if file_bytes is not None and request.mimetype == "multipart/form-data":
+    if told is not None:
+        _check_token(told)
+    if told is None or request.mimetype in _FORMS:
+        if file_bytes is not None and request.mimetype == _WITH_FILE:
             known()
             limit_upload(file_bytes())
         else:
             small_body(MAX_FORM_BYTES)  # read first: parsing a form has no limit of its own
         if any("\x00" in value for values in request.form.listvalues() for value in values):
             raise Invalid("a text has a NUL character")
-    _check_token(request.form.get("form_token", "") if told is None else told)
+    if told is None:
+        _check_token(request.form.get("form_token", ""))
 
 
 def _check_token(sent: str) -> None:
     secret = _bound_to()
     if not secret or not hmac.compare_digest(_token(secret).encode(), sent.encode()):
+        if secret and secret == request.cookies.get(SESSION_COOKIE):
+            raise Unauthenticated("sign in first")  # the form may be of the session that has ended
         raise FormRefused
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
@@ -226,7 +233,15 @@ def _check_token(sent: str) -> None:
 
 
 def _bound_to() -> str | None:
-    return request.cookies.get(SESSION_COOKIE) or request.cookies.get(FORM_COOKIE)
+    """The session and the tenant that it is in: a form that was opened in another one must not act here. Of a session
+    that is over the cookie alone."""
+    session = request.cookies.get(SESSION_COOKIE)
+    if not session:
+        return request.cookies.get(FORM_COOKIE)
+    try:
+        return f"{session} {known()[0].tenant_id}"
+    except Unauthenticated:
+        return session
 
 
 def _new_form_secret() -> str:

@@ -15,7 +15,7 @@ from entrypoints.api.responses import json_response, page, polled
 from entrypoints.api.state import container
 from entrypoints.api.uploads import received
 from entrypoints.api.waiting import takes_turn, work
-from entrypoints.console.guard import me, page_for
+from entrypoints.console.guard import me, page_for, with_file
 from entrypoints.console.sent import asked
 from entrypoints.console.shell import done, show
 from entrypoints.observability import trace_parent
@@ -28,6 +28,11 @@ class PageSchema(Schema):
     after = fields.UUID(load_default=None)
 
 
+def most() -> int:
+    """Bytes of a file."""
+    return container().settings().max_upload_bytes
+
+
 @blp.get("/imports")
 @page_for(Permission.RECORDS_READ)
 def imports() -> Response:
@@ -37,7 +42,7 @@ def imports() -> Response:
         "imports/imports.html",
         imports=found["items"],
         following=found["next"],
-        most=container().settings().max_upload_bytes,
+        most=most(),
     )
 
 
@@ -45,8 +50,9 @@ def imports() -> Response:
 @takes_turn
 @limited(Kind.COSTLY)
 @page_for(Permission.RECORDS_WRITE)
+@with_file(most)
 def upload() -> AnyResponse:
-    with received("upload") as file, work():
+    with received("upload", beside=("form_token",)) as file, work():
         imported = container().receive_import(me(), file.pieces(), filename=file.filename, trace_parent=trace_parent())
     return done(f"/imports/{imported.id}", f"{imported.filename} was received.")
 

@@ -277,7 +277,7 @@ def test_what_a_person_is_refused_at_the_console_is_logged_once(api: Api) -> Non
     assert refusals(logged) == [{"event": "refused", **wrong, **who}]
     with capture_logs() as logged:
         browser.send("/account", {}, "/account/sessions", headers={"Origin": "https://evil.example"})
-    assert refusals(logged) == [{"event": "refused", "code": "form_refused", "address": "127.0.0.1"}]
+    assert refusals(logged) == [{"event": "refused", "code": "form_refused", "address": "127.0.0.1", **who}]
     with capture_logs() as logged:
         browser.client.post("/account/sessions", base_url=ORIGIN)
     assert [line["code"] for line in refusals(logged)] == ["form_refused"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Mapping
 
@@ -142,9 +143,17 @@ def test_what_no_text_can_hold_is_refused(app: Flask) -> None:
     form = {"present": "a\x00", "password": OTHER}
     refused = browser.client.post("/account/password", data=form, base_url=ORIGIN, headers=by_script)
     assert (refused.status_code, "NUL" in refused.text) == (422, True)
+    in_parts = {"base_url": ORIGIN, "headers": by_script, "content_type": "multipart/form-data"}
+    refused = browser.client.post("/account/password", data=form, **in_parts)
+    assert (refused.status_code, "NUL" in refused.text) == (422, True)
     large = {"present": "a" * (MAX_FORM_BYTES + 1), "password": OTHER}
     refused = browser.client.post("/account/password", data=large, base_url=ORIGIN, headers=by_script)
     assert refused.status_code == 413
+    assert browser.client.post("/account/password", data=large, **in_parts).status_code == 413
+    stranger = Browser(app)
+    by_script = {"X-Form-Token": stranger.token("/sign-in"), "Origin": ORIGIN}
+    file = {"email": OWNER, "password": PASSWORD, "file": (io.BytesIO(bytes(MAX_FORM_BYTES)), "a.bin")}
+    assert stranger.client.post("/sign-in", data=file, base_url=ORIGIN, headers=by_script).status_code == 413
 
 
 def test_sessions_open_no_api_and_keys_open_no_page(app: Flask, api: Api) -> None:
@@ -280,3 +289,16 @@ def test_pages_may_load_nothing_from_elsewhere_and_are_framed_by_nobody(app: Fla
 def test_roles_come_as_they_were_given(api: Api, role: Role) -> None:
     expected = 403 if role is Role.OWNER else 201
     assert api.call("POST", "/invitations", {"email": "x@example.com", "role": role.value}).status_code == expected
+
+
+def test_a_form_of_one_tenant_does_not_act_in_another(app: Flask, api: Api) -> None:
+    other = api.container.create_tenant("Another tenant", owner_email=OWNER)[0]
+    browser = Browser(app)
+    browser.sign_in()
+    browser.send("/account", {}, f"/enter/{api.tenant_id}")
+    form = {"form_token": browser.token("/settings/members/invite"), "email": "guest@example.org", "role": "viewer"}
+    browser.send("/account", {}, f"/enter/{other.id}")
+    late = browser.client.post("/settings/members/invite", data=form, base_url=ORIGIN, headers={"Origin": ORIGIN})
+    assert (late.status_code, "too old: open the page again" in late.text) == (403, True)
+    assert "guest@example.org" not in browser.open("/settings/members").text
+    assert browser.send("/settings/members/invite", form | {"form_token": browser.token("/account")}).status_code < 400

@@ -52,7 +52,7 @@ def new_rule() -> Response:
 @limited(Kind.COSTLY)
 @page_for(Permission.RULES_WRITE)
 def create() -> Response:
-    form = forms.read()
+    form = request.form
     typed = forms.sent(form)
     if form.get("do") == "preview":
         return editor(typed, None)
@@ -74,7 +74,7 @@ def rule(rule_id: UUID) -> Response:
 @limited(Kind.COSTLY)
 @page_for(Permission.RULES_WRITE)
 def change(rule_id: UUID) -> Response:
-    form, found = forms.read(), container().get_rule(me(), rule_id)
+    form, found = request.form, container().get_rule(me(), rule_id)
     typed = forms.sent(form)
     if form.get("do") == "preview":
         return editor(typed, found)
@@ -94,7 +94,7 @@ def change(rule_id: UUID) -> Response:
 @page_for(Permission.RULES_WRITE)
 def decide_again(rule_id: UUID) -> Response:
     """Ends a demotion."""
-    form, found = forms.read(), container().get_rule(me(), rule_id)
+    form, found = request.form, container().get_rule(me(), rule_id)
     try:
         container().change_rule(
             me(), rule_id, {"demoted": False}, version=forms.version(form), confirm=form.get("confirm") == "1"
@@ -108,7 +108,7 @@ def decide_again(rule_id: UUID) -> Response:
 @page_for(Permission.RULES_WRITE)
 def delete(rule_id: UUID) -> Response:
     """A script is told what the form of the rule held, so that it can be put back."""
-    form, found = forms.read(), container().get_rule(me(), rule_id)
+    form, found = request.form, container().get_rule(me(), rule_id)
     try:
         container().delete_rule(me(), rule_id, version=forms.version(form))
     except VersionMismatch as error:

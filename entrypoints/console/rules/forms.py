@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import request
-
 from core.domain.condition_text import condition_to_text
 from core.domain.rules import Action, Rule, RuleStage
 from core.errors import ConfirmNeeded, Invalid, SortationError
 from core.usecases.shared.rule_drafts import PRIORITY
-from entrypoints.api.state import small_body
-from entrypoints.console.guard import MAX_FORM_BYTES
 from entrypoints.console.rules.wording import STAGES
 
 Form = dict[str, str]
@@ -33,15 +29,6 @@ _ON = "1"
 _PLACE = re.compile(r"(name|when|then\.category|then\.tags|then\.fields|priority|stage|then)\b")
 _FIELD = {"then.category": "category", "then.tags": "tags", "then.fields": "fields", "then": "does"}
 _COLUMN = re.compile(r"when, column ([0-9]+): ")
-
-
-def read() -> Mapping[str, str]:
-    """The form that was sent, by a page or by a script. Raises `Invalid` for what no text can hold; the request ends
-    with 413 where it is too large."""
-    small_body(MAX_FORM_BYTES)
-    if any("\x00" in value for values in request.form.listvalues() for value in values):
-        raise Invalid("a text has a NUL character")
-    return request.form
 
 
 def version(form: Mapping[str, str]) -> int:

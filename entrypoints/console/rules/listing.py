@@ -50,7 +50,7 @@ def rules() -> Response:
 def order() -> Response:
     """Moves `rule` by one of `MOVES`, or before or after another one; `version` is that of the order that it was seen
     in."""
-    form, present = forms.read(), container().list_rules(me())
+    form, present = request.form, container().list_rules(me())
     version, moved = forms.version(form), _id(form.get("rule"))
     try:
         wanted = _moved(present, moved, form)
@@ -73,7 +73,7 @@ def order() -> Response:
 @limited(Kind.COSTLY)
 @page_for(Permission.RULES_WRITE)
 def switch(rule_id: UUID) -> Response:
-    form = forms.read()
+    form = request.form
     on, version = form.get("on") == "1", forms.version(form)
     rule = container().get_rule(me(), rule_id)
     try:

@@ -70,7 +70,7 @@ def proposal(proposal_id: UUID) -> Response:
 @page_for(Permission.RULES_WRITE)
 def accept(proposal_id: UUID) -> Response:
     """As it was proposed, or where the form came along, as that says."""
-    form, found = forms.read(), container().get_proposal(me(), proposal_id)
+    form, found = request.form, container().get_proposal(me(), proposal_id)
     before = _typed(found)
     typed = forms.sent(form) if "when" in form else before
     if form.get("do") == "preview":
@@ -92,7 +92,7 @@ def accept(proposal_id: UUID) -> Response:
 @blp.post("/rules/proposals/<uuid:proposal_id>/reject")
 @page_for(Permission.RULES_WRITE)
 def reject(proposal_id: UUID) -> Response:
-    form = forms.read()
+    form = request.form
     try:
         turned_down = container().reject_proposal(me(), proposal_id, version=forms.version(form))
     except (AlreadyDecided, VersionMismatch):

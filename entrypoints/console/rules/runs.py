@@ -24,7 +24,6 @@ from entrypoints.api.schemas.records import RecordFilterSchema
 from entrypoints.api.schemas.rules import DEFAULT_LAST
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
-from entrypoints.console.rules import forms
 from entrypoints.console.rules.wording import EFFECTS, category_names
 from entrypoints.console.shell import done, show
 from ports.storage import RecordFilter
@@ -66,7 +65,7 @@ def new_run() -> Response:
 @page_for(Permission.RULES_WRITE)
 def start() -> Response:
     """Shows first what the run would change; starts it where the form says so."""
-    form: Any = forms.read()
+    form: Any = request.form
     try:
         rule_ids, where = _chosen(form), _where(form)
         if form.get("do") != "start":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from core.domain.condition_text import OPERATORS, RESERVED
@@ -65,7 +65,7 @@ class Trial:
 @page_for(Permission.RULES_READ)
 def preview() -> Response:
     """Of the form as it stands, as a piece of the page; with what is wrong with it, if anything is."""
-    form = forms.read()
+    form = request.form
     last = MAX_LAST if form.get("all") == "1" else LIVE_LAST
     trial = tried(forms.sent(form), rule_of(form), last=last)
     shown = None if trial.tested is None else render_template("rules/_preview.html", **of_trial(trial, last))
@@ -78,7 +78,7 @@ def preview() -> Response:
 def why() -> Response:
     """Whether and why the form's condition holds for the `record`; without one, records that have `search` in them."""
     me().require(Permission.RECORDS_READ)
-    return json_response({"html": render_template("rules/_why.html", **asked_why(forms.read()))})
+    return json_response({"html": render_template("rules/_why.html", **asked_why(request.form))})
 
 
 @blp.get("/rules/words")
