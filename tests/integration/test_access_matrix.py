@@ -14,10 +14,10 @@ from flask import Flask
 
 from core.domain.identity import providers_from
 from core.domain.permissions import GRANTABLE, Role
-from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, member_by_provider, new_tenant
+from tests.integration.console_support import browser_of
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
 from tests.stubs.issuer import CLIENT_ID, IssuerStub
 
@@ -554,19 +554,6 @@ def test_a_role_opens_its_pages_and_no_others(api: Api, role: Role) -> None:
         code = browser.client.open(url, method=method, base_url=ORIGIN, headers=sent).status_code
         assert (code != 403) == (needed in ROLES[role]), (route, code)
         assert code not in (401, 500), (route, code)
-
-
-def browser_of(api: Api, role: Role) -> Browser:
-    """That of somebody who has the role."""
-    container, now = api.container, api.container.clock().now()
-    user = User(id=container.ids().new(), email=f"{role}@example.org", name="Ada", created_at=now)
-    with container.uow().begin(api.actor) as tx:
-        tx.members.add(user, Membership(tenant_id=api.tenant_id, user_id=user.id, role=role))
-        tx.commit()
-    container.people().put_password(user.id, container.hasher().hash(PASSWORD), now)
-    browser = Browser(api.client.application)
-    browser.sign_in(email=user.email)
-    return browser
 
 
 def test_public_routes_ask_for_nothing(api: Api) -> None:

@@ -15,8 +15,8 @@ from core.errors import ReauthRequired
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
+from tests.integration.console_support import browser_of
 from tests.integration.sync_support import SECRET, Shop, run_syncs
-from tests.integration.test_access_matrix import browser_of
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 from tests.integration.test_oauth import connect as connect_bank
 from tests.integration.test_oauth import new_api

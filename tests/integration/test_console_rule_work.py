@@ -12,8 +12,8 @@ from core.domain.permissions import Role
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
+from tests.integration.console_support import browser_of
 from tests.integration.rule_support import SHOPS, apply, bring, rule, save
-from tests.integration.test_access_matrix import browser_of
 from tests.integration.test_console_rules import FORM, asked, names, one
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 

@@ -14,8 +14,8 @@ from core.domain.permissions import Role
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
+from tests.integration.console_support import browser_of
 from tests.integration.rule_support import SHOPS, bring, rule, save
-from tests.integration.test_access_matrix import browser_of
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'

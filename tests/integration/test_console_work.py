@@ -22,8 +22,8 @@ from core.domain.plugins import PluginInfo, PluginState
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import Api, new_tenant
+from tests.integration.console_support import browser_of
 from tests.integration.rule_support import save
-from tests.integration.test_access_matrix import browser_of
 from tests.integration.test_console_connections import HOSTILE, connect, is_escaped, post
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 

@@ -84,6 +84,7 @@ def fill(stack: Stack) -> Mapping[str, str]:
         "category_id": category["id"],
         "connection_id": connection["id"],
         "connector": "odd",
+        "decided_id": asked(stack, "/records?status=overridden")["items"][0]["id"],
         "definition_id": definition["id"],
         "delivery_id": delivery["id"],
         "endpoint_id": endpoint["id"],

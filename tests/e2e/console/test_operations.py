@@ -50,35 +50,15 @@ def is_fine(visitor: Person, path: str) -> None:
         assert visitor.faults() == [], (path, scheme)
 
 
-def test_every_page_is_well_made(stack: Stack, visitor: Person) -> None:
+def test_pages_without_anything_and_of_what_cannot_be_reached_are_well_made(stack: Stack, visitor: Person) -> None:
+    """All others, with hostile names: test_every_page.py."""
     for path in ("/connections", "/jobs", "/jobs?status=done", "/events?type=RULE_DEMOTED"):
         is_fine(visitor, path)
-    stack.upload(STATEMENT)
-    stack.wait_until(stack.idle)
-    csv = connect(stack, "csv", HOSTILE, delimiter=";")
     stripe = connect(
         stack, "stripe", "Stripe", api_key=SECRET, webhook_secret="canary-1", base_url="http://127.0.0.1:9"
     )
-    job = stack.call("GET", "/api/v1/jobs?newest=true")[1]["items"][0]["id"]
-    for path in (
-        "/connections",
-        "/connections/new",
-        "/connections/new/rest-key",
-        "/connections/new/csv",
-        "/connections/new/files",
-        f"/connections/{csv}",
-        f"/connections/{stripe}",
-        f"/connections/{stripe}/settings",
-        f"/connections/{stripe}/streams",
-        f"/connections/{csv}/log",
-        f"/connections/{csv}/imports",
-        f"/connections/{stripe}/deliveries",
-        "/jobs?status=done",
-        f"/jobs/{job}",
-        "/events",
-        "/plugins",
-    ):
-        is_fine(visitor, path)
+    for page in ("", "/settings", "/streams", "/deliveries"):
+        is_fine(visitor, f"/connections/{stripe}{page}")
 
 
 def fill(page: Page, label: str, text: str) -> None:
