@@ -166,6 +166,23 @@ def test_a_cap_is_an_amount_that_can_be_kept(owner: Browser) -> None:
         assert (answer.status_code, 'id="llm_monthly_cap-error"' in answer.text) == (422, True), cap
 
 
+def test_a_comma_groups_thousands_and_is_no_point(api: Api, owner: Browser) -> None:
+    for name, wrong in (
+        ("llm_monthly_cap", ("12,50", "0,500", "1,2345", "1,00,000", "12.500,00", "1000,000", ",5", "5,")),
+        ("queue_limit", ("12,50", "0,500", "1000,000", "1,000,", "1,000.5")),
+        ("promise", ("97,5", "0,975")),
+        ("spot_check_share", ("2,5",)),
+    ):
+        for given in wrong:
+            answer = send(owner, WORKSPACE, form(**{name: given}), WORKSPACE)
+            assert (answer.status_code, f'id="{name}-error"' in answer.text) == (422, True), (name, given)
+            assert f'value="{given}"' in answer.text
+    assert settings(api) == TenantSettings(spot_check_share=0.0)
+    grouped = form(llm_monthly_cap="1,250.50", queue_limit="12,500")
+    assert send(owner, WORKSPACE, grouped, WORKSPACE).status_code == 303
+    assert (settings(api).llm_monthly_cap, settings(api).queue_limit) == (Decimal("1250.50"), 12_500)
+
+
 def test_saving_rounds_nothing_that_was_not_touched(api: Api, owner: Browser) -> None:
     patch(api, {"settings": {"promise": 0.951234567891234, "trusted_packs": ["another"]}})
     version = version_on(owner.open(WORKSPACE))
