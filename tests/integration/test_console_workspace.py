@@ -325,6 +325,12 @@ def test_retention_is_set_and_taken_back(api: Api, owner: Browser) -> None:
     assert settings(api).payload_retention_days is None
 
 
+def test_privacy_tells_how_long_sessions_are_kept(make_container: Callable[..., Container]) -> None:
+    container = make_container(embeddings="off", public_url=ORIGIN, job_retention_days=7.0)
+    owner = browser_of(new_tenant(container, create_app(container).test_client()), Role.OWNER)
+    assert "<dt>Sessions that ended</dt><dd>7 days</dd>" in owner.open(PRIVACY).text
+
+
 def test_privacy_tells_what_leaves_and_how_all_is_given_out(api: Api, owner: Browser) -> None:
     patch(api, {"name": HOSTILE})
     page = owner.open(PRIVACY)
