@@ -312,7 +312,8 @@ def test_a_trial_that_failed_says_what_to_do_and_is_no_strangers(api: Api, owner
 
 def test_retention_is_set_and_taken_back(api: Api, owner: Browser) -> None:
     days = {"record_retention_days": "3,650", "payload_retention_days": "7", "log_retention_days": "365"}
-    assert send(owner, PRIVACY, days, PRIVACY).status_code == 303
+    confirm = "record_retention_days=3650,payload_retention_days=7,log_retention_days=365"
+    assert send(owner, PRIVACY, {**days, "confirm": confirm}, PRIVACY).status_code == 303
     found = settings(api)
     assert (found.record_retention_days, found.payload_retention_days, found.log_retention_days) == (3_650, 7, 365)
     page = text(browser_of(api, Role.VIEWER).open(PRIVACY))
@@ -323,6 +324,37 @@ def test_retention_is_set_and_taken_back(api: Api, owner: Browser) -> None:
     assert (bad.status_code, bad.text.count("invalid-note")) == (422, 2)
     assert is_harmless(bad)
     assert settings(api).payload_retention_days is None
+
+
+def test_nothing_is_kept_shorter_before_it_is_confirmed(api: Api, owner: Browser) -> None:
+    def save(records: str, log: str, confirm: str = "") -> TestResponse:
+        days = {"record_retention_days": records, "payload_retention_days": "", "log_retention_days": log}
+        return send(owner, PRIVACY, days | ({"confirm": confirm} if confirm else {}), PRIVACY)
+
+    def kept() -> tuple[int | None, int | None]:
+        return settings(api).record_retention_days, settings(api).log_retention_days
+
+    asked = save("365", "")
+    assert (asked.status_code, kept()) == (409, (None, None))
+    said = text(asked)
+    assert "records that occurred more than 365 days ago" in said
+    assert "who acted, and from where, in what happened" not in said
+    assert ('value="365"' in said, 'value="record_retention_days=365"' in said) == (True, True)
+    for confirm in ("record_retention_days=366", "log_retention_days=365", "on"):
+        assert (save("365", "", confirm).status_code, kept()) == (409, (None, None)), "another one was confirmed"
+    assert (save("365", "", "record_retention_days=365").status_code, kept()) == (303, (365, None))
+    assert (save("400", "").status_code, kept()) == (303, (400, None)), "longer: nothing is deleted by it"
+    both = save("399", "1")
+    assert (both.status_code, kept()) == (409, (400, None))
+    assert "in what happened more than 1 day ago" in text(both)
+    assert (save("", "").status_code, kept()) == (303, (None, None))
+
+
+def test_a_form_of_before_is_not_asked_about_but_refused(api: Api, owner: Browser) -> None:
+    stale = version_on(owner.open(PRIVACY))
+    patch(api, {"settings": {"record_retention_days": 10}})
+    answer = owner.send(PRIVACY, {"record_retention_days": "7", "version": stale})
+    assert (answer.status_code, "meanwhile" in answer.text, 'name="confirm"' in answer.text) == (409, True, False)
 
 
 def test_privacy_tells_how_long_sessions_are_kept(make_container: Callable[..., Container]) -> None:

@@ -44,24 +44,32 @@ def change() -> AnyResponse:
         settings = replace(tenant.settings, **given)
         if settings == tenant.settings:
             return done(HERE, "Nothing was changed.", "info")
+        if version != tenant.version:
+            raise VersionMismatch
+        shorter = _shorter(tenant, given)
+        if shorter and request.form.get("confirm") != _written(shorter):
+            return privacy_page(shorter=shorter)
         container().change_tenant(me(), version=version, settings=settings)
     except (Invalid, VersionMismatch) as error:
         return privacy_page(error)
     return done(HERE, "Saved. What is older goes within the hour.")
 
 
-def privacy_page(error: SortationError | None = None) -> Response:
-    """With what was typed and what is wrong with it, where a form was sent."""
+def privacy_page(error: SortationError | None = None, shorter: Mapping[str, int] | None = None) -> Response:
+    """With what was typed, where a form was sent, and what is wrong with it; or what is to be confirmed first, since it
+    is kept `shorter`, in days."""
     services, actor = container(), me()
     tenant: Tenant = services.get_tenant(actor)
     means, _ = services.llm_usage(actor, months=1)
-    settings = services.settings()
+    settings, sent = services.settings(), error is not None or shorter is not None
     return show_section(
         "settings/privacy.html",
-        status_of(error),
+        409 if shorter else status_of(error),
         tenant=tenant,
-        typed=_filled(tenant) if error is None else request.form.to_dict(),
-        version=tenant.version if error is None else request.form.get("version", ""),
+        typed=request.form.to_dict() if sent else _filled(tenant),
+        version=request.form.get("version", "") if sent else tenant.version,
+        shorter=shorter or {},
+        confirm=_written(shorter or {}),
         problem=CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
         wrong=wrong_of(error),
         means=means,
@@ -73,6 +81,21 @@ def privacy_page(error: SortationError | None = None) -> Response:
         masked=mask(EXAMPLE),
         quoted_name=shlex.quote(tenant.name),
     )
+
+
+def _shorter(tenant: Tenant, given: Mapping[str, int | None]) -> Mapping[str, int]:
+    """The days that are fewer than they are now, or that are the first to end something: what is older is deleted."""
+    found = {}
+    for name, days in given.items():
+        present = getattr(tenant.settings, name)
+        if days is not None and (present is None or days < present):
+            found[name] = days
+    return found
+
+
+def _written(days: Mapping[str, int]) -> str:
+    """That nothing else is confirmed than what was asked about."""
+    return ",".join(f"{name}={number}" for name, number in days.items())
 
 
 def _filled(tenant: Tenant) -> Mapping[str, str]:
