@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from core.domain.billing import ENDED
+from core.domain.billing import ENDED, RUNNING
 from core.domain.permissions import Permission
 from core.domain.plans import Feature, Interval, Meter, Plan
 from core.errors import SortationError
@@ -99,7 +99,7 @@ def _ordering(
     subscription = state.account.subscription
     if not words.orderable(state):
         return [], "A payment is missing: make that first."
-    runs = subscription is not None and subscription.status in words.RUNNING
+    runs = subscription is not None and subscription.status in RUNNING
     verb = "Change to it" if runs else "Order it"
     ends = subscription is not None and subscription.cancel_at is not None
     bought = None if state.bought is None or ends or not runs else (state.bought[0].name, state.bought[1])

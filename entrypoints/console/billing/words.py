@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.domain.billing import Access, SubscriptionStatus
+from core.domain.billing import ENDED, RUNNING, Access, SubscriptionStatus
 from core.domain.payments import Purpose
 from core.domain.plans import BY_HAND, UNLIMITED, Catalog, Interval
 from core.usecases.billing import BillingState
@@ -32,10 +32,8 @@ INVOICES: Mapping[str, tuple[str, str]] = {
 }
 """What the states of an invoice are called, and their tones. Another one has the provider's own word."""
 PROVIDERS: Mapping[str, str] = {"stripe": "Stripe"}
-RUNNING = frozenset({SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE})
 OWED = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED})
 _PAID = "Once it is paid, everything goes on, and what is held is sorted."
-_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +99,7 @@ def to_do(state: BillingState) -> str:
         return f"{again}; or pay the open invoice. {_PAID}"
     if reason in OWED:
         return f"Pay the open invoice, and check the way to pay at {taken_by(state)}. {_PAID}"
-    if reason in _ENDED:
+    if reason in ENDED:
         return "Choose a plan, the one without payment or another one. Nothing was deleted."
     if reason == "none" and subscription is not None and subscription.status is SubscriptionStatus.INCOMPLETE:
         return "Pay its invoice, or take the order back." if by_hand(state) else "Pay for it, or order anew."
@@ -113,7 +111,7 @@ def to_do(state: BillingState) -> str:
 def acts(state: BillingState, catalog: Catalog) -> Sequence[Act]:
     """What an owner can do about the payments, without what leads nowhere."""
     subscription, portal = state.account.subscription, "/billing/portal"
-    if subscription is None or subscription.status in _ENDED:
+    if subscription is None or subscription.status in ENDED:
         return [] if by_hand(state) or state.account.customer_id is None else [_manage(state)]
     found = []
     if not by_hand(state):
