@@ -206,11 +206,11 @@ def test_two_people_do_not_write_over_each_other(api: Api, owner: Browser) -> No
     for path, typed in ((WORKSPACE, form(name="Late")), (PRIVACY, {"record_retention_days": "7"})):
         answer = owner.send(path, {**typed, "version": stale})
         assert answer.status_code == 409
-        assert "Somebody changed the workspace meanwhile" in answer.text
+        assert "Somebody changed this meanwhile" in answer.text
         assert 'value="Late"' in answer.text or 'value="7"' in answer.text
         tenant = api.container.get_tenant(api.actor)
         assert (tenant.name, tenant.settings.record_retention_days) == ("Early", None)
-        assert owner.send(path, {**typed, "version": "none"}).status_code == 409
+        assert owner.send(path, {**typed, "version": "none"}).status_code == 422
 
 
 def test_who_may_not_change_it_reads_it_without_a_form(api: Api, owner: Browser) -> None:

@@ -15,10 +15,10 @@ from core.domain.permissions import Permission
 from core.domain.tenants import MOST_DAYS, Tenant
 from core.errors import Invalid, SortationError, VersionMismatch
 from entrypoints.api.state import container
+from entrypoints.console.fields import STALE, sent_version
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.sections import PATH, show_section
-from entrypoints.console.settings.typed import Typed, status_of, version_sent, wrong_of
-from entrypoints.console.settings.workspace import CHANGED
+from entrypoints.console.settings.typed import Typed, status_of, wrong_of
 from entrypoints.console.shell import done
 
 blp = Blueprint("settings_privacy", __name__)
@@ -38,7 +38,7 @@ def privacy() -> Response:
 def change() -> AnyResponse:
     tenant: Tenant = container().get_tenant(me())
     try:
-        version, typed = version_sent(), Typed()
+        version, typed = sent_version(), Typed()
         given: dict[str, Any] = {name: typed.whole(name, 1, MOST_DAYS) for name in DAYS}
         typed.check()
         settings = replace(tenant.settings, **given)
@@ -70,7 +70,7 @@ def privacy_page(error: SortationError | None = None, shorter: Mapping[str, int]
         version=request.form.get("version", "") if sent else tenant.version,
         shorter=shorter or {},
         confirm=_written(shorter or {}),
-        problem=CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
+        problem=STALE if isinstance(error, VersionMismatch) else "" if error is None else str(error),
         wrong=wrong_of(error),
         means=means,
         embeddings=settings.embeddings,

@@ -75,14 +75,6 @@ def hundredths(share: float | None) -> str:
     return "" if share is None else f"{share * 100:.10g}"
 
 
-def version_sent() -> int:
-    """That which the form was made of. Raises `VersionMismatch` for what never was one."""
-    given = request.form.get("version", "")
-    if not (given.isascii() and given.isdecimal() and len(given) < 10):
-        raise VersionMismatch
-    return int(given)
-
-
 def status_of(error: Exception | None) -> int:
     """How a page answers that shows what went wrong."""
     if isinstance(error, VersionMismatch):
