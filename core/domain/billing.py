@@ -40,6 +40,8 @@ _BEST_FIRST = (
     SubscriptionStatus.INCOMPLETE_EXPIRED,
     SubscriptionStatus.INCOMPLETE,
 )
+RUNNING = frozenset({SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE})
+"""What another plan takes the place of; of what is not paid any more, the missing payment comes first."""
 ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 """What never becomes anything else: another subscription takes its place."""
 

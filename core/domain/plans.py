@@ -70,6 +70,11 @@ class Plan:
     prices: Mapping[str, Mapping[Interval, str]] = field(default_factory=dict)
     meters: Mapping[Meter, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> tuple[str, int]:
+        """What tells it from all others: of a key there are versions, which differ in what they hold."""
+        return self.key, self.version
+
     def limit(self, meter: Meter) -> Limit:
         return self.limits.get(meter, Limit())
 
@@ -92,7 +97,7 @@ class Catalog:
         return next((plan for plan in reversed(self.plans) if plan.key == key), None)
 
     def get(self, key: str, version: int) -> Plan | None:
-        return next((plan for plan in self.plans if (plan.key, plan.version) == (key, version)), None)
+        return next((plan for plan in self.plans if plan.name == (key, version)), None)
 
     def of_price(self, price_id: str) -> tuple[Plan, Interval] | None:
         """What a price of the provider's buys, in whatever environment."""
@@ -114,7 +119,7 @@ def catalog_from(written: Any) -> Catalog:
     if not isinstance(written, list) or not written:
         raise Invalid("plans are a list of objects")
     plans = sorted((_plan(one, f"plan {place}") for place, one in enumerate(written, start=1)), key=_version)
-    names = [(plan.key, plan.version) for plan in plans]
+    names = [plan.name for plan in plans]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise Invalid(f"the plan {twice[0]} has version {twice[1]} twice")
     prices = [id for plan in plans for of in plan.prices.values() for id in of.values()]

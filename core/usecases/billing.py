@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from core.domain.billing import ENDED, Account, Entitlement, Subscription, SubscriptionStatus, Terms, entitle
+from core.domain.billing import ENDED, RUNNING, Account, Entitlement, Subscription, SubscriptionStatus, Terms, entitle
 from core.domain.billing_words import Fill, explain
 from core.domain.events import EventType, NewEvent
 from core.domain.llm_spending import month_of, months_before
@@ -24,9 +24,6 @@ from core.usecases.shared.settling import settle
 from ports.clock import Clock, Ids
 from ports.payments import HostedPage, NewCustomer, Order, Payments
 from ports.storage import Transaction, UnitOfWork
-
-_REPLACEABLE = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE})
-"""What another plan takes the place of; of what is not paid any more, the missing payment comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +116,7 @@ def order_plan(
     customer, running = _customer(acting, terms, payments, max_attempts, uow=uow, clock=clock, ids=ids)
     if running is not None and running.status in (SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED):
         raise Conflict("a payment is missing: make it first, at the payment method of the portal")
-    replaced = running.id if running is not None and running.status in _REPLACEABLE else None
+    replaced = running.id if running is not None and running.status in RUNNING else None
     with uow.begin(actor) as tx:
         tx.billing.get(lock=True)  # of what is agreed by hand, one change at a time
         page = payments.order(

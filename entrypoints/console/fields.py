@@ -15,6 +15,11 @@ CHANGED = (
     "where yours still holds."
 )
 """That two people do not overwrite each other, a form says which version of a thing it was made of."""
+STALE = (
+    "Somebody changed this meanwhile, and nothing of yours is saved. What you typed stands below; open the page again "
+    "to see how it is now."
+)
+"""Of a form of many fields, which is not to be saved over what there is now: it keeps the version it was made of."""
 
 
 def sent_version() -> int:

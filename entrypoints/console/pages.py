@@ -107,7 +107,7 @@ def register(app: Flask) -> None:
     app.extensions[COMING_BACK] = signing_in_there.coming_back
     app.after_request(guard.keep_form_secret)
     app.jinja_env.globals.update(form_token=guard.form_token, asset_url=assets.asset_url, is_here=shell.is_here)
-    for word in (words.money, words.when, words.iso, words.percent, words.whole):
+    for word in (words.money, words.when, words.iso, words.percent, words.whole, words.as_sentence):
         app.jinja_env.filters[word.__name__] = word
     app.extensions[PROBLEM_PAGE] = problem_page
 

@@ -1,4 +1,4 @@
-"""How pages write values: amounts, days and instants."""
+"""How pages write values: amounts, days and instants; and what they are told, as sentences."""
 
 from __future__ import annotations
 
@@ -34,3 +34,9 @@ def percent(share: float | None, decimals: int = 1) -> str:
 def whole(number: int) -> str:
     """With groups of three."""
     return f"{number:,}"
+
+
+def as_sentence(text: object) -> str:
+    """What an error, a plugin or a source says, with a large letter and an end; '' where it says nothing."""
+    said = str(text).strip()
+    return f"{said[:1].upper()}{said[1:]}{'' if said.endswith(('.', '!', '?', '…')) else '.'}" if said else ""

@@ -17,7 +17,7 @@ from core.usecases.shared.people import operator
 from entrypoints.container import Container
 from tests.integration.api_support import Api
 from tests.integration.billing_pages import ordered, page_of, portal, text_of
-from tests.integration.billing_support import OPERATOR, billed, bring_in, give, lapse, order, pay
+from tests.integration.billing_support import OPERATOR, billed, bring_in, give, lapse, order, paid_until, pay, refresh
 from tests.integration.console_support import HOSTILE, browser_of, is_harmless
 
 
@@ -122,6 +122,51 @@ def test_who_cancels_by_hand_may_keep_the_plan_after_all(api: Api) -> None:
     said = page_of(owner)
     assert "is not renewed" not in said
     assert "Cancel the plan" in said
+
+
+@pytest.fixture
+def earlier(make_container: Callable[..., Container]) -> Api:
+    """A tenant that bought a version of a plan that is sold no more."""
+    team = {"key": "team", "title": "Team"}
+    written = [
+        {"key": "free", "title": "Free", "limits": {"records": 3}},
+        {**team, "limits": {"records": 10}},
+        {**team, "version": 2, "limits": {"records": 20}},
+    ]
+    api = billed(make_container, plans=catalog_from(written))
+    order(api)
+    paid_until(api, api.container.clock().now() + timedelta(days=20))
+    refresh(api)
+    return api
+
+
+def test_an_earlier_version_of_a_plan_is_another_one(earlier: Api) -> None:
+    owner = browser_of(earlier, Role.OWNER)
+    assert "Records sorted 0 of 10 records" in page_of(owner)
+    said = page_of(owner, "/billing/plans")
+    assert "your plan" not in said, "which has other limits"
+    assert "Team You have an earlier version of it, which stays as it is until you change. Records a month 20" in said
+    assert "Change to it, by the month" in said
+    back = "/billing/back?from=checkout&plan=team&interval=month"
+    assert "Team is yours." not in page_of(owner, back)
+    assert owner.open(back.replace("back?", "back/state?")).json["there"] is False
+    ordered(owner)
+    pay(earlier)
+    assert "Team is yours." in page_of(owner, back)
+    said = page_of(owner, "/billing/plans")
+    assert "Team your plan Records a month 20" in said
+    assert ("an earlier version" in said, "Change to it, by the month" in said) == (False, False)
+
+
+def test_an_earlier_version_is_not_kept_by_ordering_another_one(earlier: Api) -> None:
+    owner = browser_of(earlier, Role.OWNER)
+    portal(owner, "cancel")
+    earlier.drain()
+    page = owner.open("/billing")
+    assert "is not renewed" in text_of(page)
+    assert "Keep the plan" not in page.text
+    assert 'href="/billing/plans">See what you can have after it<' in page.text
+    assert 'action="/billing/checkout"' not in page.text
 
 
 def test_who_ended_a_plan_takes_the_one_without_payment(api: Api) -> None:

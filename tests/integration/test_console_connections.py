@@ -148,7 +148,7 @@ def test_settings_are_changed_but_not_over_somebody_elses_change(api: Api, owner
     assert (now["name"], now["config"]) == ("Yours", {"delimiter": "|"})
     late = post(owner, path, {"version": version, "name": "Theirs", "config.delimiter": ","})
     assert late.status_code == 409
-    assert "Somebody changed this connection meanwhile" in late.text
+    assert "Somebody changed this meanwhile" in late.text
     assert 'value="Theirs"' in late.text
     assert api.get(f"/connections/{id}")["name"] == "Yours"
 

@@ -161,7 +161,7 @@ def test_an_endpoint_is_changed_but_not_over_somebody_elses_change(
     assert (now["name"], now["url"], now["topics"]) == ("Bell", URL, ["failures", "queue"])
     late = admin.send(path, form(name="Late", version=version))
     assert (late.status_code, 'value="Late"' in late.text) == (409, True)
-    assert "Somebody changed this endpoint meanwhile" in late.text
+    assert "Somebody changed this meanwhile" in late.text
     assert listed(api)[0]["name"] == "Bell"
 
 

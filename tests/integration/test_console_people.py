@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from uuid import UUID
@@ -11,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from core.domain.identity import providers_from
 from core.domain.permissions import GRANTABLE, ROLE_PERMISSIONS, Permission, Role
+from core.domain.plans import catalog_from
 from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
 from entrypoints.console.settings.words import AREAS, ROLES
@@ -327,3 +329,14 @@ def test_the_table_of_roles_is_that_of_the_core(api: Api, viewer: Browser) -> No
     assert list(ROLES) == list(Role)
     worded = [permission for _, permissions in AREAS for permission in permissions]
     assert sorted(worded) == sorted(GRANTABLE)
+
+
+def test_where_no_seat_is_left_it_says_what_the_plan_holds(make_container: Callable[..., Container]) -> None:
+    plans = catalog_from([{"key": "free", "title": f"Small: see {HOSTILE}", "limits": {"seats": 1}}])
+    container = make_container(embeddings="off", public_url=ORIGIN, plans=plans, base_plan="free")
+    owner = browser_of(new_tenant(container, create_app(container).test_client()), Role.OWNER)
+    refused = owner.send(INVITE, {"email": "new@example.org", "role": "viewer"})
+    assert (refused.status_code, is_harmless(refused)) == (402, True)
+    said = html.unescape(refused.text)
+    told = f"The plan Small: see {HOSTILE} holds 1 people. Remove somebody, revoke an invitation, or order more seats."
+    assert told in said

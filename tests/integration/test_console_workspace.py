@@ -166,6 +166,23 @@ def test_a_cap_is_an_amount_that_can_be_kept(owner: Browser) -> None:
         assert (answer.status_code, 'id="llm_monthly_cap-error"' in answer.text) == (422, True), cap
 
 
+def test_a_comma_groups_thousands_and_is_no_point(api: Api, owner: Browser) -> None:
+    for name, wrong in (
+        ("llm_monthly_cap", ("12,50", "0,500", "1,2345", "1,00,000", "12.500,00", "1000,000", ",5", "5,")),
+        ("queue_limit", ("12,50", "0,500", "1000,000", "1,000,", "1,000.5")),
+        ("promise", ("97,5", "0,975")),
+        ("spot_check_share", ("2,5",)),
+    ):
+        for given in wrong:
+            answer = send(owner, WORKSPACE, form(**{name: given}), WORKSPACE)
+            assert (answer.status_code, f'id="{name}-error"' in answer.text) == (422, True), (name, given)
+            assert f'value="{given}"' in answer.text
+    assert settings(api) == TenantSettings(spot_check_share=0.0)
+    grouped = form(llm_monthly_cap="1,250.50", queue_limit="12,500")
+    assert send(owner, WORKSPACE, grouped, WORKSPACE).status_code == 303
+    assert (settings(api).llm_monthly_cap, settings(api).queue_limit) == (Decimal("1250.50"), 12_500)
+
+
 def test_saving_rounds_nothing_that_was_not_touched(api: Api, owner: Browser) -> None:
     patch(api, {"settings": {"promise": 0.951234567891234, "trusted_packs": ["another"]}})
     version = version_on(owner.open(WORKSPACE))
@@ -189,11 +206,11 @@ def test_two_people_do_not_write_over_each_other(api: Api, owner: Browser) -> No
     for path, typed in ((WORKSPACE, form(name="Late")), (PRIVACY, {"record_retention_days": "7"})):
         answer = owner.send(path, {**typed, "version": stale})
         assert answer.status_code == 409
-        assert "Somebody changed the workspace meanwhile" in answer.text
+        assert "Somebody changed this meanwhile" in answer.text
         assert 'value="Late"' in answer.text or 'value="7"' in answer.text
         tenant = api.container.get_tenant(api.actor)
         assert (tenant.name, tenant.settings.record_retention_days) == ("Early", None)
-        assert owner.send(path, {**typed, "version": "none"}).status_code == 409
+        assert owner.send(path, {**typed, "version": "none"}).status_code == 422
 
 
 def test_who_may_not_change_it_reads_it_without_a_form(api: Api, owner: Browser) -> None:
@@ -295,7 +312,8 @@ def test_a_trial_that_failed_says_what_to_do_and_is_no_strangers(api: Api, owner
 
 def test_retention_is_set_and_taken_back(api: Api, owner: Browser) -> None:
     days = {"record_retention_days": "3,650", "payload_retention_days": "7", "log_retention_days": "365"}
-    assert send(owner, PRIVACY, days, PRIVACY).status_code == 303
+    confirm = "record_retention_days=3650,payload_retention_days=7,log_retention_days=365"
+    assert send(owner, PRIVACY, {**days, "confirm": confirm}, PRIVACY).status_code == 303
     found = settings(api)
     assert (found.record_retention_days, found.payload_retention_days, found.log_retention_days) == (3_650, 7, 365)
     page = text(browser_of(api, Role.VIEWER).open(PRIVACY))
@@ -306,6 +324,43 @@ def test_retention_is_set_and_taken_back(api: Api, owner: Browser) -> None:
     assert (bad.status_code, bad.text.count("invalid-note")) == (422, 2)
     assert is_harmless(bad)
     assert settings(api).payload_retention_days is None
+
+
+def test_nothing_is_kept_shorter_before_it_is_confirmed(api: Api, owner: Browser) -> None:
+    def save(records: str, log: str, confirm: str = "") -> TestResponse:
+        days = {"record_retention_days": records, "payload_retention_days": "", "log_retention_days": log}
+        return send(owner, PRIVACY, days | ({"confirm": confirm} if confirm else {}), PRIVACY)
+
+    def kept() -> tuple[int | None, int | None]:
+        return settings(api).record_retention_days, settings(api).log_retention_days
+
+    asked = save("365", "")
+    assert (asked.status_code, kept()) == (409, (None, None))
+    said = text(asked)
+    assert "records that occurred more than 365 days ago" in said
+    assert "who acted, and from where, in what happened" not in said
+    assert ('value="365"' in said, 'value="record_retention_days=365"' in said) == (True, True)
+    for confirm in ("record_retention_days=366", "log_retention_days=365", "on"):
+        assert (save("365", "", confirm).status_code, kept()) == (409, (None, None)), "another one was confirmed"
+    assert (save("365", "", "record_retention_days=365").status_code, kept()) == (303, (365, None))
+    assert (save("400", "").status_code, kept()) == (303, (400, None)), "longer: nothing is deleted by it"
+    both = save("399", "1")
+    assert (both.status_code, kept()) == (409, (400, None))
+    assert "in what happened more than 1 day ago" in text(both)
+    assert (save("", "").status_code, kept()) == (303, (None, None))
+
+
+def test_a_form_of_before_is_not_asked_about_but_refused(api: Api, owner: Browser) -> None:
+    stale = version_on(owner.open(PRIVACY))
+    patch(api, {"settings": {"record_retention_days": 10}})
+    answer = owner.send(PRIVACY, {"record_retention_days": "7", "version": stale})
+    assert (answer.status_code, "meanwhile" in answer.text, 'name="confirm"' in answer.text) == (409, True, False)
+
+
+def test_privacy_tells_how_long_sessions_are_kept(make_container: Callable[..., Container]) -> None:
+    container = make_container(embeddings="off", public_url=ORIGIN, job_retention_days=7.0)
+    owner = browser_of(new_tenant(container, create_app(container).test_client()), Role.OWNER)
+    assert "<dt>Sessions that ended</dt><dd>7 days</dd>" in owner.open(PRIVACY).text
 
 
 def test_privacy_tells_what_leaves_and_how_all_is_given_out(api: Api, owner: Browser) -> None:

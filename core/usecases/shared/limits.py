@@ -31,7 +31,8 @@ def _check_room(limit: str, words: str, taken: Callable[[], int], tx: Transactio
     plan = entitle(tx.billing.get(lock=True), terms, clock.now()).plan
     most = getattr(plan, limit)
     if most is not None and taken() >= most:
-        raise LimitReached(f"the plan {plan.title} holds {most} {words}: see billing")
+        holds = f"the plan {plan.title} holds {most} {words}"
+        raise LimitReached(f"{holds}: see billing", holds=holds)
 
 
 def check_feature(tx: Transaction, feature: Feature, terms: Terms, clock: Clock) -> None:

@@ -79,7 +79,7 @@ def _has(state: BillingState, plan: Plan, interval: Interval) -> bool:
         return False
     if subscription.cancel_at is not None:  # it was ordered to be kept
         return False
-    return (bought[0].key, bought[1]) == (plan.key, interval)
+    return (bought[0].name, bought[1]) == (plan.name, interval)
 
 
 def _fetched(state: BillingState) -> str:

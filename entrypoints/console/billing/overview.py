@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Response
 
-from core.domain.billing import Access, read_only_since
+from core.domain.billing import RUNNING, Access, read_only_since
 from core.domain.llm_spending import month_of
 from core.domain.permissions import Permission
 from core.domain.plans import Meter
@@ -55,8 +55,8 @@ def billing_page(error: SortationError | None = None) -> Response:
         earlier=_earlier(months, month_of(now)),
         statuses=words.STATUSES,
         intervals=words.INTERVALS,
-        running=state.account.subscription is not None and state.account.subscription.status in words.RUNNING,
-        acts=words.acts(state),
+        running=state.account.subscription is not None and state.account.subscription.status in RUNNING,
+        acts=words.acts(state, terms.catalog),
         owed=state.entitlement.reason in words.OWED and not words.by_hand(state),
         orderable=words.orderable(state),
         error=error,

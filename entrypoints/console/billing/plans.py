@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from core.domain.billing import ENDED
+from core.domain.billing import ENDED, RUNNING
 from core.domain.permissions import Permission
 from core.domain.plans import Feature, Interval, Meter, Plan
 from core.errors import SortationError
@@ -35,12 +35,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A plan that can be had. `orders` are the ways to pay for it that can be chosen now, each with its button;
-    `why_not` is why there is none."""
+    """A plan that can be had. `present`: the tenant has it; `earlier`: it has an earlier version of it. `orders` are
+    the ways to pay for it that can be chosen now, each with its button; `why_not` is why there is none."""
 
     plan: Plan
     lines: Sequence[Line]
     present: bool
+    earlier: bool
     trial_days: int
     orders: Sequence[tuple[Interval, str]]
     why_not: str = ""
@@ -69,13 +70,14 @@ def plans_page(error: SortationError | None = None) -> Response:
 
 
 def _card(plan: Plan, intervals: Sequence[Interval], base: bool, state: BillingState) -> Card:
-    subscription = state.account.subscription
+    subscription, now = state.account.subscription, state.entitlement.plan
     tried = subscription is None and not base
     orders, why_not = _taking_base(state) if base else _ordering(plan, intervals, state)
     return Card(
         plan=plan,
         lines=_lines(plan, state),
-        present=plan.key == state.entitlement.plan.key,
+        present=plan.name == now.name,
+        earlier=plan.key == now.key and plan.name != now.name,
         trial_days=plan.trial_days if tried else 0,
         orders=orders,
         why_not=why_not,
@@ -97,11 +99,11 @@ def _ordering(
     subscription = state.account.subscription
     if not words.orderable(state):
         return [], "A payment is missing: make that first."
-    runs = subscription is not None and subscription.status in words.RUNNING
+    runs = subscription is not None and subscription.status in RUNNING
     verb = "Change to it" if runs else "Order it"
     ends = subscription is not None and subscription.cancel_at is not None
-    bought = None if state.bought is None or ends or not runs else (state.bought[0].key, state.bought[1])
-    return [(one, f"{verb}, {words.INTERVALS[one]}") for one in intervals if (plan.key, one) != bought], ""
+    bought = None if state.bought is None or ends or not runs else (state.bought[0].name, state.bought[1])
+    return [(one, f"{verb}, {words.INTERVALS[one]}") for one in intervals if (plan.name, one) != bought], ""
 
 
 def _lines(plan: Plan, state: BillingState) -> Sequence[Line]:

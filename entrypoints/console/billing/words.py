@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from core.domain.billing import Access, SubscriptionStatus
+from core.domain.billing import ENDED, RUNNING, Access, SubscriptionStatus
 from core.domain.payments import Purpose
-from core.domain.plans import BY_HAND, UNLIMITED, Interval
+from core.domain.plans import BY_HAND, UNLIMITED, Catalog, Interval
 from core.usecases.billing import BillingState
 from entrypoints.console.words import when
 
@@ -32,20 +32,18 @@ INVOICES: Mapping[str, tuple[str, str]] = {
 }
 """What the states of an invoice are called, and their tones. Another one has the provider's own word."""
 PROVIDERS: Mapping[str, str] = {"stripe": "Stripe"}
-RUNNING = frozenset({SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE})
 OWED = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED})
 _PAID = "Once it is paid, everything goes on, and what is held is sorted."
-_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """A button: what is asked of the provider by it, or which plan is ordered. `ask` is what the person is asked
-    first."""
+    """A button: what is asked of the provider by it, or which plan is ordered; without `fields` it leads to a page
+    alone. `ask` is what the person is asked first."""
 
     label: str
     to: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, str] = field(default_factory=dict)
     ask: str = ""
     pressing: bool = False
 
@@ -101,7 +99,7 @@ def to_do(state: BillingState) -> str:
         return f"{again}; or pay the open invoice. {_PAID}"
     if reason in OWED:
         return f"Pay the open invoice, and check the way to pay at {taken_by(state)}. {_PAID}"
-    if reason in _ENDED:
+    if reason in ENDED:
         return "Choose a plan, the one without payment or another one. Nothing was deleted."
     if reason == "none" and subscription is not None and subscription.status is SubscriptionStatus.INCOMPLETE:
         return "Pay its invoice, or take the order back." if by_hand(state) else "Pay for it, or order anew."
@@ -110,10 +108,10 @@ def to_do(state: BillingState) -> str:
     return ""
 
 
-def acts(state: BillingState) -> Sequence[Act]:
+def acts(state: BillingState, catalog: Catalog) -> Sequence[Act]:
     """What an owner can do about the payments, without what leads nowhere."""
     subscription, portal = state.account.subscription, "/billing/portal"
-    if subscription is None or subscription.status in _ENDED:
+    if subscription is None or subscription.status in ENDED:
         return [] if by_hand(state) or state.account.customer_id is None else [_manage(state)]
     found = []
     if not by_hand(state):
@@ -121,7 +119,7 @@ def acts(state: BillingState) -> Sequence[Act]:
         fields = {"purpose": Purpose.PAYMENT_METHOD.value}
         found = [Act(label="Change the way to pay", to=portal, fields=fields, pressing=owed), _manage(state)]
     if subscription.cancel_at is not None:
-        return [*found, *_renewal(state)]
+        return [*found, *_renewal(state, catalog)]
     if subscription.status in RUNNING or by_hand(state):
         found.append(_end(state))
     return found
@@ -141,13 +139,16 @@ def _end(state: BillingState) -> Act:
     return Act(label="Cancel the plan", to="/billing/portal", fields=fields, ask=ask)
 
 
-def _renewal(state: BillingState) -> Sequence[Act]:
-    """Of a plan that is to end. By hand it is ordered again, which is one click; others ask at their own page."""
+def _renewal(state: BillingState, catalog: Catalog) -> Sequence[Act]:
+    """Of a plan that is to end. By hand it is ordered again, which is one click where what is sold is still what was
+    bought; others ask at their own page."""
     if not by_hand(state):
         fields = {"purpose": Purpose.MANAGE.value}
         return [Act(label=f"Keep the plan: renew it at {taken_by(state)}", to="/billing/portal", fields=fields)]
     if state.bought is None:
         return []
     plan, interval = state.bought
+    if plan != catalog.newest(plan.key):
+        return [Act(label="See what you can have after it", to="/billing/plans")]
     fields = {"plan": plan.key, "interval": interval.value}
     return [Act(label="Keep the plan", to="/billing/checkout", fields=fields)]

@@ -20,6 +20,7 @@ from entrypoints.api.state import container
 from entrypoints.api.waiting import Busy, of_app, takes_turn
 from entrypoints.console.connections.parts import errors_of, is_uploads, manifest_of, schedule_sent, sent, streams_sent
 from entrypoints.console.connections.words import SCHEDULES, scheduled
+from entrypoints.console.fields import STALE, sent_version
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.schema_forms.fields import fields_of, told_nowhere
 from entrypoints.console.schema_forms.typed import plain, typed
@@ -28,9 +29,6 @@ from entrypoints.console.shell import done, show
 blp = Blueprint("connection_settings", __name__)
 _EDITS = ("add:", "remove:")
 _REFUSALS = (Conflict, Invalid, PluginUnavailable, SecretUnreadable, VersionMismatch, Busy)
-_CHANGED = (
-    "Somebody changed this connection meanwhile: open it again to see how it is now. What you typed stands below."
-)
 
 
 @blp.get("/connections/<uuid:connection_id>/settings")
@@ -56,7 +54,7 @@ def change(connection_id: UUID) -> Response:
         changes = _changes(connection, manifest, plain(config))
         if changes:
             with giving_back(connection_id) if "config" in changes else nullcontext():
-                container().change_connection(me(), connection_id, changes, version=_version())
+                container().change_connection(me(), connection_id, changes, version=sent_version())
     except _REFUSALS as error:
         return _form(connection, manifest, config, error)
     return done(f"/connections/{connection_id}", "Saved." if changes else "Nothing was changed.")
@@ -84,7 +82,7 @@ def streams(connection_id: UUID) -> Response:
 def choose_streams(connection_id: UUID) -> Response:
     connection: Connection = container().get_connection(me(), connection_id)
     try:
-        container().change_connection(me(), connection_id, {"streams": streams_sent()}, version=_version())
+        container().change_connection(me(), connection_id, {"streams": streams_sent()}, version=sent_version())
     except (Conflict, Invalid, VersionMismatch) as error:
         known = [StreamInfo(name=name) for name in dict.fromkeys(request.form.getlist("known"))]
         return _streams(connection, known, error)
@@ -161,16 +159,8 @@ def _streams(connection: Connection, found: Sequence[StreamInfo], error: Sortati
 
 
 def _said(error: SortationError | None) -> str:
-    return "" if error is None else _CHANGED if isinstance(error, VersionMismatch) else str(error)
+    return "" if error is None else STALE if isinstance(error, VersionMismatch) else str(error)
 
 
 def _status(error: SortationError | None) -> int:
     return 200 if error is None else 409 if isinstance(error, VersionMismatch) else error.status
-
-
-def _version() -> int:
-    """What the form was made of. Raises `VersionMismatch` for what never was one."""
-    given = request.form.get("version", "")
-    if not (given.isascii() and given.isdecimal() and len(given) < 10):
-        raise VersionMismatch
-    return int(given)

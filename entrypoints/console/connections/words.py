@@ -9,6 +9,7 @@ from core.domain.connections import Connection
 from core.domain.health import HEALTHY_ACTION, Health
 from core.domain.plugins import AuthKind, ConnectorManifest
 from core.usecases.connections import ConnectionState
+from entrypoints.console.words import as_sentence
 
 TITLES: Mapping[Health, str] = {
     Health.HEALTHY: "Works",
@@ -60,7 +61,7 @@ def told(state: ConnectionState) -> Told:
         return Told(title=TITLES[health], tone=tone)
     what, action = (present.message, present.action) if present is not None else ("", "")
     return Told(
-        title=TITLES[health], tone=tone, what=_sentence(what), action="" if action == HEALTHY_ACTION else action
+        title=TITLES[health], tone=tone, what=as_sentence(what), action="" if action == HEALTHY_ACTION else action
     )
 
 
@@ -90,12 +91,4 @@ def brings(manifest: ConnectorManifest) -> str:
         ways.append("told by its deliveries")
     if manifest.file_extensions:
         ways.append(f"reads {' '.join(manifest.file_extensions)} files")
-    said = ", ".join(ways) or "brings nothing by itself"
-    return f"{said[:1].upper()}{said[1:]}."
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    if not text:
-        return ""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', '…')) else '.'}"
+    return as_sentence(", ".join(ways) or "brings nothing by itself")

@@ -15,6 +15,7 @@ from core.domain.report_schedules import Schedule
 from core.domain.reports import BY_TIME, OF_MONEY, OVER_RECORDS, Format, ReportKind, ReportSpec
 from core.errors import Invalid
 from entrypoints.api.schemas.reports import ReportSpecSchema, ScheduleSchema
+from entrypoints.console.words import as_sentence
 
 DAYS = "days"
 """The choice of a period that is told by its first and its last day."""
@@ -191,7 +192,7 @@ def spec_and_schedule_of(typed: Typed) -> tuple[ReportSpec, Schedule | None]:
 def wrong_at(error: Invalid) -> dict[str, str]:
     """By the form's field what is wrong with it, '' for what is of none."""
     told = error.details.get("fields")
-    return _flat(told) if isinstance(told, Mapping) and told else {"": _sentence(str(error))}
+    return _flat(told) if isinstance(told, Mapping) and told else {"": as_sentence(error)}
 
 
 def _period(typed: Typed, name: str, since: str, until: str, wrong: dict[str, str]) -> dict[str, str]:
@@ -265,7 +266,3 @@ def _period_typed(period: Period, prefix: str) -> dict[str, str]:
 
 def _written(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _sentence(said: str) -> str:
-    return f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"

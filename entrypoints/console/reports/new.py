@@ -21,6 +21,7 @@ from entrypoints.console.records.filters import STAGES, STATUSES
 from entrypoints.console.reports import words
 from entrypoints.console.reports.forms import Typed, as_kept, as_sent, fresh, spec_and_schedule_of, spec_of, wrong_at
 from entrypoints.console.shell import done, show
+from entrypoints.console.words import as_sentence
 
 blp = Blueprint("report_new", __name__)
 ROWS = "rates"
@@ -85,7 +86,7 @@ def refused(typed: Typed, error: Conflict, mine: ReportDefinition | None = None)
     others = (one for one in container().list_report_definitions(me()) if mine is None or one.id != mine.id)
     if any(one.name == name for one in others):
         return {"name": "Another report has this name."}
-    return {"": f"{str(error)[:1].upper()}{str(error)[1:]}."}
+    return {"": as_sentence(error)}
 
 
 def report_form(

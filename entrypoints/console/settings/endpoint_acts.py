@@ -17,6 +17,7 @@ from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import json_response, polled
 from entrypoints.api.state import container
 from entrypoints.console.asked import asked_id, day_in, following
+from entrypoints.console.fields import CHANGED, sent_version
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.endpoint_words import (
     OVERLAPS,
@@ -29,13 +30,12 @@ from entrypoints.console.settings.endpoint_words import (
 )
 from entrypoints.console.settings.endpoints import HERE, people
 from entrypoints.console.settings.sections import show_section
-from entrypoints.console.settings.typed import status_of, version_sent
+from entrypoints.console.settings.typed import status_of
 from entrypoints.console.shell import done
 
 blp = Blueprint("settings_endpoint", __name__)
 SHOWN = 25
 _REFUSALS = (Conflict, Invalid, SecretUnreadable, VersionMismatch)
-_CHANGED = "Somebody changed this endpoint meanwhile: it is shown as it is now. Try again if you still want to."
 
 
 @blp.get(f"{HERE}/<uuid:endpoint_id>")
@@ -79,8 +79,8 @@ def disable(endpoint_id: UUID) -> AnyResponse:
 @page_for(Permission.NOTIFICATIONS_WRITE)
 def delete(endpoint_id: UUID) -> AnyResponse:
     try:
-        container().delete_endpoint(me(), endpoint_id, version=version_sent())
-    except VersionMismatch as error:
+        container().delete_endpoint(me(), endpoint_id, version=sent_version())
+    except (Invalid, VersionMismatch) as error:
         return endpoint_page(endpoint_id, error)
     return done(HERE, "The endpoint is deleted, with its log.")
 
@@ -153,7 +153,7 @@ def endpoint_page(endpoint_id: UUID, error: SortationError | None = None) -> Res
         now=_now(shown),
         goes_on=before is None and goes_on(shown, now),
         day=(now - timedelta(days=3)).astimezone(tenant.zone).date(),
-        problem=_CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
+        problem=CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
         more=following(here, found[SHOWN - 1].id) if len(found) > SHOWN else None,
     )
 

@@ -18,16 +18,17 @@ from core.domain.tenants import Actor, Idempotency, Tenant, User
 from core.errors import Conflict, IdempotencyReplay, Invalid, NotFound, SortationError, VersionMismatch
 from entrypoints.api.state import container
 from entrypoints.console.asked import asked_id, following
+from entrypoints.console.fields import STALE, sent_version
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.endpoint_words import DIGESTS, TOPICS, place_of, standing, told_when
 from entrypoints.console.settings.sections import PATH, show_section
-from entrypoints.console.settings.typed import Typed, status_of, version_sent, wrong_of
+from entrypoints.console.settings.typed import Typed, status_of, wrong_of
 from entrypoints.console.shell import done
+from entrypoints.console.words import as_sentence
 
 blp = Blueprint("settings_endpoints", __name__)
 HERE = f"{PATH}/notifications"
 SHOWN = 25
-_CHANGED = "Somebody changed this endpoint meanwhile: open it again to see how it is now. What you typed stands below."
 
 
 @blp.get(HERE)
@@ -88,7 +89,7 @@ def change(endpoint_id: UUID) -> AnyResponse:
     endpoint: Endpoint = container().get_endpoint(me(), endpoint_id)
     typed = Typed()
     try:
-        version, given = version_sent(), _read(typed, endpoint.kind)
+        version, given = sent_version(), _read(typed, endpoint.kind)
         typed.check()
         changes = {name: value for name, value in given.items() if value != getattr(endpoint, name)}
         if not changes:
@@ -121,7 +122,7 @@ def _form(kind: EndpointKind, endpoint: Endpoint | None, error: SortationError |
         digests=DIGESTS,
         tenant=container().get_tenant(me()),
         mails=container().mailer() is not None,
-        problem=_CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
+        problem=STALE if isinstance(error, VersionMismatch) else "" if error is None else str(error),
         wrong=wrong_of(error),
     )
 
@@ -147,7 +148,7 @@ def _read(typed: Typed, kind: EndpointKind) -> dict[str, Any]:
         try:
             check_url(fields["url"])
         except Invalid as error:
-            typed.refuse("url", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            typed.refuse("url", as_sentence(error))
     return fields
 
 

@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from core.domain.people import Invitation
 from core.domain.permissions import Permission, Role
 from core.errors import Conflict, Forbidden, Invalid, LimitReached
-from entrypoints.api.denials import note
 from entrypoints.api.limits import count_invitation
 from entrypoints.api.members import invitation_url
 from entrypoints.api.schemas.members import NewInvitationSchema
@@ -21,9 +20,11 @@ from entrypoints.api.state import container
 from entrypoints.console.fields import said_of
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.members import MEMBERS, assignable, members_page
+from entrypoints.console.settings.refusals import told
 from entrypoints.console.settings.sections import show_section
 from entrypoints.console.settings.words import ROLES
 from entrypoints.console.shell import done
+from entrypoints.console.words import as_sentence
 
 blp = Blueprint("settings_invitations", __name__)
 INVITATIONS = f"{MEMBERS}/invitations"
@@ -50,10 +51,9 @@ def invite() -> AnyResponse:
     except TooManyRequests as error:
         return _form(typed, 429, error=_too_often(error))
     except (Invalid, Conflict) as error:
-        return _form(typed, error.status, {"email": _sentence(error)})
+        return _form(typed, error.status, {"email": told(error)})
     except Forbidden as error:
-        note(error)
-        return _form(typed, error.status, {"role": _sentence(error)})
+        return _form(typed, error.status, {"role": told(error)})
     except LimitReached as error:
         return _form(typed, error.status, error=_no_room(error))
     return _asked(invitation)
@@ -70,7 +70,7 @@ def renew(invitation_id: UUID) -> AnyResponse:
     except LimitReached as error:
         return members_page(error.status, error=_no_room(error))
     except (Conflict, Forbidden) as error:
-        return _refused(error)
+        return members_page(error.status, error=told(error))
     return _asked(invitation)
 
 
@@ -80,7 +80,7 @@ def revoke(invitation_id: UUID) -> AnyResponse:
     try:
         container().revoke_invitation(me(), invitation_id)
     except (Conflict, Forbidden) as error:
-        return _refused(error)
+        return members_page(error.status, error=told(error))
     return done(MEMBERS, "The invitation is revoked: its link serves no more.")
 
 
@@ -106,12 +106,6 @@ def _asked(invitation: Invitation) -> AnyResponse:
     return show_section("settings/invitation_link.html", invitation=invitation, url=url)
 
 
-def _refused(error: Conflict | Forbidden) -> Response:
-    if isinstance(error, Forbidden):
-        note(error)
-    return members_page(error.status, error=f"{_sentence(error)}.")
-
-
 def _too_often(error: TooManyRequests) -> str:
     seconds = error.retry_after if isinstance(error.retry_after, int) else 60
     return _OFTEN.format(-(-seconds // 60))
@@ -119,9 +113,4 @@ def _too_often(error: TooManyRequests) -> str:
 
 def _no_room(error: LimitReached) -> str:
     """What the plan holds, without where programs read of it."""
-    return f"{_sentence(error).partition(': see')[0]}. Remove somebody, revoke an invitation, or order more seats."
-
-
-def _sentence(error: Exception) -> str:
-    said = str(error)
-    return f"{said[0].upper()}{said[1:]}"
+    return f"{as_sentence(error.details['holds'])} Remove somebody, revoke an invitation, or order more seats."

@@ -9,12 +9,12 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from core.domain.permissions import Permission
-from core.errors import Conflict, Forbidden, SortationError
+from core.errors import Conflict, Forbidden
 from core.usecases.shared.keys import IssuedKey
-from entrypoints.api.denials import note
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.settings.keys import KEYS, makers, secret_page, the_key
+from entrypoints.console.settings.refusals import told
 from entrypoints.console.settings.sections import show_section
 from entrypoints.console.settings.words import AREAS, key_state
 from entrypoints.console.shell import done
@@ -41,7 +41,7 @@ def rotate(key_id: UUID) -> Response:
     try:
         issued: IssuedKey = container().rotate_api_key(me(), key_id, overlap=timedelta(seconds=int(overlap)))
     except (Conflict, Forbidden) as error:
-        return _refused(key_id, error)
+        return _page(key_id, error.status, told(error))
     return secret_page(issued, the_key(key_id))
 
 
@@ -67,10 +67,3 @@ def _page(key_id: UUID, status: int = 200, error: str = "") -> Response:
         overlaps=OVERLAPS,
         error=error,
     )
-
-
-def _refused(key_id: UUID, error: SortationError) -> Response:
-    if isinstance(error, Forbidden):
-        note(error)
-    said = str(error)
-    return _page(key_id, error.status, f"{said[0].upper()}{said[1:]}.")

@@ -9,12 +9,12 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from core.domain.permissions import Permission, Role
-from core.errors import Conflict, Forbidden, NotFound, SortationError
+from core.errors import Conflict, Forbidden, NotFound
 from entrypoints.api.auth import caller
-from entrypoints.api.denials import note
 from entrypoints.api.state import container
 from entrypoints.console.guard import forget, known, me, page_for
 from entrypoints.console.settings.members import MEMBERS, Member, assignable, provider_titles, the_members
+from entrypoints.console.settings.refusals import told
 from entrypoints.console.settings.sections import show_section
 from entrypoints.console.settings.words import ROLES
 from entrypoints.console.shell import done
@@ -41,7 +41,7 @@ def change_role(user_id: UUID) -> Response:
     try:
         container().change_member(me(), user_id, Role(wanted))
     except (Conflict, Forbidden) as error:
-        return _refused(user_id, error, wanted)
+        return member_page(user_id, error.status, error=told(error), wanted=wanted)
     said = "Nothing was changed." if wanted == found.membership.role else f"{found.name} is {_a(wanted)} from now on."
     return done(f"{MEMBERS}/{user_id}", said)
 
@@ -52,7 +52,7 @@ def sign_out(user_id: UUID) -> Response:
     try:
         ended: int = container().end_member_sessions(me(), user_id)
     except Forbidden as error:
-        return _refused(user_id, error)
+        return member_page(user_id, error.status, error=told(error))
     places = "1 place" if ended == 1 else f"{ended:,} places"
     said = f"Signed out in {places}." if ended else "They were signed in nowhere here."
     return done(f"{MEMBERS}/{user_id}", said, "success" if ended else "info")
@@ -66,7 +66,7 @@ def remove(user_id: UUID) -> Response:
     try:
         container().remove_member(me(), user_id)
     except (Conflict, Forbidden) as error:
-        return _refused(user_id, error)
+        return member_page(user_id, error.status, error=told(error))
     if user_id == me().user_id:
         return _left()
     return done(MEMBERS, f"{found.name} is no member any more.")
@@ -102,13 +102,6 @@ def the_member(user_id: UUID, members: Sequence[Member] | None = None) -> Member
     if found is None:
         raise NotFound("this person is no member")
     return found
-
-
-def _refused(user_id: UUID, error: SortationError, wanted: str = "") -> Response:
-    if isinstance(error, Forbidden):
-        note(error)
-    said = str(error)
-    return member_page(user_id, error.status, error=f"{said[0].upper()}{said[1:]}.", wanted=wanted)
 
 
 def _left() -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
@@ -10,6 +11,7 @@ from flask import request
 from core.errors import Invalid, VersionMismatch
 
 MOST_DIGITS = 40
+_GROUPED = re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +36,13 @@ class Typed:
             return None
         share = _number(given)
         if share is None or not 0 <= share <= 100:
-            self.refuse(name, "This is a number from 0 to 100.")
+            self.refuse(name, "This is a number from 0 to 100, with decimals after a point.")
             return present
         return float(share / 100)
 
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number; None where nothing was typed."""
-        given = self.text(name).replace(",", "")
+        given = _ungrouped(self.text(name))
         if not given:
             return None
         if not (given.isascii() and given.isdecimal() and len(given) < MOST_DIGITS and least <= int(given) <= most):
@@ -50,12 +52,12 @@ class Typed:
 
     def amount(self, name: str, below: Decimal, decimals: int) -> Decimal | None:
         """An amount of money; None where nothing was typed."""
-        given = self.text(name).replace(",", "")
+        given = _ungrouped(self.text(name))
         if not given:
             return None
         value = _number(given)
         if value is None or not 0 <= value < below:
-            self.refuse(name, f"This is an amount from 0 to below {below:,f}, or empty.")
+            self.refuse(name, f"This is an amount from 0 to below {below:,f}, with decimals after a point; or empty.")
             return None
         exponent = value.as_tuple().exponent
         if isinstance(exponent, int) and -exponent > decimals:
@@ -73,14 +75,6 @@ def hundredths(share: float | None) -> str:
     return "" if share is None else f"{share * 100:.10g}"
 
 
-def version_sent() -> int:
-    """That which the form was made of. Raises `VersionMismatch` for what never was one."""
-    given = request.form.get("version", "")
-    if not (given.isascii() and given.isdecimal() and len(given) < 10):
-        raise VersionMismatch
-    return int(given)
-
-
 def status_of(error: Exception | None) -> int:
     """How a page answers that shows what went wrong."""
     if isinstance(error, VersionMismatch):
@@ -92,6 +86,12 @@ def wrong_of(error: Exception | None) -> dict[str, list[str]]:
     """What the error says, by field."""
     fields: dict[str, list[str]] = getattr(error, "details", {}).get("fields") or {}
     return fields
+
+
+def _ungrouped(given: str) -> str:
+    """Without the commas where they group thousands. Any other one may be meant as the point of decimals, and stays, so
+    that what has it is read as no number."""
+    return given.replace(",", "") if _GROUPED.fullmatch(given) else given
 
 
 def _number(given: str) -> Decimal | None:

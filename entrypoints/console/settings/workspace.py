@@ -15,11 +15,12 @@ from core.domain.permissions import Permission
 from core.domain.tenants import CAP_DECIMALS, MAX_CAP, MOST_QUEUED, STAGES, Tenant, TenantSettings, check_tenant
 from core.errors import Invalid, SortationError, VersionMismatch
 from entrypoints.api.state import container
+from entrypoints.console.fields import STALE, sent_version
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.rules.wording import category_names, packs_of
 from entrypoints.console.settings.evidence import MONTHS, at_most_wrong, by_category, tried_promises
 from entrypoints.console.settings.sections import PATH, show_section
-from entrypoints.console.settings.typed import Typed, hundredths, status_of, version_sent, wrong_of
+from entrypoints.console.settings.typed import Typed, hundredths, status_of, wrong_of
 from entrypoints.console.shell import done
 
 blp = Blueprint("settings_workspace", __name__)
@@ -29,9 +30,6 @@ ALONE = {
     "llm": ("Language model", "Asked last, if one is set up here."),
 }
 ZONES = tuple(sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"))
-CHANGED = (
-    "Somebody changed the workspace meanwhile. What you typed stands below; open the page again to see how it is now."
-)
 
 
 @blp.get(PATH)
@@ -45,7 +43,7 @@ def workspace() -> Response:
 def change() -> Response:
     tenant: Tenant = container().get_tenant(me())
     try:
-        version, typed = version_sent(), Typed()
+        version, typed = sent_version(), Typed()
         name, zone, settings = _read(typed, tenant)
         typed.check()
         if (name, zone, settings) == (tenant.name, tenant.time_zone, tenant.settings):
@@ -68,7 +66,7 @@ def workspace_page(error: SortationError | None = None) -> Response:
         tenant=tenant,
         typed=_filled(tenant) if error is None else _sent(),
         version=tenant.version if error is None else request.form.get("version", ""),
-        problem=CHANGED if isinstance(error, VersionMismatch) else "" if error is None else str(error),
+        problem=STALE if isinstance(error, VersionMismatch) else "" if error is None else str(error),
         wrong=wrong_of(error),
         there=services.clock().now().astimezone(tenant.zone),
         zones=ZONES,

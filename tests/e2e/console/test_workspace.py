@@ -166,6 +166,10 @@ def test_privacy_is_set_by_owners_and_read_by_all(
     assert visitor.faults() == []
     page.get_by_label("Records", exact=False).first.fill("3650")
     save(page)
+    expect(page.get_by_text("records that occurred more than 3,650 days ago")).to_be_visible()
+    assert visitor.faults() == []
+    page.get_by_label("Yes, delete it").check()
+    save(page)
     expect(page.get_by_text("Saved. What is older goes within the hour.")).to_be_visible()
     page.get_by_role("button", name="Copy").first.click()
     assert page.evaluate("navigator.clipboard.readText()") == (
