@@ -17,5 +17,5 @@ class ReportWriters(Protocol):
 
     def read(self, pieces: Iterator[bytes], *, most: int) -> Report:
         """The report that a JSON file has, without charts: whole, where that has `most` bytes or fewer, else with the
-        rows of its first table that stand within so many."""
+        rows of its first table that stand within so many, and what it comes to in all."""
         ...

@@ -28,7 +28,7 @@ def pieces(report: Report) -> Iterator[bytes]:
         report=report,
         about={name: _told(value) for name, value in report.about.items()},
         charts=[draw(chart) for chart in report.charts],
-        tables=[_table(table) for table in report.tables],
+        tables=[_table(table) for table in report.all_tables],
     )
     stream.enable_buffering(_AT_ONCE)
     for piece in stream:

@@ -29,12 +29,24 @@ def csv_pieces(report: Report) -> Iterator[bytes]:
 
 
 def json_pieces(report: Report) -> Iterator[bytes]:
-    """All tables, row by row."""
+    """All tables, row by row. What it comes to stands in the head: who reads the first rows has it, too."""
     head = {"about": report.about, "kind": report.kind, "notes": report.notes}
+    if report.in_all is not None:
+        head["in_all"] = _whole(report.in_all)
     yield dumps(head)[:-1] + b',"tables":['
     for n, table in enumerate(report.tables):
         yield from _json_table(table, b"," * bool(n))
     yield b'],"title":' + dumps(report.title) + b"}\n"
+
+
+def _whole(table: Table) -> Mapping[str, Any]:
+    keys = [column.key for column in table.columns]
+    return {
+        "columns": [_column(one) for one in table.columns],
+        "key": table.key,
+        "rows": [dict(zip(keys, row, strict=True)) for row in table.rows],
+        "title": table.title,
+    }
 
 
 def _json_table(table: Table, before: bytes) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ _DATE_LETTERS = 10
 
 def read(pieces: Iterator[bytes], *, most: int) -> Report:
     """The report without charts: whole, where its JSON has `most` bytes or fewer, else with the rows of its first table
-    that stand within so many."""
+    that stand within so many, and what it comes to in all."""
     text = bytearray()
     for piece in pieces:
         text += piece
@@ -44,6 +44,7 @@ def _report(told: Mapping[str, Any]) -> Report:
         about=told["about"],
         tables=[_table(one) for one in told["tables"]],
         notes=told["notes"],
+        in_all=_table(told["in_all"]) if "in_all" in told else None,
     )
 
 

@@ -38,7 +38,7 @@ def pieces(report: Report) -> Iterator[bytes]:
         path = Path(folder) / "report.xlsx"
         book = xlsxwriter.Workbook(str(path), {**_OPTIONS, "tmpdir": folder})
         book.set_properties({"title": report.title, "created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
-        for table in report.tables:
+        for table in report.all_tables:
             _write(book, table)
         about = book.add_worksheet("About")
         told = [("report", report.title), ("kind", report.kind), *report.about.items()]

@@ -92,7 +92,7 @@ def _first(currency: str, rows: Sequence[Row], label: str, title: str) -> Chart:
 
 
 def _changes(currency: str, rows: Sequence[Row]) -> Chart:
-    some = [row for row in rows if " > " not in row["category"]][:MOST_BARS]
+    some = [row for row in rows if row["level"] == 0][:MOST_BARS]
     series = {"Before": "amount_before", "Now": "amount"}
     return _bars(some, "category", series, f"Changes, {currency}", f"{currency} in both periods, by main category.")
 

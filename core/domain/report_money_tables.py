@@ -27,12 +27,13 @@ from core.domain.report_tables import (
 
 UNSORTED = "(no category)"
 _ZERO = Decimal(0)
-_CURRENCY = Column(key="currency", title="Currency")
-_RECORDS = counted("records", "Records")
+CURRENCY = Column(key="currency", title="Currency")
+RECORDS = counted("records", "Records")
+_LEVEL = counted("level", "Level")
 
 
 @dataclass(slots=True)
-class _Flow:
+class Flow:
     """What adds up, exactly."""
 
     records: int = 0
@@ -58,7 +59,7 @@ class Money:
     def told_in(self, currency: str | None) -> str | None:
         return becomes(currency, self.conversion)
 
-    def put(self, flow: _Flow, row: Sum | PartySum) -> None:
+    def put(self, flow: Flow, row: Sum | PartySum) -> None:
         incoming, outgoing = (convert(a, row.currency, self.conversion) for a in (row.incoming, row.outgoing))
         flow.put(row.records, incoming, outgoing)
 
@@ -66,13 +67,17 @@ class Money:
         """None for what has no amount."""
         return None if currency is None else rounded(amount, currency, self.conversion)
 
+    def tell_about(self, amount: Decimal, currency: str) -> Decimal:
+        """Of what is an estimate: no more decimals than the currency has."""
+        return rounded(amount, currency, Conversion(to=currency))
 
-def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: Money) -> list[Table]:
+
+def category_table(sums: Iterable[Sum], categories: Sequence[Category], money: Money) -> Table:
     """By part of time, category and currency: what is in the category itself, and with all below it. Raises `Invalid`
     for very many rows, as all of these do."""
     tree = {category.id: category for category in categories}
-    own: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
-    whole: defaultdict[tuple[date | None, UUID | None, str | None], _Flow] = defaultdict(_Flow)
+    own: defaultdict[tuple[date | None, UUID | None, str | None], Flow] = defaultdict(Flow)
+    whole: defaultdict[tuple[date | None, UUID | None, str | None], Flow] = defaultdict(Flow)
     for row in sums:
         currency = money.told_in(row.currency)
         money.put(own[row.part, row.category_id, currency], row)
@@ -88,13 +93,13 @@ def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: 
     rows: list[Sequence[Value]] = []
     for key in sorted(whole, key=place):
         part, id, currency = key
-        mine, below = own.get(key, _Flow()), whole[key]
+        mine, below = own.get(key, Flow()), whole[key]
         rows.append(
             (
                 part,
                 " > ".join(names[id]) or UNSORTED,
                 str(id) if id else None,
-                max(0, len(names[id]) - 1),
+                _level(names[id]),
                 currency,
                 mine.records,
                 money.tell(mine.net, currency),
@@ -108,8 +113,8 @@ def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: 
         PERIOD,
         Column(key="category", title="Category"),
         Column(key="category_id", title="Category id"),
-        counted("level", "Level"),
-        _CURRENCY,
+        _LEVEL,
+        CURRENCY,
         counted("own_records", "Records in it"),
         amount_of("own_amount", "Amount in it"),
         counted("records", "Records with those below"),
@@ -117,55 +122,30 @@ def category_tables(sums: Iterable[Sum], categories: Sequence[Category], money: 
         amount_of("outgoing", "Out"),
         amount_of("amount", "Amount with those below"),
     )
-    main = Table(key="categories", title="By category and time", columns=columns, rows=rows)
-    return [main, _totals(own, money)]
-
-
-def _totals(own: Mapping[tuple[date | None, UUID | None, str | None], _Flow], money: Money) -> Table:
-    found: defaultdict[str | None, _Flow] = defaultdict(_Flow)
-    for (_, _, currency), flow in own.items():
-        found[currency].put(flow.records, flow.incoming, flow.outgoing)
-    rows = [
-        (
-            currency,
-            flow.records,
-            money.tell(flow.incoming, currency),
-            money.tell(flow.outgoing, currency),
-            money.tell(flow.net, currency),
-        )
-        for currency, flow in sorted(found.items(), key=lambda item: item[0] or "")
-    ]
-    columns = (
-        _CURRENCY,
-        _RECORDS,
-        amount_of("incoming", "In"),
-        amount_of("outgoing", "Out"),
-        amount_of("amount", "Amount"),
-    )
-    return Table(key="totals", title="In all", columns=columns, rows=rows)
+    return Table(key="categories", title="By category and time", columns=columns, rows=rows)
 
 
 def cash_flow_table(sums: Iterable[Sum], parts: Sequence[date], money: Money) -> Table:
     """By currency and part of time, also those of `parts` without records: in, out, both, and what it adds up to since
     the period's begin."""
-    found: defaultdict[str, dict[date, _Flow]] = defaultdict(dict)
+    found: defaultdict[str, dict[date, Flow]] = defaultdict(dict)
     for row in sums:
         currency = money.told_in(row.currency)
         if currency is not None and row.part is not None:
-            money.put(found[currency].setdefault(row.part, _Flow()), row)
+            money.put(found[currency].setdefault(row.part, Flow()), row)
     check_rows(len(parts) * len(found))
     rows: list[Sequence[Value]] = []
     for currency, flows in sorted(found.items()):
         running = _ZERO
         for part in parts or sorted(flows):
-            flow = flows.get(part, _Flow())
+            flow = flows.get(part, Flow())
             running = add(running, flow.net)
             amounts = (flow.incoming, flow.outgoing, flow.net, running)
             rows.append((part, currency, flow.records, *(money.tell(amount, currency) for amount in amounts)))
     columns = (
         PERIOD,
-        _CURRENCY,
-        _RECORDS,
+        CURRENCY,
+        RECORDS,
         amount_of("incoming", "In"),
         amount_of("outgoing", "Out"),
         amount_of("net", "Net"),
@@ -177,7 +157,7 @@ def cash_flow_table(sums: Iterable[Sum], parts: Sequence[date], money: Money) ->
 def party_table(sums: Iterable[PartySum], whole: Iterable[Sum], most: int, money: Money) -> Table:
     """Of each currency the `most` counterparties that most moved to or from, and their share of the whole that
     moved."""
-    found: defaultdict[tuple[str, str | None], _Flow] = defaultdict(_Flow)
+    found: defaultdict[tuple[str, str | None], Flow] = defaultdict(Flow)
     days: dict[tuple[str, str | None], tuple[date, date]] = {}
     for row in sums:
         key = row.party, money.told_in(row.currency)
@@ -185,7 +165,7 @@ def party_table(sums: Iterable[PartySum], whole: Iterable[Sum], most: int, money
         first, last = days.get(key, (row.first, row.last))
         days[key] = min(first, row.first), max(last, row.last)
     moved = {key: add(flow.incoming, flow.outgoing.copy_negate()) for key, flow in found.items()}
-    in_all: defaultdict[str | None, _Flow] = defaultdict(_Flow)
+    in_all: defaultdict[str | None, Flow] = defaultdict(Flow)
     for total in whole:
         money.put(in_all[money.told_in(total.currency)], total)
     rows: list[Sequence[Value]] = []
@@ -201,10 +181,10 @@ def party_table(sums: Iterable[PartySum], whole: Iterable[Sum], most: int, money
             told = (money.tell(amount, currency) for amount in amounts)
             rows.append((currency, rank, key[0], flow.records, *told, share, *days[key]))
     columns = (
-        _CURRENCY,
+        CURRENCY,
         counted("rank", "Rank"),
         Column(key="counterparty", title="Counterparty"),
-        _RECORDS,
+        RECORDS,
         amount_of("incoming", "In"),
         amount_of("outgoing", "Out"),
         amount_of("net", "Net"),
@@ -215,8 +195,11 @@ def party_table(sums: Iterable[PartySum], whole: Iterable[Sum], most: int, money
     return Table(key="counterparties", title="Counterparties", columns=columns, rows=rows)
 
 
-def recurring_table(payments: Iterable[tuple[str, str, Sequence[Payment]]], money: Money) -> Table:
-    """Out of each (party, currency, payments): the series among them, the dearest a year first."""
+def recurring_table(
+    payments: Iterable[tuple[str, str, Sequence[Payment]]], money: Money
+) -> tuple[Table, list[tuple[str, Decimal]]]:
+    """Out of each (party, currency, payments): the series among them, the dearest a year first; and what each of them
+    comes to in a year, with its currency, exactly."""
     found: list[tuple[str, Decimal, str, tuple[Value, ...]]] = []
     for party, currency, paid in payments:
         told_in = money.told_in(currency) or currency
@@ -228,19 +211,19 @@ def recurring_table(payments: Iterable[tuple[str, str, Sequence[Payment]]], mone
                 series.interval,
                 told_in,
                 money.tell(each, told_in),
-                rounded(a_year, told_in, Conversion(to=told_in)),
+                money.tell_about(a_year, told_in),
                 series.payments,
                 series.since,
                 series.latest.day,
                 series.due,
             )
-            found.append((told_in, a_year.copy_abs(), party, values))
+            found.append((told_in, a_year, party, values))
         check_rows(len(found))
-    found.sort(key=lambda one: (one[0], one[1].copy_negate(), one[2], tuple(map(str, one[3]))))
+    found.sort(key=lambda one: (one[0], one[1].copy_abs().copy_negate(), one[2], tuple(map(str, one[3]))))
     columns = (
         Column(key="counterparty", title="Counterparty"),
         Column(key="interval", title="Interval"),
-        _CURRENCY,
+        CURRENCY,
         amount_of("amount", "Latest amount"),
         amount_of("a_year", "In a year, about"),
         counted("payments", "Payments"),
@@ -248,13 +231,14 @@ def recurring_table(payments: Iterable[tuple[str, str, Sequence[Payment]]], mone
         Column(key="latest", title="Latest", kind=ColumnKind.DATE),
         Column(key="due", title="Next due", kind=ColumnKind.DATE),
     )
-    return Table(key="recurring", title="Recurring payments", columns=columns, rows=[one[3] for one in found])
+    table = Table(key="recurring", title="Recurring payments", columns=columns, rows=[one[3] for one in found])
+    return table, [(told_in, a_year) for told_in, a_year, _, _ in found]
 
 
 def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence[Category], money: Money) -> Table:
     """By category (with all below it) and currency: both periods and how they differ, what differs most first."""
     tree = {category.id: category for category in categories}
-    found: defaultdict[tuple[UUID | None, str | None], tuple[_Flow, _Flow]] = defaultdict(lambda: (_Flow(), _Flow()))
+    found: defaultdict[tuple[UUID | None, str | None], tuple[Flow, Flow]] = defaultdict(lambda: (Flow(), Flow()))
     for place, sums in enumerate((before, now)):
         for row in sums:
             for id in _upwards(row.category_id, tree):
@@ -268,6 +252,7 @@ def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence
         values = (
             " > ".join(names[id]) or UNSORTED,
             str(id) if id else None,
+            _level(names[id]),
             currency,
             was.records,
             money.tell(was.net, currency),
@@ -280,10 +265,11 @@ def change_table(before: Iterable[Sum], now: Iterable[Sum], categories: Sequence
     columns = (
         Column(key="category", title="Category"),
         Column(key="category_id", title="Category id"),
-        _CURRENCY,
+        _LEVEL,
+        CURRENCY,
         counted("records_before", "Records before"),
         amount_of("amount_before", "Amount before"),
-        _RECORDS,
+        RECORDS,
         amount_of("amount", "Amount"),
         amount_of("change", "Change"),
         share_of("change_share", "Change as a share"),
@@ -298,6 +284,11 @@ def _upwards(id: UUID | None, tree: Mapping[UUID, Category]) -> list[UUID | None
         id = category.parent_id
         found.append(id)
     return found
+
+
+def _level(names: tuple[str, ...]) -> int:
+    """How many categories it is below; names tell nothing of that, since they may have anything in them."""
+    return max(0, len(names) - 1)
 
 
 def _names(categories: Sequence[Category]) -> dict[UUID | None, tuple[str, ...]]:

@@ -90,7 +90,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`about` says in words what it was made of, by what; nothing in it tells when."""
+    """`about` says in words what it was made of, by what; nothing in it tells when. `in_all` is what it comes to, where
+    that can be told: a row for each currency, or one of numbers of things."""
 
     kind: str
     title: str
@@ -98,3 +99,8 @@ class Report:
     tables: Sequence[Table]
     charts: Sequence[Chart] = ()
     notes: Sequence[str] = ()
+    in_all: Table | None = None
+
+    @property
+    def all_tables(self) -> Sequence[Table]:
+        return self.tables if self.in_all is None else [*self.tables, self.in_all]

@@ -175,6 +175,31 @@ def test_a_report_in_one_currency_says_by_which_rates(filled: Api, owner: Browse
     assert "Currency In Out Net EUR 2,500.00 −52.54 2,447.46" in read, "a sum is rounded once, half to even"
 
 
+def test_what_a_large_report_comes_to_in_all_is_of_all_its_rows(
+    filled: Api, owner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {"currencies": "one", "to": "eur", "rate_currency": "usd", "rate": "0.0013"}
+    made = {kind: ask(owner, kind, granularity="month") for kind in ("categories", "cash_flow", "changes", "stages")}
+    converted = ask(owner, "cash_flow", granularity="month", **rates)
+    filled.drain()
+
+    def in_all(where: str) -> str:
+        shown = owner.open(where).text.partition('id="totals"')[2].partition("</table>")[0]
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", shown.partition("<thead>")[2])).split())
+
+    whole = {where: in_all(where) for where in (*made.values(), converted)}
+    assert whole[made["cash_flow"]].startswith("Currency In Out Net EUR 2,500.00 −42.55 2,457.45 USD 0.00 −19.99")
+    assert whole[made["categories"]].startswith("Currency In Out Net EUR 2,500.00 −42.55 2,457.45 USD 0.00 −19.99")
+    assert whole[made["changes"]].startswith("Currency Before Now Change EUR 0.00 2,457.45 2,457.45 USD 0.00 −19.99")
+    assert whole[made["stages"]].startswith("Decided alone Asked of a person Spot checks 0 0 0")
+    assert whole[converted].startswith("Currency In Out Net EUR 2,500.00 −42.58 2,457.42")
+    for where, told in whole.items():
+        (size,) = (one["bytes"] for one in filled.get(where)["files"] if one["format"] == "json")
+        monkeypatch.setattr("core.usecases.reports.SHOWN_FIGURES", size - 150)
+        assert "All of them are in the files." in text(owner.open(where)), where
+        assert in_all(where) == told, where
+
+
 REFUSED: tuple[tuple[str, dict[str, Any], str, str], ...] = (
     ("cash_flow", {"since": ""}, "since", "Say which day."),
     ("cash_flow", {"since": "soon"}, "since", "Not a valid date."),

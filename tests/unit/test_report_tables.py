@@ -27,12 +27,13 @@ from core.domain.report_money import Conversion, rounded
 from core.domain.report_money_tables import (
     Money,
     cash_flow_table,
-    category_tables,
+    category_table,
     change_table,
     recurring_table,
 )
 from core.domain.report_rows import Sum
 from core.domain.report_tables import Chart, ChartKind, Column, ColumnKind, Report, Table
+from core.domain.report_totals import change_totals, flow_totals, recurring_totals
 from core.domain.reports import Format, ReportKind, ReportSpec, spec_from_json, spec_to_json
 from core.errors import Invalid
 
@@ -53,7 +54,7 @@ def test_converted_sums_are_exact_and_rounded_once_half_to_even(
     sums = [a_sum(JAN, currency, amount=amount) for amount, currency in amounts]
     (flow,) = cash_flow_table(sums, [JAN], money).rows
     assert fractions(flow[3:]) == [*exact, exact[2]], "round() is half to even"
-    table, totals = category_tables(sums, [], money)
+    table, totals = category_table(sums, [], money), flow_totals(sums, money)
     (row,), (whole,) = table.rows, totals.rows
     assert fractions(row[8:]) == fractions(whole[2:]) == exact
 
@@ -106,7 +107,8 @@ SUMS = st.lists(
 
 @given(SUMS)
 def test_what_is_below_is_rolled_up_and_the_whole_is_the_sum_of_the_roots(sums: list[Sum]) -> None:
-    table, totals = category_tables(sums, TREE, Money(conversion=None))
+    money = Money(conversion=None)
+    table, totals = category_table(sums, TREE, money), flow_totals(sums, money)
     keys = [column.key for column in table.columns]
     rows = [dict(zip(keys, row, strict=True)) for row in table.rows]
     roots: defaultdict[object, Decimal] = defaultdict(Decimal)
@@ -127,7 +129,7 @@ def test_a_table_of_very_many_rows_is_refused_before_it_is_built(monkeypatch: py
     leaf, paid = a_sum(JAN, "EUR", TREE[8].id), [("A", "EUR", monthly(3, 5)), ("B", "EUR", monthly(3, 5))]
     builds: dict[str, Callable[[], object]] = {
         "three parts of two currencies": lambda: cash_flow_table([a_sum(JAN, "EUR"), a_sum(JAN, "USD")], parts, money),
-        "a category and the two above it": lambda: category_tables([leaf], TREE, money),
+        "a category and the two above it": lambda: category_table([leaf], TREE, money),
         "changes of these": lambda: change_table([], [leaf], TREE, money),
         "two series": lambda: recurring_table(paid, money),
     }
@@ -137,6 +139,47 @@ def test_a_table_of_very_many_rows_is_refused_before_it_is_built(monkeypatch: py
         monkeypatch.setattr("core.domain.report_rows.MOST_ROWS", rows - 1)
         with pytest.raises(Invalid, match="take longer parts, a shorter period"):
             builds[name]()
+
+
+@given(SUMS, SUMS, RATES)
+def test_what_changes_come_to_is_out_of_exact_sums(before: list[Sum], now: list[Sum], dollar: Decimal) -> None:
+    money = Money(conversion=Conversion(to="EUR", rates={"USD": dollar}))
+    rate = {"EUR": Fraction(1), "USD": Fraction(dollar)}
+
+    def exact(sums: list[Sum]) -> Fraction:
+        return sum(
+            ((Fraction(one.incoming) + Fraction(one.outgoing)) * rate[one.currency or ""] for one in sums), Fraction(0)
+        )
+
+    was, came = exact(before), exact(now)
+    told = [fractions(row[1:]) for row in change_totals(before, now, money).rows]
+    assert told == ([[Fraction(round(one * 100), 100) for one in (was, came, came - was)]] if before or now else [])
+
+
+def test_roundings_are_not_added_up() -> None:
+    """Three times 0.4 of a cent are more than a cent; told each, they are nothing."""
+    money = Money(conversion=Conversion(to="EUR", rates={"USD": Decimal("0.004")}))
+    parts = [date(2026, month, 1) for month in (1, 2, 3)]
+    sums = [a_sum(part, "USD") for part in parts]
+    table = cash_flow_table(sums, parts, money)
+    assert [row[5] for row in table.rows] == [0, 0, 0]
+    assert [row[3:] for row in table.rows][-1][-1] == Decimal("0.01")
+    assert flow_totals(sums, money).rows == [("EUR", 3, Decimal("0.01"), Decimal("0.00"), Decimal("0.01"))]
+    paid = [(party, "USD", monthly(3, 5, "-0.10")) for party in "ABC"]
+    series, years = recurring_table(paid, money)
+    assert [row[4] for row in series.rows] == [0, 0, 0]
+    assert recurring_totals(years, money).rows == [("EUR", Decimal("0.00"), Decimal("-0.01"))]
+
+
+def test_a_main_category_is_told_by_its_place_and_not_by_its_name() -> None:
+    money, above = Money(conversion=None), replace(TREE[0], name="Food > out")
+    below = replace(TREE[2], name="Lunch")
+    table = change_table([], [a_sum(JAN, "EUR", below.id)], [above, below], money)
+    keys = [column.key for column in table.columns]
+    rows = [dict(zip(keys, row, strict=True)) for row in table.rows]
+    assert {(row["category"], row["level"]) for row in rows} == {("Food > out", 0), ("Food > out > Lunch", 1)}
+    (chart,) = charts_of(ReportKind.CHANGES, [table])
+    assert chart.labels == ("Food > out",)
 
 
 def monthly(day: int, months: int, amount: str = "-9.99") -> list[Payment]:
@@ -299,15 +342,17 @@ def test_the_currency_of_most_records_has_the_first_chart() -> None:
     assert [chart.title for chart in charts] == ["Cash flow, EUR", "Cash flow, CHF", "Cash flow, USD"]
 
 
-@pytest.mark.parametrize("most", [1 << 20, 600, 900])
+@pytest.mark.parametrize("most", [1 << 20, 1_000, 1_300])
 def test_a_report_is_read_as_its_json_was_written(most: int) -> None:
-    table = cash_flow_table([a_sum(JAN, "EUR", amount=Decimal("-0.10"))], [JAN] * 9, Money(conversion=None))
-    written = list(
-        plain.json_pieces(Report(kind="cash_flow", title="T", about={"since": "2026-01-01"}, tables=[table]))
-    )
-    read = reading.read(iter(written), most=most).tables[0]
+    money, sums = Money(conversion=None), [a_sum(JAN, "EUR", amount=Decimal("-0.10"))]
+    table, in_all = cash_flow_table(sums, [JAN] * 9, money), flow_totals(sums, money)
+    report = Report(kind="cash_flow", title="T", about={"since": "2026-01-01"}, tables=[table], in_all=in_all)
+    written = list(plain.json_pieces(report))
+    whole = reading.read(iter(written), most=most)
+    read = whole.tables[0]
     rows = [list(row) for row in table.rows]
     assert read.columns == table.columns
     assert 0 < len(list(read.rows)) <= 9
     assert list(read.rows) == rows[: len(list(read.rows))]
     assert (len(list(read.rows)) == 9) == (most > len(b"".join(written)))
+    assert whole.in_all == replace(in_all, rows=[list(row) for row in in_all.rows]), "of all rows, however few are read"

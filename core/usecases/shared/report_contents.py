@@ -14,13 +14,14 @@ from core.domain.report_charts import charts_of
 from core.domain.report_money_tables import (
     Money,
     cash_flow_table,
-    category_tables,
+    category_table,
     change_table,
     party_table,
     recurring_table,
 )
 from core.domain.report_periods import Relative, Span, parts_of
 from core.domain.report_tables import Column, ColumnKind, Report, Table, Value
+from core.domain.report_totals import change_totals, flow_totals, recurring_totals, work_totals
 from core.domain.report_work_tables import llm_table, reviewer_table, stage_table
 from core.domain.reports import ReportKind, ReportSpec, spec_to_json
 from core.domain.spreadsheets import RECORD_COLUMNS
@@ -45,47 +46,49 @@ RECORDS = tuple(
 def report_of(tx: Transaction, name: str, spec: ReportSpec, today: date) -> Report:
     """The report as of this transaction's moment. Rows of records are `RecordRows`, to be read while it lasts. Raises
     `Invalid`."""
-    span, tables, notes = spec.span(today), list[Table](), list[str]()
+    span, in_all, notes = spec.span(today), None, list[str]()
     where, money = present_filter(tx, spec.filter(span)), Money(conversion=spec.conversion)
     match spec.kind:
         case ReportKind.RECORDS:
             rows = RecordRows(tx=tx, where=where, names=paths(tx.categories.list()))
-            tables = [Table(key="records", title="Records", columns=RECORDS, rows=rows)]
+            table = Table(key="records", title="Records", columns=RECORDS, rows=rows)
         case ReportKind.CATEGORIES:
             sums = tx.figures.sums(where, spec.granularity, by_category=True)
-            tables = category_tables(sums, tx.categories.list(), money)
+            table, in_all = category_table(sums, tx.categories.list(), money), flow_totals(sums, money)
         case ReportKind.CASH_FLOW:
             sums = tx.figures.sums(where, spec.granularity, by_category=False)
             parts = [] if spec.period is Relative.EVER else list(parts_of(span, spec.granularity))
-            tables = [cash_flow_table(sums, parts, money)]
+            table, in_all = cash_flow_table(sums, parts, money), flow_totals(sums, money)
         case ReportKind.COUNTERPARTIES:
             parties = tx.figures.parties(where, spec.conversion, spec.parties)
             whole = tx.figures.sums(where, None, by_category=False)
-            tables = [party_table(parties, whole, spec.parties, money)]
+            table = party_table(parties, whole, spec.parties, money)
         case ReportKind.RECURRING:
-            tables = [recurring_table(tx.figures.payments(where, MOST_PAYMENTS), money)]
+            table, years = recurring_table(tx.figures.payments(where, MOST_PAYMENTS), money)
+            in_all = recurring_totals(years, money)
             notes = [f"Series are looked for among the latest {MOST_PAYMENTS} payments of each party."]
         case ReportKind.STAGES:
             counts = tx.overviews.counts(span.since, span.until)
             span = _known(span, [day for day, *_ in counts] or [today])
-            tables = [stage_table(counts, tx.figures.checks(span), span, spec.granularity)]
+            table = stage_table(counts, tx.figures.checks(span), span, spec.granularity)
         case ReportKind.LLM:
-            tables = [llm_table(tx.llm_usages.since(span.since.replace(day=1)), span, spec.granularity)]
+            table = llm_table(tx.llm_usages.since(span.since.replace(day=1)), span, spec.granularity)
         case ReportKind.REVIEWERS:
-            tables = [reviewer_table(tx.figures.answers(span, spec.granularity))]
+            table = reviewer_table(tx.figures.answers(span, spec.granularity))
         case ReportKind.CHANGES:
             before = spec.span_before(today)
             was = tx.figures.sums(present_filter(tx, spec.filter(before)), None, by_category=True)
             now = tx.figures.sums(where, None, by_category=True)
-            tables = [change_table(was, now, tx.categories.list(), money)]
+            table, in_all = change_table(was, now, tx.categories.list(), money), change_totals(was, now, money)
             notes = [f"Before: {before.since.isoformat()} to {before.until.isoformat()}."]
     return Report(
         kind=spec.kind.value,
         title=name,
         about=_about(spec, spec.span(today)),
-        tables=tables,
-        charts=charts_of(spec.kind, tables),
+        tables=[table],
+        charts=charts_of(spec.kind, [table]),
         notes=[*notes, *_money_notes(spec)],
+        in_all=in_all or work_totals(spec.kind, table),
     )
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from core.domain.report_money import add
 from core.domain.report_tables import Column, ColumnKind, Report, Table, Value
-from core.domain.reports import ReportKind
+from core.domain.report_totals import DOLLARS
+from core.domain.reports import OF_MONEY, ReportKind
 from entrypoints.console.records.filters import STAGES, STATUSES
 
 MOST_ROWS = 100
 _NUMBERS = frozenset({ColumnKind.MONEY, ColumnKind.COUNT, ColumnKind.SHARE, ColumnKind.NUMBER})
 _UNSHOWN = frozenset({"category_id", "level", "own_records", "own_amount"})
 _OF_RECORDS = ("occurred_at", "text", "counterparty", "category", "status", "amount", "currency")
-_DOLLARS = "USD"
-_ZERO = Decimal(0)
 Row = dict[str, Any]
 
 
@@ -34,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTable:
-    """The first rows of a table; `levels` says how far each is set in, where it is `nested`."""
+    """The first rows of a table; `levels` says how far each is set in, where it is `nested`: each row below its own."""
 
     key: str
     title: str
@@ -59,40 +56,28 @@ class Totals:
 
 
 def tables_of(kind: ReportKind, report: Report) -> list[ShownTable]:
-    return [_shown(kind, table) for table in report.tables if table.key != "totals"]
+    return [_shown(kind, table) for table in report.tables]
 
 
 def totals_of(kind: ReportKind, report: Report) -> Totals | None:
-    """Only what adds up: rows of categories have those below in them, of counterparties the first alone are told."""
-    rows = _rows(report.tables[0])
-    match kind:
-        case ReportKind.CATEGORIES:
-            return _by_currency(_rows(report.tables[1]) if len(report.tables) > 1 else [])
-        case ReportKind.CASH_FLOW:
-            return _by_currency(rows)
-        case ReportKind.CHANGES:
-            main = [row for row in rows if row["currency"] and " > " not in row["category"]]
-            return _sums(main, {"Before": "amount_before", "Now": "amount", "Change": "change"})
-        case ReportKind.RECURRING:
-            apart = [row | {"in": max(row["a_year"], _ZERO), "out": min(row["a_year"], _ZERO)} for row in rows]
-            return _sums(apart, {"In a year, about": "in", "Out a year, about": "out"})
-        case ReportKind.LLM:
-            found = (_count(rows, "calls"), _count(rows, "records"), _sum(row["cost"] for row in rows))
-            return Totals(heads=("Calls", "Records by calls", "Spent"), rows=[(_DOLLARS, found)] if rows else [])
-        case ReportKind.STAGES:
-            alone = [row for row in rows if row["stage"] != "human"]
-            asked = [row for row in rows if row["stage"] == "human"]
-            counts = (_count(alone, "records"), _count(asked, "records"), _count(rows, "checked"))
-            return Totals(heads=("Decided alone", "Asked of a person", "Spot checks"), rows=[(None, counts)])
-        case ReportKind.REVIEWERS:
-            counts = (_count(rows, "answers"), _count(rows, "approved"), _count(rows, "withdrawn"))
-            return Totals(heads=("Answers", "As suggested", "Withdrawn since"), rows=[(None, counts)] if rows else [])
-        case _:
-            return None
+    """As the report tells it itself: rows that are shown may be the first alone, and each of them is rounded. Of money
+    it is the amounts that are shown, not how many records they are of."""
+    if report.in_all is None:
+        return None
+    columns = [
+        column
+        for column in report.in_all.columns
+        if column.key != "currency" and not (kind in OF_MONEY and column.key == "records")
+    ]
+    rows = [row for row in _rows(report.in_all) if row.get("currency", "") is not None]
+    return Totals(
+        heads=[column.title for column in columns],
+        rows=[(row.get("currency"), [row[column.key] for column in columns]) for row in rows],
+    )
 
 
 def _shown(kind: ReportKind, table: Table) -> ShownTable:
-    rows = _rows(table)
+    rows, nested = _rows(table), kind is ReportKind.CATEGORIES
     columns = [column for column in table.columns if column.key not in _UNSHOWN]
     if kind is ReportKind.RECORDS:
         columns = [column for column in columns if column.key in _OF_RECORDS]
@@ -100,22 +85,22 @@ def _shown(kind: ReportKind, table: Table) -> ShownTable:
         key=table.key,
         title=table.title,
         columns=[(column, column.kind in _NUMBERS) for column in columns],
-        rows=[[_cell(column, row) for column in columns] for row in rows[:MOST_ROWS]],
-        levels=[row.get("level", 0) for row in rows[:MOST_ROWS]],
-        nested=any(column.key == "level" for column in table.columns),
+        rows=[[_cell(column, row, nested=nested) for column in columns] for row in rows[:MOST_ROWS]],
+        levels=[row["level"] if nested else 0 for row in rows[:MOST_ROWS]],
+        nested=nested,
         more=len(rows) > MOST_ROWS,
     )
 
 
-def _cell(column: Column, row: Row) -> Cell:
+def _cell(column: Column, row: Row, *, nested: bool) -> Cell:
     value = row[column.key]
-    if column.key == "category" and row.get("level"):
+    if column.key == "category" and nested and row["level"]:
         value = value.rpartition(" > ")[2]
     if column.key == "stage":
         value = STAGES.get(value, value)
     if column.key == "status":
         value = STATUSES.get(value, value)
-    currency = _DOLLARS if column.key == "cost" else row.get("currency")
+    currency = DOLLARS if column.key == "cost" else row.get("currency")
     href = f"/records/{row['id']}" if column.key == "text" else None
     return Cell(kind=column.kind.value, value=value, currency=currency, href=href)
 
@@ -123,30 +108,3 @@ def _cell(column: Column, row: Row) -> Cell:
 def _rows(table: Table) -> list[Row]:
     keys = [column.key for column in table.columns]
     return [dict(zip(keys, row, strict=True)) for row in table.rows]
-
-
-def _by_currency(rows: Sequence[Row]) -> Totals:
-    some = [row for row in rows if row["currency"]]
-    return _sums(some, {"In": "incoming", "Out": "outgoing", "Net": "net" if rows and "net" in rows[0] else "amount"})
-
-
-def _sums(rows: Sequence[Row], of: Mapping[str, str]) -> Totals:
-    """One currency after the other: amounts of different ones are never added."""
-    found: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        found[row["currency"]].append(row)
-    sums = [
-        (currency, [_sum(row[key] for row in some) for key in of.values()]) for currency, some in sorted(found.items())
-    ]
-    return Totals(heads=tuple(of), rows=sums)
-
-
-def _sum(amounts: Any) -> Decimal:
-    total = _ZERO
-    for amount in amounts:
-        total = add(total, amount)
-    return total
-
-
-def _count(rows: Sequence[Row], key: str) -> int:
-    return sum(row[key] for row in rows)
