@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from dependency_injector import providers
 from werkzeug.test import TestResponse
 
+from adapters.memory.clock import FixedClock
 from core.domain.permissions import Role
 from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
@@ -112,6 +115,19 @@ def test_a_file_is_uploaded_and_seen_being_sorted(api: Api) -> None:
         assert HOSTILE not in page.text
     ada.send(to, {}, f"{to}/undo")
     assert api.get("/records")["items"] == []
+
+
+def test_who_paused_a_month_finds_the_overview_and_no_first_steps(api: Api) -> None:
+    bring(api, ["PLIRT", "QORBEL"])
+    [first, second] = items(api).values()
+    rent = api.category("housing.rent")
+    for item in (first, second):
+        api.post(f"/approvals/{item['id']}", {"verdict": "override", "category_id": rent})
+    later = api.container.clock().now() + timedelta(days=40)
+    api.container.clock.override(providers.Object(FixedClock(later)))
+    page = somebody(api, Role.REVIEWER).open("/").text
+    assert "Records, 30 days</dt><dd>0</dd>" in page
+    assert "Sort your first records" not in page
 
 
 def test_what_is_anothers_is_not_there_and_what_is_not_ones_own_to_do_is_refused(api: Api) -> None:
