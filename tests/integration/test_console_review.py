@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from dependency_injector import providers
@@ -15,6 +17,7 @@ from adapters.memory.clock import FixedClock
 from core.domain.permissions import Role
 from core.domain.tenants import Membership, User
 from entrypoints.api.app import create_app
+from entrypoints.api.waiting import WORKING, Turns
 from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.integration.rule_support import bring, items
@@ -128,6 +131,29 @@ def test_who_paused_a_month_finds_the_overview_and_no_first_steps(api: Api) -> N
     page = somebody(api, Role.REVIEWER).open("/").text
     assert "Records, 30 days</dt><dd>0</dd>" in page
     assert "Sort your first records" not in page
+
+
+def test_several_answers_at_once_and_counts_are_costly_and_one_answer_is_not(
+    make_container: Callable[..., Container],
+) -> None:
+    container = make_container(embeddings="off", public_url=ORIGIN, costly_limit="2/minute")
+    api = new_tenant(container, create_app(container).test_client())
+    turns: Turns = api.client.application.extensions[WORKING]
+    ada = somebody(api, Role.REVIEWER)
+    one = {"approval_id": str(uuid4()), "verdict": "approve"}
+    several: list[tuple[str, Any]] = [
+        ("/review/decide", {"answers": [one, {**one, "approval_id": str(uuid4())}]}),
+        ("/review/withdraw", {"ids": [str(uuid4()), str(uuid4())]}),
+        ("/records/facets", None),
+    ]
+    with ExitStack() as taken:
+        while turns.taken < max(1, container.settings().api_threads // 2):
+            taken.enter_context(turns.turn(uuid4()))
+        busy = [ask(ada, *what) for what in several[:2]]
+    assert [(answer.status_code, answer.json["code"]) for answer in busy] == [(503, "busy")] * 2
+    assert [ask(ada, *what).status_code for what in several] == [429] * 3
+    assert ask(ada, "/review/decide", {"answers": [one]}).status_code == 404
+    assert ask(ada, "/review/withdraw", {"ids": [str(uuid4())]}).status_code == 404
 
 
 def test_what_is_anothers_is_not_there_and_what_is_not_ones_own_to_do_is_refused(api: Api) -> None:
