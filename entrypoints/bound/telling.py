@@ -31,6 +31,7 @@ class Telling(containers.DeclarativeContainer):
     reset_promise = bound(promise.reset_promise)
     show_dashboard = bound(dashboard.show_dashboard)
     show_learned = bound(learned.show_learned)
+    show_learning = bound(learned.show_learning)
     count_lessons = bound(learned.count_lessons)
     start_report = bound(reports.start_report)
     get_report = bound(reports.get_report)

@@ -38,11 +38,20 @@ def learned() -> Response:
     )
 
 
+@blp.get("/review/learned/told")
+@page_for(Permission.TENANT_READ)
+def told() -> Response:
+    """The same in a sentence, for pages that tell it."""
+    polled()
+    found = container().show_learned(me())
+    words = get_template_attribute("review/parts.html", "told")(found)
+    return json_response({"lessons": found.count, "told": " ".join(str(words).split())})
+
+
 @blp.get("/review/learned/state")
 @page_for(Permission.TENANT_READ)
 def state() -> Response:
-    """The same in a sentence, for pages that tell it, and how much of it was learned."""
+    """How much of it was learned, for the page that waits for it: asked for again and again."""
     polled()
-    found = container().show_learned(me())
-    told = get_template_attribute("review/parts.html", "told")(found)
-    return json_response({"lessons": found.count, "had": found.had, "told": " ".join(str(told).split())})
+    found = container().show_learning(me())
+    return json_response({"lessons": found.lessons, "had": found.had})

@@ -16,6 +16,7 @@ from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.learned import FIRST
 from entrypoints.console.shell import show
+from ports.storage import RecordFilter
 
 blp = Blueprint("overview", __name__)
 MONTHS = 3
@@ -47,7 +48,7 @@ def overview() -> Response:
     return show(
         "overview/overview.html",
         dashboard=found,
-        first=found.records == 0,
+        first=not (found.records or found.queue.size or container().latest_records(me(), RecordFilter(), limit=1)),
         lessons=container().count_lessons(me(), most=FIRST),
         enough=FIRST,
         days=draw(_days(found)),

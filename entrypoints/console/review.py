@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from core.domain.condition_text import condition_to_text
 from core.domain.permissions import Permission
 from core.usecases.review import GroupAnswer, NewRule, QueueItem
 from entrypoints.api.cursors import read_cursor, read_time_cursor, write_cursor
-from entrypoints.api.limits import Kind, limited
+from entrypoints.api.limits import Kind, count_costly, limited
 from entrypoints.api.receipts import written_of_record
 from entrypoints.api.responses import json_response, page, polled
 from entrypoints.api.rule_previews import written_preview
@@ -28,6 +29,7 @@ from entrypoints.api.schemas.approvals import (
 )
 from entrypoints.api.schemas.rules import RulePreviewSchema
 from entrypoints.api.state import container
+from entrypoints.api.waiting import work
 from entrypoints.console.guard import me, page_for
 from entrypoints.console.learned import FIRST
 from entrypoints.console.sent import asked, sent
@@ -100,7 +102,8 @@ def decide() -> Response:
         Answer(approval_id=one["approval_id"], verdict=Verdict(one["verdict"]), category_id=one["category_id"])
         for one in sent(AnswersSchema)["answers"]
     ]
-    container().decide_approvals(me(), answers)
+    with _turn_for(len(answers)):
+        container().decide_approvals(me(), answers)
     return json_response({"ids": [answer.approval_id for answer in answers]})
 
 
@@ -125,7 +128,9 @@ def take_back(approval_id: UUID) -> AnyResponse:
 @page_for(Permission.APPROVALS_DECIDE)
 def withdraw() -> Response:
     """Answers with the items by which the records wait again."""
-    withdrawn = container().withdraw_approvals(me(), sent(WithdrawnSchema)["ids"])
+    ids = sent(WithdrawnSchema)["ids"]
+    with _turn_for(len(ids)):
+        withdrawn = container().withdraw_approvals(me(), ids)
     return json_response({"ids": withdrawn.approval_ids})
 
 
@@ -177,6 +182,15 @@ def decided() -> Response:
     answer = page(found, AT_ONCE * 5, _decided_place)
     names = paths(container().list_categories(me()))
     return show("review/decided.html", items=answer["items"], following=answer["next"], paths=names)
+
+
+def _turn_for(answers: int) -> AbstractContextManager[None]:
+    """Several at once are costly work, as by the API; one, which is what most send, is not. Raises `TooManyRequests`,
+    `Busy`."""
+    if answers == 1:
+        return nullcontext()
+    count_costly()
+    return work()
 
 
 def _decided_place(item: QueueItem) -> str:

@@ -279,6 +279,7 @@ ROUTES = {
     "POST /review/items/<uuid:approval_id>/skip": "page approvals:decide",
     "GET /review/learned": "page tenant:read",
     "GET /review/learned/state": "page tenant:read",
+    "GET /review/learned/told": "page tenant:read",
     "POST /review/preview": "page rules:read",
     "POST /review/withdraw": "page approvals:decide",
     "GET /records": "page records:read",

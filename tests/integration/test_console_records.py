@@ -173,6 +173,22 @@ def test_tags_and_attributes_are_changed_and_what_was_no_text_stays_none(api: Ap
     assert (refused.status_code, "“lost” has no name." in refused.text) == (422, True)
 
 
+def test_attributes_that_nobody_touched_are_sent_on_one_line_and_stay_what_they_are(
+    api: Api, reviewer: Browser
+) -> None:
+    attributes = {"note": "first\r\nsecond", " padded ": 7, "two\nlines": "x", "blank": "\n", "gone": "y"}
+    [id] = bring(api, {"text": "Unheard of", "attributes": attributes})
+    page, token = f"/records/{id}", reviewer.token(f"/records/{id}")
+    form = {
+        "form_token": token, "version": version_on(reviewer.open(page)), "tags": "travel",
+        "attribute_name": [" padded ", "blank", "gone", "note", "twolines", " typed ", ""],
+        "attribute_value": ["7", "", "", "firstsecond", "x", "null", ""],
+    }  # fmt: skip
+    assert reviewer.client.post(f"{page}/details", data=form, base_url=ORIGIN).status_code == 303
+    del attributes["gone"]
+    assert api.get(page)["attributes"] == {**attributes, "typed": "null"}
+
+
 def test_two_people_do_not_overwrite_each_other(api: Api, reviewer: Browser) -> None:
     [id] = bring(api, {"text": "Unheard of"})
     page, groceries = f"/records/{id}", api.category("food.groceries")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from dependency_injector import providers
 from werkzeug.test import TestResponse
 
+from adapters.memory.clock import FixedClock
 from core.domain.permissions import Role
 from entrypoints.api.app import create_app
+from entrypoints.api.waiting import WORKING, Turns
 from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.integration.console_support import browser_of
@@ -107,6 +113,42 @@ def test_a_file_is_uploaded_and_seen_being_sorted(api: Api) -> None:
         assert HOSTILE not in page.text
     ada.send(to, {}, f"{to}/undo")
     assert api.get("/records")["items"] == []
+
+
+def test_who_paused_a_month_finds_the_overview_and_no_first_steps(api: Api) -> None:
+    bring(api, ["PLIRT", "QORBEL"])
+    [first, second] = items(api).values()
+    rent = api.category("housing.rent")
+    for item in (first, second):
+        api.post(f"/approvals/{item['id']}", {"verdict": "override", "category_id": rent})
+    later = api.container.clock().now() + timedelta(days=40)
+    api.container.clock.override(providers.Object(FixedClock(later)))
+    page = somebody(api, Role.REVIEWER).open("/").text
+    assert "Records, 30 days</dt><dd>0</dd>" in page
+    assert "Sort your first records" not in page
+
+
+def test_several_answers_at_once_and_counts_are_costly_and_one_answer_is_not(
+    make_container: Callable[..., Container],
+) -> None:
+    container = make_container(embeddings="off", public_url=ORIGIN, costly_limit="2/minute")
+    api = new_tenant(container, create_app(container).test_client())
+    turns: Turns = api.client.application.extensions[WORKING]
+    ada = somebody(api, Role.REVIEWER)
+    one = {"approval_id": str(uuid4()), "verdict": "approve"}
+    several: list[tuple[str, Any]] = [
+        ("/review/decide", {"answers": [one, {**one, "approval_id": str(uuid4())}]}),
+        ("/review/withdraw", {"ids": [str(uuid4()), str(uuid4())]}),
+        ("/records/facets", None),
+    ]
+    with ExitStack() as taken:
+        while turns.taken < max(1, container.settings().api_threads // 2):
+            taken.enter_context(turns.turn(uuid4()))
+        busy = [ask(ada, *what) for what in several[:2]]
+    assert [(answer.status_code, answer.json["code"]) for answer in busy] == [(503, "busy")] * 2
+    assert [ask(ada, *what).status_code for what in several] == [429] * 3
+    assert ask(ada, "/review/decide", {"answers": [one]}).status_code == 404
+    assert ask(ada, "/review/withdraw", {"ids": [str(uuid4())]}).status_code == 404
 
 
 def test_what_is_anothers_is_not_there_and_what_is_not_ones_own_to_do_is_refused(api: Api) -> None:

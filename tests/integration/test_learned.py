@@ -8,7 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from dependency_injector import providers
+from sqlalchemy import Engine, event
 
+from adapters.system.kept import KeptByKey
 from core.domain.permissions import Role
 from core.domain.tenants import TenantSettings
 from entrypoints.api.app import create_app
@@ -32,9 +35,9 @@ def answer(api: Api, text: str, key: str) -> None:
     api.post(f"/approvals/{found['id']}", {"verdict": "override", "category_id": api.category(key)})
 
 
-def told(browser: Browser) -> dict[str, Any]:
+def asked(browser: Browser, what: str) -> dict[str, Any]:
     found: dict[str, Any] = browser.client.get(
-        "/review/learned/state", base_url=ORIGIN, headers={"Accept": "application/json"}
+        f"/review/learned/{what}", base_url=ORIGIN, headers={"Accept": "application/json"}
     ).json
     return found
 
@@ -93,7 +96,7 @@ def test_the_page_teaches_what_it_will_show_and_shows_it_then(api: Api) -> None:
     assert "Your first steps" in reviewer.open("/").text
     answer(api, "ZQX", "housing.rent")
     assert "It is learning: 0 of 1 so far." in reviewer.open("/review/learned").text
-    assert told(reviewer)["had"] == 0
+    assert asked(reviewer, "state") == {"lessons": 1, "had": 0}
     api.drain()
     propose(api, UUID(api.category("housing.rent")))
     page = reviewer.open("/review/learned").text
@@ -105,7 +108,8 @@ def test_the_page_teaches_what_it_will_show_and_shows_it_then(api: Api) -> None:
         "From 1 answer, in 1 category: 2 of 3 that wait are written like one of them, numbers aside, and have its "
         "category among the first to choose; 1 rule is proposed."
     )
-    assert told(reviewer) == {"lessons": 1, "had": 1, "told": said}
+    assert asked(reviewer, "state") == {"lessons": 1, "had": 1}
+    assert asked(reviewer, "told") == {"lessons": 1, "told": said}
     assert said in " ".join(page.split())
     steps = reviewer.open("/").text
     assert "1 is answered" in steps
@@ -119,6 +123,43 @@ def test_who_gave_ten_answers_is_over_the_first_steps(api: Api) -> None:
         answer(api, "ZQX", "housing.rent")
     assert "Your first steps" not in reviewer.open("/").text
     assert 'href="/review/learned"' in reviewer.open("/").text
+
+
+def test_what_is_counted_is_kept_until_answers_or_imports_come_and_who_waits_counts_little(
+    make_container: Callable[..., Container],
+) -> None:
+    container = make_container(embeddings="off", public_url=ORIGIN)
+    container.kept.override(providers.Object(KeptByKey(seconds=600, most=9)))
+    api = new_tenant(container, create_app(container).test_client())
+    bring(api, ["ZQX 1", "ZQX 2", "VUMBA"])
+    answer(api, "ZQX", "housing.rent")
+    reviewer, counted = browser_of(api, Role.REVIEWER), " FROM approvals a\n"
+
+    def counts(ask: Callable[[], object]) -> int:
+        """How often it was counted what waits that is alike."""
+        seen: list[str] = []
+
+        def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+            seen.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            ask()
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        assert seen
+        return sum(counted in statement for statement in seen)
+
+    def look() -> Any:
+        return api.get("/dashboard/learned")
+
+    assert counts(lambda: asked(reviewer, "state")) == 0
+    assert [counts(look), counts(look), counts(lambda: asked(reviewer, "told"))] == [1, 0, 0]
+    answer(api, "VUMBA", "food.groceries")
+    assert counts(look) == 1
+    bring(api, ["ZQX 7"], day=9)
+    shown = look()
+    assert (shown["waiting"], shown["alike"], len(shown["deliveries"])) == (2, 2, 2)
 
 
 def test_a_viewer_sees_it_and_another_tenant_nothing_of_it(api: Api) -> None:
@@ -137,4 +178,4 @@ def test_hostile_texts_are_texts(api: Api) -> None:
     propose(api, UUID(odd))
     reviewer = browser_of(api, Role.REVIEWER)
     assert is_harmless(reviewer.open("/review/learned"))
-    assert "<" not in told(reviewer)["told"]
+    assert "<" not in asked(reviewer, "told")["told"]

@@ -48,7 +48,7 @@ def change_details(record_id: UUID) -> Response:
     pairs, tags = _pairs(), request.form.get("tags", "")
     typed = {"tags": tags, "attributes": [pair for pair in pairs if any(pair)]}
     changes: dict[str, Any] = {"tags": _lines(tags), "attributes": _attributes(pairs, record)}
-    if unnamed := [value for name, value in pairs if value and not name]:
+    if unnamed := [value for name, value in pairs if value and not name.strip()]:
         return record_page(record, 422, errors={"attributes": f"“{unnamed[0]}” has no name."}, typed=typed)
     try:
         RecordChangeSchema().load(changes)
@@ -83,18 +83,26 @@ def delete(record_id: UUID) -> Response:
 
 
 def _pairs() -> list[tuple[str, str]]:
-    """The attributes as they were typed: names and values stand beside each other."""
+    """The attributes as they were sent: names and values stand beside each other."""
     names, values = request.form.getlist("attribute_name"), request.form.getlist("attribute_value")
-    return [(name.strip(), value) for name, value in zip(names, values, strict=False)]
+    return list(zip(names, values, strict=False))
 
 
 def _attributes(pairs: list[tuple[str, str]], record: Record) -> dict[str, Any]:
-    """What nobody touched stays what it was, be it a number or a list; what was typed is text."""
-    return {
-        name: record.attributes[name] if written(record.attributes.get(name)) == value else value
-        for name, value in pairs
-        if name and (value or record.attributes.get(name) == "")
-    }
+    """What nobody touched stays what it was, be it a number or of several lines; what was typed is text."""
+    shown = {(_in_field(name), _in_field(written(value))): name for name, value in record.attributes.items()}
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if (was := shown.get((_in_field(name), _in_field(value)))) is not None:
+            found[was] = record.attributes[was]
+        elif name.strip() and value:
+            found[name.strip()] = value
+    return found
+
+
+def _in_field(text: str) -> str:
+    """As browsers show and send it: their fields have one line."""
+    return text.replace("\r", "").replace("\n", "")
 
 
 def _lines(text: str) -> list[str]:

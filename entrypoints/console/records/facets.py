@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from core.domain.facets import LOOKED_AT, Facet
 from core.domain.permissions import Permission
 from core.errors import Invalid
+from entrypoints.api.limits import Kind, limited
 from entrypoints.api.responses import json_response, polled
 from entrypoints.api.state import container
 from entrypoints.console.guard import me, page_for
@@ -26,6 +27,7 @@ _FIELDS = {
 
 
 @blp.get("/records/facets")
+@limited(Kind.COSTLY)
 @page_for(Permission.RECORDS_READ)
 def count_facets() -> Response:
     """By field and value; each field without its own part of the filter. `newest` is how many were looked at, where

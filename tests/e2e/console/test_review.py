@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser import Person
 from tests.e2e.console.conftest import join
@@ -28,6 +28,31 @@ def decided(stack: Stack) -> list[str]:
     """By whom the answers are that stand."""
     standing = "verdict IS NOT NULL AND withdrawn_at IS NULL"
     return [by for (by,) in stack.query(f"SELECT decided_by FROM approvals WHERE {standing} ORDER BY decided_at")]  # noqa: S608
+
+
+def answered(stack: Stack) -> set[str]:
+    """What the records say whose answers stand."""
+    found = stack.query(
+        "SELECT r.text FROM approvals a JOIN records r ON r.id = a.record_id"
+        " WHERE a.verdict IS NOT NULL AND a.withdrawn_at IS NULL"
+    )
+    return {text for (text,) in found}
+
+
+def at_review(stack: Stack, visitor: Person, name: str, *texts: str, role: str = "reviewer") -> Page:
+    """The page of somebody in a new tenant; all these wait."""
+    stack.new_tenant(trusted_packs=[])
+    lines = [f"2026-03-{day:02};{text};-{day}.20;EUR" for day, text in enumerate(texts, 1)]
+    stack.upload("\n".join(["Date;Description;Amount;Currency", *lines]).encode())
+    stack.wait_until(lambda: waiting(stack) == len(texts))
+    join(stack, visitor, role, name)
+    visitor.open("/review")
+    return visitor.page
+
+
+def refuse(route: Route, status: int) -> None:
+    problem = {"status": status, "title": "Refused", "detail": "Not just now."}
+    route.fulfill(status=status, content_type="application/problem+json", json=problem)
 
 
 def made_rules(stack: Stack) -> list[dict[str, Any]]:
@@ -121,6 +146,99 @@ def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Pers
     expect(rule).to_be_hidden()
     stack.wait_until(lambda: waiting(stack) == 16)
     stack.wait_until(lambda: [event["actor"] for event in made_rules(stack)] == ["Robin Reviewer"])
+
+
+def test_undo_takes_back_the_answer_that_it_stands_beside(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
+    page = at_review(stack, visitor, f"robin-undo-{size[0]}", "HAFENKIOSK", "WERFTLADEN", "QORBEL")
+    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), []
+    for _ in range(2):
+        given.append(heading.inner_text())
+        page.keyboard.press("1")
+        expect(heading).not_to_have_text(given[-1])
+    stack.wait_until(lambda: answered(stack) == set(given))
+    page.get_by_role("status").get_by_role("button", name="Undo").first.click()
+    expect(heading).to_have_text(given[0])
+    assert answered(stack) == {given[1]}
+
+
+def test_what_could_not_be_taken_back_is_the_next_to_be(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
+    page = at_review(stack, visitor, f"robin-again-{size[0]}", "HAFENKIOSK", "WERFTLADEN", "QORBEL")
+    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), []
+    for _ in range(2):
+        given.append(heading.inner_text())
+        page.keyboard.press("1")
+        expect(heading).not_to_have_text(given[-1])
+    stack.wait_until(lambda: answered(stack) == set(given))
+    page.route("**/review/withdraw", lambda route: refuse(route, 503), times=1)
+    page.keyboard.press("u")
+    expect(page.get_by_text("Not just now.")).to_be_visible()
+    page.keyboard.press("u")
+    expect(heading).to_have_text(given[1])
+    assert answered(stack) == {given[0]}
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(503, "Not just now."), (409, "Nothing was decided, as somebody answered one of them")]
+)
+def test_an_answer_for_all_that_fails_hides_none_of_them(
+    stack: Stack, visitor: Person, size: tuple[int, int], status: int, said: str
+) -> None:
+    texts = [f"HAFENKIOSK {n} AM KAI" for n in range(1, 4)]
+    page = at_review(stack, visitor, f"robin-{status}-{size[0]}", *texts)
+    item = page.get_by_label("What waits for you")
+    expect(item.get_by_role("button", name="For all 3 alike")).to_be_visible()
+    page.route("**/review/groups/*", lambda route: refuse(route, status), times=1)
+    page.keyboard.press("x")
+    page.keyboard.press("1")
+    expect(page.get_by_text(said)).to_be_visible()
+    again = item.get_by_role("button", name="For all 3 alike")
+    expect(again).to_have_attribute("aria-pressed", "false")  # until they are there anew the page shows the former
+    expect(page.get_by_text("Somebody else was quicker")).to_have_count(0)
+    expect(item.get_by_role("button", name="Undo")).to_have_count(0)
+    for left in (2, 1, 0):
+        page.keyboard.press("1")
+        stack.wait_until(lambda left=left: waiting(stack) == left)
+    assert answered(stack) == set(texts)
+
+
+def test_a_key_that_is_held_down_answers_once(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
+    page = at_review(stack, visitor, f"robin-held-{size[0]}", "HAFENKIOSK", "WERFTLADEN", "QORBEL", "PLIRT")
+    item = page.get_by_label("What waits for you")
+    seen = item.get_by_role("heading").inner_text()
+    for _ in range(3):
+        page.keyboard.down("1")  # those after the first repeat it
+    page.keyboard.up("1")
+    for _ in range(2):
+        page.keyboard.down("s")
+    page.keyboard.up("s")
+    stack.wait_until(lambda: stack.query("SELECT count(*) FROM approval_skips") != [(0,)])
+    expect(item.get_by_role("heading")).to_be_visible()
+    page.keyboard.press("1")  # goes out after all of these
+    stack.wait_until(lambda: len(answered(stack) - {seen}) == 1)
+    assert (len(answered(stack)), waiting(stack)) == (2, 2)
+    assert stack.query("SELECT count(*) FROM approval_skips") == [(1,)]
+
+
+def test_a_rule_that_was_made_takes_away_its_own_item_alone(
+    stack: Stack, visitor: Person, size: tuple[int, int]
+) -> None:
+    texts = ("HAFENKIOSK", "WERFTLADEN", "QORBEL")
+    page = at_review(stack, visitor, f"robin-rule-{size[0]}", *texts, role="admin")
+    heading = page.get_by_label("What waits for you").get_by_role("heading")
+    first, held = heading.inner_text(), list[Route]()
+    page.route("**/review/decide", lambda route: held.append(route), times=1)
+    page.keyboard.press("1")
+    expect(heading).not_to_have_text(first)
+    second = heading.inner_text()
+    page.keyboard.press("r")
+    rule = page.get_by_role("dialog", name="Make a rule")
+    expect(rule.get_by_role("button", name="Decide, and make the rule")).to_be_enabled()
+    refuse(held[0], 503)
+    expect(heading).to_have_text(first)  # behind the dialog
+    rule.get_by_role("button", name="Decide, and make the rule").click()
+    expect(rule).to_be_hidden()
+    assert answered(stack) == {second}
+    expect(heading).to_have_text(first)
 
 
 def test_what_a_record_says_is_text(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:

@@ -19,7 +19,8 @@ const SHOWN_NEXT = 8;
 let items = []; // the first one is what the person looks at
 const handled = new Set(); // answered, skipped or in hand: the queue may name them once more
 const settling = new Set(); // groups that an answer for all is under way to: what the queue still names of them waits no more
-const done = []; // what can be undone, the latest last: {ids, text}; without ids until it was carried out
+const done = []; // what can be undone, the latest last: {at, ids, text}; without ids until it was carried out
+let noted = 0;
 let paths = new Map();
 let categories = [];
 let forAll = false;
@@ -76,7 +77,7 @@ function draw() {
   if (!item) {
     box.replaceChildren(page.querySelector("[data-empty]").content.cloneNode(true));
     sending.then(() => tell(box.querySelector("[data-told]"))).catch(complain);
-    if (done.length) box.append(element("div", { class: "text-center" }, button("Undo", "u", undo)));
+    if (done.length) box.append(element("div", { class: "text-center" }, button("Undo", "u", () => undo())));
     nextBox.replaceChildren();
     return;
   }
@@ -102,7 +103,7 @@ function draw() {
     }
     actions.append(button("Skip", "s", skip));
     if (mayRule) actions.append(button("Make a rule", "r", makeRule));
-    if (done.length) actions.append(button("Undo", "u", undo));
+    if (done.length) actions.append(button("Undo", "u", () => undo()));
   }
   actions.append(element("a", { class: "btn btn-link", href: `/records/${record.id}` }, "Its record"));
   box.replaceChildren(head, receiptsOf(item, mayLink ? link : null) ?? "", list, mayDecide ? found.box : "", actions);
@@ -125,16 +126,22 @@ async function go() {
   if (items.length < AHEAD / 2) fill().then(drawNext).catch(complain);
 }
 
-// What is sent later is sent in order. Where it fails, the item comes back, unless it was somebody else's by then.
-function send(item, run, entry = null) {
+// What is sent later is sent in order. Where it fails, the item comes back, and with an answer for all those in hand that are `alike` (null for an
+// answer to one); unless it was somebody else's by then. Of a group something may be: what is left of it is asked for anew.
+function send(item, run, entry = null, alike = null) {
   sending = sending.then(run).catch((problem) => {
     if (done.includes(entry)) done.splice(done.indexOf(entry), 1);
-    if (problem.status === 409) toast(`Somebody else was quicker: ${item.record.counterparty || item.record.text}`, { tone: "danger" });
-    else {
+    const title = item.record.counterparty || item.record.text;
+    const quicker = problem.status === 409 || (alike && problem.status === 404);
+    if (!quicker) {
       complain(problem);
-      items.unshift(item);
-      draw();
-    }
+      items.unshift(item, ...(alike || []));
+      go();
+    } else if (alike) {
+      toast(`Nothing was decided, as somebody answered one of them meanwhile: ${title}`, { tone: "danger", seconds: 10 });
+      for (const one of [item, ...alike]) handled.delete(one.id);
+      go();
+    } else toast(`Somebody else was quicker: ${title}`, { tone: "danger" });
   });
 }
 
@@ -150,9 +157,9 @@ function taught(answers) {
 
 // Can be undone from here on, even before it is carried out.
 function note(text, ids = []) {
-  const entry = { ids, text };
+  const entry = { at: (noted += 1), ids, text };
   done.push(entry);
-  toast(text, { action: { label: "Undo", run: undo } });
+  toast(text, { action: { label: "Undo", run: () => undo(entry) } });
   return entry;
 }
 
@@ -178,7 +185,7 @@ function give(categoryId) {
       toast(`${said.ids.length.toLocaleString()} alike: ${path}${said.remaining ? `; ${said.remaining.toLocaleString()} more wait still` : ""}`);
       for (const other of alike) if (!said.ids.includes(other.id)) handled.delete(other.id);
       if (!items.length) go(); // what is left of the group was held back
-    }, entry);
+    }, entry, alike);
   } else {
     const entry = note(path);
     send(item, async () => {
@@ -206,14 +213,21 @@ function skip() {
   go();
 }
 
-function undo() {
-  const last = done.pop();
-  if (!last) return;
+// The latest, unless one is named. Where it fails it can be tried again, unless the server says that it is not to be taken back any more.
+function undo(entry = done.at(-1)) {
+  if (!done.includes(entry)) return; // it was taken back, or was not carried out
+  done.splice(done.indexOf(entry), 1);
   sending = sending.then(async () => {
-    if (!last.ids.length) return; // it was not carried out, and that was said
-    const waiting = await ask("/review/withdraw", { method: "POST", body: { ids: last.ids } });
-    toast(`Taken back: ${last.text}`);
-    lessons -= last.ids.length;
+    if (!entry.ids.length) return; // it was not carried out, and that was said
+    const waiting = await ask("/review/withdraw", { method: "POST", body: { ids: entry.ids } }).catch((problem) => {
+      if (![404, 409].includes(problem.status)) {
+        done.push(entry);
+        done.sort((one, other) => one.at - other.at);
+      }
+      throw problem;
+    });
+    toast(`Taken back: ${entry.text}`);
+    lessons -= entry.ids.length;
     const again = await ask(`/review/items/${waiting.ids[0]}`);
     handled.add(again.id);
     items.unshift(again);
@@ -233,7 +247,7 @@ function makeRule() {
   const first = item.suggested_id || item.candidates[0]?.category_id;
   ruleDialog({ item, categoryId: first, categories, paths }).then((made) => {
     if (!made) return;
-    items.shift();
+    items = items.filter((one) => one !== item); // the first may be another by now
     note(`${paths.get(made.categoryId)}, and a rule`, [item.id]);
     taught(1);
     go();
@@ -250,6 +264,7 @@ const KEYS = { Enter: approve, a: approve, c: findAnother, x: toggleAll, s: skip
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && event.target.closest("a, button") && !event.target.closest(".toast-line")) return; // it is for that one
+  if (event.repeat) return; // a key that is held down would answer what nobody has seen
   const place = Number(event.key) - 1;
   if (place >= 0 && items[0]?.candidates[place]) give(items[0].candidates[place].category_id);
   else if (event.key === "p") link();

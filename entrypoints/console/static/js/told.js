@@ -2,7 +2,7 @@
 import { ask } from "./api.js";
 
 export async function tell(line) {
-  const { lessons, told } = await ask("/review/learned/state");
+  const { lessons, told } = await ask("/review/learned/told");
   if (!lessons || !line) return;
   line.textContent = told;
   line.hidden = false;
