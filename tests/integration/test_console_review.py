@@ -123,7 +123,7 @@ def test_who_paused_a_month_finds_the_overview_and_no_first_steps(api: Api) -> N
         api.post(f"/approvals/{item['id']}", {"verdict": "override", "category_id": rent})
     later = api.container.clock().now() + timedelta(days=40)
     api.container.clock.override(providers.Object(FixedClock(later)))
-    page = somebody(api, Role.REVIEWER).open("/").text
+    page = browser_of(api, Role.REVIEWER).open("/").text
     assert "Records, 30 days</dt><dd>0</dd>" in page
     assert "Sort your first records" not in page
 
@@ -134,7 +134,7 @@ def test_several_answers_at_once_and_counts_are_costly_and_one_answer_is_not(
     container = make_container(embeddings="off", public_url=ORIGIN, costly_limit="2/minute")
     api = new_tenant(container, create_app(container).test_client())
     turns: Turns = api.client.application.extensions[WORKING]
-    ada = somebody(api, Role.REVIEWER)
+    ada = browser_of(api, Role.REVIEWER)
     one = {"approval_id": str(uuid4()), "verdict": "approve"}
     several: list[tuple[str, Any]] = [
         ("/review/decide", {"answers": [one, {**one, "approval_id": str(uuid4())}]}),
