@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -18,6 +18,10 @@ class Rules(Protocol):
         ...
 
     def get(self, id: UUID) -> Rule: ...
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Rule]:
+        """Those of these rules that are there (still), by rising id."""
+        ...
 
     def add(self, rules: Sequence[Rule]) -> None:
         """Raises the tenant's `rules_version`, as `update`, `reorder` and `delete` do."""

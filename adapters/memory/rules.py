@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -23,6 +23,9 @@ class MemoryRules:
 
     def get(self, id: UUID) -> Rule:
         return self._shown(one(self._rules, id, "rule"))
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Rule]:
+        return [self._shown(self._rules[id]) for id in sorted(set(ids)) if id in self._rules]
 
     def add(self, rules: Sequence[Rule]) -> None:
         for rule in rules:

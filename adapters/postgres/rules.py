@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -97,6 +97,9 @@ class PostgresRules:
         for rule in self._some([id]):
             return rule
         raise NotFound("this rule does not exist")
+
+    def present(self, ids: Collection[UUID]) -> Sequence[Rule]:
+        return self._some(list(ids)) if ids else []
 
     def add(self, new: Sequence[Rule]) -> None:
         if new:

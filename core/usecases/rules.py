@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,12 @@ def list_rules(actor: Actor, *, uow: UnitOfWork) -> Sequence[Rule]:
 def get_rule(actor: Actor, rule_id: UUID, *, uow: UnitOfWork) -> Rule:
     with uow.begin(actor) as tx:
         return tx.rules.get(rule_id)
+
+
+def find_rules(actor: Actor, rule_ids: Collection[UUID], *, uow: UnitOfWork) -> Mapping[UUID, Rule]:
+    """Those of these rules that are there still, by id."""
+    with uow.begin(actor) as tx:
+        return {rule.id: rule for rule in tx.rules.present(rule_ids)}
 
 
 def create_rules(

@@ -110,6 +110,7 @@ class Sorting(containers.DeclarativeContainer):
     withdraw_approval = bound(withdraw.withdraw_approval)
     withdraw_approvals = bound(withdraw.withdraw_approvals)
     list_rules = bound(rules.list_rules)
+    find_rules = bound(rules.find_rules)
     get_rule = bound(rules.get_rule)
     create_rules = bound(rules.create_rules)
     change_rule = bound(rules.change_rule)

@@ -78,7 +78,7 @@ def _an_id(written: str) -> UUID | None:
 
 _FOUND: Mapping[str, Callable[[Collection[UUID]], Collection[UUID]]] = {
     "records": lambda ids: container().find_records(me(), ids),
-    "rules": lambda _: {rule.id for rule in container().list_rules(me())},
+    "rules": lambda ids: container().find_rules(me(), ids),
     "categories": lambda _: {category.id for category in container().list_categories(me())},
     "connections": lambda _: {connection.id for connection in container().list_connections(me())},
 }

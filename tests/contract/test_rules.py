@@ -49,6 +49,19 @@ def test_a_rule_comes_back_as_it_was_stored(storage: Storage) -> None:
             tx.rules.get(storage.ids.new())
 
 
+def test_rules_are_found_by_their_ids_where_they_are_there_still(storage: Storage) -> None:
+    actor, other = storage.tenant(), storage.tenant()
+    one, two, gone = (a_rule(storage.ids.new(), actor, None, priority=n) for n in (9, 5, 1))
+    theirs = a_rule(storage.ids.new(), other, None)
+    add(storage, actor, one, two, gone)
+    add(storage, other, theirs)
+    with storage.writing(actor) as tx:
+        tx.rules.delete(gone.id, None)
+    with storage.reading(actor) as tx:
+        assert tx.rules.present([two.id, storage.ids.new(), one.id, gone.id, theirs.id, two.id]) == [one, two]
+        assert tx.rules.present([]) == []
+
+
 def test_rules_are_listed_in_the_order_in_which_they_are_asked(storage: Storage) -> None:
     actor = storage.tenant()
     last, second, first, third = (

@@ -127,7 +127,7 @@ async function go() {
 }
 
 // What is sent later is sent in order. Where it fails, the item comes back, and with an answer for all those in hand that are `alike` (null for an
-// answer to one); unless it was somebody else's by then. Of a group something may be: what is left of it is asked for anew.
+// answer to one); unless it was somebody else's by then: what is left of a group is asked for anew.
 function send(item, run, entry = null, alike = null) {
   sending = sending.then(run).catch((problem) => {
     if (done.includes(entry)) done.splice(done.indexOf(entry), 1);
