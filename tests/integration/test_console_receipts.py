@@ -317,6 +317,14 @@ def test_a_record_is_searched_for_and_linked(api: Api, reviewer: Browser) -> Non
         assert set(re.findall(r'name="record_id" value="([^"]+)"', shown)) == found, query
     wrong = reviewer.open(f"{page}?text=&amount=much").text
     assert ("Not an amount, such as 12.99." in wrong, 'value="much"' in wrong) == (True, True)
+    for amount, said in (
+        ("1e-20000", "with at most 400 decimals"),
+        ("1e20000", "Not an amount up to"),
+        ("nan", "Not an amount, such as 12.99."),
+        ("-Infinity", "Not an amount, such as 12.99."),
+    ):
+        refused = reviewer.open(f"{page}?text=&amount={amount}")
+        assert (refused.status_code, said in refused.text) == (200, True), amount
     for record in (paid, other):
         assert reviewer.send(page, {"record_id": record}, f"{page}/link").headers["Location"] == page
     assert set(linked(api, page.rpartition("/")[2])) == {paid, other}
