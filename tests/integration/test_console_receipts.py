@@ -337,6 +337,27 @@ def test_a_record_is_searched_for_and_linked(api: Api, reviewer: Browser) -> Non
     assert shown.count("linked</span>") == 2
 
 
+def test_of_two_people_who_accept_different_suggestions_the_second_is_told(api: Api, reviewer: Browser) -> None:
+    first, second = bring(api, COFFEE, {**COFFEE, "text": "CORNER COFFEE HAMBURG"})
+    receipt = keep(api, **SAID)
+    page = f"/receipts/{receipt}"
+    for path in ("/receipts", page, f"/records/{first}"):
+        assert 'name="suggested" value="1"' in reviewer.open(path).text, path
+    accepts = {"record_id": first, "suggested": "1"}
+    for _ in range(2):  # the same once more changes nothing
+        assert reviewer.send(page, accepts, f"{page}/link").status_code == 303
+    refused = reviewer.send(page, accepts | {"record_id": second}, f"{page}/link")
+    assert (refused.status_code, "somebody linked this receipt to another record" in refused.text) == (409, True)
+    headers = {"Accept": "application/json", TOKEN_HEADER: reviewer.token("/account"), "Origin": ORIGIN}
+    form = accepts | {"record_id": second}
+    asked = reviewer.client.post(f"{page}/link", data=form, base_url=ORIGIN, headers=headers)
+    assert (asked.status_code, asked.json["code"]) == (409, "conflict")
+    assert linked(api, receipt) == [first]
+    assert 'name="suggested"' not in reviewer.open(f"{page}?text=coffee&amount=").text, "what is found by hand is free"
+    assert reviewer.send(page, {"record_id": second}, f"{page}/link").status_code == 303
+    assert set(linked(api, receipt)) == {first, second}
+
+
 def test_what_can_not_be_linked_is_told(api: Api, reviewer: Browser) -> None:
     [record] = bring(api, COFFEE)
     page = f"/receipts/{keep(api)}"

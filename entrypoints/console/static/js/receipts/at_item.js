@@ -36,6 +36,7 @@ export function receiptsOf(item, link) {
 export async function linkReceipt(item, receipt) {
   const body = new FormData();
   body.set("record_id", item.record.id);
+  body.set("suggested", "1");
   await ask(`/receipts/${receipt.receipt_id}/link`, { method: "POST", body });
   receipt.state = LINKED;
   toast(`Linked: ${receipt.merchant || receipt.filename}`);
