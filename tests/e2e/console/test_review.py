@@ -123,6 +123,26 @@ def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Pers
     stack.wait_until(lambda: [event["actor"] for event in made_rules(stack)] == ["Robin Reviewer"])
 
 
+def test_a_key_that_is_held_down_answers_one_item(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
+    stack.new_tenant(trusted_packs=[])
+    lines = [f"2026-03-{day:02};HAFENKIOSK {day} AM KAI;-{day}.20;EUR" for day in range(1, 7)]
+    stack.upload("\n".join(["Date;Description;Amount;Currency", *lines]).encode())
+    stack.wait_until(lambda: waiting(stack) == 6)
+    join(stack, visitor, "admin", f"robin-held-{size[0]}")
+    visitor.open("/review")
+    page, item = visitor.page, visitor.page.get_by_label("What waits for you")
+    expect(item.get_by_role("button", name="Skip")).to_be_visible()
+    before = item.get_by_role("heading").text_content() or ""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    for _ in range(4):  # it repeats
+        page.keyboard.down("s")
+    page.keyboard.up("s")
+    expect(item.get_by_role("heading")).not_to_have_text(before)
+    page.wait_for_load_state("networkidle")
+    assert [url.rpartition("/")[2] for url in asked] == ["skip"]
+
+
 def test_what_a_record_says_is_text(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     stack.new_tenant(trusted_packs=[])
     stack.upload(HOSTILE)
