@@ -11,7 +11,7 @@ from core.domain.permissions import Permission
 from core.domain.receipts import Match, MatchState, Receipt, RecordReceipt
 from core.domain.records import Record
 from core.domain.tenants import Actor
-from core.errors import Invalid, NotFound
+from core.errors import Conflict, Invalid, NotFound
 from core.usecases.shared.receipts import match
 from ports.clock import Clock
 from ports.receipt_storage import ReceiptFilter
@@ -100,14 +100,17 @@ def list_record_receipts(actor: Actor, record_id: UUID, *, uow: UnitOfWork) -> S
 
 
 def link_receipt(
-    actor: Actor, receipt_id: UUID, record_id: UUID, *, uow: UnitOfWork, clock: Clock
+    actor: Actor, receipt_id: UUID, record_id: UUID, *, uow: UnitOfWork, clock: Clock, suggested: bool = False
 ) -> tuple[Receipt, Sequence[Match]]:
     """A person says that the receipt is of the record; once more changes nothing. It is suggested for no other one from
-    then on. Raises `NotFound`, and `Invalid` for an unknown record or too many of them."""
+    then on: who was shown this one as `suggested` saw a receipt without links. Raises `NotFound`, `Invalid` for an
+    unknown record or too many of them, and `Conflict` for a suggestion once the receipt is linked to others."""
     with uow.begin(actor) as tx:
         receipt = tx.receipts.hold(receipt_id, record_id)
         before = tx.receipts.decide(receipt_id, record_id, MatchState.LINKED, by=actor.name, at=clock.now())
         if before is None or before.state is not MatchState.LINKED:
+            if suggested and receipt.links:
+                raise Conflict("somebody linked this receipt to another record meanwhile")
             if receipt.links >= MAX_LINKS:
                 raise Invalid(f"a receipt is linked to at most {MAX_LINKS} records")
             told = {"record_id": str(record_id), "suggested": _score(before)}

@@ -317,6 +317,14 @@ def test_a_record_is_searched_for_and_linked(api: Api, reviewer: Browser) -> Non
         assert set(re.findall(r'name="record_id" value="([^"]+)"', shown)) == found, query
     wrong = reviewer.open(f"{page}?text=&amount=much").text
     assert ("Not an amount, such as 12.99." in wrong, 'value="much"' in wrong) == (True, True)
+    for amount, said in (
+        ("1e-20000", "with at most 400 decimals"),
+        ("1e20000", "Not an amount up to"),
+        ("nan", "Not an amount, such as 12.99."),
+        ("-Infinity", "Not an amount, such as 12.99."),
+    ):
+        refused = reviewer.open(f"{page}?text=&amount={amount}")
+        assert (refused.status_code, said in refused.text) == (200, True), amount
     for record in (paid, other):
         assert reviewer.send(page, {"record_id": record}, f"{page}/link").headers["Location"] == page
     assert set(linked(api, page.rpartition("/")[2])) == {paid, other}
@@ -327,6 +335,27 @@ def test_a_record_is_searched_for_and_linked(api: Api, reviewer: Browser) -> Non
     shown = reviewer.open(f"{page}?text=&amount=").text
     assert set(re.findall(r'name="record_id" value="([^"]+)"', shown)) == {paid, back, other}
     assert shown.count("linked</span>") == 2
+
+
+def test_of_two_people_who_accept_different_suggestions_the_second_is_told(api: Api, reviewer: Browser) -> None:
+    first, second = bring(api, COFFEE, {**COFFEE, "text": "CORNER COFFEE HAMBURG"})
+    receipt = keep(api, **SAID)
+    page = f"/receipts/{receipt}"
+    for path in ("/receipts", page, f"/records/{first}"):
+        assert 'name="suggested" value="1"' in reviewer.open(path).text, path
+    accepts = {"record_id": first, "suggested": "1"}
+    for _ in range(2):  # the same once more changes nothing
+        assert reviewer.send(page, accepts, f"{page}/link").status_code == 303
+    refused = reviewer.send(page, accepts | {"record_id": second}, f"{page}/link")
+    assert (refused.status_code, "somebody linked this receipt to another record" in refused.text) == (409, True)
+    headers = {"Accept": "application/json", TOKEN_HEADER: reviewer.token("/account"), "Origin": ORIGIN}
+    form = accepts | {"record_id": second}
+    asked = reviewer.client.post(f"{page}/link", data=form, base_url=ORIGIN, headers=headers)
+    assert (asked.status_code, asked.json["code"]) == (409, "conflict")
+    assert linked(api, receipt) == [first]
+    assert 'name="suggested"' not in reviewer.open(f"{page}?text=coffee&amount=").text, "what is found by hand is free"
+    assert reviewer.send(page, {"record_id": second}, f"{page}/link").status_code == 303
+    assert set(linked(api, receipt)) == {first, second}
 
 
 def test_what_can_not_be_linked_is_told(api: Api, reviewer: Browser) -> None:

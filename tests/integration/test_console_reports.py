@@ -21,6 +21,7 @@ from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from tests.integration.api_support import HEADER, Api, new_tenant
 from tests.integration.console_support import HOSTILE, browser_of, is_harmless, send, version_on
+from tests.integration.sync_support import connect, sync
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 
 SPRING = {"period": "days", "since": "2026-03-01", "until": "2026-05-31"}
@@ -173,6 +174,17 @@ def test_a_report_in_one_currency_says_by_which_rates(filled: Api, owner: Browse
     read = text(owner.open(where))
     assert "in EUR, by 1 CHF = 1.1 EUR, 1 USD = 0.5 EUR; others apart" in read
     assert "Currency In Out Net EUR 2,500.00 −52.54 2,447.46" in read, "a sum is rounded once, half to even"
+
+
+def test_an_import_without_a_files_name_is_named_in_what_was_asked_for(make_shop_api: Callable[..., Api]) -> None:
+    api = make_shop_api(public_url=ORIGIN)
+    sync(api, connect(api))
+    record = api.get("/records")["items"][0]
+    assert api.get(f"/imports/{record['import_id']}")["filename"] == ""
+    spec = {"kind": "records", "where": {"import_id": record["import_id"]}}
+    made = api.post("/reports", {"name": "Of one import", "spec": spec}, 202)
+    page = browser_of(api, Role.OWNER).open(f"/reports/{made['id']}")
+    assert "import without a file" in text(page)
 
 
 def test_what_a_large_report_comes_to_in_all_is_of_all_its_rows(

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from core.domain.permissions import Permission
-from core.errors import Invalid
+from core.errors import Conflict, Invalid
 from entrypoints.api.access import wants_json
 from entrypoints.api.state import container
 from entrypoints.console.fields import an_id
@@ -23,10 +23,10 @@ blp = Blueprint("receipt_links", __name__)
 @blp.post(f"{PATH}/<uuid:receipt_id>/link")
 @page_for(Permission.RECEIPTS_WRITE)
 def link(receipt_id: UUID) -> Response:
-    """The receipt is of that record."""
+    """The receipt is of that record: as it was `suggested`, or as somebody found by hand."""
     try:
-        container().link_receipt(me(), receipt_id, _record_id())
-    except Invalid as error:
+        container().link_receipt(me(), receipt_id, _record_id(), suggested="suggested" in request.form)
+    except (Invalid, Conflict) as error:
         if wants_json():
             raise
         return receipt_page(receipt_id, error.status, error=f"It was not linked: {error}.")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
+from marshmallow import Schema, ValidationError, fields
 
 from core.domain.events import EventFilter
 from core.domain.permissions import Permission
 from core.domain.receipts import SAID, SHOWN_INLINE, Receipt
-from core.domain.records import MAX_AMOUNT, MAX_SHORT
+from core.domain.records import MAX_SHORT
 from core.errors import NotFound
 from entrypoints.api.receipts import handed_out
+from entrypoints.api.schemas.records import comparable
 from entrypoints.api.state import container
 from entrypoints.console.events.sentences import sentence
+from entrypoints.console.fields import said_of
 from entrypoints.console.guard import in_pages, me, page_for
 from entrypoints.console.receipts import words
 from entrypoints.console.shell import show
@@ -27,6 +30,12 @@ blp = Blueprint("receipt_page", __name__)
 FOUND = 10
 """Records that a search shows: who looks for one says more of it."""
 MOST_EVENTS = 200
+_NO_AMOUNT = "Not an amount, such as 12.99."
+
+
+class _SearchSchema(Schema):
+    text = fields.String()
+    amount = fields.Decimal(validate=comparable, error_messages={"invalid": _NO_AMOUNT, "special": _NO_AMOUNT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +105,14 @@ def _search() -> Search | None:
     text, amount = (request.args.get(name, "").strip().replace("\x00", "") for name in ("text", "amount"))
     if not ({"text", "amount"} & request.args.keys()):
         return Search(text="", amount="", error="", records=None)
-    where = RecordFilter(text=text[:MAX_SHORT] or None)
+    try:
+        asked = _SearchSchema().load({"text": text[:MAX_SHORT]} | ({"amount": amount} if amount else {}))
+    except ValidationError as wrong:
+        return Search(text=text, amount=amount, error=said_of(wrong)["amount"], records=None)
+    where = RecordFilter(text=asked["text"] or None)
     if not amount:
         return Search(text=text, amount="", error="", records=_records(where))
-    try:
-        value = abs(Decimal(amount))
-        if not value.is_finite() or value >= MAX_AMOUNT:
-            raise InvalidOperation
-    except InvalidOperation:
-        return Search(text=text, amount=amount, error="Not an amount, such as 12.99.", records=None)
+    value = abs(asked["amount"])
     both = [one for signed in dict.fromkeys((-value, value)) for one in _records(_of(where, signed))]
     return Search(text=text, amount=amount, error="", records=both[:FOUND])
 

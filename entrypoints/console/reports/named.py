@@ -21,5 +21,5 @@ def names_in(spec: ReportSpec) -> dict[str, str]:
             found[str(where.connection_id)] = container().get_connection(me(), where.connection_id).name
     if where.import_id is not None:
         with suppress(NotFound):
-            found[str(where.import_id)] = container().get_import(me(), where.import_id).filename
+            found[str(where.import_id)] = container().get_import(me(), where.import_id).filename or "without a file"
     return found

@@ -75,9 +75,71 @@ def test_files_are_dropped_read_and_accepted(tenant: Stack, visitor: Person, tmp
     expect(page.locator("form[data-accept]")).to_have_count(0)
     expect(page.locator("[data-row]:focus-within")).to_have_count(1)
     assert [len(listed(tenant, status)) for status in ("matched", "unmatched")] == [2, 2]
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Unlink").click()
+    expect(page.get_by_role("status").first).to_contain_text("is not suggested for it again")
     expect(page.locator("[data-row]").filter(has_text="two.eml")).to_contain_text("None suits")
     assert len(listed(tenant, "matched")) == 1
+
+
+def test_a_key_that_is_held_down_and_a_second_press_accept_one(tenant: Stack, visitor: Person, tmp_path: Path) -> None:
+    page = visitor.page
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    visitor.open("/receipts")
+    page.wait_for_load_state()
+    for n in (1, 2, 3):
+        (tmp_path / f"{n}.pdf").write_bytes(a_receipt(n))
+    files = [tmp_path / f"{n}.pdf" for n in (1, 2, 3)]
+    page.get_by_label("Drop receipts here, or choose files").set_input_files(files)
+    expect(page.locator("[data-sent] li").get_by_role("button", name="Accept")).to_have_count(3, timeout=30_000)
+    page.get_by_role("link", name="See them in the list").click()
+    expect(page.locator("form[data-accept]")).to_have_count(3)
+    page.wait_for_load_state()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/link") else None)
+    page.locator("[data-row] a").first.focus()
+    page.keyboard.down("a")
+    page.keyboard.down("a")  # it repeats
+    expect(page.locator("form[data-accept]")).to_have_count(2)
+    page.keyboard.down("a")
+    page.keyboard.up("a")
+    page.evaluate("""() => {
+        const form = document.querySelector("form[data-accept]");
+        form.requestSubmit();
+        form.requestSubmit();
+    }""")
+    expect(page.locator("form[data-accept]")).to_have_count(1)
+    page.wait_for_load_state("networkidle")
+    assert (len(sent), len(set(sent)), faults) == (2, 2, [])
+    assert len(listed(tenant, "matched")) == 2
+
+
+def test_what_was_typed_and_refused_stays_when_the_receipt_was_read(
+    tenant: Stack, visitor: Person, tmp_path: Path
+) -> None:
+    page = visitor.page
+    (tmp_path / "one.pdf").write_bytes(a_receipt(1))
+    workers = tenant.processes("worker")
+    assert workers
+    try:
+        for one in workers:
+            one.suspend()
+        visitor.open("/receipts")
+        page.wait_for_load_state()
+        page.get_by_label("Drop receipts here, or choose files").set_input_files(tmp_path / "one.pdf")
+        page.get_by_role("link", name="one.pdf").click()
+        page.get_by_label("Amount", exact=True).first.fill("much")
+        page.get_by_role("button", name="Save what it says").click()
+        expect(page.get_by_text("Not a valid number.")).to_be_visible()
+        assert page.url.endswith("/said")
+    finally:
+        for one in workers:
+            one.resume()
+    meanwhile = page.get_by_role("link", name="show what it says")
+    expect(meanwhile).to_be_visible(timeout=30_000)
+    expect(page.get_by_label("Amount", exact=True).first).to_have_value("much")
+    meanwhile.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Qorbel 1")
 
 
 def test_what_a_picture_says_is_told_and_its_record_found(tenant: Stack, visitor: Person, tmp_path: Path) -> None:

@@ -264,13 +264,12 @@ const KEYS = { Enter: approve, a: approve, c: findAnother, x: toggleAll, s: skip
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && event.target.closest("a, button") && !event.target.closest(".toast-line")) return; // it is for that one
-  if (event.repeat) return; // a key that is held down would answer what nobody has seen
   const place = Number(event.key) - 1;
-  if (place >= 0 && items[0]?.candidates[place]) give(items[0].candidates[place].category_id);
-  else if (event.key === "p") link();
-  else if (mayDecide && KEYS[event.key]) KEYS[event.key]();
-  else return;
+  const answer = items[0]?.candidates[place];
+  const run = answer ? () => give(answer.category_id) : event.key === "p" ? link : mayDecide && KEYS[event.key];
+  if (!run) return;
   event.preventDefault();
+  if (!event.repeat) run(); // a key that is held down would answer what nobody has seen
 });
 
 try {

@@ -23,26 +23,24 @@ async function accept(form) {
   match.prepend(icon("link-45deg"), element("span", { class: "visually-hidden" }, "Linked to "));
   const name = row.querySelector("a").textContent;
   const record = match.querySelector("a").textContent;
-  toast(`${name} is linked to ${record}.`, { action: { label: "Undo", run: () => unlink(receipt, body) } });
+  toast(`${name} is linked to ${record}.`, { action: { label: "Unlink", run: () => unlink(receipt, body) } });
   const waiting = [...rows.querySelectorAll("form[data-accept]")];
   const next = waiting.find((one) => row.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING);
   (next?.closest("[data-row]") || row).querySelector("a").focus();
 }
 
-// Other records may be suggested then, or this one no more: the list is asked for again.
-async function unlink(receipt, body) {
-  try {
-    await ask(`/receipts/${receipt}/unlink`, { method: "POST", body });
-    location.reload();
-  } catch (problem) {
-    complain(problem);
-  }
+// Other records may be suggested then, this one no more: the list is come back to, and says so.
+function unlink(receipt, body) {
+  const fields = [...body].map(([name, value]) => element("input", { type: "hidden", name, value }));
+  const form = element("form", { method: "post", action: `/receipts/${receipt}/unlink`, hidden: true }, ...fields);
+  document.body.append(form);
+  form.submit();
 }
 
 rows?.addEventListener("submit", (event) => {
   if (!event.target.matches("form[data-accept]")) return;
   event.preventDefault();
-  accept(event.target);
+  if (!event.target.querySelector("button").disabled) accept(event.target); // else it is under way
 });
 
 document.addEventListener("keydown", (event) => {
@@ -52,5 +50,5 @@ document.addEventListener("keydown", (event) => {
   const form = at?.querySelector("form[data-accept]");
   if (!form) return;
   event.preventDefault();
-  form.requestSubmit();
+  if (!event.repeat) form.requestSubmit(); // a key that is held down accepts one
 });

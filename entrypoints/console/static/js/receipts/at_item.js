@@ -33,10 +33,15 @@ export function receiptsOf(item, link) {
   return element("ul", { class: "review-receipts", "aria-label": "Receipts" }, ...item.receipts.map(row));
 }
 
+const underWay = new Set();
+
 export async function linkReceipt(item, receipt) {
+  if (underWay.has(receipt)) return;
   const body = new FormData();
   body.set("record_id", item.record.id);
-  await ask(`/receipts/${receipt.receipt_id}/link`, { method: "POST", body });
+  body.set("suggested", "1");
+  underWay.add(receipt);
+  await ask(`/receipts/${receipt.receipt_id}/link`, { method: "POST", body }).finally(() => underWay.delete(receipt));
   receipt.state = LINKED;
   toast(`Linked: ${receipt.merchant || receipt.filename}`);
 }

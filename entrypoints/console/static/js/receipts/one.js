@@ -3,12 +3,13 @@ import { poll } from "../api.js";
 import { complain, element } from "../dom.js";
 
 const says = document.querySelector("[data-reading]");
-let touched = false;
+const address = says.dataset.reading.replace(/\/state$/, ""); // the page's own may be that of a form that was refused
+let touched = document.querySelector('[role="alert"], [aria-invalid="true"]') !== null; // what was typed stands there
 document.addEventListener("input", () => (touched = true));
 
 poll(says.dataset.reading, (now) => {
   if (now.state === "reading") return false;
-  if (touched) says.replaceChildren("It was read meanwhile: ", element("a", { href: location.pathname }, "show what it says"), ".");
+  if (touched) says.replaceChildren("It was read meanwhile: ", element("a", { href: address }, "show what it says"), ".");
   else location.reload();
   return true;
 }, 0.7).catch(complain);

@@ -21,6 +21,7 @@ function acceptButton(now, line) {
     event.target.disabled = true;
     const body = new FormData();
     body.set("record_id", now.record.id);
+    body.set("suggested", "1");
     try {
       await ask(`/receipts/${now.id}/link`, { method: "POST", body });
       tell({ ...now, record: { ...now.record, state: "linked" } }, line);
