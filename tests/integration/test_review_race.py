@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Barrier
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.integration.rule_support import bring, rule, save
 from tests.stubs.issuer import CLIENT_ID, IssuerStub
 
 AGENT = "sorter"
-GROUPS = ("QORBEL", "VUMBA", "PLIRT", "OMDRA", "ZENTO", "KALBI", "RUMSO", "TEGLA", "FIRNO", "WESKA")
+GROUPS = [first + last for first in ("QOR", "VUM", "PLI", "ZEN", "KAL") for last in ("BEL", "DRA", "TOX", "SKA")]
 AT_ONCE = 7
 """Answers of a bulk."""
 
@@ -126,21 +126,20 @@ def run(api: Api, url: str, tokens: Sequence[str], records: int, rule_id: str, s
     ada = Racer(url=url, token=tokens[0], category=rent)
     ben = Racer(url=url, token=tokens[1], category=fuel)
     agent = Racer(url=url, token=api.key, category=food, headers={"X-Source-Agent": AGENT})
-    start = Barrier(5)
+    start = Barrier(4)
 
     def racing(go: Callable[[httpx.Client, Sequence[str]], None], what: Sequence[str]) -> None:
         with httpx.Client() as client:
             start.wait(30)
             go(client, what)
 
-    # Each of the people in two windows, from either end; the groups in no order.
-    with ThreadPoolExecutor(5) as pool:
+    # One of the people in two windows, from either end; half of the groups, in no order.
+    with ThreadPoolExecutor(4) as pool:
         done = [
             pool.submit(racing, ada.singly, ids),
-            pool.submit(racing, replace(ada, won=ada.won, lost=ada.lost, answers=ada.answers).in_bulk, ids[::-1]),
             pool.submit(racing, ben.in_bulk, ids),
-            pool.submit(racing, ben.singly, ids[::-1]),
-            pool.submit(racing, agent.by_groups, chance.sample(keys, len(keys))),
+            pool.submit(racing, ben.in_bulk, ids[::-1]),
+            pool.submit(racing, agent.by_groups, chance.sample(keys, len(keys) // 2)),
         ]
         for one in done:
             one.result()
@@ -156,8 +155,8 @@ def check(api: Api, racers: Sequence[Racer], ids: Sequence[str], rule_id: str, s
     won = [id for racer in racers for id in racer.won]
     assert sorted(won) == sorted(ids), "each was won once, and none was left"
     ada, ben, agent = racers
-    for person in (ada, ben):
-        assert len(person.won) + len(person.lost) == 2 * len(ids), "told of each, in each of two windows"
+    for person, windows in ((ada, 1), (ben, 2)):
+        assert len(person.won) + len(person.lost) == windows * len(ids), "told of each, in each window"
     by = {id: racer for racer in racers for id in racer.won}
     rows = superuser.execute(
         """
@@ -188,5 +187,6 @@ def test_everybody_races_and_each_record_has_one_decision(race: Callable[[int], 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some 3,000 requests, which compute: 40 s on two idle cores
 def test_two_reviewers_and_an_agent_race_on_1000_records(race: Callable[[int], None]) -> None:
     race(1_000)

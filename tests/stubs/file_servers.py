@@ -13,6 +13,7 @@ from typing import Any
 import asyncssh
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import ThreadedFTPServer
 
 USER, PASSWORD = "acme", "canary-of-files-0123456789"
@@ -37,7 +38,8 @@ def ftp_server(folder: Path, *, any_password: bool = False) -> Iterator[FileServ
     authorizer = _Anybody() if any_password else DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(folder), perm="elr")
     handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
-    server = ThreadedFTPServer(("127.0.0.1", 0), handler)
+    # A loop of its own: the one that all share would be closed with the first of them.
+    server = ThreadedFTPServer(("127.0.0.1", 0), handler, ioloop=IOLoop())
     stopping = threading.Event()
 
     def serve() -> None:
