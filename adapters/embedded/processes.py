@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
@@ -30,6 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _logger = logging.getLogger(__name__)
 _LOG_KEPT_BYTES = 16 * 1024 * 1024
 _KILL_SECONDS = 15.0
+_NICE = 10
 
 
 def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
@@ -40,6 +40,17 @@ def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+
+
+def give_way() -> None:
+    """Let this process, and those that it starts, compute when nobody else wants to. Usable as `preexec_fn`.
+
+    Linux weighs sessions against each other where it groups them (`man 7 sched`, autogroup), and processes within one
+    alone: so both are told.
+    """
+    os.nice(_NICE)
+    with suppress(OSError), open("/proc/self/autogroup", "w") as group:
+        group.write(str(_NICE))
 
 
 def runs(process: psutil.Process) -> bool:
@@ -86,13 +97,16 @@ class Command:
         data_dir: Path,
         env: Mapping[str, str] | None = None,
         grace_seconds: float = 10.0,
+        gives_way: bool = False,
     ) -> None:
-        """`env` is the whole environment (default: ours); `grace_seconds` pass between SIGTERM and SIGKILL."""
+        """`env` is the whole environment (default: ours); `grace_seconds` pass between SIGTERM and SIGKILL; one that
+        `gives_way` computes when nobody else wants to."""
         self._name = name
         self._command = list(command)
         self._data_dir = data_dir
         self._env = env
         self._grace_seconds = grace_seconds
+        self._gives_way = gives_way
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -112,9 +126,13 @@ class Command:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                # Not SIGKILL: a server with workers of its own would leave those behind.
-                preexec_fn=partial(die_with_parent, signal.SIGTERM),
+                preexec_fn=self._begin,
             )
+
+    def _begin(self) -> None:
+        die_with_parent(signal.SIGTERM)  # not SIGKILL: a server with workers of its own would leave those behind
+        if self._gives_way:
+            give_way()
 
     def running(self) -> bool:
         """Whether it runs; if it has just died, what is left of its process group is killed."""
@@ -192,9 +210,11 @@ class Supervisor:
         # The children that this thread restarts die with it, so it is also the one that stops them all.
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
-    def run(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Command:
-        """Start `command`, which writes to `data_dir/logs/NAME.log`, and keep it running."""
-        service = Command(name, command, data_dir=self._data_dir, env=env)
+    def run(
+        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, *, gives_way: bool = False
+    ) -> Command:
+        """Start `command`, which writes to `data_dir/logs/NAME.log`, and keep it running; see `Command`."""
+        service = Command(name, command, data_dir=self._data_dir, env=env, gives_way=gives_way)
         self.keep(name, service)
         return service
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from itertools import chain, islice
 from typing import NamedTuple
 from uuid import UUID
 
@@ -105,7 +106,8 @@ def choices(
         if (category_id := now.get(found.category_id)) is not None:
             counted.setdefault(category_id, []).append(found)
     ranked = [*([] if suggested_id is None else [suggested_id]), *(c.category_id for _, c in proposed)]
-    present = [now[id] for id in [*ranked, *counted, *common, *names] if id in now]
+    present = dict.fromkeys(now[id] for id in (*ranked, *counted, *common) if id in now)
+    others = (id for id in names if id not in present)
     spoken = _spoken(proposed, machines, now, decided=decided)
     return tuple(
         Choice(
@@ -115,7 +117,7 @@ def choices(
                 for said in (*_examples(counted.get(id, ())), *spoken.get(id, ()))
             ),
         )
-        for id in list(dict.fromkeys(present))[:MAX_CHOICES]
+        for id in islice(chain(present, others), MAX_CHOICES)
     )
 
 

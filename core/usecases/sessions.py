@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.domain.events import EventType, NewEvent
-from core.domain.people import Belonging, Session, hash_browser_secret
+from core.domain.people import SEEN_EVERY, Belonging, Session, hash_browser_secret
 from core.domain.tenants import Actor, User
 from core.errors import NotFound, Unauthenticated
 from core.usecases.shared.people import Caller, addressed, operator, person, tell, tell_as
@@ -55,7 +55,8 @@ def open_session(
     here = next((one for one in belongings if one.tenant_id == session.tenant_id), None)
     if here is None:
         raise Unauthenticated("you are no member of this tenant any more: sign in again")
-    people.touch_session(session.id, now)
+    if session.seen_at < now - SEEN_EVERY:
+        people.touch_session(session.id, now)
     user = people.user(session.user_id)
     return session, person(user, here, caller), user, belongings
 

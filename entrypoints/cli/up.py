@@ -134,7 +134,9 @@ def _services(settings: Settings) -> Iterator[Sequence[str]]:
             for part, (command, own) in parts.items():
                 # -P, or packages in the present directory would stand in for ours.
                 environment = {**running.child_environment(settings, owner=part == "relay"), **own}
-                supervisor.run(part, [sys.executable, "-P", "-m", "entrypoints.cli", command], environment)
+                line = [sys.executable, "-P", "-m", "entrypoints.cli", command]
+                # Who waits for a page comes before what is learned and sorted meanwhile.
+                supervisor.run(part, line, environment, gives_way=command == "worker")
         yield events
 
 

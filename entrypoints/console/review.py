@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
@@ -41,6 +42,7 @@ AT_ONCE = 10
 """Items that a page has in hand, so that the next one is there at once."""
 PREVIEWED = 20_000
 """Records, the latest, that a rule is tried on while somebody writes it: some tenths of a second."""
+_ITEMS = QueueItemSchema(many=True)
 
 
 class ItemsSchema(Schema):
@@ -75,14 +77,14 @@ def items() -> Response:
     after = read_cursor(query["after"]) if query["after"] is not None else None
     found = container().list_queue(me(), after=after, limit=query["limit"] + 1, explain=True)
     answer = page(found, query["limit"], lambda item: write_cursor(item.approval.urgency, item.approval.id))
-    return json_response({**answer, "items": [_item(item) for item in answer["items"]]})
+    return json_response({**answer, "items": _written(answer["items"])})
 
 
 @blp.get("/review/items/<uuid:approval_id>")
 @page_for(Permission.APPROVALS_READ)
 def item(approval_id: UUID) -> Response:
-    [found] = container().explain_approvals(me(), [approval_id])
-    return json_response(_item(found))
+    [written] = _written(container().explain_approvals(me(), [approval_id]))
+    return json_response(written)
 
 
 @blp.get("/review/categories")
@@ -201,11 +203,13 @@ def _by_path(pair: tuple[UUID, str]) -> str:
     return pair[1].casefold()
 
 
-def _item(item: QueueItem) -> dict[str, Any]:
-    """As the API writes it."""
-    written: dict[str, Any] = QueueItemSchema().dump(
+def _written(items: Sequence[QueueItem]) -> list[dict[str, Any]]:
+    """As the API writes them."""
+    told = [
         {name: getattr(item.approval, name) for name in ("id", "suggested_id", "urgency", "group_key", "created_at")}
         | {"record": item.record, "candidates": item.choices, "alike": item.alike}
         | {"receipts": [written_of_record(one) for one in item.receipts]}
-    )
+        for item in items
+    ]
+    written: list[dict[str, Any]] = _ITEMS.dump(told)
     return written

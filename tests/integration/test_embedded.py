@@ -351,6 +351,23 @@ def test_what_a_dead_child_left_running_is_killed(supervisor: tuple[Supervisor, 
     eventually(lambda: gone(grandchild))
 
 
+@linux_only
+def test_what_gives_way_is_weighed_less_with_all_that_it_starts(
+    supervisor: tuple[Supervisor, list[str]], tmp_path: Path
+) -> None:
+    keeper, _ = supervisor
+    grouped = Path("/proc/self/autogroup").exists()
+    group = "open('/proc/self/autogroup').read().split()[-1]" if grouped else "'none'"
+    inner = f"import os; print(os.nice(0), {group}, flush=True)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}]); import signal; signal.pause()"
+    own = os.nice(0)
+    keeper.run("first", [sys.executable, "-c", outer])
+    keeper.run("last", [sys.executable, "-c", outer], gives_way=True)
+    eventually(lambda: all(logged(tmp_path, name) for name in ("first", "last")))
+    assert logged(tmp_path, "first") == [f"{own} {'0' if grouped else 'none'}"]
+    assert logged(tmp_path, "last") == [f"{min(own + 10, 19)} {'10' if grouped else 'none'}"]
+
+
 def test_a_command_that_was_stopped_has_ended_with_all_that_it_started(tmp_path: Path) -> None:
     deaf = Command("deaf", [sys.executable, "-c", STUBBORN], data_dir=tmp_path, grace_seconds=0.2)
     deaf.start()

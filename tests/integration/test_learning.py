@@ -14,10 +14,12 @@ from adapters.learning.ensemble import LearnedEnsemble
 from adapters.learning.learner import EnsembleLearner
 from core.domain.approvals import Answer, Verdict
 from core.domain.decisions import Stage
-from core.domain.jobs import JobStatus, NewJob, Stream
+from core.domain.jobs import Job, JobStatus, NewJob, Stream
 from core.domain.permissions import GRANTABLE
 from core.domain.records import Record, RecordStatus
 from core.domain.tenants import Actor, TenantSettings
+from core.usecases.refit import WAITS
+from core.usecases.shared.teaching import RANK
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from entrypoints.worker.inline import drain
@@ -417,19 +419,86 @@ def test_of_two_that_learn_at_once_one_wins_and_the_other_begins_again(books: Bo
     books.bring(texts, keys(texts), run=False)
     books.run(Stream.INGEST)
     books.run(Stream.EMBED)
-    second = books.refit()
-    books.learner.after_learning.append(lambda: run_job(books.container, books.actor.tenant_id, second))
-    [first] = [
-        j.id for j in books.container.list_jobs(books.actor, limit=50) if j.stream is Stream.REFIT and j.id != second
+    later = books.refit()
+    [earlier] = [
+        j.id for j in books.container.list_jobs(books.actor, limit=50) if j.stream is Stream.REFIT and j.id != later
     ]
-    run_job(books.container, books.actor.tenant_id, first)
+    books.learner.after_learning.append(lambda: run_job(books.container, books.actor.tenant_id, earlier))
+    run_job(books.container, books.actor.tenant_id, later)
     jobs = {j.id: j for j in books.container.list_jobs(books.actor, limit=50)}
-    assert jobs[second].status is JobStatus.DONE
-    assert jobs[first].status is not JobStatus.DONE
+    assert jobs[earlier].status is JobStatus.DONE
+    assert jobs[later].status is not JobStatus.DONE
     assert (books.ensemble().version, books.ensemble().taught, books.had()) == (1, 80, 80)
     books.drain()
     assert {j.status for j in books.container.list_jobs(books.actor, limit=50)} == {JobStatus.DONE}
     assert (books.ensemble().version, books.ensemble().taught, books.had()) == (1, 80, 80), "nothing is learned twice"
+
+
+def test_who_comes_while_another_learns_waits_and_loses_no_attempt(books: Books) -> None:
+    texts = shops(80)
+    books.bring(texts, keys(texts), run=False)
+    books.run(Stream.INGEST)
+    books.run(Stream.EMBED)
+    later = books.refit()
+    books.learner.after_learning.append(lambda: run_job(books.container, books.actor.tenant_id, later))
+    books.run(Stream.REFIT)
+    jobs = {j.id: j for j in books.container.list_jobs(books.actor, limit=50)}
+    waiting = jobs[later]
+    assert (waiting.status, waiting.attempts, waiting.last_error) == (JobStatus.QUEUED, 0, WAITS)
+    assert {j.status for j in jobs.values() if j.id != later} == {JobStatus.DONE}
+    books.drain()
+    assert {j.status for j in books.container.list_jobs(books.actor, limit=50)} == {JobStatus.DONE}
+    assert (books.ensemble().version, books.ensemble().taught) == (1, 80)
+
+
+def test_what_is_decided_while_it_learns_is_learned_by_the_next(books: Books) -> None:
+    texts = shops(80)
+    books.bring(texts, keys(texts), run=False)
+    books.run(Stream.INGEST)
+    books.run(Stream.EMBED)
+
+    def more() -> None:
+        others = shops(20, seed=3)
+        books.bring(others, keys(others), run=False)
+        books.run(Stream.INGEST)
+
+    books.learner.after_learning.append(more)
+    books.run(Stream.REFIT)
+    assert (books.ensemble().version, books.ensemble().taught) == (1, 80)
+    books.drain()
+    assert (books.ensemble().version, books.ensemble().taught) == (2, 100)
+
+
+def test_a_long_queue_is_ranked_once_for_all_that_was_learned_meanwhile(
+    sorted_books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = sorted_books
+    monkeypatch.setattr("core.usecases.refit.HEAD", 3)
+    books.bring([f"UNHEARD {word} 1" for word in ("ALDOR", "BREMIX", "CELTA", "DORVA", "ESPIX")])
+    before = books.ensemble().version
+
+    def ranking() -> list[Job]:
+        found = books.container.list_jobs(books.actor, stream=Stream.REFIT.value, limit=50)
+        return [job for job in found if job.payload == RANK]
+
+    for seed in (11, 12):
+        texts = shops(5, seed=seed)
+        books.bring(texts, keys(texts), run=False)
+        books.run(Stream.INGEST)
+        books.run(Stream.EMBED)
+        [learns] = [j.id for j in open_refits(books) if j.payload != RANK]
+        run_job(books.container, books.actor.tenant_id, learns)
+    assert books.ensemble().version == before + 2
+    assert [job.status for job in ranking()] == [JobStatus.QUEUED]
+    books.drain()
+    assert [job.status for job in ranking()] == [JobStatus.DONE]
+    assert books.ensemble().version == before + 2, "nothing is learned by it"
+
+
+def open_refits(books: Books) -> Sequence[Job]:
+    return books.container.list_jobs(
+        books.actor, stream=Stream.REFIT.value, statuses=[JobStatus.QUEUED.value], limit=50
+    )
 
 
 @pytest.mark.parametrize("hook", ["after_learning", "before_dump"])

@@ -14,6 +14,8 @@ const mayDecide = page.dataset.may === "decide";
 const mayLink = page.dataset.receipts === "write";
 const mayRule = page.dataset.rules === "write";
 const AHEAD = 10;
+const FEW = 5; // so many in hand, and more are asked for
+const AT_MOST = 50; // of a request
 const SHOWN_NEXT = 8;
 
 let items = []; // the first one is what the person looks at
@@ -26,6 +28,7 @@ let categories = [];
 let forAll = false;
 let ahead = null;
 let sending = Promise.resolve();
+let underWay = 0; // what is sent, or is to be
 let lessons = Number(page.dataset.lessons); // records that teach, as far as the first few are counted
 let found = null; // where another category is found
 
@@ -39,11 +42,13 @@ const money = (record) => {
 const day = (value) => element("time", { datetime: value }, value.includes("T") ? value : new Date(`${value}T12:00`).toLocaleDateString(undefined, { dateStyle: "medium" }));
 
 async function fill() {
-  if (ahead || items.length >= AHEAD) return ahead;
+  if (ahead || items.length >= FEW) return ahead;
   ahead = (async () => {
     let after = "";
     do {
-      const got = await ask(`/review/items?limit=${AHEAD}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+      // What is in hand or under way is named once more.
+      const limit = Math.min(AHEAD + items.length + underWay, AT_MOST);
+      const got = await ask(`/review/items?limit=${limit}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
       const fresh = got.items.filter((item) => !handled.has(item.id) && !settling.has(item.group_key));
       for (const item of fresh) handled.add(item.id);
       items.push(...fresh);
@@ -123,13 +128,16 @@ async function go() {
   forAll = false;
   if (!items.length) await fill().catch(complain);
   draw();
-  if (items.length < AHEAD / 2) fill().then(drawNext).catch(complain);
+  if (items.length >= FEW) return;
+  // After the answer that was just given, unless there is hardly anything in hand: both at once would take longer.
+  (items.length > 2 ? sending : Promise.resolve()).then(fill).then(drawNext).catch(complain);
 }
 
 // What is sent later is sent in order. Where it fails, the item comes back, and with an answer for all those in hand that are `alike` (null for an
 // answer to one); unless it was somebody else's by then: what is left of a group is asked for anew.
 function send(item, run, entry = null, alike = null) {
-  sending = sending.then(run).catch((problem) => {
+  underWay += 1;
+  sending = sending.then(run).finally(() => { underWay -= 1; }).catch((problem) => {
     if (done.includes(entry)) done.splice(done.indexOf(entry), 1);
     const title = item.record.counterparty || item.record.text;
     const quicker = problem.status === 409 || (alike && problem.status === 404);
