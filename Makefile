@@ -35,7 +35,7 @@ test: $(STAMP) ## lint, types, import order, and all tests but the long ones (AR
 short: $(STAMP)
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
-verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line
+verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line, the console's pages
 	$(BIN)/pytest -m slow -n 2 --dist worksteal -q tests/architecture tests/unit tests/kit tests/integration $(ARGS)
 	$(BIN)/pytest -m slow -n 2 --dist loadfile -q tests/e2e $(ARGS)
 

@@ -153,6 +153,7 @@ def propose_rule(approval_id: UUID) -> Response:
 
 
 @blp.post("/review/items/<uuid:approval_id>/rule")
+@limited(Kind.COSTLY)
 @page_for(Permission.RULES_WRITE)
 def decide_with_rule(approval_id: UUID) -> Response:
     """The answer and the rule, or neither."""

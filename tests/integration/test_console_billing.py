@@ -20,6 +20,8 @@ from tests.integration.billing_pages import ordered, page_of, portal, text_of
 from tests.integration.billing_support import OPERATOR, billed, bring_in, give, lapse, order, paid_until, pay, refresh
 from tests.integration.console_support import HOSTILE, browser_of, is_harmless
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def api(make_container: Callable[..., Container]) -> Api:

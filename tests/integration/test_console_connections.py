@@ -22,6 +22,8 @@ from tests.integration.test_oauth import connect as connect_bank
 from tests.integration.test_oauth import new_api
 from tests.stubs.oauth_server import OAuthServer
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 WEBHOOK_SECRET = "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"
 

@@ -25,6 +25,8 @@ from tests.integration.test_console_sign_in import ORIGIN, Browser
 from tests.integration.test_notifications import IN, deliveries, endpoint, happens, send, verified
 from tests.stubs.scripted_http import Answer, ScriptedServer
 
+pytestmark = pytest.mark.slow
+
 HERE = "/settings/notifications"
 URL = "https://hooks.example.com/services/canary"
 

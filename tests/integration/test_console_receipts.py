@@ -22,6 +22,8 @@ from tests.integration.test_console_records import bring
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 from tests.receipt_files import HTML, PNG, SVG, a_mail, a_pdf
 
+pytestmark = pytest.mark.slow
+
 MOST = 50_000
 COFFEE = {"text": "CORNER COFFEE BERLIN", "occurred_at": "2026-03-03", "amount": "-12.99", "currency": "EUR"}
 SAID = {"amount": "12.99", "currency": "EUR", "day": "2026-03-02", "merchant": "Corner Coffee"}

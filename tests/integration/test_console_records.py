@@ -19,6 +19,8 @@ from tests.integration.api_support import Api, add_rule, new_tenant
 from tests.integration.console_support import HOSTILE, browser_of, is_harmless, send, version_on
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def api(make_container: Callable[..., Container]) -> Api:

@@ -24,6 +24,8 @@ from tests.integration.console_support import HOSTILE, browser_of, is_harmless, 
 from tests.integration.sync_support import connect, sync
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 
+pytestmark = pytest.mark.slow
+
 SPRING = {"period": "days", "since": "2026-03-01", "until": "2026-05-31"}
 LINES = """\
 2026-03-02;ZQX QORBEL 1;-12.50;EUR

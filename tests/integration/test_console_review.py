@@ -140,13 +140,14 @@ def test_several_answers_at_once_and_counts_are_costly_and_one_answer_is_not(
         ("/review/decide", {"answers": [one, {**one, "approval_id": str(uuid4())}]}),
         ("/review/withdraw", {"ids": [str(uuid4()), str(uuid4())]}),
         ("/records/facets", None),
+        (f"/review/items/{uuid4()}/rule", {"verdict": "approve", "rule": {}}),
     ]
     with ExitStack() as taken:
         while turns.taken < max(1, container.settings().api_threads // 2):
             taken.enter_context(turns.turn(uuid4()))
         busy = [ask(ada, *what) for what in several[:2]]
     assert [(answer.status_code, answer.json["code"]) for answer in busy] == [(503, "busy")] * 2
-    assert [ask(ada, *what).status_code for what in several] == [429] * 3
+    assert [ask(ada, *what).status_code for what in several] == [429] * 4
     assert ask(ada, "/review/decide", {"answers": [one]}).status_code == 404
     assert ask(ada, "/review/withdraw", {"ids": [str(uuid4())]}).status_code == 404
 

@@ -18,6 +18,8 @@ from tests.integration.console_support import browser_of
 from tests.integration.rule_support import SHOPS, bring, rule, save
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 FORM = {
     "name": "Rides", "when": 'text contains "ZQX" and amount < 0', "does": "category",

@@ -26,6 +26,8 @@ from tests.integration.console_support import HOSTILE, IMAGE, SCRIPT, browser_of
 from tests.integration.test_console_sign_in import ORIGIN, Browser
 from tests.integration.test_evaluations import TrialsStub, bring_history
 
+pytestmark = pytest.mark.slow
+
 WORKSPACE, PROMISE, PRIVACY = "/settings", "/settings/promise", "/settings/privacy"
 
 

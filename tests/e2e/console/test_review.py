@@ -177,6 +177,35 @@ def test_what_could_not_be_taken_back_is_the_next_to_be(stack: Stack, visitor: P
     assert answered(stack) == {given[0]}
 
 
+def test_what_was_deleted_meanwhile_does_not_come_back(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
+    page = at_review(stack, visitor, f"robin-gone-{size[0]}", "HAFENKIOSK", "WERFTLADEN")
+    heading = page.get_by_label("What waits for you").get_by_role("heading")
+    first = heading.inner_text()
+    [(record,)] = stack.query("SELECT id FROM records WHERE text = %s", [first])
+    assert stack.call("DELETE", f"/api/v1/records/{record}")[0] == 204
+    page.keyboard.press("1")
+    expect(page.get_by_text(f"It waits no more, as its record is gone: {first}")).to_be_visible()
+    expect(heading).not_to_have_text(first)
+    page.keyboard.press("1")
+    stack.wait_until(lambda: waiting(stack) == 0)
+    assert len(answered(stack)) == 1
+
+
+def test_what_is_taken_back_is_answered_alone(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
+    texts = [f"HAFENKIOSK {n} AM KAI" for n in range(1, 4)]
+    page = at_review(stack, visitor, f"robin-alone-{size[0]}", *texts)
+    item = page.get_by_label("What waits for you")
+    for_all, heading = item.get_by_role("button", name="For all 3 alike"), item.get_by_role("heading")
+    first = heading.inner_text()
+    page.keyboard.press("1")
+    expect(heading).not_to_have_text(first)
+    page.keyboard.press("x")
+    expect(for_all).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("u")
+    expect(heading).to_have_text(first)
+    expect(for_all).to_have_attribute("aria-pressed", "false")
+
+
 @pytest.mark.parametrize(
     ("status", "said"), [(503, "Not just now."), (409, "Nothing was decided, as somebody answered one of them")]
 )

@@ -140,8 +140,8 @@ function send(item, run, entry = null, alike = null) {
   sending = sending.then(run).finally(() => { underWay -= 1; }).catch((problem) => {
     if (done.includes(entry)) done.splice(done.indexOf(entry), 1);
     const title = item.record.counterparty || item.record.text;
-    const quicker = problem.status === 409 || (alike && problem.status === 404);
-    if (!quicker) {
+    const gone = [404, 409].includes(problem.status);
+    if (!gone) {
       complain(problem);
       items.unshift(item, ...(alike || []));
       go();
@@ -149,7 +149,8 @@ function send(item, run, entry = null, alike = null) {
       toast(`Nothing was decided, as somebody answered one of them meanwhile: ${title}`, { tone: "danger", seconds: 10 });
       for (const one of [item, ...alike]) handled.delete(one.id);
       go();
-    } else toast(`Somebody else was quicker: ${title}`, { tone: "danger" });
+    } else if (problem.status === 404) toast(`It waits no more, as its record is gone: ${title}`, { tone: "danger" });
+    else toast(`Somebody else was quicker: ${title}`, { tone: "danger" });
   });
 }
 
@@ -239,6 +240,7 @@ function undo(entry = done.at(-1)) {
     const again = await ask(`/review/items/${waiting.ids[0]}`);
     handled.add(again.id);
     items.unshift(again);
+    forAll = false; // it was meant for the item that stood there
     draw();
   }).catch(complain);
 }
