@@ -15,6 +15,7 @@ from core.domain.report_tables import Column, Table, Value, amount_of, counted
 from core.domain.reports import ReportKind
 
 DOLLARS = "USD"
+_OF_WORK = frozenset({ReportKind.STAGES, ReportKind.LLM, ReportKind.REVIEWERS})
 Row = Mapping[str, Any]
 
 
@@ -65,7 +66,10 @@ def recurring_totals(years: Iterable[tuple[str, Decimal]], money: Money) -> Tabl
 
 
 def work_totals(kind: ReportKind, table: Table) -> Table | None:
-    """Of who does the work: counts and dollars, which no row rounds. None for other kinds."""
+    """Of who does the work: counts and dollars, which no row rounds. None for other kinds, whose rows may be without
+    end."""
+    if kind not in _OF_WORK:
+        return None
     keys = [column.key for column in table.columns]
     rows: list[Row] = [dict(zip(keys, row, strict=True)) for row in table.rows]
     match kind:
@@ -92,8 +96,7 @@ def work_totals(kind: ReportKind, table: Table) -> Table | None:
                 counted("withdrawn", "Withdrawn since"),
             )
             return _in_all(columns, [tuple(_count(rows, column.key) for column in columns)] if rows else [])
-        case _:
-            return None
+    raise AssertionError(f"{kind} is of work")
 
 
 def _flows(sums: Iterable[Sum], money: Money) -> Mapping[str | None, Flow]:

@@ -29,9 +29,10 @@ from adapters.postgres.unit_of_work import PostgresTransaction
 from adapters.reports.writers import FileWriters
 from core.domain.categories import paths
 from core.domain.jobs import Job
-from core.domain.report_tables import Report
+from core.domain.report_tables import Report, Value
 from core.domain.reports import Format, RunStatus
 from core.errors import Invalid, LeaseLost, Transient
+from core.usecases.shared.report_contents import RecordRows
 from entrypoints.api.app import create_app
 from entrypoints.container import Container
 from ports.storage import RecordFilter
@@ -227,6 +228,21 @@ def test_records_go_out_as_the_export_writes_them(filled: Api) -> None:
     assert days == sorted(days)
     told = json.loads(file(filled, run, "json"))
     assert [r["amount"] for r in told["tables"][0]["rows"]][:2] == ["-12.50", "-7.25"]
+
+
+def test_records_are_gone_through_by_who_writes_them_alone(filled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = RecordRows.__iter__
+    begun: list[RecordRows] = []
+
+    def counted(lines: RecordRows) -> Iterator[Sequence[Value]]:
+        begun.append(lines)
+        return through(lines)
+
+    monkeypatch.setattr(RecordRows, "__iter__", counted)
+    made(filled, "records", formats=["csv"])
+    assert begun == [], "the database writes them"
+    made(filled, "records", formats=["json", "xlsx"])
+    assert len(begun) == 2
 
 
 def test_lines_may_be_taken_more_slowly_than_a_statement_may_last(database: DatabaseUrls) -> None:
