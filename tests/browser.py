@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 DESKTOP, PHONE = (1280, 800), (400, 800)
@@ -96,3 +96,8 @@ def person(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, dark: bo
         assert somebody.complaints == []
     finally:
         context.close()
+
+
+def choice_of(within: Page | Locator, name: str) -> Locator:
+    """The field in which a choice is found by typing, once the page's script has put it in the place of a list."""
+    return within.get_by_role("combobox", name=name).and_(within.locator("input"))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import Person, person
+from tests.browser import Person, choice_of, person
 from tests.e2e.console.conftest import PASSWORD, join
 from tests.receipt_files import a_pdf
 from tests.stack import ROOT, Stack
@@ -111,7 +111,7 @@ def test_an_admin_connects_writes_a_rule_and_has_a_report_made_each_month(
     visitor.open("/rules/new")
     page.get_by_label("Name", exact=True).fill("Cash")
     page.get_by_label("When", exact=True).fill('text contains "bargeldauszahlung"')
-    category = page.get_by_role("combobox", name="Category")
+    category = choice_of(page, "Category")
     page.wait_for_load_state()
     category.focus()
     page.keyboard.type("cash")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import DESKTOP, PHONE, Person, person
+from tests.browser import DESKTOP, PHONE, Person, choice_of, person
 from tests.e2e.console.conftest import PASSWORD, invite
 from tests.e2e.console.hostile_world import asked, made
 from tests.receipt_files import a_pdf
@@ -80,7 +80,7 @@ def test_the_pictures_of_the_documentation_are_of_what_there_is(
     page.get_by_label("Name", exact=True).fill("Cash in the evening")
     page.get_by_label("When", exact=True).fill('text contains "bargeldauszahlung" and amount <= -50')
     page.wait_for_load_state()
-    page.get_by_role("combobox", name="Category").focus()
+    choice_of(page, "Category").focus()
     page.keyboard.type("cash")
     expect(page.get_by_role("option", name=re.compile("Cash")).first).to_be_visible()
     page.keyboard.press("ArrowDown")

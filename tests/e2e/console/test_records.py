@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import Person
+from tests.browser import Person, choice_of
 from tests.e2e.console.conftest import join
 from tests.stack import Stack
 
@@ -54,7 +54,7 @@ def test_a_person_finds_a_record_by_keys_and_puts_it_right(filled: Stack, visito
     expect(page.get_by_role("heading", name="How it was decided")).to_be_visible()
     page.wait_for_load_state()
     page.keyboard.press("c")
-    choice = page.get_by_role("combobox", name="Change it to")
+    choice = choice_of(page, "Change it to")
     expect(choice).to_be_focused()
     page.keyboard.type("restaur")
     expect(page.get_by_role("option")).to_have_count(1)
@@ -93,7 +93,7 @@ def test_many_records_are_chosen_get_a_category_and_give_it_back(filled: Stack, 
     assert visitor.faults() == []
     bar.get_by_role("button", name="Give it to them").click()
     expect(page.get_by_text("choose a category first")).to_be_visible()
-    bar.get_by_role("combobox", name="Their category").fill("groceries")
+    choice_of(bar, "Their category").fill("groceries")
     page.keyboard.press("Enter")
     bar.get_by_role("button", name="Give it to them").click()
     expect(page.get_by_text("3 records have the category.")).to_be_visible()
@@ -115,7 +115,7 @@ def test_a_filter_is_kept_and_its_records_are_taken_home(filled: Stack, visitor:
     expect(page).to_have_url(re.compile(r"/records\?text=rewe$"))
     page.wait_for_load_state()
     expect(page.locator("[data-count-of=processed]")).to_have_text(re.compile("^ [1-9]"))
-    category = page.get_by_role("combobox", name="Category")
+    category = choice_of(page, "Category")
     category.fill("grocer")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("category_id="))
@@ -140,7 +140,7 @@ def test_a_category_is_added_moved_and_merged(filled: Stack, visitor: Person) ->
     visitor.open("/categories")
     page.get_by_role("link", name="Add a category").click()
     page.get_by_label("Name", exact=True).fill(f"Bakery {width}")
-    below = page.get_by_role("combobox", name="Stands below")
+    below = choice_of(page, "Stands below")
     below.fill("food and drink")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
@@ -150,7 +150,7 @@ def test_a_category_is_added_moved_and_merged(filled: Stack, visitor: Person) ->
     page.get_by_label("Name", exact=True).fill(f"Bread {width}")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name=f"Bread {width}", level=1)).to_be_visible()
-    page.get_by_role("combobox", name="Into").fill("groceries")
+    choice_of(page, "Into").fill("groceries")
     page.keyboard.press("Enter")
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Merge").click()

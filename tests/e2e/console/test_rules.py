@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import DESKTOP, Person
+from tests.browser import DESKTOP, Person, choice_of
 from tests.e2e.console.conftest import join
 from tests.stack import Stack
 
@@ -85,7 +85,7 @@ def test_a_rule_is_written_by_keyboard_with_suggestions_and_a_preview(stack: Sta
     page.keyboard.press("Escape")
     page.keyboard.press("Backspace")
     page.keyboard.type("< -3")
-    category = page.get_by_role("combobox", name="Category")
+    category = choice_of(page, "Category")
     category.focus()
     page.keyboard.type("taxi")
     page.keyboard.press("ArrowDown")
