@@ -89,7 +89,7 @@ CANARY = "canary"
 
 def pytest_collection_finish() -> None:
     """Tests make applications and containers by the thousand: looking through all that is loaded for garbage, each
-    time that one of them is made, took a sixth of their time."""
+    time that some are made, takes longer than many a test."""
     collect_less()
 
 

@@ -26,7 +26,7 @@ from entrypoints.worker.inline import drain
 from entrypoints.worker.runner import run_job
 from ports.learning_storage import StoredEnsemble
 from ports.storage import RecordFilter
-from tests.integration.api_support import Api, add_rule
+from tests.integration.api_support import LEASE_RUNS_OUT, Api, add_rule
 
 TRUTH = {
     "ZQX QORBEL": "food.groceries",
@@ -129,6 +129,12 @@ class Books:
         for stream in streams:
             for job in self.container.list_jobs(self.actor, stream=stream.value, statuses=open_ones, limit=100):
                 run_job(self.container, self.actor.tenant_id, job.id)
+
+    def teach(self, texts: Sequence[str]) -> None:
+        """Brings them as history that is sorted already, so far that the ensemble is to learn them."""
+        self.bring(texts, keys(texts), run=False)
+        self.run(Stream.INGEST)
+        self.run(Stream.EMBED)
 
     def refit(self, actor: Actor | None = None) -> UUID:
         """Queues a job that learns, beside any that there is."""
@@ -415,10 +421,7 @@ def test_what_was_of_an_unsorted_category_is_decided_no_more(sorted_books: Books
 
 
 def test_of_two_that_learn_at_once_one_wins_and_the_other_begins_again(books: Books) -> None:
-    texts = shops(80)
-    books.bring(texts, keys(texts), run=False)
-    books.run(Stream.INGEST)
-    books.run(Stream.EMBED)
+    books.teach(shops(80))
     later = books.refit()
     [earlier] = [
         j.id for j in books.container.list_jobs(books.actor, limit=50) if j.stream is Stream.REFIT and j.id != later
@@ -435,10 +438,7 @@ def test_of_two_that_learn_at_once_one_wins_and_the_other_begins_again(books: Bo
 
 
 def test_who_comes_while_another_learns_waits_and_loses_no_attempt(books: Books) -> None:
-    texts = shops(80)
-    books.bring(texts, keys(texts), run=False)
-    books.run(Stream.INGEST)
-    books.run(Stream.EMBED)
+    books.teach(shops(80))
     later = books.refit()
     books.learner.after_learning.append(lambda: run_job(books.container, books.actor.tenant_id, later))
     books.run(Stream.REFIT)
@@ -451,11 +451,25 @@ def test_who_comes_while_another_learns_waits_and_loses_no_attempt(books: Books)
     assert (books.ensemble().version, books.ensemble().taught) == (1, 80)
 
 
+def test_who_waits_for_a_worker_that_was_lost_goes_on_after_its_lease(
+    books: Books, superuser: psycopg.Connection
+) -> None:
+    books.teach(shops(80))
+    [lost] = [job.id for job in open_refits(books)]
+    assert books.container.claim_job(books.actor.tenant_id, lost) is not None
+    later = books.refit()
+    run_job(books.container, books.actor.tenant_id, later)
+    [waiting] = open_refits(books)
+    assert (waiting.id, waiting.attempts, waiting.last_error) == (later, 0, WAITS)
+    superuser.execute(LEASE_RUNS_OUT, [books.actor.tenant_id])
+    assert books.container.reap_jobs() == 1
+    books.drain()
+    assert {j.status for j in books.container.list_jobs(books.actor, limit=50)} == {JobStatus.DONE}
+    assert (books.ensemble().version, books.ensemble().taught) == (1, 80)
+
+
 def test_what_is_decided_while_it_learns_is_learned_by_the_next(books: Books) -> None:
-    texts = shops(80)
-    books.bring(texts, keys(texts), run=False)
-    books.run(Stream.INGEST)
-    books.run(Stream.EMBED)
+    books.teach(shops(80))
 
     def more() -> None:
         others = shops(20, seed=3)
@@ -482,10 +496,7 @@ def test_a_long_queue_is_ranked_once_for_all_that_was_learned_meanwhile(
         return [job for job in found if job.payload == RANK]
 
     for seed in (11, 12):
-        texts = shops(5, seed=seed)
-        books.bring(texts, keys(texts), run=False)
-        books.run(Stream.INGEST)
-        books.run(Stream.EMBED)
+        books.teach(shops(5, seed=seed))
         [learns] = [j.id for j in open_refits(books) if j.payload != RANK]
         run_job(books.container, books.actor.tenant_id, learns)
     assert books.ensemble().version == before + 2
@@ -511,10 +522,7 @@ def test_a_kill_between_learning_and_the_commit_loses_nothing(
     def killed() -> None:
         raise SystemExit("killed")
 
-    texts = shops(20, seed=10)
-    books.bring(texts, keys(texts), run=False)
-    books.run(Stream.INGEST)
-    books.run(Stream.EMBED)
+    books.teach(shops(20, seed=10))
     getattr(books.learner, hook).append(killed)
     books.run(Stream.REFIT)
     assert not getattr(books.learner, hook)

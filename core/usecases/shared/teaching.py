@@ -14,7 +14,7 @@ from ports.storage import Transaction
 REFIT_SECONDS = 5.0
 """How long what people decide is gathered before the ensemble learns from it."""
 RANK_AFTER = 12
-"""So many times as long, a long queue stays in its order: with 100,000 items ranking takes 10 s, and learning 2."""
+"""So many times as long, a long queue stays in its order: to rank takes several times as long as to learn."""
 RANK: Final = {"rank": True}
 """What a job has that ranks, and learns nothing."""
 

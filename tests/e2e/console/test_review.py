@@ -50,6 +50,17 @@ def at_review(stack: Stack, visitor: Person, name: str, *texts: str, role: str =
     return visitor.page
 
 
+def answer_two(stack: Stack, page: Page) -> list[str]:
+    """The first two that wait, one after the other; what they are called."""
+    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), list[str]()
+    for _ in range(2):
+        given.append(heading.inner_text())
+        page.keyboard.press("1")
+        expect(heading).not_to_have_text(given[-1])
+    stack.wait_until(lambda: answered(stack) == set(given))
+    return given
+
+
 def refuse(route: Route, status: int) -> None:
     problem = {"status": status, "title": "Refused", "detail": "Not just now."}
     route.fulfill(status=status, content_type="application/problem+json", json=problem)
@@ -150,12 +161,7 @@ def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Pers
 
 def test_undo_takes_back_the_answer_that_it_stands_beside(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     page = at_review(stack, visitor, f"robin-undo-{size[0]}", "HAFENKIOSK", "WERFTLADEN", "QORBEL")
-    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), []
-    for _ in range(2):
-        given.append(heading.inner_text())
-        page.keyboard.press("1")
-        expect(heading).not_to_have_text(given[-1])
-    stack.wait_until(lambda: answered(stack) == set(given))
+    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), answer_two(stack, page)
     page.get_by_role("status").get_by_role("button", name="Undo").first.click()
     expect(heading).to_have_text(given[0])
     assert answered(stack) == {given[1]}
@@ -163,12 +169,7 @@ def test_undo_takes_back_the_answer_that_it_stands_beside(stack: Stack, visitor:
 
 def test_what_could_not_be_taken_back_is_the_next_to_be(stack: Stack, visitor: Person, size: tuple[int, int]) -> None:
     page = at_review(stack, visitor, f"robin-again-{size[0]}", "HAFENKIOSK", "WERFTLADEN", "QORBEL")
-    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), []
-    for _ in range(2):
-        given.append(heading.inner_text())
-        page.keyboard.press("1")
-        expect(heading).not_to_have_text(given[-1])
-    stack.wait_until(lambda: answered(stack) == set(given))
+    heading, given = page.get_by_label("What waits for you").get_by_role("heading"), answer_two(stack, page)
     page.route("**/review/withdraw", lambda route: refuse(route, 503), times=1)
     page.keyboard.press("u")
     expect(page.get_by_text("Not just now.")).to_be_visible()
