@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser import DESKTOP, Person, choice_of
 from tests.e2e.console.conftest import join
@@ -105,6 +105,19 @@ def test_a_rule_is_written_by_keyboard_with_suggestions_and_a_preview(stack: Sta
     expect(page.get_by_role("status").filter(has_text="“Kiosks” is saved")).to_be_visible()
     assert listed(stack) == ["Kiosks"]
     assert admin.faults() == []
+
+
+def test_what_was_typed_before_the_words_came_is_suggested_for_too(stack: Stack, admin: Person) -> None:
+    page, held = admin.page, list[Route]()
+    page.route("**/rules/words", lambda route: held.append(route))
+    with page.expect_request("**/rules/words"):
+        admin.open("/rules/new")
+    choice_of(page, "Category").focus()
+    page.keyboard.type("taxi")
+    options = page.get_by_role("listbox", name="Suggestions").get_by_role("option")
+    expect(options).to_have_count(0)
+    held.pop().continue_()
+    expect(options).to_have_text(["Transport > Taxi and ride hailing"])
 
 
 def test_a_record_tells_why_it_matches_or_not(stack: Stack, admin: Person) -> None:

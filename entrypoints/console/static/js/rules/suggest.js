@@ -29,6 +29,8 @@ export class Suggestions {
       const option = event.target.closest("[role=option]");
       if (option) this.take(Number(option.dataset.place));
     });
+    // What may be written comes after the page: somebody may have begun.
+    if (document.activeElement === field && field.value !== field.defaultValue) this.open(false);
   }
 
   get isOpen() {
