@@ -54,7 +54,7 @@ def test_who_is_new_uploads_reviews_ten_and_sees_what_it_learned(
     file = {"name": "march.csv", "mimeType": "text/csv", "buffer": statement()}
     page.get_by_label("Drop a statement here").set_input_files(file)
     page.get_by_role("button", name="Upload and sort").click()
-    expect(page.get_by_role("status").first).to_have_text("24 records: 0 sorted alone, 24 to review.", timeout=90_000)
+    expect(page.locator("[data-says]")).to_have_text("24 records: 0 sorted alone, 24 to review.", timeout=90_000)
     imported = page.url
     page.get_by_role("link", name="Review what waits").click()
     heading = page.get_by_label("What waits for you").get_by_role("heading")

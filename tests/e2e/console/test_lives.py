@@ -82,7 +82,7 @@ def test_an_owner_begins_sets_things_up_and_reads_where_the_money_went(
     page.get_by_role("main").get_by_role("link", name="Upload a statement").first.click()
     page.get_by_label("Drop a statement here").set_input_files(EXAMPLES / "statement.csv")
     page.get_by_role("button", name="Upload and sort").click()
-    expect(page.get_by_role("status").first).to_have_text(
+    expect(page.locator("[data-says]")).to_have_text(
         re.compile(r"^445 records: 3\d\d sorted alone, \d+ to review\.$"), timeout=90_000
     )
     answer(visitor, "1", "1")

@@ -79,11 +79,12 @@ def test_a_statement_is_uploaded_watched_and_reviewed(stack: Stack, visitor: Per
     expect(page.get_by_role("heading", name="Sort your first records")).to_be_visible()
     assert visitor.faults() == []
     page.get_by_role("link", name="Upload a statement").first.click()
+    expect(page.get_by_label("Drop a statement here")).to_be_visible()
     assert visitor.faults() == []
     page.get_by_label("Drop a statement here").set_input_files(STATEMENT)
     page.get_by_role("button", name="Upload and sort").click()
     page.wait_for_url("**/imports/*")
-    expect(page.get_by_role("status").first).to_have_text(
+    expect(page.locator("[data-says]")).to_have_text(
         re.compile("445 records: .* sorted alone, .* to review"), timeout=90_000
     )
     assert visitor.faults() == []
@@ -138,6 +139,7 @@ def test_an_answer_for_all_that_are_alike_and_a_rule(stack: Stack, visitor: Pers
     page.keyboard.press("Enter")
     stack.wait_until(lambda: waiting(stack) == 5)
     expect(page.get_by_text("12 alike: ")).to_be_visible()
+    expect(item.get_by_role("heading")).to_have_text(re.compile("WERFTLADEN"))
     page.keyboard.press("u")
     stack.wait_until(lambda: waiting(stack) == 17)
     expect(item.get_by_role("heading")).to_have_text(re.compile("HAFENKIOSK"))
@@ -249,6 +251,26 @@ def test_a_key_that_is_held_down_answers_once(stack: Stack, visitor: Person, siz
     assert stack.query("SELECT count(*) FROM approval_skips") == [(1,)]
 
 
+def test_what_is_answered_is_not_shown_while_more_is_asked_for(
+    stack: Stack, visitor: Person, size: tuple[int, int]
+) -> None:
+    texts = [*[f"HAFENKIOSK {day} AM KAI" for day in range(1, 13)], "WERFTLADEN"]
+    page, held = at_review(stack, visitor, f"robin-asked-{size[0]}", *texts), list[Route]()
+    item = page.get_by_label("What waits for you")
+    expect(item.get_by_role("heading")).to_have_text(re.compile("HAFENKIOSK"))
+    page.route("**/review/items?*", lambda route: held.append(route), times=1)
+    page.keyboard.press("x")
+    with page.expect_request("**/review/items?*"):  # all ten in hand are answered
+        page.keyboard.press("1")
+    expect(item).to_have_text("Loading …")
+    refuse(held[0], 503)
+    expect(item).to_have_text(re.compile("Not just now."))
+    stack.wait_until(lambda: waiting(stack) == 1)
+    page.keyboard.press("u")
+    expect(item.get_by_role("heading")).to_have_text(re.compile("HAFENKIOSK"))
+    assert waiting(stack) == 13
+
+
 def test_a_rule_that_was_made_takes_away_its_own_item_alone(
     stack: Stack, visitor: Person, size: tuple[int, int]
 ) -> None:
@@ -257,7 +279,8 @@ def test_a_rule_that_was_made_takes_away_its_own_item_alone(
     heading = page.get_by_label("What waits for you").get_by_role("heading")
     first, held = heading.inner_text(), list[Route]()
     page.route("**/review/decide", lambda route: held.append(route), times=1)
-    page.keyboard.press("1")
+    with page.expect_request("**/review/decide"):
+        page.keyboard.press("1")
     expect(heading).not_to_have_text(first)
     second = heading.inner_text()
     page.keyboard.press("r")

@@ -126,11 +126,26 @@ function drawNext() {
 
 async function go() {
   forAll = false;
-  if (!items.length) await fill().catch(complain);
+  if (!items.length) {
+    box.replaceChildren(element("p", { class: "text-body-secondary" }, "Loading …")); // not what was answered already
+    try {
+      await fill();
+    } catch (problem) {
+      if (!items.length) return fails(problem);
+      complain(problem);
+    }
+  }
   draw();
-  if (items.length >= FEW) return;
+  if (items.length >= FEW) return undefined;
   // After the answer that was just given, unless there is hardly anything in hand: both at once would take longer.
   (items.length > 2 ? sending : Promise.resolve()).then(fill).then(drawNext).catch(complain);
+  return undefined;
+}
+
+// Nothing is in hand, and nobody knows whether more waits.
+function fails(problem) {
+  complain(problem);
+  box.replaceChildren(element("p", {}, icon("exclamation-triangle"), " ", problem.message));
 }
 
 // What is sent later is sent in order. Where it fails, the item comes back, and with an answer for all those in hand that are `alike` (null for an
@@ -289,6 +304,5 @@ try {
   await go();
   box.focus();
 } catch (problem) {
-  complain(problem);
-  box.replaceChildren(element("p", {}, icon("exclamation-triangle"), " ", problem.message));
+  fails(problem);
 }
