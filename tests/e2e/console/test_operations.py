@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import Person, person
 from tests.e2e.console.conftest import join
@@ -65,6 +67,12 @@ def fill(page: Page, label: str, text: str) -> None:
     page.get_by_label(label, exact=True).fill(text)
 
 
+def as_if_it_synced(route: Route) -> None:
+    """A connection's page, of which nobody knows whether its first sync is over by then."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace("data-connection=", "data-syncing data-connection="))
+
+
 def test_a_connection_is_made_by_keyboard_and_nothing_typed_is_lost(stack: Stack, visitor: Person) -> None:
     page = visitor.page
     visitor.open("/connections")
@@ -82,7 +90,11 @@ def test_a_connection_is_made_by_keyboard_and_nothing_typed_is_lost(stack: Stack
     assert SECRET not in page.content(), "the browser alone keeps it"
     assert visitor.faults() == []
     account.fill("acct_17")
-    account.press("Enter")
+    page.route(re.compile("/connections/[0-9a-f-]{36}$"), as_if_it_synced, times=1)
+    page.route("**/connections/*/state", lambda route: route.fulfill(json={"sync": None}), times=1)
+    comes = count()
+    with page.expect_event("framenavigated", lambda _: next(comes) == 1):  # and once more, as the sync is over
+        account.press("Enter")
     page.wait_for_url("**/connections/*-*-*")
     expect(page.get_by_text("“Our Stripe” is connected.")).to_be_visible()
     expect(page.get_by_role("heading", name="Our Stripe", level=1)).to_be_visible()

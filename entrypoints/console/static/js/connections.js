@@ -101,16 +101,15 @@ document.addEventListener("submit", async (event) => {
 });
 
 const said = sessionStorage.getItem(SAID);
-if (said) {
-  sessionStorage.removeItem(SAID);
-  toast(said);
-}
+sessionStorage.removeItem(SAID);
+const told = said && toast(said);
 
 const shown = document.querySelector("[data-syncing]");
 if (shown) {
   const line = shown.querySelector("[data-sync]");
   poll(`/connections/${shown.dataset.connection}/state`, ({ sync }) => {
     if (!sync) {
+      if (told?.isConnected) sessionStorage.setItem(SAID, said); // a quick sync leaves no time to read it
       location.replace(location.pathname.split("/").slice(0, 3).join("/"));
       return true;
     }
