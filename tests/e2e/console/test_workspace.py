@@ -150,6 +150,7 @@ def test_a_webhook_is_added_tried_out_and_fails_in_words(
     page.get_by_text("Make another one").first.click()
     page.get_by_role("button", name="Make another one").click()
     expect(page.get_by_label("The secret")).not_to_have_text(text)
+    expect(page.get_by_role("button", name="Copy it")).to_be_focused()  # by the script that gives it another address
     page.reload()
     expect(page.get_by_role("heading", name=HOSTILE, level=1)).to_be_visible()
     page.once("dialog", lambda dialog: dialog.accept())
