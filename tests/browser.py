@@ -65,8 +65,9 @@ class Person:
         self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def faults(self, rules: Sequence[str] = WCAG) -> Sequence[str]:
-        """What axe-core finds wrong with the page as it is now, by these of its tags or rules, each with where; and
-        whether it is wider than the window."""
+        """What axe-core finds wrong with the page as it is now, once its styles and scripts are there, by these of
+        its tags or rules, each with where; and whether it is wider than the window."""
+        self.page.wait_for_load_state()
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE)
         # Without resultTypes it would tell of all that is well, too: megabytes of a long page.

@@ -78,6 +78,7 @@ def test_a_connection_is_made_by_keyboard_and_nothing_typed_is_lost(stack: Stack
     visitor.open("/connections")
     page.get_by_role("main").get_by_role("link", name="Add a connection").first.press("Enter")
     page.get_by_role("link", name="Stripe balance").press("Enter")
+    page.wait_for_url("**/connections/new/stripe")
     page.get_by_label("Name").fill("Our Stripe")
     page.get_by_label("API key").fill(SECRET)
     page.get_by_label("Account").fill("none of ours")

@@ -136,6 +136,7 @@ def test_a_webhook_is_added_tried_out_and_fails_in_words(
     asked = receiver.asked(IN)[0]
     assert Webhook(text).verify(asked.body, dict(asked.headers))["type"] == "endpoint.test"
     page.get_by_role("heading", name="What it was told").click()
+    page.wait_for_load_state()
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Send it again")).to_be_visible()
