@@ -37,7 +37,7 @@ short: $(STAMP)
 
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line, the console's pages
 	$(BIN)/pytest -m slow -n 2 --dist worksteal -q tests/architecture tests/unit tests/kit tests/integration $(ARGS)
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -q tests/e2e/test_*.py tests/e2e/console $(ARGS)
+	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -q tests/e2e/test_*.py tests/e2e/[a-z]*/ $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import order
 	$(BIN)/ruff check .
