@@ -20,6 +20,8 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.processes import command_of, kill
+
 ROOT = Path(__file__).parents[1]
 OPERATOR_KEY = "an-operator-key-that-only-tests-know-0123456789"
 COMMAND = (sys.executable, "-m", "entrypoints.cli")
@@ -98,7 +100,7 @@ class Stack:
     def processes(self, words: str) -> list[psutil.Process]:
         """Descendants whose command line has `words`."""
         family = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in family if words in " ".join(_command(child))]
+        return [child for child in family if words in " ".join(command_of(child))]
 
     def wait_until(self, done: Callable[[], bool], *, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
@@ -124,13 +126,6 @@ class Stack:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []
 
 
 @contextmanager
@@ -162,9 +157,9 @@ def running_stack(
         if process.poll() is None:
             stack.stop()
         _, alive = psutil.wait_procs(family, timeout=10)
-        for left in alive:
-            left.kill()
-        assert not alive, f"left running: {[p.cmdline() for p in alive]}"
+        left = [command_of(one) for one in alive]
+        kill(alive)
+        assert not alive, f"left running: {left}"
 
 
 def _await_ready(stack: Stack) -> None:

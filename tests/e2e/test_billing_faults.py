@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
+from tests.processes import kill
 from tests.stack import OPERATOR_KEY, Stack, running_stack
 
 pytestmark = pytest.mark.slow
@@ -88,13 +88,7 @@ class Watch(threading.Thread):
 def kill_one(stack: Stack, chance: random.Random) -> bool:
     """Whichever of the workers: one of its processes, or the one that they are of."""
     found = stack.processes(WORKER)
-    if not found:
-        return False
-    try:
-        chance.choice(found).kill()
-    except psutil.NoSuchProcess:
-        return False
-    return True
+    return bool(found) and kill([chance.choice(found)]) == 1
 
 
 def so_many(stack: Stack, records: int) -> bool:

@@ -22,6 +22,9 @@ from typing import Any
 import psutil
 import pytest
 
+from adapters.embedded.processes import runs
+from tests.processes import command_of, kill
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMMAND = [sys.executable, "-m", "entrypoints.cli"]
 READY = "Serving until Ctrl-C."
@@ -98,7 +101,7 @@ def running(data_dir: Path, port: int, *arguments: str) -> Iterator[Up]:
             process.terminate()
             process.communicate(timeout=60)
     assert process.returncode == 0
-    left = [one.pid for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    left = [one.pid for one in family if runs(one)]
     assert left == []
     assert not (data_dir / "services.json").exists()
 
@@ -111,10 +114,8 @@ def get(url: str, key: str) -> Any:
 
 def part_of(process: psutil.Process) -> str:
     """The subcommand that a process of ours runs; nothing for others, and for dead ones."""
-    try:
-        return process.cmdline()[-1] if "entrypoints.cli" in process.cmdline() else ""
-    except psutil.Error:
-        return ""
+    command = command_of(process)
+    return command[-1] if "entrypoints.cli" in command else ""
 
 
 def counts(said: str) -> dict[str, int]:
@@ -215,11 +216,7 @@ def test_parts_that_die_are_started_again(data_dir: Path, port: int) -> None:
     with running(data_dir, port, "--no-demo") as up:
         for part in ("api", "worker", "relay"):
             victims = [one for one in up.family if part_of(one) == part]
-            assert victims, (
-                f"no {part}: {[one.cmdline() for one in psutil.Process(up.process.pid).children(recursive=True)]}"
-            )
-            for victim in victims:
-                victim.kill()
+            assert kill(victims), f"no {part}: {[command_of(one) for one in up.family]}"
         deadline = time.monotonic() + 60
         revived: set[str] = set()
         while revived < {"api", "worker", "relay"} and time.monotonic() < deadline:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import redis
 
+from tests.processes import kill
 from tests.stack import Stack, running_stack
 
 pytestmark = pytest.mark.slow
@@ -72,16 +73,10 @@ def assert_whole(stack: Stack, records: int = RECORDS) -> None:
     assert size == last, "the sequence has no gaps"
 
 
-def kill_all(processes: list[psutil.Process]) -> None:
-    assert processes
-    for process in processes:
-        process.kill()
-
-
 def test_a_worker_killed_in_the_middle(stack: Stack) -> None:
     stack.upload(statement())
     stack.wait_until(lambda: some_are_processed(stack))
-    kill_all(stack.processes("entrypoints.cli worker"))
+    assert kill(stack.processes("entrypoints.cli worker"))
     assert_whole(stack)
 
 
@@ -91,7 +86,7 @@ def test_a_worker_killed_again_and_again(stack: Stack) -> None:
         enough = int(RECORDS * share)
         stack.wait_until(lambda enough=enough: stack.query("SELECT count(*) FROM records")[0][0] >= enough)
         stack.wait_until(lambda: bool(stack.processes("entrypoints.cli worker")))
-        kill_all(stack.processes("entrypoints.cli worker"))
+        assert kill(stack.processes("entrypoints.cli worker"))
     assert_whole(stack)
 
 
@@ -107,7 +102,7 @@ def test_the_broker_forgets_everything(stack: Stack) -> None:
 def test_the_broker_restarts_under_load(stack: Stack) -> None:
     stack.upload(statement())
     stack.wait_until(lambda: some_are_processed(stack))
-    kill_all(stack.processes("valkey-server"))
+    assert kill(stack.processes("valkey-server"))
     assert_whole(stack)
 
 
@@ -122,7 +117,7 @@ def test_postgres_restarts_under_load(stack: Stack) -> None:
 def test_the_relay_killed_under_load(stack: Stack) -> None:
     stack.upload(statement())
     stack.wait_until(lambda: some_are_processed(stack))
-    kill_all(stack.processes("entrypoints.cli relay"))
+    assert kill(stack.processes("entrypoints.cli relay"))
     assert_whole(stack)
 
 
@@ -176,7 +171,7 @@ def test_a_job_that_keeps_failing_is_dead_and_succeeds_when_replayed(tmp_path: P
     with running_stack(data_dir, **quick) as stack:
         stack.new_tenant()
         tenant_id, key = stack.tenant_id, stack.key
-        kill_all(stack.processes("entrypoints.cli worker"))
+        assert kill(stack.processes("entrypoints.cli worker"))
         status, connection = stack.call(
             "POST", "/api/v1/connections", {"connector": "pipes", "name": "shop", "config": {}}
         )
@@ -228,7 +223,7 @@ def test_workers_killed_in_the_middle_of_a_rule_run_and_of_its_undoing(stack: St
     assert status == 202, run
 
     stack.wait_until(lambda: run_counts(stack, run["id"])["seen"] > 0)
-    kill_all(stack.processes("entrypoints.cli worker"))
+    assert kill(stack.processes("entrypoints.cli worker"))
     stack.wait_until(lambda: run_counts(stack, run["id"])["done"])
     counts = run_counts(stack, run["id"])
     assert counts["seen"] == RECORDS
@@ -240,7 +235,7 @@ def test_workers_killed_in_the_middle_of_a_rule_run_and_of_its_undoing(stack: St
 
     assert stack.call("POST", f"/api/v1/rules/runs/{run['id']}/undo")[0] == 202
     stack.wait_until(lambda: run_counts(stack, run["id"])["restored"] > 0)
-    kill_all(stack.processes("entrypoints.cli worker"))
+    assert kill(stack.processes("entrypoints.cli worker"))
     stack.wait_until(lambda: run_counts(stack, run["id"])["done"])
     counts = run_counts(stack, run["id"])
     assert (counts["restored"], counts["kept"]) == (RECORDS, 0)

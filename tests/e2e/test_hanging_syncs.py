@@ -14,6 +14,7 @@ import psutil
 import pytest
 from standardwebhooks import Webhook
 
+from tests.processes import kill
 from tests.stack import COMMAND, ROOT, Stack, running_stack
 
 pytestmark = pytest.mark.slow
@@ -143,8 +144,7 @@ def test_syncs_leave_the_last_process_of_a_worker_of_all_streams(tmp_path: Path,
             deliver(stack)
             stack.wait_until(lambda: decided(stack) == 2, seconds=SECONDS)
             # Whose process dies gives up its slot, and the other has its turn.
-            for process in psutil.Process(worker.pid).children():
-                process.kill()
+            assert kill(psutil.Process(worker.pid).children())
             others = "jobs WHERE last_error ^@ 'waits for other syncs' AND status = 'running' AND attempts = 1"
             stack.wait_until(lambda: count(stack, others) == 1, seconds=60)
             assert len(hanging) == 2

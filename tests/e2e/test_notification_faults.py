@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from standardwebhooks import Webhook
 
+from tests.processes import kill
 from tests.stack import Stack, running_stack
 from tests.stubs.scripted_http import Answer, Asked, ScriptedServer
 
@@ -52,17 +52,6 @@ def endpoint(stack: Stack, url: str) -> dict[str, Any]:
     return dict(made)
 
 
-def kill(stack: Stack, words: str) -> int:
-    """All processes of a kind, at once; how many."""
-    found = stack.processes(words)
-    for process in found:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    return len(found)
-
-
 def ids(asked: list[Asked]) -> Counter[str]:
     return Counter(one.headers["webhook-id"] for one in asked)
 
@@ -85,8 +74,10 @@ def test_each_event_is_delivered_though_workers_and_relay_are_killed(stack: Stac
 
     stack.key, stack.tenant_id = hanging
     before = ids(receiver.asked("/slow"))
-    assert kill(stack, WORKER) > 1
-    assert kill(stack, RELAY) == 1
+    workers = stack.processes(WORKER)
+    assert len(workers) > 1
+    kill(workers)
+    assert kill(stack.processes(RELAY)) == 1
     told = "SELECT count(*) FROM notifications WHERE status = 'delivered'"
     stack.wait_until(lambda: stack.query(told) == [(FAILURES,)], seconds=180)
 

@@ -14,6 +14,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.processes import kill
 from tests.stack import Stack, running_stack
 from tests.stubs.ledger_server import PAGE, STREAM, Ledger, moment
 from tests.stubs.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
@@ -85,10 +86,7 @@ def sync(stack: Stack, connection: str) -> None:
 
 
 def kill_workers(stack: Stack) -> None:
-    workers = stack.processes("entrypoints.cli worker")
-    assert workers
-    for worker in workers:
-        worker.kill()
+    assert kill(stack.processes("entrypoints.cli worker"))
 
 
 def ids(count: int) -> list[str]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.processes import kill
 from tests.stack import Stack, running_stack
 
 pytestmark = pytest.mark.slow
@@ -173,10 +174,7 @@ def test_workers_killed_at_each_batch_boundary(stack: Stack, folder: Path, pages
     for page in range(1, PAGES + 1):
         stack.wait_until(lambda page=page: last_asked(folder) == page)
         assert_stored(stack, page - 1)
-        workers = stack.processes("entrypoints.cli worker")
-        assert workers
-        for worker in workers:
-            worker.kill()
+        assert kill(stack.processes("entrypoints.cli worker"))
         (folder / "asked").write_text("")
         stack.wait_until(lambda page=page: last_asked(folder) == page)  # another goes on just there
         (folder / f"hold-{page}").unlink()
@@ -203,8 +201,7 @@ def test_a_source_that_fails_in_between_and_a_worker_killed_meanwhile(stack: Sta
     assert stack.query("SELECT health, failures FROM connections") == [("degraded", 1)]
     sync(stack, connection)
     stack.wait_until(lambda: last_asked(folder) == 3)
-    for worker in stack.processes("entrypoints.cli worker"):
-        worker.kill()
+    assert kill(stack.processes("entrypoints.cli worker"))
     (folder / "hold-3").unlink()
     stack.wait_until(stack.idle)
     assert_stored(stack, 3)

@@ -36,6 +36,7 @@ from plugins.manager import PluginManager
 from ports.connectors import Context, HttpResponse, ReadRequest
 from sortation import Draft
 from tests.integration.bad_plugins import AT_LOADING, module
+from tests.processes import command_of
 
 
 @pytest.fixture(scope="module")
@@ -421,7 +422,7 @@ def _is_lost(process: psutil.Process, known: set[int]) -> bool:
 
 
 def zygotes() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "plugins.isolation.zygote" in p.cmdline()]
+    return [p for p in psutil.Process().children() if "plugins.isolation.zygote" in command_of(p)]
 
 
 def descendants() -> list[psutil.Process]:

@@ -1,0 +1,27 @@
+"""Looking at processes, and killing them, while any of them may end at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psutil
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """The words of its command line; none of one that has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+def kill(processes: Iterable[psutil.Process]) -> int:
+    """Kill them outright; how many there were to kill, which leaves out what died with one killed before it."""
+    killed = 0
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+        killed += 1
+    return killed
