@@ -35,9 +35,11 @@ test: $(STAMP) ## lint, types, import order, and all tests but the long ones (AR
 short: $(STAMP)
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
+# Half an hour of tests on two cores: what hangs is told apart from what is slow by a limit that is far from both.
+LONG := $(BIN)/pytest -m slow -n 2 --timeout 900 -q
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line, the console's pages
-	$(BIN)/pytest -m slow -n 2 --dist worksteal -q tests/architecture tests/unit tests/kit tests/integration $(ARGS)
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder -q tests/e2e/test_*.py tests/e2e/[a-z]*/ $(ARGS)
+	$(LONG) --dist worksteal tests/architecture tests/unit tests/kit tests/integration $(ARGS)
+	$(LONG) --dist loadfile --no-loadscope-reorder tests/e2e/test_*.py tests/e2e/[a-z]*/ $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, import order
 	$(BIN)/ruff check .

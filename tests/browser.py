@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 DESKTOP, PHONE = (1280, 800), (400, 800)
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 """What axe-core is asked for: the tags of WCAG 2.2 AA, and what it holds good practice besides."""
+
+PATIENCE_MS = 60_000
+"""For what a page is to do or to show: a request that is answered late, a job in the background."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
@@ -90,6 +94,7 @@ def person(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, dark: bo
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB",
         timezone_id="Europe/Berlin", reduced_motion="reduce",
     )  # fmt: skip
+    context.set_default_timeout(PATIENCE_MS)
     try:
         somebody = Person(url=url, page=context.new_page())
         yield somebody

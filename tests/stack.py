@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,22 @@ COMMAND = (sys.executable, "-m", "entrypoints.cli")
 START_SECONDS = 90
 
 
+_PORTS = count(20_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
 def free_port() -> int:
+    """One of those that are given to who asks here alone: each process of pytest has its own, and all are below those
+    that the kernel gives to who asks for any."""
+    return next(filter(_is_free, _PORTS))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass(kw_only=True)
@@ -68,7 +81,7 @@ class Stack:
         for name, value in (headers or {}).items():
             request.add_header(name, value)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
                 text = answer.read()
                 return answer.status, json.loads(text) if text else None
         except urllib.error.HTTPError as error:
@@ -154,11 +167,14 @@ def running_stack(
         yield stack
     finally:
         family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        if process.poll() is None:
-            stack.stop()
-        _, alive = psutil.wait_procs(family, timeout=10)
-        left = [command_of(one) for one in alive]
-        kill(alive)
+        try:
+            if process.poll() is None:
+                stack.stop()
+        finally:
+            process.kill()  # where it did not obey
+            _, alive = psutil.wait_procs(family, timeout=10)
+            left = [command_of(one) for one in alive]
+            kill(alive)
         assert not alive, f"left running: {left}"
 
 

@@ -165,6 +165,7 @@ def mail_server(mailbox: Mailbox, password: str) -> Any:
                 authenticator=lets_in,
                 auth_required=True,
                 auth_require_tls=False,
+                ready_timeout=60,
             )
             self.controller.start()
             return port

@@ -57,7 +57,7 @@ def main(spec: dict[str, Any]) -> None:
 
 def sign_in(url: str) -> dict[str, str]:
     """What a person's browser brings back."""
-    answer = httpx2.get(url, follow_redirects=False, trust_env=False)
+    answer = httpx2.get(url, follow_redirects=False, trust_env=False, timeout=60)
     assert answer.status_code == 302, answer.text
     return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 

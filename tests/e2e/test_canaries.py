@@ -64,7 +64,7 @@ def test_no_secret_shows_anywhere(world: World, database: DatabaseUrls) -> None:
     for path in ("/events", "/jobs", "/jobs/dead", "/connections", "/api-keys", "/records", "/imports", "/tenant"):
         world.ask("GET", path)
     scraped = httpx2.get(
-        f"{world.stack.url}/metrics", headers={"Authorization": f"Bearer {METRICS_KEY}"}, trust_env=False
+        f"{world.stack.url}/metrics", headers={"Authorization": f"Bearer {METRICS_KEY}"}, trust_env=False, timeout=60
     )
     assert scraped.status_code == 200
     assert world.spans

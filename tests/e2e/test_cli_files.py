@@ -273,8 +273,9 @@ def test_classify_told_to_stop_leaves_nothing(number: signal.Signals, tmp_path: 
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 30
-    while not list(temporary.glob("sortation-*/postgres/postmaster.pid")) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 120
+    while not list(temporary.glob("sortation-*/postgres/postmaster.pid")):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)

@@ -24,6 +24,7 @@ import pytest
 
 from adapters.embedded.processes import runs
 from tests.processes import command_of, kill
+from tests.stack import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMMAND = [sys.executable, "-m", "entrypoints.cli"]
@@ -52,9 +53,7 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def environment(data_dir: Path, port: int) -> dict[str, str]:
@@ -101,6 +100,7 @@ def running(data_dir: Path, port: int, *arguments: str) -> Iterator[Up]:
             process.terminate()
             process.communicate(timeout=60)
     assert process.returncode == 0
+    psutil.wait_procs(family, timeout=30)  # those that go when what they serve has gone
     left = [one.pid for one in family if runs(one)]
     assert left == []
     assert not (data_dir / "services.json").exists()
@@ -253,7 +253,8 @@ def test_told_to_stop_while_starting_it_leaves_nothing(after: str, data_dir: Pat
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()  # where it did not obey, it takes its processes along
-    assert process.returncode == 128 + signal.SIGTERM
+    # The API may serve by the time that this process had its turn: then it is an end like any other.
+    assert process.returncode in (128 + signal.SIGTERM, *([0] if after == "Starting api" else []))
     assert err == ""
     left = [one.pid for one in psutil.process_iter(["cmdline"]) if str(data_dir) in " ".join(one.info["cmdline"] or ())]
     assert left == []

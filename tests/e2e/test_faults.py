@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -68,7 +68,7 @@ def assert_whole(stack: Stack, records: int = RECORDS) -> None:
         assert counted == [(records, records)], type
     assert stack.query("SELECT id FROM jobs WHERE status <> 'done'") == []
     unsealed = "SELECT count(*) FROM event_batches WHERE last_seq IS NULL"
-    stack.wait_until(lambda: stack.query(unsealed) == [(0,)], seconds=30)
+    stack.wait_until(lambda: stack.query(unsealed) == [(0,)])
     [(size, last)] = stack.query("SELECT sum(size), max(last_seq) FROM event_batches")
     assert size == last, "the sequence has no gaps"
 
@@ -124,16 +124,9 @@ def test_the_relay_killed_under_load(stack: Stack) -> None:
 def test_the_same_upload_three_times_and_twice_at_once(stack: Stack) -> None:
     payload = statement()
     first = stack.upload(payload, **{"Idempotency-Key": "the-first"})
-    answers: list[dict[str, object]] = []
-
-    def send(key: str) -> None:
-        answers.append(stack.upload(payload, **{"Idempotency-Key": key}))
-
-    twice = [threading.Thread(target=send, args=["the-second"]) for _ in range(2)]
-    for thread in twice:
-        thread.start()
-    for thread in twice:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        twice = [pool.submit(stack.upload, payload, **{"Idempotency-Key": "the-second"}) for _ in range(2)]
+    answers = [one.result() for one in twice]
     again = stack.upload(payload, **{"Idempotency-Key": "the-first"})
     assert again["id"] == first["id"]
     assert len({a["id"] for a in answers}) == 1
@@ -171,6 +164,7 @@ def test_a_job_that_keeps_failing_is_dead_and_succeeds_when_replayed(tmp_path: P
     with running_stack(data_dir, **quick) as stack:
         stack.new_tenant()
         tenant_id, key = stack.tenant_id, stack.key
+        stack.wait_until(lambda: bool(stack.processes("entrypoints.cli worker")))
         assert kill(stack.processes("entrypoints.cli worker"))
         status, connection = stack.call(
             "POST", "/api/v1/connections", {"connector": "pipes", "name": "shop", "config": {}}
@@ -211,7 +205,7 @@ def run_counts(stack: Stack, run: str) -> dict[str, int]:
 
 def test_workers_killed_in_the_middle_of_a_rule_run_and_of_its_undoing(stack: Stack) -> None:
     stack.upload(statement())
-    stack.wait_until(stack.idle)
+    stack.wait_until(stack.idle, seconds=300)
     before = decisions(stack)
     rule = {"name": "All", "when": "amount < 0", "then": {"category": "housing.rent"}, "stage": "pre", "priority": 1}
     status, made = stack.call("POST", "/api/v1/rules?confirm=true", rule)
@@ -224,7 +218,7 @@ def test_workers_killed_in_the_middle_of_a_rule_run_and_of_its_undoing(stack: St
 
     stack.wait_until(lambda: run_counts(stack, run["id"])["seen"] > 0)
     assert kill(stack.processes("entrypoints.cli worker"))
-    stack.wait_until(lambda: run_counts(stack, run["id"])["done"])
+    stack.wait_until(lambda: run_counts(stack, run["id"])["done"], seconds=300)
     counts = run_counts(stack, run["id"])
     assert counts["seen"] == RECORDS
     assert {name: counts[name] for name in ("newly_decided", "changed")} == {
@@ -236,7 +230,7 @@ def test_workers_killed_in_the_middle_of_a_rule_run_and_of_its_undoing(stack: St
     assert stack.call("POST", f"/api/v1/rules/runs/{run['id']}/undo")[0] == 202
     stack.wait_until(lambda: run_counts(stack, run["id"])["restored"] > 0)
     assert kill(stack.processes("entrypoints.cli worker"))
-    stack.wait_until(lambda: run_counts(stack, run["id"])["done"])
+    stack.wait_until(lambda: run_counts(stack, run["id"])["done"], seconds=300)
     counts = run_counts(stack, run["id"])
     assert (counts["restored"], counts["kept"]) == (RECORDS, 0)
     assert decisions(stack) == before

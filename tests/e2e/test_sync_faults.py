@@ -174,8 +174,8 @@ def test_workers_killed_at_each_batch_boundary(stack: Stack, folder: Path, pages
     for page in range(1, PAGES + 1):
         stack.wait_until(lambda page=page: last_asked(folder) == page)
         assert_stored(stack, page - 1)
-        assert kill(stack.processes("entrypoints.cli worker"))
         (folder / "asked").write_text("")
+        assert kill(stack.processes("entrypoints.cli worker"))
         stack.wait_until(lambda page=page: last_asked(folder) == page)  # another goes on just there
         (folder / f"hold-{page}").unlink()
     stack.wait_until(stack.idle)

@@ -3,7 +3,6 @@ way."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.integration.api_support import Api, lease_runs_out
 from tests.integration.billing_support import HERE, bring_in, order, refresh, told
 from tests.integration.stripe_tenant import FORMER, at_stripe, bought, later, send, told_all
 from tests.integration.test_mail import Mailbox
+from tests.stack import free_port
 from tests.stubs.stripe_billing_server import SIGNED_BY, StripeBillingServer
 from tests.stubs.stripe_server import KEY
 
@@ -53,9 +53,8 @@ def mailbox() -> Mailbox:
 @pytest.fixture
 def mails_to(mailbox: Mailbox) -> Iterator[str]:
     """The mail server's URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    port = free_port()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     yield f"smtp://127.0.0.1:{port}"
     controller.stop()

@@ -422,7 +422,7 @@ def test_a_killed_server_comes_back_under_its_keeper(
         except psycopg.OperationalError:
             return False
 
-    eventually(back)
+    eventually(back, 60)
     keeper.stop()
     assert not postgres.running()
 

@@ -24,6 +24,7 @@ from entrypoints.container import Container
 from ports.mail import Mail
 from tests.integration.api_support import Api, new_tenant
 from tests.integration.test_console_sign_in import ORIGIN, OWNER, PASSWORD, Browser
+from tests.stack import free_port
 
 USER, SECRET = "sortation", "canary-smtp-password"
 MAIL = Mail(to="ada@example.org", subject="Für Ada", text="Ein Gruß,\n\nund ein langer Satz. " * 40)
@@ -73,11 +74,11 @@ def mailbox() -> Mailbox:
 
 @pytest.fixture
 def url(mailbox: Mailbox) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     controller = Controller(
-        mailbox, hostname="127.0.0.1", port=port, authenticator=lets_in, auth_required=True, auth_require_tls=False
-    )
+        mailbox, hostname="127.0.0.1", port=port, authenticator=lets_in, auth_required=True, auth_require_tls=False,
+        ready_timeout=60,
+    )  # fmt: skip
     controller.start()
     yield f"smtp://{USER}:{SECRET}@127.0.0.1:{port}"
     controller.stop()

@@ -312,7 +312,7 @@ def test_processes_that_renew_at_once_exchange_once(
         assert provider.arrived.acquire(timeout=30)
         assert provider.asked == ["authorization_code", "refresh_token"]
         provider.gate.set()
-        tokens = {process.communicate(timeout=30)[0].strip() for process in renewing}
+        tokens = {process.communicate(timeout=120)[0].strip() for process in renewing}
     finally:
         for process in renewing:
             process.kill()

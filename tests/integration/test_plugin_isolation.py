@@ -145,6 +145,7 @@ def test_what_goes_wrong_is_said_and_stays_where_it_is(
         list(read(host, key, batch_size=100))
     if key == "limited":
         assert raised.value.details == {"retry_after": 7.0}
+    monkeypatch.setattr(isolated, "READ_SECONDS", 60.0)
     assert len(list(read(host, "good"))) == 1
 
 
@@ -309,7 +310,7 @@ def test_the_host_sends_its_requests(host: PluginManager) -> None:
 def test_what_fails_to_load_is_in_the_inventory_and_nowhere_else(
     installed: list[EntryPoint], isolation: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(isolation_host, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(isolation_host, "LOOK_SECONDS", 3.0)
     for name in AT_LOADING:
         add(installed, name, f"bad_at_loading_{name}")
     host = PluginManager(isolation=isolation)
@@ -319,7 +320,7 @@ def test_what_fails_to_load_is_in_the_inventory_and_nowhere_else(
     assert "SystemExit: 3" in errors["exits"]
     assert "exited with code 3" in errors["leaves"]
     assert "killed by SIG" in errors["crashes"]
-    assert "gave nothing for 1 seconds" in errors["hangs"]
+    assert "gave nothing for 3 seconds" in errors["hangs"]
     assert "implements no hook" in errors["patches"]
     assert json.dumps([1]) == "[1]"
     assert len(list(read(host, "good"))) == 1

@@ -147,7 +147,7 @@ def test_a_tightened_stage_is_eased_by_good_checks(checked: Api) -> None:
 
 @pytest.mark.slow
 def test_a_person_resets_a_stage(checked: Api) -> None:
-    bring(checked, [f"ZQX QORBEL {n}" for n in range(40)])
+    bring(checked, [f"ZQX QORBEL {n}" for n in range(60)])
     answer(checked, 12, wrong=12)
     assert checked.post("/dashboard/promise/rules/reset") == {"stage": "rules", "strictness": 0, "wanted": 0.9}
     [event] = told(checked, "PROMISE_RESET")

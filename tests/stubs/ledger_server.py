@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -50,14 +50,16 @@ class Ledger:
     seen: Counter[str] = field(default_factory=Counter)
     """Answers with what was asked for, by token."""
     _gates: defaultdict[int, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
+    _lock: Any = field(default_factory=threading.Lock)
     _asked: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self.server = SourceServer(self.answer)
 
     def release(self, place: int) -> None:
-        self.held.discard(place)
-        self._gates.pop(place, threading.Event()).set()
+        with self._lock:
+            self.held.discard(place)
+            self._gates.pop(place, threading.Event()).set()
 
     def answer(self, request: Request) -> Reply:
         reply = self._answer(request)
@@ -71,10 +73,8 @@ class Ledger:
             return Reply(status=429, headers={"Retry-After": "1"})
         if self.faults and number % 7 == 5:
             return Reply(status=503, headers={"Retry-After": "0"} if number % 2 else {})
-        if self.held_first_use and self._known(request) not in self.seen:
-            self._wait(-1)
-        if place in self.held:
-            self._wait(place)
+        self._wait(-1, lambda: self.held_first_use and self._known(request) not in self.seen)
+        self._wait(place, lambda: place in self.held)
         token = self.provider.valid(request.headers.get("authorization", ""))
         if token is None:
             return Reply(status=401)
@@ -90,9 +90,13 @@ class Ledger:
     def _known(self, request: Request) -> str:
         return request.headers.get("authorization", "").removeprefix("Bearer ")
 
-    def _wait(self, place: int) -> None:
-        gate = self._gates[place]
-        self.waiting[place] += 1
+    def _wait(self, place: int, held: Callable[[], bool]) -> None:
+        """Where it is held, until that is released."""
+        with self._lock:
+            if not held():
+                return
+            gate = self._gates[place]
+            self.waiting[place] += 1
         gate.wait(_HELD_SECONDS)
 
 

@@ -132,7 +132,7 @@ class OAuthServer:
         """What a person's browser would bring back after signing in at `url`: the query of the callback."""
         import httpx2
 
-        answer = httpx2.get(url, follow_redirects=False, trust_env=False)
+        answer = httpx2.get(url, follow_redirects=False, trust_env=False, timeout=60)
         assert answer.status_code == 302, answer.text
         return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 

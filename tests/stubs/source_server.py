@@ -114,7 +114,7 @@ class Http:
         sent = {**(headers or {}), **(self.identity if authenticated else {})}
         request = urllib.request.Request(url, method=method, headers=sent, data=content)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return _response(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as error:
             content = error.read()

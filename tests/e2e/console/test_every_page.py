@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from markupsafe import escape
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import DESKTOP, Person, person
 from tests.e2e.console.conftest import PASSWORD, invite
@@ -98,6 +98,7 @@ def looked_at(somebody: Person, path: str) -> list[str]:
         one.click()
     faults += somebody.faults()
     somebody.page.emulate_media(color_scheme="dark")
+    expect(somebody.page.locator("html:not([data-bs-theme=light])")).to_have_count(1)
     faults += somebody.faults(["color-contrast"])
     somebody.page.emulate_media(color_scheme="light")
     if somebody.page.evaluate("window.r") is not None:
@@ -105,6 +106,7 @@ def looked_at(somebody: Person, path: str) -> list[str]:
     return [f"{path}: {fault}" for fault in dict.fromkeys(faults)]
 
 
+@pytest.mark.timeout(900)
 def test_nothing_is_wrong_with_any_page(owner: Person, anybody: Person, parts: Mapping[str, str]) -> None:
     found = [fault for path in pages() for fault in looked_at(anybody if path in OPEN else owner, address(path, parts))]
     assert found == [], "\n".join(found)

@@ -66,7 +66,7 @@ def read_report(visitor: Person, path: Path) -> bytes:
     """Of the page at hand, once it is ready: its CSV."""
     page = visitor.page
     csv = page.get_by_role("link", name=re.compile("CSV")).first
-    expect(csv).to_be_visible(timeout=60_000)
+    expect(csv).to_be_visible()
     assert visitor.faults() == []
     with page.expect_download() as download:
         csv.click()

@@ -48,8 +48,7 @@ def test_somebody_is_invited_given_another_role_and_removed(
     stack: Stack, browser: Browser, visitor: Person, size: tuple[int, int]
 ) -> None:
     page, guest = visitor.page, f"guest-{size[0]}-{stack.tenant_id}@example.org"
-    page.keyboard.press("g")
-    page.keyboard.press("s")
+    page.keyboard.type("gs")
     page.wait_for_url("**/settings**")
     page.get_by_role("navigation", name="Settings").get_by_role("link", name="Members").click()
     expect(page.get_by_role("heading", name="Members", level=1)).to_be_visible()

@@ -49,6 +49,7 @@ def admin(stack: Stack, visitor: Person) -> Person:
 
 def dark(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
 
 def row(page: Page, name: str) -> Locator:
@@ -181,7 +182,7 @@ def test_an_order_that_somebody_else_changed_is_not_written_over(stack: Stack, a
     page.get_by_role("button", name="Show it").click()
     expect(page.get_by_role("link", name="Late", exact=True)).to_be_visible()
     assert listed(stack) == ["Late", "One", "Two"]
-    assert page.locator("[data-item]").all_text_contents() == ["Late", "One", "Two"]
+    expect(page.locator("[data-item]")).to_have_text(["Late", "One", "Two"])
 
 
 def test_a_rule_is_switched_off_and_deleted_and_comes_back(stack: Stack, admin: Person) -> None:
@@ -218,13 +219,14 @@ def test_rules_are_applied_to_what_is_stored_and_the_run_undone(stack: Stack, ad
     assert admin.faults() == []
     page.get_by_role("button", name="Start the run").click()
     expect(page.locator("h2", has_text="What it changed")).to_be_visible()
-    expect(page.get_by_text("Food and drink > Groceries").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("button", name="Undo the run")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Food and drink > Groceries").first).to_be_visible()
+    expect(page.get_by_role("button", name="Undo the run")).to_be_visible()
     assert admin.faults() == []
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Undo the run").click()
-    expect(page.locator(".badge", has_text="put back").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".badge", has_text="put back").first).to_be_visible()
     expect(page.locator("dt", has_text="put back")).to_be_visible()
+    expect(page.locator(".badge", has_text=re.compile("^undone$"))).to_be_visible()  # and the page comes anew no more
     assert admin.faults() == []
     for path in ("/rules/conflicts", "/rules/runs", "/rules/proposals"):
         admin.open(path)
