@@ -15,6 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 MAX_REQUESTS = 400
 """Of one server: a connector that asks without end is told 503 from then on, and so comes to an end."""
 
+HANG_SECONDS = 0.4
+"""The server hangs up then, and not the client: whose time may run out on a machine that stands still, too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -37,7 +40,7 @@ class Asked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What to answer: `content`, or `json` written out. With the fault "drop" the connection ends without an answer,
-    with "hang" none comes until the server stops."""
+    with "hang" it ends so after `HANG_SECONDS`."""
 
     status: int = 200
     json: Any = None
@@ -84,8 +87,8 @@ class ScriptedServer:
                 self.errors.append(error)
                 return Answer(status=500)
 
-    def wait_for_end(self) -> None:
-        self._closing.wait(60)
+    def hang(self) -> None:
+        self._closing.wait(HANG_SECONDS)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -116,7 +119,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 )
             )
             if answer.fault == "hang":
-                server.wait_for_end()
+                server.hang()
             if answer.fault:
                 self.close_connection = True
                 return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from dependency_injector import providers
@@ -270,6 +272,25 @@ def test_addresses_prove_nothing(api: Api) -> None:
         assert "<img src" not in page.text
         assert owner.open(f"/billing/back/state?{query}").status_code == 200
     assert "is yours" not in page_of(owner, "/billing/back?from=checkout&plan=team&interval=month").split("As soon")[0]
+
+
+def test_an_answer_that_was_asked_for_before_somebody_came_back_is_none(api: Api) -> None:
+    clock = FixedClock(datetime(2026, 3, 1, tzinfo=UTC))
+    api.container.clock.override(providers.Object(clock))
+    owner = browser_of(api, Role.OWNER)
+    refresh(api)
+    asked_before = clock.now()
+    clock.advance(timedelta(seconds=5))
+    poll = unescape(re.findall('data-back="(.*?)"', owner.open("/billing/back?from=cancel").text)[0])
+    clock.advance(timedelta(seconds=5))
+    with api.container.uow().begin(api.actor) as tx:  # its answer arrives only now
+        account = tx.billing.get(lock=True)
+        late = replace(account, fetched_at=asked_before + timedelta(seconds=1))
+        tx.billing.put(late, changes_at=None)
+        tx.commit()
+    assert owner.open(poll).json["answered"] is False
+    refresh(api)
+    assert owner.open(poll).json["answered"] is True
 
 
 def test_what_cannot_be_asked_for_is_said_on_the_page(api: Api) -> None:

@@ -26,13 +26,14 @@ def customer_of(account: Account, payments: Payments) -> str | None:
 def as_provider_has(account: Account, payments: Payments, clock: Clock) -> tuple[Account, Sequence[Subscription]]:
     """The account as its provider has it now, and which subscriptions run. A customer of another provider, from before,
     has nothing here; one who is gone is forgotten. Raises `PaymentsUnavailable` or `PaymentsRefused`."""
+    asked_at = clock.now()  # before the answer, in which anything later may be missing
     customer = customer_of(account, payments)
     found = None if customer is None else payments.subscriptions(customer)
     if customer is not None and found is None:
         account = replace(account, provider=None, customer_id=None)
     subscriptions = found or []
     running = [one for one in subscriptions if one.status not in ENDED]
-    return replace(account, subscription=pick(subscriptions), fetched_at=clock.now()), running
+    return replace(account, subscription=pick(subscriptions), fetched_at=asked_at), running
 
 
 def queue_sync(tx: Transaction, reason: str, request_id: str | None, max_attempts: int, *, ids: Ids) -> UUID:

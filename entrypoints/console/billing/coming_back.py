@@ -37,7 +37,8 @@ _HAS_IT = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING})
 def back() -> Response:
     state: BillingState = container().show_billing(me())
     ordered, came_from = _ordered(), request.args.get("from", "")
-    asked_for = {"from": came_from if came_from in _TITLES else "portal", "fetched": _fetched(state)}
+    since = container().clock().now().timestamp()
+    asked_for = {"from": came_from if came_from in _TITLES else "portal", "since": str(since)}
     if ordered is not None:
         asked_for |= {"plan": ordered[0].key, "interval": ordered[1].value}
     return show(
@@ -59,9 +60,11 @@ def back_state() -> Response:
 
 
 def _told(state: BillingState) -> dict[str, Any]:
-    """Of an order: whether the plan is there. Of all else: whether the provider was asked since."""
+    """Of an order: whether the plan is there. Of all else: whether the provider was asked since; an answer that was
+    under way when the page came is not waited for, as it may be of before."""
     ordered = _ordered()
-    answered = _fetched(state) != request.args.get("fetched", "")
+    fetched_at = state.account.fetched_at
+    answered = fetched_at is not None and fetched_at.timestamp() >= request.args.get("since", 0.0, type=float)
     there = answered if ordered is None else _has(state, *ordered)
     return {"there": there, "answered": answered, "words": state.words}
 
@@ -80,8 +83,3 @@ def _has(state: BillingState, plan: Plan, interval: Interval) -> bool:
     if subscription.cancel_at is not None:  # it was ordered to be kept
         return False
     return (bought[0].name, bought[1]) == (plan.name, interval)
-
-
-def _fetched(state: BillingState) -> str:
-    fetched = state.account.fetched_at
-    return "" if fetched is None else fetched.isoformat()

@@ -65,6 +65,13 @@ def refuse(route: Route, status: int) -> None:
     route.fulfill(status=status, content_type="application/problem+json", json=problem)
 
 
+def held_back(page: Page, address: str) -> list[Route]:
+    """The first request to it from now on, once there is one. Whoever lets it go may still hold others."""
+    held = list[Route]()
+    page.route(address, lambda route: route.continue_() if held else held.append(route))
+    return held
+
+
 def made_rules(stack: Stack) -> list[dict[str, Any]]:
     status, told = stack.call("GET", "/api/v1/events?type=RULE_CREATED")
     assert status == 200, told
@@ -255,10 +262,10 @@ def test_what_is_answered_is_not_shown_while_more_is_asked_for(
     stack: Stack, visitor: Person, size: tuple[int, int]
 ) -> None:
     texts = [*[f"HAFENKIOSK {day} AM KAI" for day in range(1, 13)], "WERFTLADEN"]
-    page, held = at_review(stack, visitor, f"robin-asked-{size[0]}", *texts), list[Route]()
+    page = at_review(stack, visitor, f"robin-asked-{size[0]}", *texts)
     item = page.get_by_label("What waits for you")
     expect(item.get_by_role("heading")).to_have_text(re.compile("HAFENKIOSK"))
-    page.route("**/review/items?*", lambda route: held.append(route), times=1)
+    held = held_back(page, "**/review/items?*")
     page.keyboard.press("x")
     with page.expect_request("**/review/items?*"):  # all ten in hand are answered
         page.keyboard.press("1")
@@ -272,14 +279,35 @@ def test_what_is_answered_is_not_shown_while_more_is_asked_for(
     assert waiting(stack) == 13
 
 
+def test_what_is_taken_back_and_comes_with_more_is_there_once(
+    stack: Stack, visitor: Person, size: tuple[int, int]
+) -> None:
+    page = at_review(stack, visitor, f"robin-once-{size[0]}", "HAFENKIOSK", "WERFTLADEN", "QORBEL")
+    page.wait_for_load_state("networkidle")
+    item, following = page.get_by_label("What waits for you"), page.locator("[data-next] li")
+    first = item.get_by_role("heading").inner_text()
+    more, again = held_back(page, "**/review/items?*"), held_back(page, "**/review/items/*")
+    with page.expect_request("**/review/items?*"):
+        page.keyboard.press("1")
+    with page.expect_request("**/review/items/*"):
+        page.keyboard.press("u")
+    expect(following).to_have_count(1)
+    more[0].continue_()
+    expect(following).to_have_count(2)
+    expect(following.last).to_contain_text(first)
+    again[0].continue_()
+    expect(item.get_by_role("heading")).to_have_text(first)
+    expect(following).to_have_count(2)
+    expect(following.filter(has_text=first)).to_have_count(0)
+
+
 def test_a_rule_that_was_made_takes_away_its_own_item_alone(
     stack: Stack, visitor: Person, size: tuple[int, int]
 ) -> None:
     texts = ("HAFENKIOSK", "WERFTLADEN", "QORBEL")
     page = at_review(stack, visitor, f"robin-rule-{size[0]}", *texts, role="admin")
     heading = page.get_by_label("What waits for you").get_by_role("heading")
-    first, held = heading.inner_text(), list[Route]()
-    page.route("**/review/decide", lambda route: held.append(route), times=1)
+    first, held = heading.inner_text(), held_back(page, "**/review/decide")
     with page.expect_request("**/review/decide"):
         page.keyboard.press("1")
     expect(heading).not_to_have_text(first)

@@ -37,7 +37,8 @@ export function typing(event) {
 
 const SECONDS = 6;
 
-// A line at the edge of the page; with `action` ({label, run}) it can be acted on while it stands there.
+// A line at the edge of the page; with `action` ({label, run}) it can be acted on while it stands there, which is
+// `seconds`, and as long as somebody points at it or its button has the focus.
 export function toast(text, { tone = "", action = null, seconds = SECONDS } = {}) {
   const box = document.getElementById("toasts");
   const line = element("div", { class: `toast-line ${tone ? `toast-${tone}` : ""}`, role: "status" }, element("span", {}, text));
@@ -46,7 +47,8 @@ export function toast(text, { tone = "", action = null, seconds = SECONDS } = {}
   }
   box.append(line);
   while (box.children.length > 3) box.firstChild.remove();
-  setTimeout(() => line.remove(), seconds * 1000);
+  const leave = () => (line.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : line.remove());
+  setTimeout(leave, seconds * 1000);
   return line;
 }
 

@@ -254,7 +254,7 @@ function undo(entry = done.at(-1)) {
     lessons -= entry.ids.length;
     const again = await ask(`/review/items/${waiting.ids[0]}`);
     handled.add(again.id);
-    items.unshift(again);
+    items = [again, ...items.filter((one) => one.id !== again.id)]; // which may have come with more that was asked for
     forAll = false; // it was meant for the item that stood there
     draw();
   }).catch(complain);

@@ -23,7 +23,7 @@ async function accept(form) {
   match.prepend(icon("link-45deg"), element("span", { class: "visually-hidden" }, "Linked to "));
   const name = row.querySelector("a").textContent;
   const record = match.querySelector("a").textContent;
-  toast(`${name} is linked to ${record}.`, { action: { label: "Unlink", run: () => unlink(receipt, body) } });
+  toast(`${name} is linked to ${record}.`, { action: { label: "Unlink", run: () => unlink(receipt, body) }, seconds: 20 });
   const waiting = [...rows.querySelectorAll("form[data-accept]")];
   const next = waiting.find((one) => row.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING);
   (next?.closest("[data-row]") || row).querySelector("a").focus();

@@ -4,7 +4,8 @@ import { complain, element } from "../dom.js";
 
 const says = document.querySelector("[data-reading]");
 const address = says.dataset.reading.replace(/\/state$/, ""); // the page's own may be that of a form that was refused
-let touched = document.querySelector('[role="alert"], [aria-invalid="true"]') !== null; // what was typed stands there
+const typed = [...document.querySelectorAll("main input")].some((one) => one.value !== one.defaultValue); // before this ran
+let touched = typed || document.querySelector('[role="alert"], [aria-invalid="true"]') !== null; // what was typed stands there
 document.addEventListener("input", () => (touched = true));
 
 poll(says.dataset.reading, (now) => {
