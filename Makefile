@@ -9,6 +9,8 @@ STAMP := $(VENV)/installed-$(shell cksum < pyproject.toml | cut -d ' ' -f 1)
 # What a release is made with stands apart from what it is tested with: its tools bring along what slows others down.
 RELEASE := build/release
 RELEASE_TOOLS := 'cyclonedx-bom>=7.5,<8' 'pip-audit>=2.10,<3' 'uv>=0.9'
+# Some take minutes on two cores: only what is far slower is taken to hang.
+LONG := $(BIN)/pytest -m slow -n 2 --timeout 900 -q
 ARGS ?=
 # Benchmarks of a file that somebody has, not of data that they make.
 OF_FILES := benchmarks/ablation.py benchmarks/active_order.py benchmarks/kept_promise.py benchmarks/rule_learning.py benchmarks/statements.py
@@ -35,8 +37,6 @@ test: $(STAMP) ## lint, types, import order, and all tests but the long ones (AR
 short: $(STAMP)
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal -q $(ARGS)
 
-# Half an hour of tests on two cores: what hangs is told apart from what is slow by a limit that is far from both.
-LONG := $(BIN)/pytest -m slow -n 2 --timeout 900 -q
 verify: $(STAMP) ## the long tests: real processes killed and restarted, the command line, the console's pages
 	$(LONG) --dist worksteal tests/architecture tests/unit tests/kit tests/integration $(ARGS)
 	$(LONG) --dist loadfile --no-loadscope-reorder tests/e2e/test_*.py tests/e2e/[a-z]*/ $(ARGS)

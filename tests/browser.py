@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 DESKTOP, PHONE = (1280, 800), (400, 800)
@@ -106,3 +106,10 @@ def person(browser: Browser, url: str, size: tuple[int, int] = DESKTOP, dark: bo
 def choice_of(within: Page | Locator, name: str) -> Locator:
     """The field in which a choice is found by typing, once the page's script has put it in the place of a list."""
     return within.get_by_role("combobox", name=name).and_(within.locator("input"))
+
+
+def held_back(page: Page, address: str) -> list[Route]:
+    """The first request to it from now on, once there is one. Whoever lets it go may still hold others."""
+    held = list[Route]()
+    page.route(address, lambda route: route.continue_() if held else held.append(route))
+    return held

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import psutil
 
@@ -25,3 +26,16 @@ def kill(processes: Iterable[psutil.Process]) -> int:
             continue
         killed += 1
     return killed
+
+
+@contextmanager
+def stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """They stand still meanwhile."""
+    assert processes
+    try:
+        for process in processes:
+            process.suspend()
+        yield
+    finally:
+        for process in processes:
+            process.resume()

@@ -14,8 +14,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import psutil
@@ -27,14 +27,13 @@ ROOT = Path(__file__).parents[1]
 OPERATOR_KEY = "an-operator-key-that-only-tests-know-0123456789"
 COMMAND = (sys.executable, "-m", "entrypoints.cli")
 START_SECONDS = 90
-
-
-_PORTS = count(20_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+_MINE = 20_000 + 1_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 12)
+_PORTS = iter(SystemRandom().sample(range(_MINE, _MINE + 1_000), 1_000))
 
 
 def free_port() -> int:
-    """One of those that are given to who asks here alone: each process of pytest has its own, and all are below those
-    that the kernel gives to who asks for any."""
+    """One of those that the kernel gives to nobody, each once: every process of a run has its own thousand, in no order
+    because of other runs."""
     return next(filter(_is_free, _PORTS))
 
 

@@ -60,8 +60,8 @@ def back_state() -> Response:
 
 
 def _told(state: BillingState) -> dict[str, Any]:
-    """Of an order: whether the plan is there. Of all else: whether the provider was asked since; an answer that was
-    under way when the page came is not waited for, as it may be of before."""
+    """Of an order: whether the plan is there. Of all else: whether the provider was asked since the page came: what it
+    was asked before that, it may have answered as things were before."""
     ordered = _ordered()
     fetched_at = state.account.fetched_at
     answered = fetched_at is not None and fetched_at.timestamp() >= request.args.get("since", 0.0, type=float)

@@ -67,6 +67,8 @@ def test_who_is_new_uploads_reviews_ten_and_sees_what_it_learned(
         expect(heading).not_to_have_text(shown)
         stack.wait_until(lambda given=answered + 1: stack.query("SELECT count(*) FROM examples") == [(given,)])
     see = page.get_by_role("button", name="See what it learned")
+    see.hover()  # it stands there as long as somebody points at it
+    assert visitor.faults() == []
     see.click()
     expect(page.get_by_role("status")).to_have_text("Similarity has learned from all of them.")
     expect(page.get_by_role("main")).to_contain_text(

@@ -106,7 +106,6 @@ def looked_at(somebody: Person, path: str) -> list[str]:
     return [f"{path}: {fault}" for fault in dict.fromkeys(faults)]
 
 
-@pytest.mark.timeout(900)
 def test_nothing_is_wrong_with_any_page(owner: Person, anybody: Person, parts: Mapping[str, str]) -> None:
     found = [fault for path in pages() for fault in looked_at(anybody if path in OPEN else owner, address(path, parts))]
     assert found == [], "\n".join(found)

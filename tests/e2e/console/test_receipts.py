@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import Person
+from tests.browser import Person, held_back
 from tests.e2e.console.conftest import join
+from tests.processes import stopped
 from tests.receipt_files import HTML, PNG, a_mail, a_pdf
 from tests.stack import Stack
 
@@ -120,11 +121,7 @@ def test_what_was_typed_and_refused_stays_when_the_receipt_was_read(
 ) -> None:
     page = visitor.page
     (tmp_path / "one.pdf").write_bytes(a_receipt(1))
-    workers = tenant.processes("entrypoints.cli worker")
-    assert workers
-    try:
-        for one in workers:
-            one.suspend()
+    with stopped(tenant.processes("entrypoints.cli worker")):
         visitor.open("/receipts")
         page.wait_for_load_state()
         page.get_by_label("Drop receipts here, or choose files").set_input_files(tmp_path / "one.pdf")
@@ -133,14 +130,29 @@ def test_what_was_typed_and_refused_stays_when_the_receipt_was_read(
         page.get_by_role("button", name="Save what it says").click()
         expect(page.get_by_text("Not a valid number.")).to_be_visible()
         assert page.url.endswith("/said")
-    finally:
-        for one in workers:
-            one.resume()
     meanwhile = page.get_by_role("link", name="show what it says")
     expect(meanwhile).to_be_visible()
     expect(page.get_by_label("Amount", exact=True).first).to_have_value("much")
     meanwhile.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Qorbel 1")
+
+
+def test_what_was_typed_before_its_script_ran_stays_when_the_receipt_was_read(
+    tenant: Stack, visitor: Person, tmp_path: Path
+) -> None:
+    page = visitor.page
+    (tmp_path / "one.pdf").write_bytes(a_receipt(1))
+    held = held_back(page, "**/js/receipts/one.js*")
+    with stopped(tenant.processes("entrypoints.cli worker")):
+        visitor.open("/receipts")
+        page.get_by_label("Drop receipts here, or choose files").set_input_files(tmp_path / "one.pdf")
+        page.get_by_role("link", name="one.pdf").click()
+        amount = page.get_by_label("Amount", exact=True).first
+        amount.fill("17")
+        held[0].continue_()
+        page.wait_for_load_state()
+    expect(page.get_by_role("link", name="show what it says")).to_be_visible()
+    expect(amount).to_have_value("17")
 
 
 def test_what_a_picture_says_is_told_and_its_record_found(tenant: Stack, visitor: Person, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Person
+from tests.browser import Person, held_back
 from tests.e2e.console.conftest import join
 from tests.stack import ROOT, Stack
 
@@ -63,13 +63,6 @@ def answer_two(page: Page) -> list[str]:
 def refuse(route: Route, status: int) -> None:
     problem = {"status": status, "title": "Refused", "detail": "Not just now."}
     route.fulfill(status=status, content_type="application/problem+json", json=problem)
-
-
-def held_back(page: Page, address: str) -> list[Route]:
-    """The first request to it from now on, once there is one. Whoever lets it go may still hold others."""
-    held = list[Route]()
-    page.route(address, lambda route: route.continue_() if held else held.append(route))
-    return held
 
 
 def made_rules(stack: Stack) -> list[dict[str, Any]]:
